@@ -1,0 +1,368 @@
+//! The database: connect, tune, migrate, begin a write.
+//!
+//! One set of queries and migrations serves SQLite and PostgreSQL through `sqlx::Any`. What that asks of the SQL is
+//! written in `docs/decisions/one-set-of-queries.md`; the tests run on both engines.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::migrate::{Migrate, MigrateError, Migrator};
+use sqlx::{Any, AnyPool, AssertSqlSafe, ConnectOptions};
+
+/// What a query answers when it fails.
+pub type Error = sqlx::Error;
+/// What a write runs in; see [`Database::write`].
+pub type Transaction = sqlx::Transaction<'static, Any>;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// Connections kept open. SQLite hands each query to a thread of the connection, so more of them than cores answer
+/// more requests a second.
+const CONNECTIONS: u32 = 8;
+/// How long a request waits for a free connection before it is told to come back later.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a write that met another one on PostgreSQL is tried before it fails.
+const WRITE_ATTEMPTS: u32 = 10;
+
+/// `busy_timeout`: how long SQLite waits for another writer. `synchronous=FULL` under WAL: what was answered
+/// survives a power cut.
+const SQLITE_TUNING: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
+     PRAGMA busy_timeout = 10000; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000;";
+const POSTGRES_TUNING: &str = "SET client_min_messages = warning; SET TIME ZONE 'UTC';";
+
+/// Where the data lives: an `sqlite:` or `postgres:` address that was checked when it was read.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DatabaseUrl(url::Url);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+impl DatabaseUrl {
+    /// Reads `sqlite://path/to/file.db`, `sqlite:///absolute/path.db` or `postgres://user@host/name`.
+    ///
+    /// # Errors
+    /// What the address takes instead, in words.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        const TAKES: &str = "takes sqlite://path/to/file.db or postgres://user:password@host/database";
+        let url = url::Url::parse(text).map_err(|_| TAKES)?;
+        match url.scheme() {
+            "sqlite" if !sqlite_path(&url).as_os_str().is_empty() => Ok(Self(url)),
+            "postgres" | "postgresql" if url.host().is_some() => Ok(Self(url)),
+            _ => Err(TAKES),
+        }
+    }
+
+    fn engine(&self) -> Engine {
+        if self.0.scheme() == "sqlite" { Engine::Sqlite } else { Engine::Postgres }
+    }
+}
+
+/// The address without its password.
+impl std::fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = self.0.clone();
+        if shown.password().is_some() {
+            shown.set_password(Some("…")).ok();
+        }
+        shown.set_query(None);
+        f.write_str(shown.as_str())
+    }
+}
+
+impl std::fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "DatabaseUrl({self})")
+    }
+}
+
+/// The file that an `sqlite:` address names; as sqlx reads it, what follows `sqlite://` up to the query.
+fn sqlite_path(url: &url::Url) -> PathBuf {
+    let address = url.as_str();
+    let path = address.strip_prefix("sqlite:").unwrap_or(address);
+    let path = path.strip_prefix("//").unwrap_or(path);
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    PathBuf::from(percent_encoding::percent_decode_str(path).decode_utf8_lossy().into_owned())
+}
+
+/// Why the database cannot be used; each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The folder of an SQLite file cannot be made.
+    #[error("cannot make the folder {folder} for the database: {source}; make it, or change DATABASE_URL")]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The server or file does not answer.
+    #[error("cannot open the database {url}: {source}; check DATABASE_URL and that it can be reached")]
+    Connect {
+        /// The address, without its password.
+        url: DatabaseUrl,
+        /// What the driver says.
+        source: Error,
+    },
+    /// A newer order-portal wrote here.
+    #[error("the database has migration {0}, which this order-portal does not know: it is newer; run the newer program")]
+    Newer(i64),
+    /// A migration failed, or was changed after it was applied.
+    #[error("cannot migrate the database: {0}; nothing was changed by the failed step")]
+    Migrate(MigrateError),
+}
+
+/// One migration: its version and what it does.
+#[derive(Debug)]
+pub struct Applied {
+    /// The number its file name begins with.
+    pub version: i64,
+    /// The rest of its file name, in words.
+    pub description: String,
+}
+
+/// The open database. Clones share its connections.
+#[derive(Clone)]
+pub struct Database {
+    pool: AnyPool,
+    engine: Engine,
+}
+
+impl Database {
+    /// Opens the database, making an SQLite file that does not exist. Does not migrate.
+    ///
+    /// # Errors
+    /// [`OpenError::Folder`] or [`OpenError::Connect`].
+    pub async fn open(url: &DatabaseUrl) -> Result<Self, OpenError> {
+        sqlx::any::install_default_drivers();
+        let engine = url.engine();
+        let connect_to = match engine {
+            Engine::Sqlite => prepare_sqlite_file(url)?,
+            Engine::Postgres => url.0.clone(),
+        };
+        let tuning = match engine {
+            Engine::Sqlite => SQLITE_TUNING,
+            Engine::Postgres => POSTGRES_TUNING,
+        };
+        let failed = |source| OpenError::Connect { url: url.clone(), source };
+        let options = AnyConnectOptions::from_url(&connect_to)
+            .map_err(failed)?
+            .log_statements(log::LevelFilter::Trace)
+            .log_slow_statements(log::LevelFilter::Warn, Duration::from_secs(1));
+        let pool = AnyPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(engine == Engine::Postgres)
+            .after_connect(move |connection, _| {
+                Box::pin(async move {
+                    sqlx::raw_sql(tuning).execute(connection).await?;
+                    Ok(())
+                })
+            })
+            .connect_with(options)
+            .await
+            .map_err(failed)?;
+        Ok(Self { pool, engine })
+    }
+
+    /// Applies the migrations that are missing and tells which; run by every node at its start, one at a time.
+    ///
+    /// # Errors
+    /// [`OpenError::Newer`] when the database has migrations that this program does not know, else
+    /// [`OpenError::Migrate`].
+    pub async fn migrate(&self) -> Result<Vec<Applied>, OpenError> {
+        let before = self.applied_versions().await.map_err(OpenError::Migrate)?;
+        MIGRATIONS.run(&self.pool).await.map_err(|error| match error {
+            MigrateError::VersionMissing(version) => OpenError::Newer(version),
+            other => OpenError::Migrate(other),
+        })?;
+        Ok(MIGRATIONS
+            .iter()
+            .filter(|migration| !before.contains(&migration.version))
+            .map(|migration| Applied {
+                version: migration.version,
+                description: migration.description.to_string(),
+            })
+            .collect())
+    }
+
+    async fn applied_versions(&self) -> Result<Vec<i64>, MigrateError> {
+        let mut connection = self.pool.acquire().await?;
+        connection.ensure_migrations_table(&MIGRATIONS.table_name).await?;
+        let applied = connection.list_applied_migrations(&MIGRATIONS.table_name).await?;
+        Ok(applied.into_iter().map(|migration| migration.version).collect())
+    }
+
+    /// For a single statement; each takes a connection of its own.
+    pub fn pool(&self) -> &AnyPool {
+        &self.pool
+    }
+
+    /// Runs `work` in one transaction in which what was read stays true until it is written: SQLite's single
+    /// writer from the first statement on, PostgreSQL's `SERIALIZABLE`. There `work` runs again when another write
+    /// came between, so it must do nothing that cannot be done twice.
+    ///
+    /// # Errors
+    /// Whatever `work` answers; the transaction is rolled back then.
+    pub async fn write<T, E>(&self, mut work: impl AsyncFnMut(&mut Transaction) -> Result<T, E>) -> Result<T, E>
+    where
+        E: From<Error> + AsRef<Error>,
+    {
+        let mut attempt = 1;
+        loop {
+            match self.write_once(&mut work).await {
+                Err(error) if attempt < WRITE_ATTEMPTS && met_another_write(error.as_ref()) => {
+                    tokio::time::sleep(Duration::from_millis(u64::from(attempt * attempt))).await;
+                    attempt += 1;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    async fn write_once<T, E: From<Error>>(
+        &self,
+        work: &mut impl AsyncFnMut(&mut Transaction) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let begin = match self.engine {
+            Engine::Sqlite => "BEGIN IMMEDIATE",
+            Engine::Postgres => "BEGIN ISOLATION LEVEL SERIALIZABLE",
+        };
+        let mut transaction = self.pool.begin_with(begin).await?;
+        let done = work(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok(done)
+    }
+
+    /// Whether a query is answered.
+    ///
+    /// # Errors
+    /// What the driver says.
+    pub async fn ping(&self) -> Result<(), Error> {
+        sqlx::query("SELECT 1").fetch_one(&self.pool).await.map(drop)
+    }
+
+    /// Writes a consistent copy of an SQLite database to `file`, readable by its owner alone, while others go on
+    /// reading and writing.
+    ///
+    /// # Errors
+    /// [`BackupError`], each with what to do.
+    pub async fn backup(&self, file: &Path) -> Result<(), BackupError> {
+        if self.engine == Engine::Postgres {
+            return Err(BackupError::Postgres);
+        }
+        let failed = |source: std::io::Error| BackupError::File { file: file.to_owned(), source };
+        make_private_file(file).map_err(failed)?;
+        let target = file.to_str().ok_or_else(|| failed(std::io::ErrorKind::InvalidFilename.into()))?;
+        let copied = sqlx::query("VACUUM INTO $1").bind(target).execute(&self.pool).await;
+        copied.map(drop).map_err(|source| {
+            std::fs::remove_file(file).ok();
+            BackupError::Copy(source)
+        })
+    }
+
+    /// Finishes what is under way and closes; SQLite's write-ahead log is folded into its file.
+    pub async fn close(&self) {
+        if self.engine == Engine::Sqlite {
+            sqlx::raw_sql(AssertSqlSafe("PRAGMA optimize;")).execute(&self.pool).await.ok();
+        }
+        self.pool.close().await;
+    }
+}
+
+/// Why no backup was written.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// PostgreSQL has its own tool for this.
+    #[error("backup copies an SQLite file; for PostgreSQL run: pg_dump --format=custom --file=FILE \"$DATABASE_URL\"")]
+    Postgres,
+    /// The copy's file cannot be made.
+    #[error("cannot write {file}: {source}; name a new file in a folder that you may write to")]
+    File {
+        /// Where the copy should have gone.
+        file: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// SQLite could not copy.
+    #[error("cannot copy the database: {0}; nothing was written")]
+    Copy(Error),
+}
+
+fn prepare_sqlite_file(url: &DatabaseUrl) -> Result<url::Url, OpenError> {
+    let path = sqlite_path(&url.0);
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        make_private_folder(folder)
+            .map_err(|source| OpenError::Folder { folder: folder.to_owned(), source })?;
+    }
+    let mut with_mode = url.0.clone();
+    if !with_mode.query_pairs().any(|(name, _)| name == "mode") {
+        with_mode.query_pairs_mut().append_pair("mode", "rwc");
+    }
+    Ok(with_mode)
+}
+
+/// Makes a folder, and what is missing above it, that its owner alone can enter; leaves one that exists as it is.
+///
+/// # Errors
+/// What the system says.
+pub fn make_private_folder(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// Makes a new file that its owner alone can read.
+///
+/// # Errors
+/// What the system says; a file that exists is left as it is.
+pub fn make_private_file(file: &Path) -> std::io::Result<std::fs::File> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file)
+}
+
+/// SQLSTATE 40001 and 40P01: PostgreSQL undid one of two writes that met.
+fn met_another_write(error: &Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    matches!(code.as_deref(), Some("40001" | "40P01"))
+}
+
+/// Whether the database was too busy to answer in time: no free connection, or SQLite's writer held too long.
+pub fn is_busy(error: &Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    matches!(error, Error::PoolTimedOut) || matches!(code.as_deref(), Some("5" | "517" | "6" | "40001" | "40P01"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_its_password() {
+        let url = DatabaseUrl::parse("postgres://portal:hunter2@db.example/shop?sslmode=require&password=x").unwrap();
+        assert!(!url.to_string().contains("hunter2") && !format!("{url:?}").contains("hunter2"));
+        assert!(!url.to_string().contains("password=x"));
+    }
+
+    #[test]
+    fn other_addresses_are_refused() {
+        for text in ["", "data/portal.db", "mysql://localhost/shop", "sqlite://", "postgres://"] {
+            assert!(DatabaseUrl::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_file_of_an_sqlite_address_is_found() {
+        let path = |text: &str| sqlite_path(&url::Url::parse(text).unwrap());
+        assert_eq!(path("sqlite://data/portal.db"), PathBuf::from("data/portal.db"));
+        assert_eq!(path("sqlite:///var/lib/a%20b.db?mode=ro"), PathBuf::from("/var/lib/a b.db"));
+    }
+}

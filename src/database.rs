@@ -115,6 +115,18 @@ pub enum OpenError {
     Migrate(MigrateError),
 }
 
+/// What a write may fail with: the database's own error among others, so that [`Database::write`] sees when to try again.
+pub trait WriteError: From<Error> {
+    /// The database's error, when it is one.
+    fn database(&self) -> Option<&Error>;
+}
+
+impl WriteError for Error {
+    fn database(&self) -> Option<&Error> {
+        Some(self)
+    }
+}
+
 /// One migration: its version and what it does.
 #[derive(Debug)]
 pub struct Applied {
@@ -209,12 +221,12 @@ impl Database {
     /// Whatever `work` answers; the transaction is rolled back then.
     pub async fn write<T, E>(&self, mut work: impl AsyncFnMut(&mut Transaction) -> Result<T, E>) -> Result<T, E>
     where
-        E: From<Error> + AsRef<Error>,
+        E: WriteError,
     {
         let mut attempt = 1;
         loop {
             match self.write_once(&mut work).await {
-                Err(error) if attempt < WRITE_ATTEMPTS && met_another_write(error.as_ref()) => {
+                Err(error) if attempt < WRITE_ATTEMPTS && error.database().is_some_and(met_another_write) => {
                     tokio::time::sleep(Duration::from_millis(u64::from(attempt * attempt))).await;
                     attempt += 1;
                 }
@@ -223,7 +235,7 @@ impl Database {
         }
     }
 
-    async fn write_once<T, E: From<Error>>(
+    async fn write_once<T, E: WriteError>(
         &self,
         work: &mut impl AsyncFnMut(&mut Transaction) -> Result<T, E>,
     ) -> Result<T, E> {

@@ -1,0 +1,222 @@
+//! Passwords: which are taken, and how they are kept.
+//!
+//! Argon2id with m=19456 KiB, t=2, p=1 (OWASP Password Storage Cheat Sheet). Hashing is meant to be slow, so it runs off
+//! the async workers, at most one per core at a time, behind a bounded queue: pages stay fast and past the queue
+//! the answer is "busy" at once.
+
+use std::sync::Arc;
+
+use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash};
+use argon2::{Algorithm, Argon2, Params, Version};
+use tokio::sync::Semaphore;
+use unicode_normalization::UnicodeNormalization;
+
+use crate::web::Error;
+
+/// Characters, after NFC (NIST SP 800-63B-4 section 3.1.1.2; ASVS 5.0 V6.2.1 and V6.2.9).
+const SHORTEST: usize = 8;
+const LONGEST: usize = 256;
+/// zxcvbn's scale from 0 to 4: 2 is "somewhat guessable", over a million guesses.
+const WEAKEST: zxcvbn::Score = zxcvbn::Score::Two;
+/// zxcvbn takes time with length; what follows makes no password weaker.
+const JUDGED: usize = 72;
+/// Waiting for one core.
+const QUEUE_PER_CORE: usize = 24;
+
+const MEMORY_KIB: u32 = 19_456;
+const PASSES: u32 = 2;
+const LANES: u32 = 1;
+
+/// A password on its way to be hashed; never shown, never stored.
+pub struct Password(String);
+
+/// Why a password is not taken, in words for the one who chose it.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordError {
+    /// Nothing was typed.
+    #[error("Choose a password.")]
+    Missing,
+    /// Under 8 characters.
+    #[error("Use at least 8 characters. Several words in a row are easy to remember.")]
+    TooShort,
+    /// Over 256 characters.
+    #[error("Use at most 256 characters.")]
+    TooLong,
+    /// Too easily guessed, and why.
+    #[error("That password is too easy to guess. {0}")]
+    Guessable(String),
+}
+
+impl Password {
+    /// A password for an account with that address.
+    ///
+    /// # Errors
+    /// Why it is not taken.
+    pub fn choose(text: &str, email: &str) -> Result<Self, PasswordError> {
+        let password = Self::offered(text);
+        match password.0.chars().count() {
+            0 => return Err(PasswordError::Missing),
+            ..SHORTEST => return Err(PasswordError::TooShort),
+            SHORTEST..=LONGEST => {}
+            _ => return Err(PasswordError::TooLong),
+        }
+        let judged: String = password.0.chars().take(JUDGED).collect();
+        let mut context: Vec<&str> = email.split(['@', '.', '+', '-', '_']).filter(|word| word.len() > 2).collect();
+        context.extend([email, "order-portal", "order portal", "orders", "portal"]);
+        let judgement = zxcvbn::zxcvbn(&judged, &context);
+        if judgement.score() < WEAKEST {
+            return Err(PasswordError::Guessable(reason(&judgement)));
+        }
+        Ok(password)
+    }
+
+    /// A password as it was typed to log in: whatever it is, it is only compared.
+    pub fn offered(text: &str) -> Self {
+        Self(text.nfc().collect())
+    }
+}
+
+fn reason(judgement: &zxcvbn::Entropy) -> String {
+    let feedback = judgement.feedback();
+    let warning = feedback.and_then(zxcvbn::feedback::Feedback::warning).map(|warning| warning.to_string());
+    let advice = feedback.and_then(|feedback| feedback.suggestions().first()).map(ToString::to_string);
+    let said: Vec<String> = warning.into_iter().chain(advice).collect();
+    if said.is_empty() { "Add another word or two.".to_owned() } else { said.join(" ") }
+}
+
+/// Hashes and checks passwords, a bounded number at a time. Clones share the queue.
+#[derive(Clone)]
+pub struct Hasher {
+    argon2: Argon2<'static>,
+    nobody: Arc<str>,
+    places: Arc<Semaphore>,
+    cores: Arc<Semaphore>,
+}
+
+impl Hasher {
+    /// A hasher for this computer's cores.
+    ///
+    /// # Errors
+    /// When the operating system gives no randomness.
+    pub fn new() -> Result<Self, Error> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let parameters = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(internal)?;
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters);
+        let mut nobody = [0_u8; 32];
+        getrandom::fill(&mut nobody).map_err(|error| Error::Internal(error.to_string().into()))?;
+        Ok(Self {
+            nobody: hash(&argon2, &nobody)?.into(),
+            argon2,
+            places: Arc::new(Semaphore::new(cores * (QUEUE_PER_CORE + 1))),
+            cores: Arc::new(Semaphore::new(cores)),
+        })
+    }
+
+    /// The password as a PHC string with a salt of its own.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when the queue is full.
+    pub async fn hash(&self, password: Password) -> Result<String, Error> {
+        let argon2 = self.argon2.clone();
+        self.run(move || hash(&argon2, password.0.as_bytes())).await?
+    }
+
+    /// Whether the password is the one behind `stored`; without one, the same work is done and the answer is no.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when the queue is full.
+    pub async fn verify(&self, password: Password, stored: Option<&str>) -> Result<bool, Error> {
+        let argon2 = self.argon2.clone();
+        let is_known = stored.is_some();
+        let against = stored.unwrap_or(&self.nobody).to_owned();
+        self.run(move || {
+            let parsed = PasswordHash::new(&against).map_err(internal)?;
+            Ok(argon2.verify_password(password.0.as_bytes(), &parsed).is_ok() && is_known)
+        })
+        .await?
+    }
+
+    /// Whether a PHC string was made with today's algorithm and parameters.
+    pub fn is_current(&self, stored: &str) -> bool {
+        let Ok(parsed) = PasswordHash::new(stored) else { return false };
+        let same = |parameters: &Params| {
+            (parameters.m_cost(), parameters.t_cost(), parameters.p_cost()) == (MEMORY_KIB, PASSES, LANES)
+        };
+        parsed.algorithm.as_str() == "argon2id" && Params::try_from(&parsed).is_ok_and(|parameters| same(&parameters))
+    }
+
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Error::Busy)?;
+        let core = Arc::clone(&self.cores).acquire_owned().await.map_err(|_| Error::Busy)?;
+        // The permits go into the work: a client who hangs up does not free a core that still hashes.
+        let done = tokio::task::spawn_blocking(move || {
+            let result = work();
+            drop((core, place));
+            result
+        });
+        done.await.map_err(|error| Error::Internal(error.into()))
+    }
+}
+
+fn hash(argon2: &Argon2<'_>, password: &[u8]) -> Result<String, Error> {
+    argon2.hash_password(password).map(|hash| hash.to_string()).map_err(internal)
+}
+
+fn internal(error: impl std::fmt::Display) -> Error {
+    Error::Internal(error.to_string().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> Option<PasswordError> {
+        Password::choose(text, "savea@northwind.example").err()
+    }
+
+    #[test]
+    fn length_is_counted_in_characters_not_bytes() {
+        assert_eq!(refusal("kürzer!"), Some(PasswordError::TooShort));
+        assert_eq!(refusal(&"ä".repeat(257)), Some(PasswordError::TooLong));
+        assert_eq!(refusal(""), Some(PasswordError::Missing));
+        assert_eq!(refusal("Grüße aus Köln 47"), None);
+    }
+
+    #[test]
+    fn common_and_guessable_passwords_are_refused_with_the_reason() {
+        for text in ["password", "12345678", "qwertyuiop", "northwind", "savea@northwind.example", "aaaaaaaaaaaa"] {
+            let Some(PasswordError::Guessable(reason)) = refusal(text) else { panic!("{text} was taken") };
+            assert!(!reason.is_empty());
+        }
+    }
+
+    #[test]
+    fn long_passwords_of_any_letters_are_taken() {
+        assert_eq!(refusal("correct horse battery staple"), None);
+        assert_eq!(refusal(&"🦀 Krabben laufen seitwärts ".repeat(9)), None);
+    }
+
+    #[actix_web::test]
+    async fn a_password_is_known_again_in_either_unicode_form_and_no_other_is() {
+        let hasher = Hasher::new().unwrap();
+        let stored = hasher.hash(Password::offered("u\u{308}ber den Wolken")).await.unwrap();
+        assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$") && hasher.is_current(&stored));
+        assert!(hasher.verify(Password::offered("\u{fc}ber den Wolken"), Some(&stored)).await.unwrap());
+        assert!(!hasher.verify(Password::offered("über den Dächern"), Some(&stored)).await.unwrap());
+        assert!(!hasher.verify(Password::offered("über den Wolken"), None).await.unwrap());
+    }
+
+    #[test]
+    fn a_hash_with_older_parameters_is_not_current() {
+        let hasher = Hasher::new().unwrap();
+        let older = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8192, 1, 1, None).unwrap());
+        assert!(!hasher.is_current(&hash(&older, b"a password").unwrap()));
+        assert!(!hasher.is_current("nonsense"));
+    }
+
+    #[actix_web::test]
+    async fn past_the_queue_the_answer_is_busy_at_once() {
+        let hasher = Hasher { places: Arc::new(Semaphore::new(0)), ..Hasher::new().unwrap() };
+        assert!(matches!(hasher.hash(Password::offered("any")).await, Err(Error::Busy)));
+    }
+}

@@ -1,0 +1,130 @@
+//! Making an account, logging in and out.
+
+use actix_web::{HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::bearer::BearerUser;
+use crate::accounts::{Accounts, SignUpRefused};
+use crate::clock::Clock;
+use crate::sessions::{Audience, Ending, Issued, Sessions};
+use crate::web::body::Json;
+use crate::web::{Client, Error};
+
+/// An e-mail address and its password.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct Credentials {
+    /// The e-mail address.
+    #[schema(example = "savea@northwind.example")]
+    email: String,
+    /// 8 to 256 characters of any kind.
+    #[schema(example = "correct horse battery staple", format = "password")]
+    password: String,
+}
+
+/// A token to send as `Authorization: Bearer <token>` (RFC 6750).
+#[derive(Serialize, ToSchema)]
+pub(super) struct TokenAnswer {
+    /// The token. What is inside is nobody's business but this site's.
+    token: String,
+    /// Always `Bearer`.
+    #[schema(example = "Bearer")]
+    token_type: &'static str,
+    /// Seconds until it ends.
+    #[schema(example = 1800)]
+    expires_in: i64,
+}
+
+/// Who is signed in and until when.
+#[derive(Serialize, ToSchema)]
+pub(super) struct SessionAnswer {
+    /// The user's id.
+    user_id: String,
+    /// The user's address.
+    email: String,
+    /// Whether the address was shown to be theirs; only then do orders placed with it show.
+    email_verified: bool,
+    /// The session's id.
+    session_id: String,
+    /// When the token ends (RFC 3339).
+    #[schema(example = "2026-01-31T12:30:00Z", format = "date-time")]
+    expires_at: String,
+}
+
+/// Make an account and get its first token.
+#[utoipa::path(post, path = "/api/createNewUser", tag = "accounts", operation_id = "createNewUser", request_body = Credentials, responses(
+    (status = 201, description = "The account was made", body = TokenAnswer),
+    (status = 400, description = "The body is not JSON of that shape", body = super::openapi::Problem, content_type = "application/problem+json"),
+    (status = 422, description = "The address or the password is not taken, and why", body = super::openapi::Problem, content_type = "application/problem+json"),
+    (status = 503, description = "Busy; again after Retry-After seconds", body = super::openapi::Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn create_new_user(
+    client: Client,
+    accounts: web::Data<Accounts>,
+    clock: web::Data<Clock>,
+    Json(body): Json<Credentials>,
+) -> Result<HttpResponse, Error> {
+    let issued = accounts.sign_up(&body.email, &body.password, Audience::Api, &client).await?.map_err(invalid)?;
+    Ok(no_store(&mut HttpResponse::Created()).json(answer(issued, &clock)))
+}
+
+/// Get a token for an account.
+#[utoipa::path(post, path = "/api/login", tag = "accounts", operation_id = "login", request_body = Credentials, responses(
+    (status = 200, description = "Signed in", body = TokenAnswer),
+    (status = 400, description = "The body is not JSON of that shape", body = super::openapi::Problem, content_type = "application/problem+json"),
+    (status = 401, description = "The address and the password do not go together", body = super::openapi::Problem, content_type = "application/problem+json"),
+    (status = 503, description = "Busy; again after Retry-After seconds", body = super::openapi::Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn login(
+    client: Client,
+    accounts: web::Data<Accounts>,
+    clock: web::Data<Clock>,
+    Json(body): Json<Credentials>,
+) -> Result<HttpResponse, Error> {
+    let issued = accounts.log_in(&body.email, &body.password, Audience::Api, Ending::Fixed, &client).await?;
+    let wrong = || Error::Unauthorized("the e-mail address and the password do not go together".to_owned());
+    Ok(no_store(&mut HttpResponse::Ok()).json(answer(issued.ok_or_else(wrong)?, &clock)))
+}
+
+/// Who the token belongs to and until when it holds.
+#[utoipa::path(get, path = "/api/session", tag = "accounts", operation_id = "session", security(("bearer" = [])), responses(
+    (status = 200, description = "The session", body = SessionAnswer),
+    (status = 401, description = "No token", body = super::openapi::Problem, content_type = "application/problem+json"),
+    (status = 403, description = "A token that does not hold", body = super::openapi::Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn session(caller: BearerUser) -> HttpResponse {
+    no_store(&mut HttpResponse::Ok()).json(SessionAnswer {
+        user_id: caller.user.user_id,
+        email: caller.viewer.email,
+        email_verified: caller.viewer.verified,
+        session_id: caller.user.session_id,
+        expires_at: caller.user.token_expires_at.to_string(),
+    })
+}
+
+/// End the token.
+#[utoipa::path(post, path = "/api/logout", tag = "accounts", operation_id = "logout", security(("bearer" = [])), responses(
+    (status = 204, description = "The token is dead"),
+    (status = 401, description = "No token", body = super::openapi::Problem, content_type = "application/problem+json"),
+    (status = 403, description = "A token that does not hold", body = super::openapi::Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn logout(caller: BearerUser, sessions: web::Data<Sessions>) -> Result<HttpResponse, Error> {
+    sessions.end(&caller.user.session_id).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+fn answer(issued: Issued, clock: &Clock) -> TokenAnswer {
+    let expires_in = issued.expires_at.since(clock.now());
+    TokenAnswer { token: issued.token, token_type: "Bearer", expires_in }
+}
+
+fn invalid(refused: SignUpRefused) -> Error {
+    let email = refused.email.map(|reason| ("email", reason));
+    let password = refused.password.map(|reason| ("password", reason));
+    Error::Invalid(email.into_iter().chain(password).collect())
+}
+
+/// Tokens and what they open are kept by no cache (RFC 6749 section 5.1).
+pub(super) fn no_store(response: &mut actix_web::HttpResponseBuilder) -> &mut actix_web::HttpResponseBuilder {
+    response.insert_header((actix_web::http::header::CACHE_CONTROL, "no-store"))
+}

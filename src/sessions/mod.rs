@@ -1,0 +1,179 @@
+//! Being signed in, for a user id. Knows no password and no address.
+//!
+//! A session is a row; a signed token (JWT) names it. A request is signed in when its token verifies and the row exists,
+//! is not revoked and not past its end, and its user is not disabled, so that ending a session holds at the very next
+//! request, on every node.
+//!
+//! Verbs: [`start`](Sessions::start), [`resume`](Sessions::resume), [`renew`](Sessions::renew), [`end`](Sessions::end).
+//! Pages carry the token in a cookie ([`cookie`]) and stand behind [`guard`]; the API carries it as a bearer token.
+
+pub mod cookie;
+mod current_user;
+pub mod guard;
+mod store;
+mod token;
+
+pub use current_user::CurrentUser;
+pub use token::{Audience, Keys};
+
+use std::sync::Arc;
+
+use crate::clock::{Clock, UnixSeconds};
+use crate::database::{self, Database};
+use crate::web::{Client, Viewer};
+use token::Claims;
+
+/// How long sessions live, in seconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Lifetimes {
+    /// A token's, and so an idle session's.
+    pub token: i64,
+    /// A session's, however busy.
+    pub session: i64,
+    /// The same with "keep me signed in".
+    pub remembered: i64,
+}
+
+/// When a session ends by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// After a token's life without a request, and in any case at its own end. The cookie goes with the browser.
+    Idle,
+    /// At its own end alone: "keep me signed in", and the API's tokens.
+    Fixed,
+}
+
+/// Starts, resumes, renews and ends sessions. Clones share keys and connections.
+#[derive(Clone)]
+pub struct Sessions {
+    database: Database,
+    clock: Clock,
+    keys: Arc<Keys>,
+    lifetimes: Lifetimes,
+}
+
+/// A token that was just signed.
+pub struct Issued {
+    /// The JWT.
+    pub token: String,
+    /// When it ends.
+    pub expires_at: UnixSeconds,
+    /// Whether the browser keeps it when it is closed.
+    pub ending: Ending,
+}
+
+/// A session that a request was found to be in.
+pub struct Resumed {
+    /// Who, and in which session.
+    pub user: CurrentUser,
+    /// What the layout shows of them.
+    pub viewer: Viewer,
+    issued_at: UnixSeconds,
+    token_expires_at: UnixSeconds,
+    last_seen_at: UnixSeconds,
+    ending: Ending,
+}
+
+impl Sessions {
+    /// Sessions of the site whose tokens `keys` sign.
+    pub fn new(database: Database, clock: Clock, keys: Keys, lifetimes: Lifetimes) -> Self {
+        Self { database, clock, keys: Arc::new(keys), lifetimes }
+    }
+
+    /// Starts a session for a user who has just shown who they are, if their account still stands with that password
+    /// hash and is not disabled: hashing takes long enough for things to change meanwhile.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn start(
+        &self,
+        user_id: &str,
+        password_hash: &str,
+        audience: Audience,
+        ending: Ending,
+        client: &Client,
+    ) -> Result<Option<Issued>, database::Error> {
+        let now = self.clock.now();
+        let life = match (audience, ending) {
+            (Audience::Api, _) => self.lifetimes.token,
+            (Audience::Web, Ending::Idle) => self.lifetimes.session,
+            (Audience::Web, Ending::Fixed) => self.lifetimes.remembered,
+        };
+        let session = store::NewSession {
+            id: self.clock.new_id(),
+            user_id,
+            password_hash,
+            audience,
+            ending,
+            client,
+            now,
+            expires_at: now.plus(life),
+        };
+        let started = store::insert(&self.database, &session).await?;
+        Ok(started.then(|| self.issue(user_id, &session.id, audience, ending, session.expires_at)))
+    }
+
+    /// The session that `token` names, for this audience. `None`, without saying why, for every token and session that
+    /// does not hold.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn resume(&self, token: &str, audience: Audience) -> Result<Option<Resumed>, database::Error> {
+        let now = self.clock.now();
+        let Some(claims) = self.keys.verify(token, audience, now) else { return Ok(None) };
+        let Some(row) = store::find_live(&self.database, &claims.sid, audience, now).await? else { return Ok(None) };
+        if row.user_id != claims.sub {
+            return Ok(None);
+        }
+        Ok(Some(Resumed {
+            user: CurrentUser {
+                user_id: row.user_id,
+                session_id: claims.sid,
+                token_expires_at: UnixSeconds::new(claims.exp),
+                session_expires_at: UnixSeconds::new(row.expires_at),
+            },
+            viewer: Viewer { email: row.email, verified: row.verified_at.is_some() },
+            issued_at: UnixSeconds::new(claims.iat),
+            token_expires_at: UnixSeconds::new(claims.exp),
+            last_seen_at: UnixSeconds::new(row.last_seen_at),
+            ending: row.ending,
+        }))
+    }
+
+    /// A fresh token for a session of the browser whose token is past half of its life, up to the session's own end; "last
+    /// seen" is written then, too. `None` when it is not yet time.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn renew(&self, resumed: &Resumed) -> Result<Option<Issued>, database::Error> {
+        let now = self.clock.now();
+        let user = &resumed.user;
+        if now.since(resumed.last_seen_at) * 2 > self.lifetimes.token {
+            store::touch(&self.database, &user.session_id, now).await?;
+        }
+        let half = resumed.token_expires_at.since(resumed.issued_at) / 2;
+        let is_last = resumed.token_expires_at >= user.session_expires_at;
+        if is_last || now.since(resumed.issued_at) <= half {
+            return Ok(None);
+        }
+        Ok(Some(self.issue(&user.user_id, &user.session_id, Audience::Web, resumed.ending, user.session_expires_at)))
+    }
+
+    /// Ends a session; its tokens are dead at the next request.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn end(&self, session_id: &str) -> Result<(), database::Error> {
+        store::revoke(&self.database, session_id, self.clock.now()).await
+    }
+
+    fn issue(&self, user_id: &str, session_id: &str, audience: Audience, ending: Ending, end: UnixSeconds) -> Issued {
+        let now = self.clock.now();
+        let expires_at = match ending {
+            Ending::Idle => now.plus(self.lifetimes.token).min(end),
+            Ending::Fixed => end,
+        };
+        let claims = Claims::new(self.keys.issuer(), audience, user_id, session_id, now, expires_at);
+        Issued { token: self.keys.sign(&claims), expires_at, ending }
+    }
+}

@@ -1,0 +1,71 @@
+//! Bodies of requests: forms and JSON, small and in time, or a clear error.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use actix_web::dev::Payload;
+use actix_web::error::{JsonPayloadError, UrlencodedError};
+use actix_web::{FromRequest, HttpRequest, web};
+use serde::de::DeserializeOwned;
+
+use super::error::Error;
+
+/// The largest body, in bytes: several times the longest honest form.
+pub const LARGEST: usize = 16 * 1024;
+/// How long a body may take to arrive.
+const ARRIVES_WITHIN: Duration = Duration::from_secs(10);
+
+/// The fields of a posted form (`application/x-www-form-urlencoded`).
+pub struct Form<T>(pub T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for Form<T> {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let body = web::Form::<T>::from_request(request, payload);
+        Box::pin(async move {
+            let form = tokio::time::timeout(ARRIVES_WITHIN, body).await.map_err(|_| Error::TooSlow)?;
+            form.map(|form| Self(form.into_inner())).map_err(|error| form_error(&error))
+        })
+    }
+}
+
+fn form_error(error: &actix_web::Error) -> Error {
+    match error.as_error::<UrlencodedError>() {
+        Some(UrlencodedError::Overflow { .. }) => Error::TooLarge,
+        Some(UrlencodedError::ContentType) => Error::UnsupportedMediaType("the form as application/x-www-form-urlencoded"),
+        _ => Error::BadRequest("the form lacks a field or cannot be read".to_owned()),
+    }
+}
+
+/// A JSON body (`application/json`).
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let body = web::Json::<T>::from_request(request, payload);
+        Box::pin(async move {
+            let json = tokio::time::timeout(ARRIVES_WITHIN, body).await.map_err(|_| Error::TooSlow)?;
+            json.map(|json| Self(json.into_inner())).map_err(|error| json_error(&error))
+        })
+    }
+}
+
+fn json_error(error: &actix_web::Error) -> Error {
+    match error.as_error::<JsonPayloadError>() {
+        Some(JsonPayloadError::Overflow { .. } | JsonPayloadError::OverflowKnownLength { .. }) => Error::TooLarge,
+        Some(JsonPayloadError::ContentType) => Error::UnsupportedMediaType("the body as application/json"),
+        // serde names the field and the place; it quotes wrong values, which may be a password, so they are left out.
+        Some(JsonPayloadError::Deserialize(error)) => Error::BadRequest(format!(
+            "the body is not the JSON object that this address takes (line {}, column {})",
+            error.line(),
+            error.column()
+        )),
+        _ => Error::BadRequest("the body cannot be read".to_owned()),
+    }
+}

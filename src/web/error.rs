@@ -1,0 +1,269 @@
+//! "Cannot go on", and how each reason reads as a page or, under `/api`, as `application/problem+json` (RFC 9457).
+//!
+//! A wrong form or a wrong password is no error but a value that its page shows. actix's `ResponseError` sees no
+//! request, so it leaves only a note; [`late_errors`] stands outside of everything that can fail and writes the answer,
+//! also for actix's own bare 400, 404, 405 and 413.
+
+use actix_web::body::{BoxBody, EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
+use askama::Template;
+use serde_json::json;
+
+use super::layout::Layout;
+use crate::database;
+use crate::telemetry::RequestId;
+
+/// Why a request cannot be answered as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// 400: the request makes no sense; the text says why.
+    #[error("{0}")]
+    BadRequest(String),
+    /// 401: nobody is signed in, or the e-mail address and the password do not go together.
+    #[error("{0}")]
+    Unauthorized(String),
+    /// 403: refused, whoever asks.
+    #[error("{0}")]
+    Forbidden(String),
+    /// 403 from the API for a token that is malformed, forged, expired or revoked.
+    #[error("the access token is malformed, forged, expired or revoked")]
+    InvalidToken,
+    /// 404: nothing of that name, or not for this customer.
+    #[error("nothing stands at this address")]
+    NotFound,
+    /// 408: the body did not arrive in time.
+    #[error("the request did not arrive in time")]
+    TooSlow,
+    /// 413: the body is larger than any form here.
+    #[error("the request is larger than anything this site takes")]
+    TooLarge,
+    /// 415: the body is not of the kind that this address takes, which the text names.
+    #[error("send {0}")]
+    UnsupportedMediaType(&'static str),
+    /// 421: the request is for another host.
+    #[error("this site does not answer to that host name")]
+    Misdirected,
+    /// 422: fields of a JSON body are wrong: each with its name and the reason.
+    #[error("some fields are wrong")]
+    Invalid(Vec<(&'static str, String)>),
+    /// 429: too often; again after so many seconds.
+    #[error("too many attempts")]
+    Throttled {
+        /// Seconds until the next attempt is looked at.
+        retry_after: i64,
+    },
+    /// 503: more work than can be done at once; again in a moment.
+    #[error("the site is very busy")]
+    Busy,
+    /// 500: a fault of ours; what it is goes to the log only.
+    #[error("something went wrong here")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<database::Error> for Error {
+    fn from(error: database::Error) -> Self {
+        if database::is_busy(&error) { Self::Busy } else { Self::Internal(error.into()) }
+    }
+}
+
+impl From<askama::Error> for Error {
+    fn from(error: askama::Error) -> Self {
+        Self::Internal(error.into())
+    }
+}
+
+impl ResponseError for Error {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) | Self::InvalidToken => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+            Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        if let Self::Internal(source) = self {
+            tracing::error!(error = %source, "a request failed");
+        }
+        let mut response = HttpResponseBuilder::new(self.status_code());
+        match self {
+            Self::Throttled { retry_after } => {
+                response.insert_header((header::RETRY_AFTER, retry_after.to_string()));
+            }
+            Self::Busy => {
+                response.insert_header((header::RETRY_AFTER, "2"));
+            }
+            Self::InvalidToken => {
+                // RFC 6750 section 3.1 names the error; that the status is 403 is this site's contract.
+                let challenge = "Bearer realm=\"order-portal\", error=\"invalid_token\"";
+                response.insert_header((header::WWW_AUTHENTICATE, challenge));
+            }
+            _ => {}
+        }
+        let fields = if let Self::Invalid(fields) = self { fields.clone() } else { Vec::new() };
+        let mut response = response.finish();
+        response.extensions_mut().insert(Note { explanation: self.to_string(), fields });
+        response
+    }
+}
+
+/// What an [`Error`] leaves in its bare response for [`late_errors`].
+struct Note {
+    explanation: String,
+    fields: Vec<(&'static str, String)>,
+}
+
+/// Middleware: gives each error that has no page yet its page, or its problem document under `/api`.
+///
+/// # Errors
+/// None: an error of what it wraps becomes an answer here.
+pub async fn late_errors<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, actix_web::Error> {
+    let from = request.request().clone();
+    let response = match next.call(request).await {
+        Ok(response) if !is_bare_error(response.response()) => return Ok(response.map_into_left_body()),
+        Ok(response) => response.into_parts().1.map_into_boxed_body(),
+        Err(error) => error.error_response(),
+    };
+    let response = if is_bare_error(&response) { explain(&from, response) } else { response };
+    Ok(ServiceResponse::new(from, response).map_into_right_body())
+}
+
+fn is_bare_error<B>(response: &HttpResponse<B>) -> bool {
+    let written = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| {
+        kind.as_bytes().starts_with(b"text/html") || kind.as_bytes().starts_with(b"application/problem+json")
+    });
+    (response.status().is_client_error() || response.status().is_server_error()) && !written
+}
+
+fn explain(request: &HttpRequest, bare: HttpResponse) -> HttpResponse {
+    let status = bare.status();
+    let note = bare.extensions_mut().remove::<Note>();
+    let mut answer = HttpResponseBuilder::new(status);
+    for (name, value) in bare.headers() {
+        if name != header::CONTENT_TYPE && name != header::CONTENT_LENGTH {
+            answer.append_header((name, value));
+        }
+    }
+    answer.insert_header((header::CACHE_CONTROL, "no-store"));
+    if request.path().starts_with("/api/") || request.path() == "/api" {
+        problem(&mut answer, request, status, note, bare.headers().contains_key(header::WWW_AUTHENTICATE))
+    } else {
+        error_page(&mut answer, request, status, note)
+    }
+}
+
+fn problem(
+    answer: &mut HttpResponseBuilder,
+    request: &HttpRequest,
+    status: StatusCode,
+    note: Option<Note>,
+    challenged: bool,
+) -> HttpResponse {
+    let refused = status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN;
+    if refused && !challenged {
+        answer.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"order-portal\""));
+    }
+    let words = words_for(status);
+    let mut body = json!({
+        "type": "about:blank",
+        "title": status.canonical_reason().unwrap_or("Error"),
+        "status": status.as_u16(),
+        "detail": note.as_ref().map_or(words.explanation, |note| note.explanation.as_str()),
+        "request_id": request_id(request),
+    });
+    if let Some(note) = note.filter(|note| !note.fields.is_empty()) {
+        body["errors"] = note.fields.iter().map(|(field, reason)| json!({"field": field, "detail": reason})).collect();
+    }
+    answer.insert_header((header::CONTENT_TYPE, "application/problem+json")).body(body.to_string())
+}
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorPage {
+    layout: Layout,
+    status: u16,
+    title: String,
+    explanation: String,
+    way_out_url: String,
+    way_out: String,
+    request_id: String,
+}
+
+fn error_page(
+    answer: &mut HttpResponseBuilder,
+    request: &HttpRequest,
+    status: StatusCode,
+    note: Option<Note>,
+) -> HttpResponse {
+    let words = words_for(status);
+    let said = note.filter(|_| status == StatusCode::BAD_REQUEST || status == StatusCode::FORBIDDEN);
+    let layout = Layout::of(request);
+    let (way_out_url, way_out) =
+        if layout.viewer.is_some() { ("/orders", "Go to your orders") } else { ("/", "Go to the front page") };
+    let page = ErrorPage {
+        layout,
+        status: status.as_u16(),
+        title: words.title.to_owned(),
+        explanation: said.map_or_else(|| words.explanation.to_owned(), |note| sentence(&note.explanation)),
+        way_out_url: way_out_url.to_owned(),
+        way_out: way_out.to_owned(),
+        request_id: request_id(request),
+    };
+    answer.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")));
+    match page.render() {
+        Ok(html) => answer.body(html),
+        Err(_) => answer.body(words.explanation),
+    }
+}
+
+struct Words {
+    title: &'static str,
+    explanation: &'static str,
+}
+
+fn words_for(status: StatusCode) -> Words {
+    let (title, explanation) = match status.as_u16() {
+        400 => ("That request made no sense", "The address or the form is not one that this site made. Nothing was changed."),
+        401 => ("Please log in", "This page is for customers who are logged in."),
+        403 => ("Refused", "The request did not come from this site. Nothing was changed. Go back, load the page again and try once more."),
+        404 => ("There is no such page", "The address may be mistyped, or what stood here belongs to another account."),
+        405 => ("That cannot be done here", "This page does not take that kind of request. Nothing was changed."),
+        408 => ("That took too long", "The request did not arrive whole in time. Nothing was changed. Please try again."),
+        413 => ("That was too much", "The form is larger than anything this site takes. Nothing was changed. Shorten what you typed and send it again."),
+        415 => ("That form cannot be read", "This page takes forms as browsers send them. Nothing was changed."),
+        421 => ("Wrong address", "This site does not answer to that name. Check the address in the browser."),
+        422 => ("Something in the form is wrong", "Nothing was changed. Go back and check what you typed."),
+        429 => ("Too many attempts", "Please wait a little, then try again. Nothing was lost."),
+        503 => ("The site is very busy", "Nothing was lost. Please try again in a moment."),
+        500..=599 => ("Something went wrong here", "The fault is ours and has been noted. Nothing you did was lost. Please try again in a moment."),
+        _ => ("That did not work", "Nothing was changed. Please go back and try again."),
+    };
+    Words { title, explanation }
+}
+
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(char::to_uppercase).into_iter().flatten();
+    let end = if text.ends_with('.') { "" } else { "." };
+    first.chain(letters).chain(end.chars()).collect()
+}
+
+fn request_id(request: &HttpRequest) -> String {
+    request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default()
+}

@@ -1,0 +1,161 @@
+//! The house rules that a compiler does not know.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// What each part stands above, from the top of the house down. Parts in one row are siblings.
+const STOREYS: [&[&str]; 8] = [
+    &["main"],
+    &["cli"],
+    &["server"],
+    &["api"],
+    &["orders", "accounts"],
+    &["sessions"],
+    &["web", "mail"],
+    &["database", "config", "clock", "telemetry"],
+];
+
+/// Siblings at the foot may lean on each other, without a circle; those above may not.
+const FOOT: usize = STOREYS.len() - 2;
+
+fn source() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files = Vec::new();
+    for path in entries {
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// The part of the house that a file belongs to: its folder, or its own name.
+fn part_of(file: &Path) -> String {
+    let inside = file.strip_prefix(source()).unwrap();
+    inside.iter().next().unwrap().to_string_lossy().trim_end_matches(".rs").to_owned()
+}
+
+/// The code that ships: no comments, and nothing from the first test module on.
+fn shipped(file: &Path) -> String {
+    let text = std::fs::read_to_string(file).unwrap();
+    let lines = text.lines().take_while(|line| line.trim() != "#[cfg(test)]");
+    lines.filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+/// Parts that the text names: `crate::a::…`, `use crate::{a, b::…}` and, in the binary, `order_portal::a`.
+fn named_in(text: &str) -> BTreeSet<String> {
+    let mut named = BTreeSet::new();
+    for root in ["crate::", "order_portal::"] {
+        for after in text.split(root).skip(1) {
+            match after.strip_prefix('{') {
+                Some(group) => named.extend(top_of_group(group)),
+                None => named.extend([first_word(after)]),
+            }
+        }
+    }
+    named
+}
+
+fn first_word(text: &str) -> String {
+    text.chars().take_while(|letter| letter.is_ascii_alphanumeric() || *letter == '_').collect()
+}
+
+fn top_of_group(group: &str) -> Vec<String> {
+    let (mut depth, mut item, mut items) = (0, String::new(), Vec::new());
+    for letter in group.chars() {
+        match letter {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => items.push(std::mem::take(&mut item)),
+            _ if depth == 0 => item.push(letter),
+            _ => {}
+        }
+    }
+    items.push(item);
+    items.iter().map(|item| first_word(item.trim_start())).filter(|word| !word.is_empty()).collect()
+}
+
+/// Which parts each part names, with one file as the witness.
+fn arrows() -> BTreeMap<String, BTreeMap<String, PathBuf>> {
+    let mut arrows: BTreeMap<String, BTreeMap<String, PathBuf>> = BTreeMap::new();
+    for file in rust_files(&source()) {
+        let from = part_of(&file);
+        if from == "lib" {
+            continue;
+        }
+        let others = named_in(&shipped(&file)).into_iter().filter(|to| *to != from);
+        arrows.entry(from.clone()).or_default().extend(others.map(|to| (to, file.clone())));
+    }
+    arrows
+}
+
+fn storey(part: &str) -> usize {
+    let found = STOREYS.iter().position(|parts| parts.contains(&part));
+    found.unwrap_or_else(|| panic!("{part} has no place in the house"))
+}
+
+#[test]
+fn arrows_point_down_the_house() {
+    for (from, others) in arrows() {
+        for (to, file) in others {
+            let (above, below) = (storey(&from), storey(&to));
+            let is_down = above < below || (above == below && above >= FOOT);
+            assert!(is_down, "{from} names {to} in {}", file.display());
+        }
+    }
+}
+
+#[test]
+fn no_arrows_make_a_circle() {
+    let arrows = arrows();
+    for start in arrows.keys() {
+        let mut reached = BTreeSet::new();
+        let mut open = vec![start];
+        while let Some(part) = open.pop() {
+            for to in arrows.get(part).into_iter().flat_map(BTreeMap::keys) {
+                assert_ne!(to, start, "{start} names what leads back to it, by way of {part}");
+                if reached.insert(to) {
+                    open.push(to);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_rules_see_every_way_of_naming_a_part() {
+    let text = "use crate::web::{Error, page};\nuse crate::{clock::Clock, database::{self, Database}, mail};\nlet x = crate::orders::find();";
+    let expected = ["clock", "database", "mail", "orders", "web"].map(str::to_owned);
+    assert_eq!(named_in(text), BTreeSet::from(expected));
+}
+
+#[test]
+fn one_file_calls_the_system_clock() {
+    for file in rust_files(&source()).iter().filter(|file| part_of(file) != "clock") {
+        let text = shipped(file);
+        for call in ["now_utc()", "now_local()", "SystemTime::now()", "UNIX_EPOCH.elapsed"] {
+            assert!(!text.contains(call), "{} calls {call}", file.display());
+        }
+    }
+}
+
+#[test]
+fn sql_stands_in_stores_alone() {
+    for file in rust_files(&source()) {
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        if part_of(&file) == "database" || name == "store.rs" || file.iter().any(|part| part == "store") {
+            continue;
+        }
+        let text = shipped(&file);
+        for word in ["\"SELECT ", "\"INSERT ", "\"UPDATE ", "\"DELETE ", "sqlx::query"] {
+            assert!(!text.contains(word), "{} has SQL", file.display());
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The program as its users meet it: the real binary on a port, in a folder and with a database of its own.
+//!
+//! Plain `cargo test` needs Rust alone. What needs Chromium or the sample data is ignored and says so; `tests/run`
+//! includes it, and repeats the rest on PostgreSQL.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod accounts;
+mod api;
+mod app;
+mod browser;
+mod guard;
+mod http;
+mod import;
+mod layout_rules;
+mod login;
+mod logs;
+mod operations;
+mod orders;
+mod place;
+mod sessions;
+mod settings;
+mod shop;
+mod token;
+mod web;

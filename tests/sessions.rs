@@ -1,0 +1,125 @@
+//! How long sessions live, and what renews them.
+
+use crate::app::{PASSWORD, TestApp};
+use crate::http::Answer;
+use crate::place::SECRET;
+use crate::token::{Token, now};
+
+/// The customer's real token, as if it had been issued `ago` seconds ago and lived until `until` seconds from now.
+fn aged(token: &str, ago: i64, until: i64) -> String {
+    Token::read(token).with("iat", now() - ago).with("nbf", now() - ago).with("exp", now() + until).signed()
+}
+
+async fn orders_with(app: &TestApp, token: &str) -> Answer {
+    let answer = app.get_with_cookie("/orders", &format!("__Host-session={token}")).await;
+    assert!(answer.is_page(200), "{}", answer.status);
+    answer
+}
+
+#[tokio::test]
+async fn a_token_past_half_of_its_life_is_renewed_with_the_answer() {
+    let app = TestApp::start().await;
+    let token = app.customer("ann@example.com").await.token();
+    let young = orders_with(&app, &aged(&token, 800, 1000)).await;
+    assert!(young.session_cookie().is_none(), "renewed too early");
+    let old = orders_with(&app, &aged(&token, 1000, 800)).await;
+    let (renewed, attributes) = old.session_cookie().expect("not renewed");
+    assert_eq!(attributes, ["HttpOnly", "Path=/", "SameSite=Strict", "Secure"]);
+    let renewed = Token::read(&renewed);
+    assert!((renewed.time("exp") - now() - 1800).abs() <= 2);
+    assert_eq!(renewed.claims["sid"], Token::read(&token).claims["sid"]);
+    orders_with(&app, &renewed.signed()).await;
+}
+
+#[tokio::test]
+async fn renewal_ends_at_the_sessions_own_end() {
+    let app = TestApp::start().await;
+    let token = app.customer("ann@example.com").await.token();
+    let end = now() + 60;
+    sqlx::query("UPDATE sessions SET expires_at = $1").bind(end).execute(&app.database().await).await.unwrap();
+    let answer = orders_with(&app, &aged(&token, 1000, 20)).await;
+    assert_eq!(Token::read(&answer.session_cookie().unwrap().0).time("exp"), end);
+}
+
+#[tokio::test]
+async fn a_session_past_its_own_end_is_over_whatever_its_token_says() {
+    let app = TestApp::start().await;
+    let mut visitor = app.customer("ann@example.com").await;
+    sqlx::query("UPDATE sessions SET expires_at = $1").bind(now()).execute(&app.database().await).await.unwrap();
+    assert_eq!(visitor.get("/orders").await.status, 303);
+}
+
+#[tokio::test]
+async fn last_seen_is_written_at_renewal_and_not_on_every_request() {
+    let app = TestApp::start().await;
+    let mut visitor = app.customer("ann@example.com").await;
+    let database = app.database().await;
+    let write = |at: i64| sqlx::query("UPDATE sessions SET last_seen_at = $1").bind(at);
+    let read = || sqlx::query_scalar::<_, i64>("SELECT last_seen_at FROM sessions");
+    write(now() - 100).execute(&database).await.unwrap();
+    let before = read().fetch_one(&database).await.unwrap();
+    visitor.get("/orders").await;
+    assert_eq!(read().fetch_one(&database).await.unwrap(), before);
+    write(now() - 1000).execute(&database).await.unwrap();
+    orders_with(&app, &aged(&visitor.token(), 1000, 800)).await;
+    assert!(read().fetch_one(&database).await.unwrap() >= now() - 5);
+}
+
+#[tokio::test]
+async fn keep_me_signed_in_has_no_idle_end() {
+    let app = TestApp::start_with(&[("REMEMBER_ME_DAYS", "7")]).await;
+    app.customer("ann@example.com").await;
+    let mut visitor = app.visitor();
+    let fields = [("email", "ann@example.com"), ("password", PASSWORD), ("remember", "on")];
+    let (token, attributes) = visitor.post("/login", &fields).await.session_cookie().unwrap();
+    assert_eq!(attributes, ["HttpOnly", "Max-Age=604800", "Path=/", "SameSite=Strict", "Secure"]);
+    let token = Token::read(&token);
+    assert_eq!(token.time("exp") - token.time("iat"), 604_800);
+    assert!(visitor.get("/orders").await.is_page(200));
+}
+
+#[tokio::test]
+async fn the_settings_say_how_long_tokens_live() {
+    let app = TestApp::start_with(&[("TOKEN_TTL_SECONDS", "90")]).await;
+    let token = Token::read(&app.customer("ann@example.com").await.token());
+    assert_eq!(token.time("exp") - token.time("iat"), 90);
+}
+
+#[tokio::test]
+async fn an_idle_session_ends_with_its_token() {
+    let app = TestApp::start_with(&[("TOKEN_TTL_SECONDS", "2")]).await;
+    let mut visitor = app.customer("ann@example.com").await;
+    assert!(visitor.get("/orders").await.is_page(200));
+    tokio::time::sleep(std::time::Duration::from_millis(3100)).await;
+    assert_eq!(visitor.get("/orders").await.status, 303);
+}
+
+#[tokio::test]
+async fn a_secret_is_replaced_without_logging_anyone_out() {
+    const NEW: &str = "the next secret, which is also longer than thirty-two bytes";
+    let mut app = TestApp::start().await;
+    let mut visitor = app.customer("ann@example.com").await;
+    let before = visitor.token();
+    app.stop_by("TERM");
+    app.set("TOKEN_SECRET", NEW);
+    app.set("TOKEN_SECRET_PREVIOUS", &format!("some other secret that was in use once upon a time,{SECRET}"));
+    app.start_again().await;
+    assert!(visitor.get("/orders").await.is_page(200));
+    let after = app.customer("bob@example.com").await.token();
+    assert_ne!(Token::read(&before).header["kid"], Token::read(&after).header["kid"]);
+    app.stop_by("TERM");
+    app.unset("TOKEN_SECRET_PREVIOUS");
+    app.start_again().await;
+    assert_eq!(visitor.get("/orders").await.status, 303, "a secret that was taken away still verified");
+}
+
+#[tokio::test]
+async fn two_sessions_of_one_customer_differ_and_ids_tell_nothing() {
+    let app = TestApp::start().await;
+    let first = Token::read(&app.customer("ann@example.com").await.token());
+    let mut visitor = app.visitor();
+    visitor.post("/login", &[("email", "ann@example.com"), ("password", PASSWORD)]).await;
+    let second = Token::read(&visitor.token());
+    assert_eq!(first.claims["sub"], second.claims["sub"]);
+    assert_ne!(first.claims["sid"], second.claims["sid"]);
+}

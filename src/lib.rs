@@ -9,11 +9,12 @@
 //! | [`api`] | the JSON face |
 //! | [`orders`], [`accounts`] | what customers come for; who they are |
 //! | [`sessions`] | being signed in: token, cookie, row, guard |
+//! | [`mail`] | messages and how they leave |
 //! | [`web`] | what every page needs and no feature owns |
 //! | [`telemetry`] | logs, request ids, metrics |
 //! | [`database`], [`config`], [`clock`] | the ground |
 //!
-//! Arrows point down only: `cli → server → api → {orders, accounts} → sessions → web → {telemetry, database, config, clock}`.
+//! Arrows point down only: `cli → server → api → {orders, accounts} → sessions → {web, mail} → {telemetry, database, config, clock}`.
 //! `orders` and `accounts` do not name each other; a test holds the `use crate::` lines to this.
 //!
 //! To understand a guarded page read `sessions/mod.rs`, `sessions/guard.rs`, `orders/pages.rs` and `templates/orders/list.html`.
@@ -24,6 +25,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod database;
+pub mod mail;
 pub mod orders;
 pub mod server;
 pub mod sessions;

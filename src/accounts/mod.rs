@@ -5,7 +5,6 @@
 //! Invariants: an unknown address and a wrong password take the same time and read the same; no password leaves
 //! [`Password`] but as an Argon2id hash.
 
-mod email;
 mod login;
 mod logout;
 mod password;
@@ -17,7 +16,7 @@ use std::pin::Pin;
 
 use actix_web::web;
 
-pub use email::{Email, EmailError};
+pub use crate::mail::{Email, EmailError};
 pub use password::{Hasher, Password, PasswordError};
 
 use crate::clock::{Clock, UnixSeconds};

@@ -1,0 +1,200 @@
+//! A customer's orders.
+
+use actix_web::{HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::accounts::no_store;
+use super::bearer::BearerUser;
+use super::openapi::Problem;
+use crate::clock::UnixSeconds;
+use crate::database::Database;
+use crate::orders::{self, Cursor, From, Order, OrderDetail, OrderLine, OrderNumber, PAGE};
+use crate::web::Error;
+
+/// The most orders that one answer holds.
+const MOST: u32 = 100;
+
+/// Which orders.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Wanted {
+    /// How many, from 1 to 100; 20 if left out.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 20)]
+    limit: Option<String>,
+    /// `next` of the answer before.
+    after: Option<String>,
+}
+
+/// Some of the customer's orders, newest first.
+#[derive(Serialize, ToSchema)]
+pub(super) struct OrderList {
+    orders: Vec<OrderSummary>,
+    /// What to send as `after` for the orders that follow; null at the end.
+    next: Option<String>,
+}
+
+/// An order without its lines. Times are RFC 3339, amounts integers in the currency's minor unit.
+#[derive(Serialize, ToSchema)]
+pub(super) struct OrderSummary {
+    #[schema(example = "10248")]
+    number: String,
+    /// One word for people: placed, processing (paid, not sent), partly_sent, sent, delivered, cancelled or refunded.
+    #[schema(example = "sent")]
+    status: &'static str,
+    /// Shopify's word for the payment.
+    #[schema(example = "paid")]
+    payment_status: String,
+    /// Shopify's word for the fulfilment.
+    #[schema(example = "fulfilled")]
+    fulfillment_status: String,
+    #[schema(example = "1996-07-04T12:00:00Z", format = "date-time")]
+    placed_at: String,
+    #[schema(format = "date-time")]
+    paid_at: Option<String>,
+    #[schema(format = "date-time")]
+    fulfilled_at: Option<String>,
+    #[schema(format = "date-time")]
+    cancelled_at: Option<String>,
+    /// ISO 4217.
+    #[schema(example = "USD")]
+    currency: &'static str,
+    subtotal: i64,
+    shipping: i64,
+    taxes: i64,
+    discount: i64,
+    #[schema(example = 47238)]
+    total: i64,
+    line_count: i64,
+}
+
+/// An order with its lines and where it goes.
+#[derive(Serialize, ToSchema)]
+pub(super) struct OrderAnswer {
+    #[serde(flatten)]
+    order: OrderSummary,
+    lines: Vec<Line>,
+    shipping_address: ShippingAddress,
+}
+
+/// One line of an order.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Line {
+    sku: String,
+    name: String,
+    quantity: i64,
+    unit_price: i64,
+    /// Off the whole line.
+    discount: i64,
+}
+
+/// Where an order goes; parts that are not known are empty.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ShippingAddress {
+    name: String,
+    company: String,
+    address1: String,
+    address2: String,
+    zip: String,
+    city: String,
+    province: String,
+    country: String,
+    phone: String,
+}
+
+/// The customer's orders, newest first, page by page.
+#[utoipa::path(get, path = "/api/userOrders", tag = "orders", operation_id = "userOrders", params(Wanted), security(("bearer" = [])), responses(
+    (status = 200, description = "The orders", body = OrderList),
+    (status = 400, description = "A limit or cursor that makes no sense", body = Problem, content_type = "application/problem+json"),
+    (status = 401, description = "No token", body = Problem, content_type = "application/problem+json"),
+    (status = 403, description = "A token that does not hold", body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn list(
+    caller: BearerUser,
+    wanted: Result<web::Query<Wanted>, actix_web::Error>,
+    database: web::Data<Database>,
+) -> Result<HttpResponse, Error> {
+    let wanted = wanted.map_err(|_| Error::BadRequest("give limit and after at most once each".to_owned()))?;
+    let limit = match &wanted.limit {
+        None => PAGE,
+        Some(text) => limit(text).ok_or_else(|| Error::BadRequest(format!("limit takes a whole number from 1 to {MOST}")))?,
+    };
+    let from = match &wanted.after {
+        None => From::Start,
+        Some(text) => Cursor::parse(text)
+            .map(From::After)
+            .ok_or_else(|| Error::BadRequest("after takes what the answer before gave as next".to_owned()))?,
+    };
+    let part = orders::list(&database, &caller.user.user_id, &from, limit).await?;
+    let next = part.orders.last().filter(|_| part.has_more).map(|order| Cursor::at(order).to_string());
+    let orders = part.orders.into_iter().map(summary).collect();
+    Ok(no_store(&mut HttpResponse::Ok()).json(OrderList { orders, next }))
+}
+
+fn limit(text: &str) -> Option<u32> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|limit| is_number && (1..=MOST).contains(limit))
+}
+
+/// One of the customer's orders.
+#[utoipa::path(get, path = "/api/userOrders/{number}", tag = "orders", operation_id = "userOrder", security(("bearer" = [])),
+    params(("number" = String, Path, description = "Without the #", example = "10248")), responses(
+    (status = 200, description = "The order", body = OrderAnswer),
+    (status = 401, description = "No token", body = Problem, content_type = "application/problem+json"),
+    (status = 403, description = "A token that does not hold", body = Problem, content_type = "application/problem+json"),
+    (status = 404, description = "The customer has no such order", body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn find(
+    caller: BearerUser,
+    number: web::Path<String>,
+    database: web::Data<Database>,
+) -> Result<HttpResponse, Error> {
+    let number = OrderNumber::parse(&number).ok_or(Error::NotFound)?;
+    let found = orders::find(&database, &caller.user.user_id, &number).await?.ok_or(Error::NotFound)?;
+    Ok(no_store(&mut HttpResponse::Ok()).json(answer(found)))
+}
+
+fn summary(order: Order) -> OrderSummary {
+    let time = |at: Option<UnixSeconds>| at.map(|at| at.to_string());
+    OrderSummary {
+        number: order.number.as_str().to_owned(),
+        status: order.status().as_str(),
+        placed_at: order.placed_at.to_string(),
+        paid_at: time(order.paid_at),
+        fulfilled_at: time(order.fulfilled_at),
+        cancelled_at: time(order.cancelled_at),
+        currency: order.currency().code(),
+        subtotal: order.subtotal.minor(),
+        shipping: order.shipping.minor(),
+        taxes: order.taxes.minor(),
+        discount: order.discount.minor(),
+        total: order.total.minor(),
+        line_count: order.line_count,
+        payment_status: order.payment_status,
+        fulfillment_status: order.fulfillment_status,
+    }
+}
+
+fn answer(found: OrderDetail) -> OrderAnswer {
+    let to = found.address;
+    OrderAnswer {
+        order: summary(found.order),
+        lines: found.lines.into_iter().map(line).collect(),
+        shipping_address: ShippingAddress {
+            name: to.name,
+            company: to.company,
+            address1: to.address1,
+            address2: to.address2,
+            zip: to.zip,
+            city: to.city,
+            province: to.province,
+            country: to.country,
+            phone: to.phone,
+        },
+    }
+}
+
+fn line(line: OrderLine) -> Line {
+    let (unit_price, discount) = (line.unit_price.minor(), line.discount.minor());
+    Line { sku: line.sku, name: line.name, quantity: line.quantity, unit_price, discount }
+}

@@ -1,1 +1,23 @@
-fn main(){}
+//! Parses the command, runs it, turns an error into one line and an exit status.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use order_portal::cli::{self, Arguments};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match actix_web::rt::System::new().block_on(cli::run(arguments)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            for line in failure.message().lines() {
+                writeln!(std::io::stderr(), "order-portal: {line}").ok();
+            }
+            ExitCode::from(failure.exit_status())
+        }
+    }
+}

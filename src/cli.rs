@@ -1,0 +1,285 @@
+//! The subcommands.
+
+use std::fmt::Display;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::accounts::{Email, users};
+use crate::clock::Clock;
+use crate::config::{self, Config, MailUrl};
+use crate::database::Database;
+use crate::orders::{self, ImportSource, Progress, Stage, count};
+use crate::{server, telemetry};
+
+/// Arguments of the program.
+#[derive(Parser)]
+#[command(name = "order-portal", version, about = "A shop's order pages: customers sign up, log in and see what they ordered.",
+    after_help = "Settings are read from the environment and from a file .env; .env.example explains each.\n\
+        Exit status: 0 done, 1 failed, 2 wrong usage or configuration.")]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the portal (what happens without a subcommand)
+    ///
+    /// Makes the database if there is none, applies migrations, and serves until Ctrl-C or SIGTERM; what is in flight
+    /// is finished first.
+    Serve,
+    /// Print a new TOKEN_SECRET: 64 random bytes in hex
+    #[command(after_help = "Example: echo \"TOKEN_SECRET=$(order-portal secret)\" >> .env")]
+    Secret,
+    /// Load orders from a shop's export (CSV as Shopify writes it)
+    ///
+    /// All or nothing: a bad row stops it and is named with file, line and column. Loading the same file again changes
+    /// nothing; a later export updates. Orders show to the account with their e-mail address once it is verified.
+    #[command(after_help = "Examples:\n  order-portal import orders_export.csv\n  zcat orders_export.csv.gz | order-portal import -")]
+    Import {
+        /// The CSV file, or - for standard input
+        file: PathBuf,
+    },
+    /// List, verify, disable or enable accounts
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Apply migrations and say which
+    Migrate,
+    /// Write a consistent copy of the SQLite database while the server runs
+    ///
+    /// For PostgreSQL use pg_dump.
+    Backup {
+        /// The file to write; it must not exist
+        file: PathBuf,
+    },
+    /// Read the configuration, reach the database and the mail server, print what the program would run with
+    ///
+    /// Secrets are not printed.
+    Check,
+}
+
+#[derive(Subcommand)]
+enum UserCommand {
+    /// List all accounts
+    List,
+    /// Take an address as its owner's, as the mailed link does: orders placed with it become theirs
+    Verify {
+        /// The account's address
+        email: String,
+    },
+    /// Close an account: every session of it ends at the next request
+    Disable {
+        /// The account's address
+        email: String,
+    },
+    /// Open a closed account again
+    Enable {
+        /// The account's address
+        email: String,
+    },
+}
+
+/// Why a command ended early; each prints as one line, or one a setting.
+pub enum Failure {
+    /// Exit status 2.
+    Usage(String),
+    /// Exit status 1.
+    Failed(String),
+}
+
+impl Failure {
+    /// What a shell sees.
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::Failed(_) => 1,
+        }
+    }
+
+    /// What to print on standard error.
+    pub fn message(&self) -> &str {
+        match self {
+            Self::Usage(message) | Self::Failed(message) => message,
+        }
+    }
+}
+
+fn failed(cause: impl Display) -> Failure {
+    Failure::Failed(cause.to_string())
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// [`Failure`], with what to print.
+pub async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let command = arguments.command.unwrap_or(Command::Serve);
+    if let Command::Secret = command {
+        print(config::new_secret().map_err(failed)?);
+        return Ok(());
+    }
+    let config = Config::load().map_err(|errors| Failure::Usage(errors.to_string()))?;
+    telemetry::init(config.log_format, &config.log_filter);
+    let clock = Clock::system();
+    match command {
+        Command::Serve => server::run(config, clock).await.map_err(failed),
+        Command::Secret => Ok(()),
+        Command::Import { file } => import(&config, &clock, file).await,
+        Command::User(command) => user(&config, &clock, command).await,
+        Command::Migrate => migrate(&config).await,
+        Command::Backup { file } => backup(&config, &file).await,
+        Command::Check => check(&config).await,
+    }
+}
+
+/// A reader that went away is no failure.
+fn print(line: impl Display) {
+    writeln!(std::io::stdout(), "{line}").ok();
+}
+
+async fn open(config: &Config) -> Result<Database, Failure> {
+    let database = Database::open(&config.database_url).await.map_err(failed)?;
+    database.migrate().await.map_err(failed)?;
+    Ok(database)
+}
+
+async fn import(config: &Config, clock: &Clock, file: PathBuf) -> Result<(), Failure> {
+    let source = if file == Path::new("-") { ImportSource::Stdin } else { ImportSource::File(file) };
+    let database = open(config).await?;
+    let bar = progress_bar();
+    let imported = orders::import(&database, clock, source, &mut |progress| show(&bar, progress)).await;
+    bar.finish_and_clear();
+    database.close().await;
+    let done = imported.map_err(failed)?;
+    let number = |number: u64| count(i64::try_from(number).unwrap_or(i64::MAX));
+    print(format!(
+        "{} orders with {} lines: {} new, {} changed, {} unchanged",
+        number(done.orders), number(done.lines), number(done.new), number(done.changed), number(done.unchanged)
+    ));
+    Ok(())
+}
+
+fn progress_bar() -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{msg:9} {bar:40} {bytes}/{total_bytes}").unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(style)
+}
+
+fn show(bar: &ProgressBar, progress: Progress) {
+    bar.set_message(match progress.stage {
+        Stage::Checking => "Checking",
+        Stage::Loading => "Loading",
+    });
+    if let Some(total) = progress.bytes_total {
+        bar.set_length(total);
+    }
+    bar.set_position(progress.bytes_read);
+}
+
+async fn user(config: &Config, clock: &Clock, command: UserCommand) -> Result<(), Failure> {
+    let database = open(config).await?;
+    let done = match command {
+        UserCommand::List => list(&database).await,
+        UserCommand::Verify { email } => verify(&database, clock, &email).await,
+        UserCommand::Disable { email } => {
+            let found = users::disable(&database, clock, &parse(&email)?).await.map_err(failed)?;
+            answer(found, &email, "is disabled; every session has ended")
+        }
+        UserCommand::Enable { email } => {
+            let found = users::enable(&database, &parse(&email)?).await.map_err(failed)?;
+            answer(found, &email, "is enabled; its owner can log in again")
+        }
+    };
+    database.close().await;
+    done
+}
+
+async fn list(database: &Database) -> Result<(), Failure> {
+    let users = users::list(database).await.map_err(failed)?;
+    let width = users.iter().map(|user| user.email.chars().count()).max().unwrap_or(0).max(5);
+    print(format!("{:width$}  {:20}  {:8}  {:8}  {:>7}", "EMAIL", "SIGNED UP", "VERIFIED", "DISABLED", "ORDERS"));
+    for user in users {
+        let word = |is: bool| if is { "yes" } else { "no" };
+        let signed_up = user.created_at.to_string();
+        print(format!("{:width$}  {signed_up:20}  {:8}  {:8}  {:>7}", user.email, word(user.verified), word(user.disabled), user.orders));
+    }
+    Ok(())
+}
+
+async fn verify(database: &Database, clock: &Clock, email: &str) -> Result<(), Failure> {
+    match users::verify(database, clock, &parse(email)?, server::CLAIM).await.map_err(failed)? {
+        Some(1) => answer(true, email, "is verified; 1 order became theirs"),
+        Some(claimed) => answer(true, email, &format!("is verified; {claimed} orders became theirs")),
+        None => answer(false, email, ""),
+    }
+}
+
+fn parse(email: &str) -> Result<Email, Failure> {
+    Email::parse(email).map_err(|_| Failure::Usage(format!("\"{}\" is not an e-mail address; write it like name@example.com", email.escape_debug())))
+}
+
+fn answer(found: bool, email: &str, done: &str) -> Result<(), Failure> {
+    if !found {
+        return Err(failed(format!("no account has the address {email}; order-portal user list shows all")));
+    }
+    print(format!("{email} {done}"));
+    Ok(())
+}
+
+async fn migrate(config: &Config) -> Result<(), Failure> {
+    let database = Database::open(&config.database_url).await.map_err(failed)?;
+    let applied = database.migrate().await.map_err(failed)?;
+    for migration in &applied {
+        print(format!("applied {:04} {}", migration.version, migration.description));
+    }
+    if applied.is_empty() {
+        print("nothing to apply: the database is up to date");
+    }
+    database.close().await;
+    Ok(())
+}
+
+async fn backup(config: &Config, file: &Path) -> Result<(), Failure> {
+    let database = Database::open(&config.database_url).await.map_err(failed)?;
+    let done = database.backup(file).await.map_err(failed);
+    database.close().await;
+    done?;
+    print(format!("wrote {}", file.display()));
+    Ok(())
+}
+
+async fn check(config: &Config) -> Result<(), Failure> {
+    for (name, value) in config.summary() {
+        print(format!("{name:22} {value}"));
+    }
+    let database = Database::open(&config.database_url).await.map_err(failed)?;
+    database.ping().await.map_err(failed)?;
+    database.close().await;
+    print("the database answers");
+    check_mail(&config.mail_url).await?;
+    print("mail can be handed over");
+    Ok(())
+}
+
+async fn check_mail(mail: &MailUrl) -> Result<(), Failure> {
+    match mail {
+        MailUrl::File(folder) => crate::database::make_private_folder(folder)
+            .map_err(|error| failed(format!("cannot write mail to {}: {error}; set MAIL_URL to a folder that can be written", folder.display()))),
+        MailUrl::Smtp(url) => {
+            let port = url.port().unwrap_or(if url.scheme() == "smtps" { 465 } else { 587 });
+            let host = url.host_str().unwrap_or_default().to_owned();
+            let reach = tokio::net::TcpStream::connect((host.as_str(), port));
+            match tokio::time::timeout(Duration::from_secs(5), reach).await {
+                Ok(Ok(_)) => Ok(()),
+                Ok(Err(error)) => Err(failed(format!("cannot reach the mail server {host}:{port}: {error}; check MAIL_URL"))),
+                Err(_) => Err(failed(format!("the mail server {host}:{port} does not answer within 5 seconds; check MAIL_URL"))),
+            }
+        }
+    }
+}

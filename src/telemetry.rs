@@ -1,0 +1,115 @@
+//! Logs, request ids, metrics.
+
+use std::sync::LazyLock;
+use std::time::Instant;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{HttpMessage, HttpRequest};
+use prometheus::{HistogramVec, IntCounterVec, TextEncoder, register_histogram_vec, register_int_counter_vec};
+use tracing::Instrument;
+use tracing_subscriber::filter::EnvFilter;
+
+use crate::config::LogFormat;
+
+/// Libraries that tell what they carry when they talk much: headers with tokens, statements with values. Whatever the
+/// filter says, they are held to warnings.
+const DISCREET: [&str; 13] = ["actix_http", "actix_web", "actix_files", "actix_server", "actix_rt", "askama", "h2", "hyper", "mio",
+    "rustls", "sqlx", "sqlx_core", "tokio_util"];
+
+/// The name of one request, in its log lines and in `X-Request-Id`: 64 random bits in hex.
+#[derive(Clone, Debug)]
+pub struct RequestId(pub String);
+
+/// Starts logging to standard error. `filter` is as `RUST_LOG` has it, checked before. Called once.
+pub fn init(format: LogFormat, filter: &str) {
+    let mut filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    for library in DISCREET {
+        if let Ok(directive) = format!("{library}=warn").parse() {
+            filter = filter.add_directive(directive);
+        }
+    }
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let done = match format {
+        LogFormat::Pretty => builder.with_ansi(is_terminal).with_target(false).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init(),
+    };
+    // Only a second call fails, and then logging is on already.
+    drop(done);
+}
+
+/// Middleware, the outermost: names the request, logs it with its status and time, counts it. The query is left out: it
+/// may carry a mailed token.
+///
+/// # Errors
+/// Those of what it wraps.
+pub async fn trace_request<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, actix_web::Error> {
+    let began = Instant::now();
+    let id = new_id();
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let path = request.path().escape_debug().to_string();
+    let method = method_name(request.method());
+    let span = tracing::info_span!("request", id, method, path);
+    async move {
+        let mut response = next.call(request).await?;
+        if let Ok(value) = HeaderValue::from_str(&id) {
+            response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
+        }
+        let took = began.elapsed();
+        let status = response.status().as_u16();
+        count(response.request(), method, status, took.as_secs_f64());
+        tracing::info!(status, ms = took.as_millis(), "answered");
+        Ok(response)
+    }
+    .instrument(span)
+    .await
+}
+
+fn new_id() -> String {
+    let random = getrandom::u64().unwrap_or_default();
+    format!("{random:016x}")
+}
+
+fn method_name(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        "PATCH" => "PATCH",
+        _ => "OTHER",
+    }
+}
+
+static ANSWERED: LazyLock<Option<IntCounterVec>> = LazyLock::new(|| {
+    register_int_counter_vec!("http_requests_total", "Requests answered.", &["method", "route", "status"]).ok()
+});
+
+static TOOK: LazyLock<Option<HistogramVec>> = LazyLock::new(|| {
+    register_histogram_vec!("http_request_duration_seconds", "Time to the answer's head.", &["method", "route"]).ok()
+});
+
+/// Counts by route, not by path: there are as many paths as anyone cares to try.
+fn count(request: &HttpRequest, method: &str, status: u16, seconds: f64) {
+    let route = request.match_pattern().unwrap_or_else(|| "none".to_owned());
+    if let Some(answered) = &*ANSWERED {
+        answered.with_label_values(&[method, &route, &status.to_string()]).inc();
+    }
+    if let Some(took) = &*TOOK {
+        took.with_label_values(&[method, &route]).observe(seconds);
+    }
+}
+
+/// What was counted, in Prometheus' text format 0.0.4.
+pub fn metrics_text() -> String {
+    TextEncoder::new().encode_to_string(&prometheus::gather()).unwrap_or_default()
+}

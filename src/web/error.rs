@@ -151,7 +151,7 @@ fn is_bare_error<B>(response: &HttpResponse<B>) -> bool {
     (response.status().is_client_error() || response.status().is_server_error()) && !written
 }
 
-fn explain(request: &HttpRequest, bare: HttpResponse) -> HttpResponse {
+fn explain(request: &HttpRequest, mut bare: HttpResponse) -> HttpResponse {
     let status = bare.status();
     let note = bare.extensions_mut().remove::<Note>();
     let mut answer = HttpResponseBuilder::new(status);

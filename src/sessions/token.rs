@@ -139,7 +139,7 @@ mod tests {
     }
 
     fn token(keys: &Keys) -> String {
-        keys.sign(&Claims::new(SITE, Audience::Web, "user", "session", at(1000), at(2800)))
+        keys.sign(&Claims::new(keys.issuer(), Audience::Web, "user", "session", at(1000), at(2800)))
     }
 
     #[test]

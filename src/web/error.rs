@@ -126,22 +126,22 @@ struct Note {
     fields: Vec<(&'static str, String)>,
 }
 
-/// Middleware: gives each error that has no page yet its page, or its problem document under `/api`.
+/// Middleware: gives each error that has no page yet its page, or its problem document under `/api`. No copy of the request
+/// is kept meanwhile: routing needs it for itself alone.
 ///
 /// # Errors
-/// None: an error of what it wraps becomes an answer here.
+/// An `Err` passes through, so whatever is wrapped answers with `Ok` and a status.
 pub async fn late_errors<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, actix_web::Error> {
-    let from = request.request().clone();
-    let response = match next.call(request).await {
-        Ok(response) if !is_bare_error(response.response()) => return Ok(response.map_into_left_body()),
-        Ok(response) => response.into_parts().1.map_into_boxed_body(),
-        Err(error) => error.error_response(),
-    };
-    let response = if is_bare_error(&response) { explain(&from, response) } else { response };
-    Ok(ServiceResponse::new(from, response).map_into_right_body())
+    let response = next.call(request).await?;
+    if !is_bare_error(response.response()) {
+        return Ok(response.map_into_left_body());
+    }
+    let (request, bare) = response.into_parts();
+    let explained = explain(&request, bare.map_into_boxed_body());
+    Ok(ServiceResponse::new(request, explained).map_into_right_body())
 }
 
 fn is_bare_error<B>(response: &HttpResponse<B>) -> bool {

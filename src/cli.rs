@@ -17,9 +17,13 @@ use crate::{server, telemetry};
 
 /// Arguments of the program.
 #[derive(Parser)]
-#[command(name = "order-portal", version, about = "A shop's order pages: customers sign up, log in and see what they ordered.",
+#[command(
+    name = "order-portal",
+    version,
+    about = "A shop's order pages: customers sign up, log in and see what they ordered.",
     after_help = "Settings are read from the environment and from a file .env; .env.example explains each.\n\
-        Exit status: 0 done, 1 failed, 2 wrong usage or configuration.")]
+        Exit status: 0 done, 1 failed, 2 wrong usage or configuration."
+)]
 pub struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
@@ -39,7 +43,9 @@ enum Command {
     ///
     /// All or nothing: a bad row stops it and is named with file, line and column. Loading the same file again changes
     /// nothing; a later export updates. Orders show to the account with their e-mail address once it is verified.
-    #[command(after_help = "Examples:\n  order-portal import orders_export.csv\n  zcat orders_export.csv.gz | order-portal import -")]
+    #[command(
+        after_help = "Examples:\n  order-portal import orders_export.csv\n  zcat orders_export.csv.gz | order-portal import -"
+    )]
     Import {
         /// The CSV file, or - for standard input
         file: PathBuf,
@@ -148,17 +154,28 @@ async fn open(config: &Config) -> Result<Database, Failure> {
 }
 
 async fn import(config: &Config, clock: &Clock, file: PathBuf) -> Result<(), Failure> {
-    let source = if file == Path::new("-") { ImportSource::Stdin } else { ImportSource::File(file) };
+    let source = if file == Path::new("-") {
+        ImportSource::Stdin
+    } else {
+        ImportSource::File(file)
+    };
     let database = open(config).await?;
     let bar = progress_bar();
-    let imported = orders::import(&database, clock, source, &mut |progress| show(&bar, progress)).await;
+    let imported = orders::import(&database, clock, source, &mut |progress| {
+        show(&bar, progress)
+    })
+    .await;
     bar.finish_and_clear();
     database.close().await;
     let done = imported.map_err(failed)?;
     let number = |number: u64| count(i64::try_from(number).unwrap_or(i64::MAX));
     print(format!(
         "{} orders with {} lines: {} new, {} changed, {} unchanged",
-        number(done.orders), number(done.lines), number(done.new), number(done.changed), number(done.unchanged)
+        number(done.orders),
+        number(done.lines),
+        number(done.new),
+        number(done.changed),
+        number(done.unchanged)
     ));
     Ok(())
 }
@@ -167,7 +184,8 @@ fn progress_bar() -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{msg:9} {bar:40} {bytes}/{total_bytes}").unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style = ProgressStyle::with_template("{msg:9} {bar:40} {bytes}/{total_bytes}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(style)
 }
 
@@ -188,11 +206,15 @@ async fn user(config: &Config, clock: &Clock, command: UserCommand) -> Result<()
         UserCommand::List => list(&database).await,
         UserCommand::Verify { email } => verify(&database, clock, &email).await,
         UserCommand::Disable { email } => {
-            let found = users::disable(&database, clock, &parse(&email)?).await.map_err(failed)?;
+            let found = users::disable(&database, clock, &parse(&email)?)
+                .await
+                .map_err(failed)?;
             answer(found, &email, "is disabled; every session has ended")
         }
         UserCommand::Enable { email } => {
-            let found = users::enable(&database, &parse(&email)?).await.map_err(failed)?;
+            let found = users::enable(&database, &parse(&email)?)
+                .await
+                .map_err(failed)?;
             answer(found, &email, "is enabled; its owner can log in again")
         }
     };
@@ -202,31 +224,59 @@ async fn user(config: &Config, clock: &Clock, command: UserCommand) -> Result<()
 
 async fn list(database: &Database) -> Result<(), Failure> {
     let users = users::list(database).await.map_err(failed)?;
-    let width = users.iter().map(|user| user.email.chars().count()).max().unwrap_or(0).max(5);
-    print(format!("{:width$}  {:20}  {:8}  {:8}  {:>7}", "EMAIL", "SIGNED UP", "VERIFIED", "DISABLED", "ORDERS"));
+    let width = users
+        .iter()
+        .map(|user| user.email.chars().count())
+        .max()
+        .unwrap_or(0)
+        .max(5);
+    print(format!(
+        "{:width$}  {:20}  {:8}  {:8}  {:>7}",
+        "EMAIL", "SIGNED UP", "VERIFIED", "DISABLED", "ORDERS"
+    ));
     for user in users {
         let word = |is: bool| if is { "yes" } else { "no" };
         let signed_up = user.created_at.to_string();
-        print(format!("{:width$}  {signed_up:20}  {:8}  {:8}  {:>7}", user.email, word(user.verified), word(user.disabled), user.orders));
+        print(format!(
+            "{:width$}  {signed_up:20}  {:8}  {:8}  {:>7}",
+            user.email,
+            word(user.verified),
+            word(user.disabled),
+            user.orders
+        ));
     }
     Ok(())
 }
 
 async fn verify(database: &Database, clock: &Clock, email: &str) -> Result<(), Failure> {
-    match users::verify(database, clock, &parse(email)?, server::CLAIM).await.map_err(failed)? {
+    match users::verify(database, clock, &parse(email)?, server::CLAIM)
+        .await
+        .map_err(failed)?
+    {
         Some(1) => answer(true, email, "is verified; 1 order became theirs"),
-        Some(claimed) => answer(true, email, &format!("is verified; {claimed} orders became theirs")),
+        Some(claimed) => answer(
+            true,
+            email,
+            &format!("is verified; {claimed} orders became theirs"),
+        ),
         None => answer(false, email, ""),
     }
 }
 
 fn parse(email: &str) -> Result<Email, Failure> {
-    Email::parse(email).map_err(|_| Failure::Usage(format!("\"{}\" is not an e-mail address; write it like name@example.com", email.escape_debug())))
+    Email::parse(email).map_err(|_| {
+        Failure::Usage(format!(
+            "\"{}\" is not an e-mail address; write it like name@example.com",
+            email.escape_debug()
+        ))
+    })
 }
 
 fn answer(found: bool, email: &str, done: &str) -> Result<(), Failure> {
     if !found {
-        return Err(failed(format!("no account has the address {email}; order-portal user list shows all")));
+        return Err(failed(format!(
+            "no account has the address {email}; order-portal user list shows all"
+        )));
     }
     print(format!("{email} {done}"));
     Ok(())
@@ -236,7 +286,10 @@ async fn migrate(config: &Config) -> Result<(), Failure> {
     let database = Database::open(&config.database_url).await.map_err(failed)?;
     let applied = database.migrate().await.map_err(failed)?;
     for migration in &applied {
-        print(format!("applied {:04} {}", migration.version, migration.description));
+        print(format!(
+            "applied {:04} {}",
+            migration.version, migration.description
+        ));
     }
     if applied.is_empty() {
         print("nothing to apply: the database is up to date");
@@ -269,16 +322,26 @@ async fn check(config: &Config) -> Result<(), Failure> {
 
 async fn check_mail(mail: &MailUrl) -> Result<(), Failure> {
     match mail {
-        MailUrl::File(folder) => crate::database::make_private_folder(folder)
-            .map_err(|error| failed(format!("cannot write mail to {}: {error}; set MAIL_URL to a folder that can be written", folder.display()))),
+        MailUrl::File(folder) => crate::database::make_private_folder(folder).map_err(|error| {
+            failed(format!(
+                "cannot write mail to {}: {error}; set MAIL_URL to a folder that can be written",
+                folder.display()
+            ))
+        }),
         MailUrl::Smtp(url) => {
-            let port = url.port().unwrap_or(if url.scheme() == "smtps" { 465 } else { 587 });
+            let port = url
+                .port()
+                .unwrap_or(if url.scheme() == "smtps" { 465 } else { 587 });
             let host = url.host_str().unwrap_or_default().to_owned();
             let reach = tokio::net::TcpStream::connect((host.as_str(), port));
             match tokio::time::timeout(Duration::from_secs(5), reach).await {
                 Ok(Ok(_)) => Ok(()),
-                Ok(Err(error)) => Err(failed(format!("cannot reach the mail server {host}:{port}: {error}; check MAIL_URL"))),
-                Err(_) => Err(failed(format!("the mail server {host}:{port} does not answer within 5 seconds; check MAIL_URL"))),
+                Ok(Err(error)) => Err(failed(format!(
+                    "cannot reach the mail server {host}:{port}: {error}; check MAIL_URL"
+                ))),
+                Err(_) => Err(failed(format!(
+                    "the mail server {host}:{port} does not answer within 5 seconds; check MAIL_URL"
+                ))),
             }
         }
     }

@@ -9,7 +9,9 @@ use actix_web::http::Method;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest};
-use prometheus::{HistogramVec, IntCounterVec, TextEncoder, register_histogram_vec, register_int_counter_vec};
+use prometheus::{
+    HistogramVec, IntCounterVec, TextEncoder, register_histogram_vec, register_int_counter_vec,
+};
 use tracing::Instrument;
 use tracing_subscriber::filter::EnvFilter;
 
@@ -17,8 +19,21 @@ use crate::config::LogFormat;
 
 /// Libraries that tell what they carry when they talk much: headers with tokens, statements with values. Whatever the
 /// filter says, they are held to warnings.
-const DISCREET: [&str; 13] = ["actix_http", "actix_web", "actix_files", "actix_server", "actix_rt", "askama", "h2", "hyper", "mio",
-    "rustls", "sqlx", "sqlx_core", "tokio_util"];
+const DISCREET: [&str; 13] = [
+    "actix_http",
+    "actix_web",
+    "actix_files",
+    "actix_server",
+    "actix_rt",
+    "askama",
+    "h2",
+    "hyper",
+    "mio",
+    "rustls",
+    "sqlx",
+    "sqlx_core",
+    "tokio_util",
+];
 
 /// The name of one request, in its log lines and in `X-Request-Id`: 64 random bits in hex.
 #[derive(Clone, Debug)]
@@ -32,11 +47,18 @@ pub fn init(format: LogFormat, filter: &str) {
             filter = filter.add_directive(directive);
         }
     }
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let done = match format {
         LogFormat::Pretty => builder.with_ansi(is_terminal).with_target(false).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init(),
+        LogFormat::Json => builder
+            .json()
+            .flatten_event(true)
+            .with_current_span(true)
+            .with_span_list(false)
+            .try_init(),
     };
     // Only a second call fails, and then logging is on already.
     drop(done);
@@ -60,7 +82,9 @@ pub async fn trace_request<B: MessageBody>(
     async move {
         let mut response = next.call(request).await?;
         if let Ok(value) = HeaderValue::from_str(&id) {
-            response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
+            response
+                .headers_mut()
+                .insert(HeaderName::from_static("x-request-id"), value);
         }
         let took = began.elapsed();
         let status = response.status().as_u16();
@@ -91,18 +115,30 @@ fn method_name(method: &Method) -> &'static str {
 }
 
 static ANSWERED: LazyLock<Option<IntCounterVec>> = LazyLock::new(|| {
-    register_int_counter_vec!("http_requests_total", "Requests answered.", &["method", "route", "status"]).ok()
+    register_int_counter_vec!(
+        "http_requests_total",
+        "Requests answered.",
+        &["method", "route", "status"]
+    )
+    .ok()
 });
 
 static TOOK: LazyLock<Option<HistogramVec>> = LazyLock::new(|| {
-    register_histogram_vec!("http_request_duration_seconds", "Time to the answer's head.", &["method", "route"]).ok()
+    register_histogram_vec!(
+        "http_request_duration_seconds",
+        "Time to the answer's head.",
+        &["method", "route"]
+    )
+    .ok()
 });
 
 /// Counts by route, not by path: there are as many paths as anyone cares to try.
 fn count(request: &HttpRequest, method: &str, status: u16, seconds: f64) {
     let route = request.match_pattern().unwrap_or_else(|| "none".to_owned());
     if let Some(answered) = &*ANSWERED {
-        answered.with_label_values(&[method, &route, &status.to_string()]).inc();
+        answered
+            .with_label_values(&[method, &route, &status.to_string()])
+            .inc();
     }
     if let Some(took) = &*TOOK {
         took.with_label_values(&[method, &route]).observe(seconds);
@@ -111,5 +147,7 @@ fn count(request: &HttpRequest, method: &str, status: u16, seconds: f64) {
 
 /// What was counted, in Prometheus' text format 0.0.4.
 pub fn metrics_text() -> String {
-    TextEncoder::new().encode_to_string(&prometheus::gather()).unwrap_or_default()
+    TextEncoder::new()
+        .encode_to_string(&prometheus::gather())
+        .unwrap_or_default()
 }

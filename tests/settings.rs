@@ -10,7 +10,11 @@ fn refused(place: &Place, names: &[&str]) -> String {
         let ran = place.run(&[command]);
         assert_eq!(ran.status, 2, "{command}: {ran:?}");
         for name in names {
-            assert!(ran.stderr.contains(name), "{command} does not name {name}: {}", ran.stderr);
+            assert!(
+                ran.stderr.contains(name),
+                "{command} does not name {name}: {}",
+                ran.stderr
+            );
         }
     }
     place.run(&["serve"]).stderr
@@ -20,24 +24,47 @@ fn refused(place: &Place, names: &[&str]) -> String {
 async fn all_wrong_values_are_reported_together_with_what_they_hold() {
     let mut place = Place::new().await;
     let wrong = [
-        ("APP_ENV", "staging"), ("BIND_ADDR", "somewhere"), ("PUBLIC_URL", "shop.example"), ("DATABASE_URL", "mysql://localhost/x"),
-        ("TOKEN_TTL_SECONDS", "-5"), ("SESSION_MAX_HOURS", "zero"), ("REMEMBER_ME_DAYS", "1e9"), ("MAIL_URL", "carrier-pigeon://x"),
-        ("MAIL_FROM", "nobody"), ("DEMO_ORDERS", "perhaps"), ("TRUSTED_PROXIES", "everyone"), ("METRICS_ADDR", "nowhere"), ("LOG_FORMAT", "xml"),
+        ("APP_ENV", "staging"),
+        ("BIND_ADDR", "somewhere"),
+        ("PUBLIC_URL", "shop.example"),
+        ("DATABASE_URL", "mysql://localhost/x"),
+        ("TOKEN_TTL_SECONDS", "-5"),
+        ("SESSION_MAX_HOURS", "zero"),
+        ("REMEMBER_ME_DAYS", "1e9"),
+        ("MAIL_URL", "carrier-pigeon://x"),
+        ("MAIL_FROM", "nobody"),
+        ("DEMO_ORDERS", "perhaps"),
+        ("TRUSTED_PROXIES", "everyone"),
+        ("METRICS_ADDR", "nowhere"),
+        ("LOG_FORMAT", "xml"),
     ];
-    wrong.iter().for_each(|(name, value)| place.set(name, value));
+    wrong
+        .iter()
+        .for_each(|(name, value)| place.set(name, value));
     let names: Vec<&str> = wrong.iter().map(|(name, _)| *name).collect();
     let said = refused(&place, &names);
     for value in ["staging", "somewhere", "carrier-pigeon", "everyone", "xml"] {
-        assert!(said.contains(value), "what it holds is not said: {value}\n{said}");
+        assert!(
+            said.contains(value),
+            "what it holds is not said: {value}\n{said}"
+        );
     }
 }
 
 #[tokio::test]
 async fn each_wrong_value_alone_stops_the_start() {
     let wrong = [
-        ("TOKEN_TTL_SECONDS", "0"), ("TOKEN_TTL_SECONDS", "99999999999999999999"), ("SESSION_MAX_HOURS", "0"), ("REMEMBER_ME_DAYS", "-1"),
-        ("PUBLIC_URL", "http://localhost:8080/path"), ("PUBLIC_URL", "ftp://localhost"), ("BIND_ADDR", "127.0.0.1"), ("BIND_ADDR", "127.0.0.1:99999"),
-        ("TLS_CERT", "cert.pem"), ("TLS_KEY", "key.pem"), ("DATABASE_URL", ""),
+        ("TOKEN_TTL_SECONDS", "0"),
+        ("TOKEN_TTL_SECONDS", "99999999999999999999"),
+        ("SESSION_MAX_HOURS", "0"),
+        ("REMEMBER_ME_DAYS", "-1"),
+        ("PUBLIC_URL", "http://localhost:8080/path"),
+        ("PUBLIC_URL", "ftp://localhost"),
+        ("BIND_ADDR", "127.0.0.1"),
+        ("BIND_ADDR", "127.0.0.1:99999"),
+        ("TLS_CERT", "cert.pem"),
+        ("TLS_KEY", "key.pem"),
+        ("DATABASE_URL", ""),
     ];
     for (name, value) in wrong {
         let mut place = Place::new().await;
@@ -46,7 +73,10 @@ async fn each_wrong_value_alone_stops_the_start() {
         if value.is_empty() && ran.status != 2 {
             continue; // An empty variable may count as one that is not set.
         }
-        assert!(ran.status == 2 && ran.stderr.contains(name), "{name}={value}: {ran:?}");
+        assert!(
+            ran.status == 2 && ran.stderr.contains(name),
+            "{name}={value}: {ran:?}"
+        );
     }
 }
 
@@ -55,9 +85,20 @@ async fn a_secret_is_never_printed() {
     let mut place = Place::new().await;
     place.set("TOKEN_SECRET", &HIDDEN[..20]);
     place.set("TOKEN_SECRET_PREVIOUS", &format!("short-{}", &HIDDEN[..12]));
-    place.set("DATABASE_URL", &format!("mysql://portal:{HIDDEN}@localhost/x"));
+    place.set(
+        "DATABASE_URL",
+        &format!("mysql://portal:{HIDDEN}@localhost/x"),
+    );
     place.set("MAIL_URL", &format!("pigeon://portal:{HIDDEN}@localhost"));
-    let said = refused(&place, &["TOKEN_SECRET", "TOKEN_SECRET_PREVIOUS", "DATABASE_URL", "MAIL_URL"]);
+    let said = refused(
+        &place,
+        &[
+            "TOKEN_SECRET",
+            "TOKEN_SECRET_PREVIOUS",
+            "DATABASE_URL",
+            "MAIL_URL",
+        ],
+    );
     assert!(!said.contains(&HIDDEN[..12]), "{said}");
 }
 
@@ -65,16 +106,25 @@ async fn a_secret_is_never_printed() {
 async fn check_prints_what_it_would_run_with_and_no_secret() {
     let place = Place::new().await;
     let said = place.done(&["check"]);
-    assert!(said.contains(&format!("127.0.0.1:{}", place.port)) && said.contains("http://localhost"), "{said}");
+    assert!(
+        said.contains(&format!("127.0.0.1:{}", place.port)) && said.contains("http://localhost"),
+        "{said}"
+    );
     assert!(!said.contains(crate::place::SECRET), "{said}");
 }
 
 #[tokio::test]
 async fn check_says_when_the_database_cannot_be_reached() {
     let mut place = Place::new().await;
-    place.set("DATABASE_URL", &format!("postgres://portal:{HIDDEN}@127.0.0.1:1/portal"));
+    place.set(
+        "DATABASE_URL",
+        &format!("postgres://portal:{HIDDEN}@127.0.0.1:1/portal"),
+    );
     let ran = place.run(&["check"]);
-    assert!(ran.status == 1 && !ran.output().contains(HIDDEN) && ran.stderr.contains("DATABASE_URL"), "{ran:?}");
+    assert!(
+        ran.status == 1 && !ran.output().contains(HIDDEN) && ran.stderr.contains("DATABASE_URL"),
+        "{ran:?}"
+    );
 }
 
 #[tokio::test]
@@ -92,25 +142,53 @@ async fn production_asks_for_a_secret_and_for_https() {
     place.set("APP_ENV", "production");
     place.unset("TOKEN_SECRET");
     refused(&place, &["TOKEN_SECRET", "PUBLIC_URL"]);
-    assert!(!place.path().join("data").exists(), "a secret was made in production");
+    assert!(
+        !place.path().join("data").exists(),
+        "a secret was made in production"
+    );
 }
 
 #[tokio::test]
 async fn the_placeholder_of_the_example_is_refused() {
-    let example = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/.env.example")).unwrap();
-    let line = example.lines().map(|line| line.trim_start_matches(['#', ' '])).find_map(|line| line.strip_prefix("TOKEN_SECRET="));
+    let example =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/.env.example")).unwrap();
+    let line = example
+        .lines()
+        .map(|line| line.trim_start_matches(['#', ' ']))
+        .find_map(|line| line.strip_prefix("TOKEN_SECRET="));
     let mut place = Place::new().await;
-    place.set("TOKEN_SECRET", line.expect("the example has no TOKEN_SECRET").trim_matches(['"', '\'']));
+    place.set(
+        "TOKEN_SECRET",
+        line.expect("the example has no TOKEN_SECRET")
+            .trim_matches(['"', '\'']),
+    );
     refused(&place, &["TOKEN_SECRET"]);
 }
 
 #[tokio::test]
 async fn the_example_names_every_setting() {
-    let example = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/.env.example")).unwrap();
+    let example =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/.env.example")).unwrap();
     let all = [
-        "APP_ENV", "BIND_ADDR", "PUBLIC_URL", "DATABASE_URL", "TOKEN_SECRET", "TOKEN_SECRET_PREVIOUS", "TOKEN_TTL_SECONDS", "SESSION_MAX_HOURS",
-        "REMEMBER_ME_DAYS", "MAIL_URL", "MAIL_FROM", "DEMO_ORDERS", "STATIC_DIR", "TRUSTED_PROXIES", "TLS_CERT", "TLS_KEY", "METRICS_ADDR",
-        "LOG_FORMAT", "RUST_LOG",
+        "APP_ENV",
+        "BIND_ADDR",
+        "PUBLIC_URL",
+        "DATABASE_URL",
+        "TOKEN_SECRET",
+        "TOKEN_SECRET_PREVIOUS",
+        "TOKEN_TTL_SECONDS",
+        "SESSION_MAX_HOURS",
+        "REMEMBER_ME_DAYS",
+        "MAIL_URL",
+        "MAIL_FROM",
+        "DEMO_ORDERS",
+        "STATIC_DIR",
+        "TRUSTED_PROXIES",
+        "TLS_CERT",
+        "TLS_KEY",
+        "METRICS_ADDR",
+        "LOG_FORMAT",
+        "RUST_LOG",
     ];
     for name in all {
         assert!(example.contains(&format!("{name}=")), "{name}");
@@ -124,7 +202,12 @@ async fn settings_are_read_from_a_file_and_the_environment_has_the_last_word() {
     place.write(".env", "TOKEN_TTL_SECONDS=never\nSESSION_MAX_HOURS=often\n");
     place.set("SESSION_MAX_HOURS", "3");
     let ran = place.run(&["check"]);
-    assert!(ran.status == 2 && ran.stderr.contains("TOKEN_TTL_SECONDS") && !ran.stderr.contains("SESSION_MAX_HOURS"), "{ran:?}");
+    assert!(
+        ran.status == 2
+            && ran.stderr.contains("TOKEN_TTL_SECONDS")
+            && !ran.stderr.contains("SESSION_MAX_HOURS"),
+        "{ran:?}"
+    );
 }
 
 #[tokio::test]
@@ -136,10 +219,17 @@ async fn development_makes_its_own_secret_and_keeps_it() {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        let files = std::fs::read_dir(app.path().join("data")).unwrap().map(Result::unwrap);
-        let secrets: Vec<_> = files.filter(|file| file.file_name().to_string_lossy().contains("secret")).collect();
+        let files = std::fs::read_dir(app.path().join("data"))
+            .unwrap()
+            .map(Result::unwrap);
+        let secrets: Vec<_> = files
+            .filter(|file| file.file_name().to_string_lossy().contains("secret"))
+            .collect();
         assert_eq!(secrets.len(), 1, "no file of that name in data/");
-        assert_eq!(secrets[0].metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            secrets[0].metadata().unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         let kept = std::fs::read_to_string(secrets[0].path()).unwrap();
         assert!(!app.logs().contains(kept.trim()));
     }

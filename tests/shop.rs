@@ -4,12 +4,42 @@ use std::collections::BTreeMap;
 
 /// The columns that a shop's export has, in its order; those that the program has no use for among them.
 pub const COLUMNS: [&str; 36] = [
-    "Name", "Email", "Financial Status", "Paid at", "Fulfillment Status", "Fulfilled at", "Accepts Marketing",
-    "Currency", "Subtotal", "Shipping", "Taxes", "Total", "Discount Code", "Discount Amount", "Shipping Method",
-    "Created at", "Lineitem quantity", "Lineitem name", "Lineitem price", "Lineitem compare at price",
-    "Lineitem sku", "Lineitem requires shipping", "Lineitem taxable", "Lineitem fulfillment status",
-    "Shipping Name", "Shipping Address1", "Shipping Address2", "Shipping Company", "Shipping City", "Shipping Zip",
-    "Shipping Province", "Shipping Country", "Shipping Phone", "Cancelled at", "Refunded Amount", "Lineitem discount",
+    "Name",
+    "Email",
+    "Financial Status",
+    "Paid at",
+    "Fulfillment Status",
+    "Fulfilled at",
+    "Accepts Marketing",
+    "Currency",
+    "Subtotal",
+    "Shipping",
+    "Taxes",
+    "Total",
+    "Discount Code",
+    "Discount Amount",
+    "Shipping Method",
+    "Created at",
+    "Lineitem quantity",
+    "Lineitem name",
+    "Lineitem price",
+    "Lineitem compare at price",
+    "Lineitem sku",
+    "Lineitem requires shipping",
+    "Lineitem taxable",
+    "Lineitem fulfillment status",
+    "Shipping Name",
+    "Shipping Address1",
+    "Shipping Address2",
+    "Shipping Company",
+    "Shipping City",
+    "Shipping Zip",
+    "Shipping Province",
+    "Shipping Country",
+    "Shipping Phone",
+    "Cancelled at",
+    "Refunded Amount",
+    "Lineitem discount",
 ];
 
 /// One row: the columns that are not empty.
@@ -27,24 +57,54 @@ impl Row {
 /// The first row of an order: two notebooks at 12.50, paid and sent.
 pub fn order(number: &str, email: &str) -> Row {
     let fields = [
-        ("Name", number), ("Email", email), ("Financial Status", "paid"), ("Paid at", "2024-03-01 10:05:00 +0000"),
-        ("Fulfillment Status", "fulfilled"), ("Fulfilled at", "2024-03-03 09:00:00 +0000"), ("Currency", "EUR"),
-        ("Subtotal", "25.00"), ("Shipping", "4.90"), ("Taxes", "0.00"), ("Total", "29.90"), ("Discount Amount", "0.00"),
-        ("Created at", "2024-03-01 10:00:00 +0000"), ("Lineitem quantity", "2"), ("Lineitem name", "Notebook, ruled"),
-        ("Lineitem price", "12.50"), ("Lineitem sku", "NB-1"), ("Lineitem discount", "0.00"),
-        ("Shipping Name", "Ann Example"), ("Shipping Address1", "Long Lane 5"), ("Shipping City", "Reims"),
-        ("Shipping Zip", "'51100"), ("Shipping Country", "FR"), ("Refunded Amount", "0.00"),
+        ("Name", number),
+        ("Email", email),
+        ("Financial Status", "paid"),
+        ("Paid at", "2024-03-01 10:05:00 +0000"),
+        ("Fulfillment Status", "fulfilled"),
+        ("Fulfilled at", "2024-03-03 09:00:00 +0000"),
+        ("Currency", "EUR"),
+        ("Subtotal", "25.00"),
+        ("Shipping", "4.90"),
+        ("Taxes", "0.00"),
+        ("Total", "29.90"),
+        ("Discount Amount", "0.00"),
+        ("Created at", "2024-03-01 10:00:00 +0000"),
+        ("Lineitem quantity", "2"),
+        ("Lineitem name", "Notebook, ruled"),
+        ("Lineitem price", "12.50"),
+        ("Lineitem sku", "NB-1"),
+        ("Lineitem discount", "0.00"),
+        ("Shipping Name", "Ann Example"),
+        ("Shipping Address1", "Long Lane 5"),
+        ("Shipping City", "Reims"),
+        ("Shipping Zip", "'51100"),
+        ("Shipping Country", "FR"),
+        ("Refunded Amount", "0.00"),
     ];
-    fields.into_iter().fold(Row::default(), |row, (column, value)| row.with(column, value))
+    fields
+        .into_iter()
+        .fold(Row::default(), |row, (column, value)| {
+            row.with(column, value)
+        })
 }
 
 /// A further row of an order: one line item.
 pub fn line(number: &str, email: &str, name: &str) -> Row {
     let fields = [
-        ("Name", number), ("Email", email), ("Lineitem quantity", "1"), ("Lineitem name", name),
-        ("Lineitem price", "3.00"), ("Created at", "2024-03-01 10:00:00 +0000"), ("Lineitem discount", "0.00"),
+        ("Name", number),
+        ("Email", email),
+        ("Lineitem quantity", "1"),
+        ("Lineitem name", name),
+        ("Lineitem price", "3.00"),
+        ("Created at", "2024-03-01 10:00:00 +0000"),
+        ("Lineitem discount", "0.00"),
     ];
-    fields.into_iter().fold(Row::default(), |row, (column, value)| row.with(column, value))
+    fields
+        .into_iter()
+        .fold(Row::default(), |row, (column, value)| {
+            row.with(column, value)
+        })
 }
 
 pub fn export(rows: &[Row]) -> String {
@@ -56,7 +116,13 @@ pub fn export_of(columns: &[&str], rows: &[Row]) -> String {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(columns).unwrap();
     for row in rows {
-        writer.write_record(columns.iter().map(|column| row.0.get(*column).map_or("", String::as_str))).unwrap();
+        writer
+            .write_record(
+                columns
+                    .iter()
+                    .map(|column| row.0.get(*column).map_or("", String::as_str)),
+            )
+            .unwrap();
     }
     String::from_utf8(writer.into_inner().unwrap()).unwrap()
 }
@@ -64,9 +130,16 @@ pub fn export_of(columns: &[&str], rows: &[Row]) -> String {
 /// As many orders as asked for, an hour apart, each with a total of its own; the last is the newest.
 pub fn orders(count: u32, email: &str) -> Vec<Row> {
     let made = |index: u32| {
-        let at = format!("2024-{:02}-{:02} {:02}:00:00 +0000", 1 + index / 240, 1 + index / 24 % 10, index % 24);
+        let at = format!(
+            "2024-{:02}-{:02} {:02}:00:00 +0000",
+            1 + index / 240,
+            1 + index / 24 % 10,
+            index % 24
+        );
         let total = format!("{}.05", 10 + index);
-        order(&format!("#{}", 5000 + index), email).with("Created at", &at).with("Total", &total)
+        order(&format!("#{}", 5000 + index), email)
+            .with("Created at", &at)
+            .with("Total", &total)
     };
     (0..count).map(made).collect()
 }

@@ -15,8 +15,13 @@ pub(super) async fn submit(
         sessions.end(&user.session_id).await?;
     }
     let mut response = see_other("/login");
-    response.add_cookie(&cookie::clear()).map_err(|error| Error::Internal(error.into()))?;
-    let forget = (HeaderName::from_static("clear-site-data"), HeaderValue::from_static("\"cache\""));
+    response
+        .add_cookie(&cookie::clear())
+        .map_err(|error| Error::Internal(error.into()))?;
+    let forget = (
+        HeaderName::from_static("clear-site-data"),
+        HeaderValue::from_static("\"cache\""),
+    );
     response.headers_mut().insert(forget.0, forget.1);
     Notice::LoggedOut.show_next(&mut response);
     Ok(response)

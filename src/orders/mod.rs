@@ -31,7 +31,11 @@ pub const PAGE: u32 = 20;
 ///
 /// # Errors
 /// The database's.
-pub async fn claim(transaction: &mut Transaction, user_id: &str, email: &str) -> Result<u64, Error> {
+pub async fn claim(
+    transaction: &mut Transaction,
+    user_id: &str,
+    email: &str,
+) -> Result<u64, Error> {
     let claimed = store::claim(transaction, user_id, email).await?;
     if claimed > 0 {
         store::remove_samples(transaction, user_id).await?;

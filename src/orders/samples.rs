@@ -87,13 +87,29 @@ pub async fn add_samples(
     Ok(())
 }
 
-fn row(sample: &Sample, index: usize, user_id: &str, now: UnixSeconds, clock: &Clock) -> store::NewSample {
+fn row(
+    sample: &Sample,
+    index: usize,
+    user_id: &str,
+    now: UnixSeconds,
+    clock: &Clock,
+) -> store::NewSample {
     // An hour of the day that differs from order to order, and never one that is still to come.
     let placed_at = now.plus(-sample.days_ago * DAY - 1_800 - (index as i64 * 7_517) % 36_000);
-    let after = |days: Option<i64>| days.map(|days| placed_at.plus(days * DAY + 600 + 1_130 * days).min(now));
-    let subtotal: i64 = sample.lines.iter().map(|(good, quantity)| GOODS[*good].2 * quantity).sum();
+    let after = |days: Option<i64>| {
+        days.map(|days| placed_at.plus(days * DAY + 600 + 1_130 * days).min(now))
+    };
+    let subtotal: i64 = sample
+        .lines
+        .iter()
+        .map(|(good, quantity)| GOODS[*good].2 * quantity)
+        .sum();
     let total = subtotal + sample.shipping - sample.discount;
-    let lines = sample.lines.iter().map(|(good, quantity)| (GOODS[*good], *quantity)).collect();
+    let lines = sample
+        .lines
+        .iter()
+        .map(|(good, quantity)| (GOODS[*good], *quantity))
+        .collect();
     let refunded = HashMap::from([("refunded", total), ("partially_refunded", 2_400)]);
     store::NewSample {
         id: clock.new_id(),

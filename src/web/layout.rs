@@ -38,13 +38,18 @@ pub struct Viewer {
 impl Layout {
     /// The layout of the answer to `request`.
     pub fn of(request: &HttpRequest) -> Self {
-        let Some(site) = request.app_data::<web::Data<Site>>() else { return Self::default() };
+        let Some(site) = request.app_data::<web::Data<Site>>() else {
+            return Self::default();
+        };
+        // Each is asked for alone: reading cookies writes to the extensions, which are borrowed while one is read.
+        let viewer = request.extensions().get::<Viewer>().cloned();
+        let notice = Notice::of(request).map(Notice::text);
         Self {
             stylesheet: site.assets.address("site.css"),
             script: site.assets.address("site.js"),
             icon: site.assets.address("icon.svg"),
-            viewer: request.extensions().get::<Viewer>().cloned(),
-            notice: Notice::of(request).map(Notice::text),
+            viewer,
+            notice,
             development: site.development,
         }
     }

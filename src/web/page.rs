@@ -1,8 +1,8 @@
 //! The one door that pages and redirects leave by.
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, ContentType};
-use actix_web::HttpResponse;
 use askama::Template;
 
 use super::error::Error;

@@ -7,7 +7,7 @@
 mod error;
 mod export;
 mod fields;
-mod write;
+mod store;
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
@@ -80,14 +80,23 @@ pub async fn import(
 ) -> Result<ImportSummary, ImportError> {
     let (name, file) = open(&source)?;
     let bytes_total = file.metadata().ok().map(|about| about.len());
-    let mut check = Reading { name: &name, file: &file, order_is_kept: true };
+    let mut check = Reading {
+        name: &name,
+        file: &file,
+        order_is_kept: true,
+    };
     let mut orders = 0;
     for order in check.adjacent()? {
         match order {
             Ok((_, bytes_read)) => {
                 orders += 1;
                 if orders % 500 == 0 {
-                    progress(Progress { stage: Stage::Checking, bytes_read, bytes_total, orders });
+                    progress(Progress {
+                        stage: Stage::Checking,
+                        bytes_read,
+                        bytes_total,
+                        orders,
+                    });
                 }
             }
             Err(ImportError::Scattered) => {
@@ -98,7 +107,11 @@ pub async fn import(
         }
     }
     let reading = check;
-    let gathered = if reading.order_is_kept { Vec::new() } else { reading.gathered()? };
+    let gathered = if reading.order_is_kept {
+        Vec::new()
+    } else {
+        reading.gathered()?
+    };
     database
         .write(async |transaction| {
             let mut summary = ImportSummary::default();
@@ -114,13 +127,18 @@ pub async fn import(
                 summary.lines += order.lines.len() as u64;
                 batch.push(order);
                 if batch.len() == BATCH {
-                    write::batch(transaction, clock, &batch, &mut summary).await?;
+                    store::write(transaction, clock, &batch, &mut summary).await?;
                     batch.clear();
                     let orders = summary.orders;
-                    progress(Progress { stage: Stage::Loading, bytes_read, bytes_total, orders });
+                    progress(Progress {
+                        stage: Stage::Loading,
+                        bytes_read,
+                        bytes_total,
+                        orders,
+                    });
                 }
             }
-            write::batch(transaction, clock, &batch, &mut summary).await?;
+            store::write(transaction, clock, &batch, &mut summary).await?;
             Ok(summary)
         })
         .await
@@ -130,7 +148,10 @@ fn open(source: &ImportSource) -> Result<(String, File), ImportError> {
     match source {
         ImportSource::File(path) => {
             let name = path.display().to_string();
-            let file = File::open(path).map_err(|source| ImportError::Unreadable { file: name.clone(), source })?;
+            let file = File::open(path).map_err(|source| ImportError::Unreadable {
+                file: name.clone(),
+                source,
+            })?;
             Ok((name, file))
         }
         ImportSource::Stdin => {
@@ -139,7 +160,9 @@ fn open(source: &ImportSource) -> Result<(String, File), ImportError> {
                 std::io::copy(&mut std::io::stdin().lock(), &mut spool)?;
                 Ok(spool)
             });
-            spool.map(|spool| (name.clone(), spool)).map_err(|source| ImportError::Unreadable { file: name, source })
+            spool
+                .map(|spool| (name.clone(), spool))
+                .map_err(|source| ImportError::Unreadable { file: name, source })
         }
     }
 }
@@ -156,12 +179,20 @@ impl<'a> Reading<'a> {
     fn start(&self) -> Result<Export<'a>, ImportError> {
         let mut file = self.file;
         file.seek(SeekFrom::Start(0))
-            .map_err(|source| ImportError::Unreadable { file: self.name.to_owned(), source })?;
+            .map_err(|source| ImportError::Unreadable {
+                file: self.name.to_owned(),
+                source,
+            })?;
         Export::open(self.name, file)
     }
 
     /// Each order, with the bytes read so far; [`ImportError::Scattered`] where rows of one order stand apart.
-    fn adjacent(&self) -> Result<impl Iterator<Item = Result<(ImportedOrder, u64), ImportError>> + use<'a>, ImportError> {
+    fn adjacent(
+        &self,
+    ) -> Result<
+        impl Iterator<Item = Result<(ImportedOrder, u64), ImportError>> + use<'a>,
+        ImportError,
+    > {
         Ok(self.start()?.into_orders())
     }
 

@@ -1,29 +1,35 @@
 //! The rows of users.
 
-use super::Email;
+pub mod users;
+
+use crate::accounts::Email;
 use crate::clock::UnixSeconds;
 use crate::database::{Database, Error, Transaction};
 
 /// What logging in needs to know of an account.
-pub(super) struct Account {
+pub(in crate::accounts) struct Account {
     pub id: String,
     pub password_hash: String,
 }
 
-pub(super) async fn exists(database: &Database, email: &Email) -> Result<bool, Error> {
+pub(in crate::accounts) async fn exists(database: &Database, email: &Email) -> Result<bool, Error> {
     Ok(find_by_email(database, email).await?.is_some())
 }
 
-pub(super) async fn find_by_email(database: &Database, email: &Email) -> Result<Option<Account>, Error> {
-    let row: Option<(String, String)> = sqlx::query_as("SELECT id, password_hash FROM users WHERE email = $1")
-        .bind(email.as_str())
-        .fetch_optional(database.pool())
-        .await?;
+pub(in crate::accounts) async fn find_by_email(
+    database: &Database,
+    email: &Email,
+) -> Result<Option<Account>, Error> {
+    let row: Option<(String, String)> =
+        sqlx::query_as("SELECT id, password_hash FROM users WHERE email = $1")
+            .bind(email.as_str())
+            .fetch_optional(database.pool())
+            .await?;
     Ok(row.map(|(id, password_hash)| Account { id, password_hash }))
 }
 
 /// Adds a user; tells whether the address was free.
-pub(super) async fn insert(
+pub(in crate::accounts) async fn insert(
     transaction: &mut Transaction,
     id: &str,
     email: &Email,
@@ -43,12 +49,18 @@ pub(super) async fn insert(
 }
 
 /// Replaces a hash unless it was changed meanwhile; tells whether it did.
-pub(super) async fn replace_hash(database: &Database, id: &str, old: &str, new: &str) -> Result<bool, Error> {
-    let done = sqlx::query("UPDATE users SET password_hash = $1 WHERE id = $2 AND password_hash = $3")
-        .bind(new)
-        .bind(id)
-        .bind(old)
-        .execute(database.pool())
-        .await?;
+pub(in crate::accounts) async fn replace_hash(
+    database: &Database,
+    id: &str,
+    old: &str,
+    new: &str,
+) -> Result<bool, Error> {
+    let done =
+        sqlx::query("UPDATE users SET password_hash = $1 WHERE id = $2 AND password_hash = $3")
+            .bind(new)
+            .bind(id)
+            .bind(old)
+            .execute(database.pool())
+            .await?;
     Ok(done.rows_affected() == 1)
 }

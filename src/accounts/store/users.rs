@@ -1,6 +1,6 @@
 //! The operator's hand on accounts: `order-portal user …`.
 
-use super::{Email, OnVerified};
+use crate::accounts::{Email, OnVerified};
 use crate::clock::{Clock, UnixSeconds};
 use crate::database::{Database, Error};
 
@@ -30,7 +30,13 @@ pub async fn list(database: &Database) -> Result<Vec<UserLine>, Error> {
     )
     .fetch_all(database.pool())
     .await?;
-    let line = |(email, created_at, verified_at, disabled_at, orders): (_, i64, Option<i64>, Option<i64>, _)| UserLine {
+    let line = |(email, created_at, verified_at, disabled_at, orders): (
+        _,
+        i64,
+        Option<i64>,
+        Option<i64>,
+        _,
+    )| UserLine {
         email,
         created_at: UnixSeconds::new(created_at),
         verified: verified_at.is_some(),
@@ -76,11 +82,13 @@ pub async fn disable(database: &Database, clock: &Clock, email: &Email) -> Resul
     let now = clock.now();
     database
         .write(async |transaction| {
-            let found = sqlx::query("UPDATE users SET disabled_at = COALESCE(disabled_at, $1) WHERE email = $2")
-                .bind(now.get())
-                .bind(email.as_str())
-                .execute(&mut **transaction)
-                .await?;
+            let found = sqlx::query(
+                "UPDATE users SET disabled_at = COALESCE(disabled_at, $1) WHERE email = $2",
+            )
+            .bind(now.get())
+            .bind(email.as_str())
+            .execute(&mut **transaction)
+            .await?;
             sqlx::query(
                 "UPDATE sessions SET revoked_at = $1
                  WHERE revoked_at IS NULL AND user_id IN (SELECT id FROM users WHERE email = $2)",

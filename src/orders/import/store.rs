@@ -30,7 +30,7 @@ struct Change<'a> {
 
 /// Adds the orders that are new, updates those that the export says something else about than before, and counts both. An
 /// order goes to the account whose address was shown to be the order's, and stays with it while the order's address does.
-pub(super) async fn batch(
+pub(super) async fn write(
     transaction: &mut Transaction,
     clock: &Clock,
     orders: &[ImportedOrder],
@@ -41,17 +41,31 @@ pub(super) async fn batch(
     let mut changes = Vec::with_capacity(orders.len());
     for order in orders {
         let fingerprint = order.fingerprint();
-        let owner = order.email.as_ref().and_then(|email| owners.get(email)).cloned();
+        let owner = order
+            .email
+            .as_ref()
+            .and_then(|email| owners.get(email))
+            .cloned();
         match before.get(&order.number) {
             Some(known) if known.fingerprint == fingerprint => summary.unchanged += 1,
             Some(known) => {
                 summary.changed += 1;
                 let kept = known.user_id.clone().filter(|_| known.email == order.email);
-                changes.push(Change { order, id: known.id.clone(), owner: kept.or(owner), fingerprint });
+                changes.push(Change {
+                    order,
+                    id: known.id.clone(),
+                    owner: kept.or(owner),
+                    fingerprint,
+                });
             }
             None => {
                 summary.new += 1;
-                changes.push(Change { order, id: clock.new_id(), owner, fingerprint });
+                changes.push(Change {
+                    order,
+                    id: clock.new_id(),
+                    owner,
+                    fingerprint,
+                });
             }
         }
     }
@@ -63,7 +77,10 @@ pub(super) async fn batch(
     remove_samples(transaction, &changes).await
 }
 
-async fn before(transaction: &mut Transaction, orders: &[ImportedOrder]) -> Result<HashMap<String, Before>, Error> {
+async fn before(
+    transaction: &mut Transaction,
+    orders: &[ImportedOrder],
+) -> Result<HashMap<String, Before>, Error> {
     if orders.is_empty() {
         return Ok(HashMap::new());
     }
@@ -71,35 +88,88 @@ async fn before(transaction: &mut Transaction, orders: &[ImportedOrder]) -> Resu
         "SELECT number, id, user_id, email, fingerprint FROM orders WHERE issued_by = 'shop' AND number IN {}",
         tuple(1, orders.len())
     );
-    let mut query = sqlx::query_as::<_, (String, String, Option<String>, Option<String>, Vec<u8>)>(AssertSqlSafe(sql));
+    let mut query = sqlx::query_as::<_, (String, String, Option<String>, Option<String>, Vec<u8>)>(
+        AssertSqlSafe(sql),
+    );
     for order in orders {
         query = query.bind(&order.number);
     }
     let rows = query.fetch_all(&mut **transaction).await?;
-    let known = |(number, id, user_id, email, fingerprint)| (number, Before { id, user_id, email, fingerprint });
+    let known = |(number, id, user_id, email, fingerprint)| {
+        (
+            number,
+            Before {
+                id,
+                user_id,
+                email,
+                fingerprint,
+            },
+        )
+    };
     Ok(rows.into_iter().map(known).collect())
 }
 
 /// The users who were shown to own an address of these orders.
-async fn owners(transaction: &mut Transaction, orders: &[ImportedOrder]) -> Result<HashMap<String, String>, Error> {
-    let emails: Vec<&String> = orders.iter().filter_map(|order| order.email.as_ref()).collect();
+async fn owners(
+    transaction: &mut Transaction,
+    orders: &[ImportedOrder],
+) -> Result<HashMap<String, String>, Error> {
+    let emails: Vec<&String> = orders
+        .iter()
+        .filter_map(|order| order.email.as_ref())
+        .collect();
     if emails.is_empty() {
         return Ok(HashMap::new());
     }
-    let sql = format!("SELECT email, id FROM users WHERE verified_at IS NOT NULL AND email IN {}", tuple(1, emails.len()));
+    let sql = format!(
+        "SELECT email, id FROM users WHERE verified_at IS NOT NULL AND email IN {}",
+        tuple(1, emails.len())
+    );
     let mut query = sqlx::query_as(AssertSqlSafe(sql));
     for email in emails {
         query = query.bind(email);
     }
-    Ok(query.fetch_all(&mut **transaction).await?.into_iter().collect())
+    Ok(query
+        .fetch_all(&mut **transaction)
+        .await?
+        .into_iter()
+        .collect())
 }
 
 async fn write_orders(transaction: &mut Transaction, changes: &[Change<'_>]) -> Result<(), Error> {
-    let columns = ["number", "user_id", "email", "placed_at", "paid_at", "fulfilled_at", "cancelled_at", "payment_status",
-        "fulfillment_status", "currency", "subtotal", "shipping", "taxes", "discount", "refunded", "total", "line_count",
-        "ship_name", "ship_company", "ship_address1", "ship_address2", "ship_zip", "ship_city", "ship_province", "ship_country",
-        "ship_phone", "fingerprint"];
-    let updates: Vec<String> = columns[1..].iter().map(|column| format!("{column} = excluded.{column}")).collect();
+    let columns = [
+        "number",
+        "user_id",
+        "email",
+        "placed_at",
+        "paid_at",
+        "fulfilled_at",
+        "cancelled_at",
+        "payment_status",
+        "fulfillment_status",
+        "currency",
+        "subtotal",
+        "shipping",
+        "taxes",
+        "discount",
+        "refunded",
+        "total",
+        "line_count",
+        "ship_name",
+        "ship_company",
+        "ship_address1",
+        "ship_address2",
+        "ship_zip",
+        "ship_city",
+        "ship_province",
+        "ship_country",
+        "ship_phone",
+        "fingerprint",
+    ];
+    let updates: Vec<String> = columns[1..]
+        .iter()
+        .map(|column| format!("{column} = excluded.{column}"))
+        .collect();
     let sql = format!(
         "INSERT INTO orders (id, issued_by, {}) VALUES {} ON CONFLICT (issued_by, number) DO UPDATE SET {}",
         columns.join(", "),
@@ -107,15 +177,47 @@ async fn write_orders(transaction: &mut Transaction, changes: &[Change<'_>]) -> 
         updates.join(", ")
     );
     let mut query = sqlx::query(AssertSqlSafe(sql));
-    for Change { order, id, owner, fingerprint } in changes {
+    for Change {
+        order,
+        id,
+        owner,
+        fingerprint,
+    } in changes
+    {
         let lines = i64::try_from(order.lines.len()).unwrap_or(i64::MAX);
         let to = &order.address;
-        query = query.bind(id).bind("shop").bind(&order.number).bind(owner).bind(&order.email);
-        query = query.bind(order.placed_at).bind(order.paid_at).bind(order.fulfilled_at).bind(order.cancelled_at);
-        query = query.bind(&order.payment_status).bind(&order.fulfillment_status).bind(order.currency.code());
-        query = query.bind(order.subtotal).bind(order.shipping).bind(order.taxes).bind(order.discount);
+        query = query
+            .bind(id)
+            .bind("shop")
+            .bind(&order.number)
+            .bind(owner)
+            .bind(&order.email);
+        query = query
+            .bind(order.placed_at)
+            .bind(order.paid_at)
+            .bind(order.fulfilled_at)
+            .bind(order.cancelled_at);
+        query = query
+            .bind(&order.payment_status)
+            .bind(&order.fulfillment_status)
+            .bind(order.currency.code());
+        query = query
+            .bind(order.subtotal)
+            .bind(order.shipping)
+            .bind(order.taxes)
+            .bind(order.discount);
         query = query.bind(order.refunded).bind(order.total).bind(lines);
-        for part in [&to.name, &to.company, &to.address1, &to.address2, &to.zip, &to.city, &to.province, &to.country, &to.phone] {
+        for part in [
+            &to.name,
+            &to.company,
+            &to.address1,
+            &to.address2,
+            &to.zip,
+            &to.city,
+            &to.province,
+            &to.country,
+            &to.phone,
+        ] {
             query = query.bind(part);
         }
         query = query.bind(fingerprint);
@@ -124,14 +226,23 @@ async fn write_orders(transaction: &mut Transaction, changes: &[Change<'_>]) -> 
 }
 
 async fn write_lines(transaction: &mut Transaction, changes: &[Change<'_>]) -> Result<(), Error> {
-    let sql = format!("DELETE FROM order_lines WHERE order_id IN {}", tuple(1, changes.len()));
+    let sql = format!(
+        "DELETE FROM order_lines WHERE order_id IN {}",
+        tuple(1, changes.len())
+    );
     let mut query = sqlx::query(AssertSqlSafe(sql));
     for change in changes {
         query = query.bind(&change.id);
     }
     query.execute(&mut **transaction).await?;
-    let lines: Vec<(&str, i64, &ImportedLine)> =
-        changes.iter().flat_map(|change| (1..).zip(&change.order.lines).map(|(at, line)| (change.id.as_str(), at, line))).collect();
+    let lines: Vec<(&str, i64, &ImportedLine)> = changes
+        .iter()
+        .flat_map(|change| {
+            (1..)
+                .zip(&change.order.lines)
+                .map(|(at, line)| (change.id.as_str(), at, line))
+        })
+        .collect();
     for some in lines.chunks(LINES) {
         let sql = format!(
             "INSERT INTO order_lines (order_id, position, sku, name, quantity, unit_price, discount) VALUES {}",
@@ -139,7 +250,12 @@ async fn write_lines(transaction: &mut Transaction, changes: &[Change<'_>]) -> R
         );
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for (id, position, line) in some {
-            query = query.bind(*id).bind(*position).bind(&line.sku).bind(&line.name).bind(line.quantity);
+            query = query
+                .bind(*id)
+                .bind(*position)
+                .bind(&line.sku)
+                .bind(&line.name)
+                .bind(line.quantity);
             query = query.bind(line.unit_price).bind(line.discount);
         }
         query.execute(&mut **transaction).await?;
@@ -148,8 +264,14 @@ async fn write_lines(transaction: &mut Transaction, changes: &[Change<'_>]) -> R
 }
 
 /// Who has real orders needs no samples.
-async fn remove_samples(transaction: &mut Transaction, changes: &[Change<'_>]) -> Result<(), Error> {
-    let mut owners: Vec<&String> = changes.iter().filter_map(|change| change.owner.as_ref()).collect();
+async fn remove_samples(
+    transaction: &mut Transaction,
+    changes: &[Change<'_>],
+) -> Result<(), Error> {
+    let mut owners: Vec<&String> = changes
+        .iter()
+        .filter_map(|change| change.owner.as_ref())
+        .collect();
     owners.sort_unstable();
     owners.dedup();
     for owner in owners {
@@ -160,12 +282,16 @@ async fn remove_samples(transaction: &mut Transaction, changes: &[Change<'_>]) -
 
 /// `($1, $2, $3)`.
 fn tuple(first: usize, length: usize) -> String {
-    let names: Vec<String> = (first..first + length).map(|number| format!("${number}")).collect();
+    let names: Vec<String> = (first..first + length)
+        .map(|number| format!("${number}"))
+        .collect();
     format!("({})", names.join(", "))
 }
 
 /// As many tuples as rows, numbered on.
 fn tuples(rows: usize, columns: usize) -> String {
-    let all: Vec<String> = (0..rows).map(|row| tuple(1 + row * columns, columns)).collect();
+    let all: Vec<String> = (0..rows)
+        .map(|row| tuple(1 + row * columns, columns))
+        .collect();
     all.join(", ")
 }

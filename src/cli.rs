@@ -30,6 +30,7 @@ pub struct Arguments {
 }
 
 #[derive(Subcommand)]
+#[allow(clippy::doc_markdown)] // These comments are what --help prints.
 enum Command {
     /// Serve the portal (what happens without a subcommand)
     ///
@@ -154,15 +155,11 @@ async fn open(config: &Config) -> Result<Database, Failure> {
 }
 
 async fn import(config: &Config, clock: &Clock, file: PathBuf) -> Result<(), Failure> {
-    let source = if file == Path::new("-") {
-        ImportSource::Stdin
-    } else {
-        ImportSource::File(file)
-    };
+    let source = if file == Path::new("-") { ImportSource::Stdin } else { ImportSource::File(file) };
     let database = open(config).await?;
     let bar = progress_bar();
     let imported = orders::import(&database, clock, source, &mut |progress| {
-        show(&bar, progress)
+        show(&bar, progress);
     })
     .await;
     bar.finish_and_clear();
@@ -206,15 +203,11 @@ async fn user(config: &Config, clock: &Clock, command: UserCommand) -> Result<()
         UserCommand::List => list(&database).await,
         UserCommand::Verify { email } => verify(&database, clock, &email).await,
         UserCommand::Disable { email } => {
-            let found = users::disable(&database, clock, &parse(&email)?)
-                .await
-                .map_err(failed)?;
+            let found = users::disable(&database, clock, &parse(&email)?).await.map_err(failed)?;
             answer(found, &email, "is disabled; every session has ended")
         }
         UserCommand::Enable { email } => {
-            let found = users::enable(&database, &parse(&email)?)
-                .await
-                .map_err(failed)?;
+            let found = users::enable(&database, &parse(&email)?).await.map_err(failed)?;
             answer(found, &email, "is enabled; its owner can log in again")
         }
     };
@@ -224,16 +217,8 @@ async fn user(config: &Config, clock: &Clock, command: UserCommand) -> Result<()
 
 async fn list(database: &Database) -> Result<(), Failure> {
     let users = users::list(database).await.map_err(failed)?;
-    let width = users
-        .iter()
-        .map(|user| user.email.chars().count())
-        .max()
-        .unwrap_or(0)
-        .max(5);
-    print(format!(
-        "{:width$}  {:20}  {:8}  {:8}  {:>7}",
-        "EMAIL", "SIGNED UP", "VERIFIED", "DISABLED", "ORDERS"
-    ));
+    let width = users.iter().map(|user| user.email.chars().count()).max().unwrap_or(0).max(5);
+    print(format!("{:width$}  {:20}  {:8}  {:8}  {:>7}", "EMAIL", "SIGNED UP", "VERIFIED", "DISABLED", "ORDERS"));
     for user in users {
         let word = |is: bool| if is { "yes" } else { "no" };
         let signed_up = user.created_at.to_string();
@@ -249,34 +234,22 @@ async fn list(database: &Database) -> Result<(), Failure> {
 }
 
 async fn verify(database: &Database, clock: &Clock, email: &str) -> Result<(), Failure> {
-    match users::verify(database, clock, &parse(email)?, server::CLAIM)
-        .await
-        .map_err(failed)?
-    {
+    match users::verify(database, clock, &parse(email)?, server::CLAIM).await.map_err(failed)? {
         Some(1) => answer(true, email, "is verified; 1 order became theirs"),
-        Some(claimed) => answer(
-            true,
-            email,
-            &format!("is verified; {claimed} orders became theirs"),
-        ),
+        Some(claimed) => answer(true, email, &format!("is verified; {claimed} orders became theirs")),
         None => answer(false, email, ""),
     }
 }
 
 fn parse(email: &str) -> Result<Email, Failure> {
     Email::parse(email).map_err(|_| {
-        Failure::Usage(format!(
-            "\"{}\" is not an e-mail address; write it like name@example.com",
-            email.escape_debug()
-        ))
+        Failure::Usage(format!("\"{}\" is not an e-mail address; write it like name@example.com", email.escape_debug()))
     })
 }
 
 fn answer(found: bool, email: &str, done: &str) -> Result<(), Failure> {
     if !found {
-        return Err(failed(format!(
-            "no account has the address {email}; order-portal user list shows all"
-        )));
+        return Err(failed(format!("no account has the address {email}; order-portal user list shows all")));
     }
     print(format!("{email} {done}"));
     Ok(())
@@ -286,10 +259,7 @@ async fn migrate(config: &Config) -> Result<(), Failure> {
     let database = Database::open(&config.database_url).await.map_err(failed)?;
     let applied = database.migrate().await.map_err(failed)?;
     for migration in &applied {
-        print(format!(
-            "applied {:04} {}",
-            migration.version, migration.description
-        ));
+        print(format!("applied {:04} {}", migration.version, migration.description));
     }
     if applied.is_empty() {
         print("nothing to apply: the database is up to date");
@@ -329,16 +299,14 @@ async fn check_mail(mail: &MailUrl) -> Result<(), Failure> {
             ))
         }),
         MailUrl::Smtp(url) => {
-            let port = url
-                .port()
-                .unwrap_or(if url.scheme() == "smtps" { 465 } else { 587 });
+            let port = url.port().unwrap_or(if url.scheme() == "smtps" { 465 } else { 587 });
             let host = url.host_str().unwrap_or_default().to_owned();
             let reach = tokio::net::TcpStream::connect((host.as_str(), port));
             match tokio::time::timeout(Duration::from_secs(5), reach).await {
                 Ok(Ok(_)) => Ok(()),
-                Ok(Err(error)) => Err(failed(format!(
-                    "cannot reach the mail server {host}:{port}: {error}; check MAIL_URL"
-                ))),
+                Ok(Err(error)) => {
+                    Err(failed(format!("cannot reach the mail server {host}:{port}: {error}; check MAIL_URL")))
+                }
                 Err(_) => Err(failed(format!(
                     "the mail server {host}:{port} does not answer within 5 seconds; check MAIL_URL"
                 ))),

@@ -15,9 +15,7 @@ const FIRST: i64 = -62_167_219_200;
 
 /// Whole seconds since 1970-01-01T00:00:00Z, within the years 0000 to 9999: RFC 7519's `NumericDate`
 /// without its fraction, and how every time stands in the database.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type)]
 #[serde(transparent)]
 #[sqlx(transparent)]
 pub struct UnixSeconds(i64);
@@ -47,8 +45,7 @@ impl UnixSeconds {
 
     /// The same moment as a calendar date and time in UTC.
     pub fn utc(self) -> OffsetDateTime {
-        OffsetDateTime::from_unix_timestamp(self.0.clamp(FIRST, LAST))
-            .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+        OffsetDateTime::from_unix_timestamp(self.0.clamp(FIRST, LAST)).unwrap_or(OffsetDateTime::UNIX_EPOCH)
     }
 }
 
@@ -63,13 +60,7 @@ impl fmt::Display for UnixSeconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = self.utc();
         let (year, month, day) = (at.year(), u8::from(at.month()), at.day());
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
-            at.hour(),
-            at.minute(),
-            at.second()
-        )
+        write!(f, "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", at.hour(), at.minute(), at.second())
     }
 }
 
@@ -98,10 +89,7 @@ impl Clock {
     }
 
     fn from_source(source: Source) -> Self {
-        Self {
-            source,
-            ids: Arc::new(std::sync::Mutex::new(ContextV7::new())),
-        }
+        Self { source, ids: Arc::new(std::sync::Mutex::new(ContextV7::new())) }
     }
 
     /// This moment.
@@ -120,10 +108,7 @@ impl Clock {
     /// which they were made.
     pub fn new_id(&self) -> String {
         let (seconds, nanoseconds) = self.seconds_and_nanoseconds();
-        let context = self
-            .ids
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let context = self.ids.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let timestamp = Timestamp::from_unix(&*context, seconds.unsigned_abs(), nanoseconds);
         Uuid::new_v7(timestamp).to_string()
     }
@@ -145,18 +130,9 @@ mod tests {
 
     #[test]
     fn a_moment_is_written_as_rfc_3339() {
-        assert_eq!(
-            UnixSeconds::new(836_481_600).to_string(),
-            "1996-07-04T12:00:00Z"
-        );
-        assert_eq!(
-            UnixSeconds::new(i64::MAX).to_string(),
-            "9999-12-31T23:59:59Z"
-        );
-        assert_eq!(
-            UnixSeconds::new(i64::MIN).to_string(),
-            "0000-01-01T00:00:00Z"
-        );
+        assert_eq!(UnixSeconds::new(836_481_600).to_string(), "1996-07-04T12:00:00Z");
+        assert_eq!(UnixSeconds::new(i64::MAX).to_string(), "9999-12-31T23:59:59Z");
+        assert_eq!(UnixSeconds::new(i64::MIN).to_string(), "0000-01-01T00:00:00Z");
     }
 
     #[test]

@@ -121,12 +121,7 @@ impl fmt::Display for MailUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(folder) => write!(f, "file://{}", folder.display()),
-            Self::Smtp(url) => write!(
-                f,
-                "{}://{}",
-                url.scheme(),
-                url.host_str().unwrap_or_default()
-            ),
+            Self::Smtp(url) => write!(f, "{}://{}", url.scheme(), url.host_str().unwrap_or_default()),
         }
     }
 }
@@ -177,14 +172,11 @@ impl Config {
             Err(error) if error.not_found() => {}
             Err(dotenvy::Error::LineParse(_, _)) => {
                 return Err(ConfigErrors(vec![
-                    ".env: a line cannot be read; write NAME=value, with quotes around spaces"
-                        .to_owned(),
+                    ".env: a line cannot be read; write NAME=value, with quotes around spaces".to_owned(),
                 ]));
             }
             Err(_) => {
-                return Err(ConfigErrors(vec![
-                    ".env: the file cannot be read; check its permissions".to_owned(),
-                ]));
+                return Err(ConfigErrors(vec![".env: the file cannot be read; check its permissions".to_owned()]));
             }
         }
         Self::read(|name| std::env::var(name).ok())
@@ -195,10 +187,8 @@ impl Config {
     /// # Errors
     /// All wrong values together.
     pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
-        let mut settings = Settings {
-            get: &|name| get(name).filter(|value| !value.trim().is_empty()),
-            errors: Vec::new(),
-        };
+        let mut settings =
+            Settings { get: &|name| get(name).filter(|value| !value.trim().is_empty()), errors: Vec::new() };
         let config = settings.config();
         if settings.errors.is_empty() {
             config.ok_or(ConfigErrors(Vec::new()))
@@ -210,90 +200,35 @@ impl Config {
     /// Name and value of everything but the secrets.
     pub fn summary(&self) -> Vec<(&'static str, String)> {
         let none = || "not set".to_owned();
-        let proxies: Vec<String> = self
-            .trusted_proxies
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+        let proxies: Vec<String> = self.trusted_proxies.iter().map(ToString::to_string).collect();
         let previous = self.token_secrets.previous.len();
         vec![
             (
                 "APP_ENV",
-                if self.environment == Environment::Development {
-                    "development"
-                } else {
-                    "production"
-                }
-                .to_owned(),
+                if self.environment == Environment::Development { "development" } else { "production" }.to_owned(),
             ),
             ("BIND_ADDR", self.bind_addr.to_string()),
             (
                 "PUBLIC_URL",
-                self.public_url.as_ref().map_or_else(
-                    || format!("http://localhost:{}", self.bind_addr.port()),
-                    |url| url.0.clone(),
-                ),
+                self.public_url
+                    .as_ref()
+                    .map_or_else(|| format!("http://localhost:{}", self.bind_addr.port()), |url| url.0.clone()),
             ),
             ("DATABASE_URL", self.database_url.to_string()),
-            (
-                "TOKEN_SECRET",
-                format!("set ({} bytes)", self.token_secrets.current.0.len()),
-            ),
-            (
-                "TOKEN_SECRET_PREVIOUS",
-                if previous == 0 {
-                    none()
-                } else {
-                    format!("set ({previous})")
-                },
-            ),
+            ("TOKEN_SECRET", format!("set ({} bytes)", self.token_secrets.current.0.len())),
+            ("TOKEN_SECRET_PREVIOUS", if previous == 0 { none() } else { format!("set ({previous})") }),
             ("TOKEN_TTL_SECONDS", self.token_ttl_seconds.to_string()),
-            (
-                "SESSION_MAX_HOURS",
-                (self.session_max_seconds / 3600).to_string(),
-            ),
-            (
-                "REMEMBER_ME_DAYS",
-                (self.remember_me_seconds / 86_400).to_string(),
-            ),
+            ("SESSION_MAX_HOURS", (self.session_max_seconds / 3600).to_string()),
+            ("REMEMBER_ME_DAYS", (self.remember_me_seconds / 86_400).to_string()),
             ("MAIL_URL", self.mail_url.to_string()),
             ("MAIL_FROM", self.mail_from.clone()),
             ("DEMO_ORDERS", self.demo_orders.to_string()),
             ("STATIC_DIR", self.static_dir.display().to_string()),
-            (
-                "TRUSTED_PROXIES",
-                if proxies.is_empty() {
-                    none()
-                } else {
-                    proxies.join(",")
-                },
-            ),
-            (
-                "TLS_CERT",
-                self.tls
-                    .as_ref()
-                    .map_or_else(none, |tls| tls.cert.display().to_string()),
-            ),
-            (
-                "TLS_KEY",
-                self.tls
-                    .as_ref()
-                    .map_or_else(none, |tls| tls.key.display().to_string()),
-            ),
-            (
-                "METRICS_ADDR",
-                self.metrics_addr
-                    .map_or_else(none, |address| address.to_string()),
-            ),
-            (
-                "LOG_FORMAT",
-                if self.log_format == LogFormat::Json {
-                    "json"
-                } else {
-                    "pretty"
-                }
-                .to_owned(),
-            ),
+            ("TRUSTED_PROXIES", if proxies.is_empty() { none() } else { proxies.join(",") }),
+            ("TLS_CERT", self.tls.as_ref().map_or_else(none, |tls| tls.cert.display().to_string())),
+            ("TLS_KEY", self.tls.as_ref().map_or_else(none, |tls| tls.key.display().to_string())),
+            ("METRICS_ADDR", self.metrics_addr.map_or_else(none, |address| address.to_string())),
+            ("LOG_FORMAT", if self.log_format == LogFormat::Json { "json" } else { "pretty" }.to_owned()),
             ("RUST_LOG", self.log_filter.clone()),
         ]
     }
@@ -306,13 +241,8 @@ struct Settings<'a> {
 
 impl Settings<'_> {
     fn config(&mut self) -> Option<Config> {
-        let environment = self.one_of(
-            "APP_ENV",
-            &[
-                ("development", Environment::Development),
-                ("production", Environment::Production),
-            ],
-        );
+        let environment = self
+            .one_of("APP_ENV", &[("development", Environment::Development), ("production", Environment::Production)]);
         let environment = environment.unwrap_or(Environment::Development);
         let in_production = environment == Environment::Production;
         let bind_addr = self.bind_addr(in_production);
@@ -323,23 +253,13 @@ impl Settings<'_> {
         let remember_me_seconds = self.number("REMEMBER_ME_DAYS", 30, 1..=400) * 86_400;
         let mail_url = self.mail_url();
         let mail_from = self.mail_from();
-        let demo_orders = self
-            .one_of("DEMO_ORDERS", &[("true", true), ("false", false)])
-            .unwrap_or(!in_production);
-        let static_dir =
-            PathBuf::from((self.get)("STATIC_DIR").unwrap_or_else(|| "static".to_owned()));
+        let demo_orders = self.one_of("DEMO_ORDERS", &[("true", true), ("false", false)]).unwrap_or(!in_production);
+        let static_dir = PathBuf::from((self.get)("STATIC_DIR").unwrap_or_else(|| "static".to_owned()));
         let trusted_proxies = self.trusted_proxies();
         let tls = self.tls();
         let metrics_addr = self.address("METRICS_ADDR");
-        let format = self.one_of(
-            "LOG_FORMAT",
-            &[("pretty", LogFormat::Pretty), ("json", LogFormat::Json)],
-        );
-        let log_format = format.unwrap_or(if in_production {
-            LogFormat::Json
-        } else {
-            LogFormat::Pretty
-        });
+        let format = self.one_of("LOG_FORMAT", &[("pretty", LogFormat::Pretty), ("json", LogFormat::Json)]);
+        let log_format = format.unwrap_or(if in_production { LogFormat::Json } else { LogFormat::Pretty });
         let log_filter = self.log_filter();
         let token_secrets = self.token_secrets(in_production);
         Some(Config {
@@ -364,27 +284,17 @@ impl Settings<'_> {
     }
 
     fn wrong(&mut self, name: &str, value: &str, takes: &str) {
-        let shown: String = value
-            .chars()
-            .take(80)
-            .flat_map(char::escape_debug)
-            .collect();
-        self.errors
-            .push(format!("{name} holds \"{shown}\"; it takes {takes}"));
+        let shown: String = value.chars().take(80).flat_map(char::escape_debug).collect();
+        self.errors.push(format!("{name} holds \"{shown}\"; it takes {takes}"));
     }
 
     fn wrong_secret(&mut self, name: &str, problem: &str) {
-        self.errors.push(format!(
-            "{name} {problem}; make one with: order-portal secret"
-        ));
+        self.errors.push(format!("{name} {problem}; make one with: order-portal secret"));
     }
 
     fn one_of<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Option<T> {
         let value = (self.get)(name)?;
-        let found = words
-            .iter()
-            .find(|(word, _)| *word == value.trim())
-            .map(|(_, meaning)| *meaning);
+        let found = words.iter().find(|(word, _)| *word == value.trim()).map(|(_, meaning)| *meaning);
         if found.is_none() {
             let takes: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
             self.wrong(name, &value, &takes.join(" or "));
@@ -396,17 +306,9 @@ impl Settings<'_> {
         let Some(value) = (self.get)(name) else {
             return default;
         };
-        let number = value
-            .trim()
-            .parse()
-            .ok()
-            .filter(|number| range.contains(number));
+        let number = value.trim().parse().ok().filter(|number| range.contains(number));
         if number.is_none() {
-            self.wrong(
-                name,
-                &value,
-                &format!("a whole number from {} to {}", range.start(), range.end()),
-            );
+            self.wrong(name, &value, &format!("a whole number from {} to {}", range.start(), range.end()));
         }
         number.unwrap_or(default)
     }
@@ -415,11 +317,7 @@ impl Settings<'_> {
         let value = (self.get)(name)?;
         let address = value.trim().parse().ok();
         if address.is_none() {
-            self.wrong(
-                name,
-                &value,
-                "an address with a port, like 127.0.0.1:8080 or [::1]:8080",
-            );
+            self.wrong(name, &value, "an address with a port, like 127.0.0.1:8080 or [::1]:8080");
         }
         address
     }
@@ -431,7 +329,11 @@ impl Settings<'_> {
         }
         let address = self.address(name)?;
         if !in_production && !address.ip().is_loopback() {
-            self.wrong(name, &address.to_string(), "a loopback address in development, like 127.0.0.1:8080; set APP_ENV=production to serve others");
+            self.wrong(
+                name,
+                &address.to_string(),
+                "a loopback address in development, like 127.0.0.1:8080; set APP_ENV=production to serve others",
+            );
         }
         Some(address)
     }
@@ -445,13 +347,11 @@ impl Settings<'_> {
         };
         let Some(value) = (self.get)(name) else {
             if in_production {
-                self.errors
-                    .push(format!("{name} is not set; it takes {takes}"));
+                self.errors.push(format!("{name} is not set; it takes {takes}"));
             }
             return None;
         };
-        let origin =
-            Origin::parse(value.trim()).filter(|origin| !in_production || origin.is_https());
+        let origin = Origin::parse(value.trim()).filter(|origin| !in_production || origin.is_https());
         if origin.is_none() {
             let has_password = value.contains('@');
             self.wrong(name, if has_password { "…" } else { &value }, takes);
@@ -460,8 +360,7 @@ impl Settings<'_> {
     }
 
     fn database_url(&mut self) -> Option<DatabaseUrl> {
-        let value =
-            (self.get)("DATABASE_URL").unwrap_or_else(|| "sqlite://data/portal.db".to_owned());
+        let value = (self.get)("DATABASE_URL").unwrap_or_else(|| "sqlite://data/portal.db".to_owned());
         match DatabaseUrl::parse(value.trim()) {
             Ok(url) => Some(url),
             Err(takes) => {
@@ -474,17 +373,11 @@ impl Settings<'_> {
 
     fn mail_url(&mut self) -> Option<MailUrl> {
         let value = (self.get)("MAIL_URL").unwrap_or_else(|| "file://data/mail".to_owned());
-        if let Some(folder) = value
-            .trim()
-            .strip_prefix("file://")
-            .filter(|folder| !folder.is_empty())
-        {
+        if let Some(folder) = value.trim().strip_prefix("file://").filter(|folder| !folder.is_empty()) {
             return Some(MailUrl::File(PathBuf::from(folder)));
         }
         match url::Url::parse(value.trim()) {
-            Ok(url) if matches!(url.scheme(), "smtp" | "smtps") && url.host().is_some() => {
-                Some(MailUrl::Smtp(url))
-            }
+            Ok(url) if matches!(url.scheme(), "smtp" | "smtps") && url.host().is_some() => Some(MailUrl::Smtp(url)),
             _ => {
                 let takes = "file://folder, smtp://user:password@host:587 or smtps://user:password@host:465";
                 self.wrong("MAIL_URL", &without_credentials(&value), takes);
@@ -494,20 +387,11 @@ impl Settings<'_> {
     }
 
     fn mail_from(&mut self) -> String {
-        let value = (self.get)("MAIL_FROM")
-            .unwrap_or_else(|| "order-portal <no-reply@localhost>".to_owned());
-        let address = value.split_once('<').map_or(value.as_str(), |(_, rest)| {
-            rest.trim_end().trim_end_matches('>')
-        });
-        let is_address = address
-            .split_once('@')
-            .is_some_and(|(name, host)| !name.is_empty() && !host.is_empty());
+        let value = (self.get)("MAIL_FROM").unwrap_or_else(|| "order-portal <no-reply@localhost>".to_owned());
+        let address = value.split_once('<').map_or(value.as_str(), |(_, rest)| rest.trim_end().trim_end_matches('>'));
+        let is_address = address.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty());
         if !is_address || value.chars().any(char::is_control) {
-            self.wrong(
-                "MAIL_FROM",
-                &value,
-                "an address, like Shop <no-reply@shop.example>",
-            );
+            self.wrong("MAIL_FROM", &value, "an address, like Shop <no-reply@shop.example>");
         }
         value
     }
@@ -516,39 +400,25 @@ impl Settings<'_> {
         let Some(value) = (self.get)("TRUSTED_PROXIES") else {
             return Vec::new();
         };
-        let parse = |text: &str| {
-            text.parse::<IpNet>()
-                .ok()
-                .or_else(|| text.parse::<std::net::IpAddr>().ok().map(IpNet::from))
-        };
+        let parse =
+            |text: &str| text.parse::<IpNet>().ok().or_else(|| text.parse::<std::net::IpAddr>().ok().map(IpNet::from));
         let nets: Option<Vec<IpNet>> = value.split(',').map(|text| parse(text.trim())).collect();
         if nets.is_none() {
-            self.wrong(
-                "TRUSTED_PROXIES",
-                &value,
-                "addresses or networks between commas, like 10.0.0.2,192.168.0.0/16",
-            );
+            self.wrong("TRUSTED_PROXIES", &value, "addresses or networks between commas, like 10.0.0.2,192.168.0.0/16");
         }
         nets.unwrap_or_default()
     }
 
     fn tls(&mut self) -> Option<TlsFiles> {
         match ((self.get)("TLS_CERT"), (self.get)("TLS_KEY")) {
-            (Some(cert), Some(key)) => Some(TlsFiles {
-                cert: cert.into(),
-                key: key.into(),
-            }),
+            (Some(cert), Some(key)) => Some(TlsFiles { cert: cert.into(), key: key.into() }),
             (None, None) => None,
             (Some(_), None) => {
-                self.errors.push(
-                    "TLS_CERT is set without TLS_KEY; set both to PEM files, or neither".to_owned(),
-                );
+                self.errors.push("TLS_CERT is set without TLS_KEY; set both to PEM files, or neither".to_owned());
                 None
             }
             (None, Some(_)) => {
-                self.errors.push(
-                    "TLS_KEY is set without TLS_CERT; set both to PEM files, or neither".to_owned(),
-                );
+                self.errors.push("TLS_KEY is set without TLS_CERT; set both to PEM files, or neither".to_owned());
                 None
             }
         }
@@ -556,31 +426,18 @@ impl Settings<'_> {
 
     fn log_filter(&mut self) -> String {
         let value = (self.get)("RUST_LOG").unwrap_or_else(|| "info".to_owned());
-        if value
-            .parse::<tracing_subscriber::filter::EnvFilter>()
-            .is_err()
-        {
-            self.wrong(
-                "RUST_LOG",
-                &value,
-                "a level or directives, like info or order_portal=debug",
-            );
+        if value.parse::<tracing_subscriber::filter::EnvFilter>().is_err() {
+            self.wrong("RUST_LOG", &value, "a level or directives, like info or order_portal=debug");
         }
         value
     }
 
     fn token_secrets(&mut self, in_production: bool) -> Option<TokenSecrets> {
         let previous = (self.get)("TOKEN_SECRET_PREVIOUS").unwrap_or_default();
-        let previous: Vec<String> = previous
-            .split(',')
-            .map(|one| one.trim().to_owned())
-            .filter(|one| !one.is_empty())
-            .collect();
+        let previous: Vec<String> =
+            previous.split(',').map(|one| one.trim().to_owned()).filter(|one| !one.is_empty()).collect();
         if previous.iter().any(|one| one.len() < SHORTEST_SECRET) {
-            self.wrong_secret(
-                "TOKEN_SECRET_PREVIOUS",
-                "holds a secret of fewer than 32 bytes",
-            );
+            self.wrong_secret("TOKEN_SECRET_PREVIOUS", "holds a secret of fewer than 32 bytes");
         }
         let current = match (self.get)("TOKEN_SECRET") {
             Some(secret) if secret.contains(PLACEHOLDER) => {
@@ -603,10 +460,7 @@ impl Settings<'_> {
             }).ok(),
         };
         let secret = |text: String| Secret(text.into_bytes());
-        Some(TokenSecrets {
-            current: secret(current?),
-            previous: previous.into_iter().map(secret).collect(),
-        })
+        Some(TokenSecrets { current: secret(current?), previous: previous.into_iter().map(secret).collect() })
     }
 }
 

@@ -47,8 +47,7 @@ impl DatabaseUrl {
     /// # Errors
     /// What the address takes instead, in words.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        const TAKES: &str =
-            "takes sqlite://path/to/file.db or postgres://user:password@host/database";
+        const TAKES: &str = "takes sqlite://path/to/file.db or postgres://user:password@host/database";
         let url = url::Url::parse(text).map_err(|_| TAKES)?;
         match url.scheme() {
             "sqlite" if !sqlite_path(&url).as_os_str().is_empty() => Ok(Self(url)),
@@ -58,11 +57,7 @@ impl DatabaseUrl {
     }
 
     fn engine(&self) -> Engine {
-        if self.0.scheme() == "sqlite" {
-            Engine::Sqlite
-        } else {
-            Engine::Postgres
-        }
+        if self.0.scheme() == "sqlite" { Engine::Sqlite } else { Engine::Postgres }
     }
 }
 
@@ -90,20 +85,14 @@ fn sqlite_path(url: &url::Url) -> PathBuf {
     let path = address.strip_prefix("sqlite:").unwrap_or(address);
     let path = path.strip_prefix("//").unwrap_or(path);
     let path = path.split(['?', '#']).next().unwrap_or_default();
-    PathBuf::from(
-        percent_encoding::percent_decode_str(path)
-            .decode_utf8_lossy()
-            .into_owned(),
-    )
+    PathBuf::from(percent_encoding::percent_decode_str(path).decode_utf8_lossy().into_owned())
 }
 
 /// Why the database cannot be used; each says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The folder of an SQLite file cannot be made.
-    #[error(
-        "cannot make the folder {folder} for the database: {source}; make it, or change DATABASE_URL"
-    )]
+    #[error("cannot make the folder {folder} for the database: {source}; make it, or change DATABASE_URL")]
     Folder {
         /// The folder.
         folder: PathBuf,
@@ -111,9 +100,7 @@ pub enum OpenError {
         source: std::io::Error,
     },
     /// The server or file does not answer.
-    #[error(
-        "cannot open the database {url}: {source}; check DATABASE_URL and that it can be reached"
-    )]
+    #[error("cannot open the database {url}: {source}; check DATABASE_URL and that it can be reached")]
     Connect {
         /// The address, without its password.
         url: DatabaseUrl,
@@ -174,10 +161,7 @@ impl Database {
             Engine::Sqlite => SQLITE_TUNING,
             Engine::Postgres => POSTGRES_TUNING,
         };
-        let failed = |source| OpenError::Connect {
-            url: url.clone(),
-            source,
-        };
+        let failed = |source| OpenError::Connect { url: url.clone(), source };
         let options = AnyConnectOptions::from_url(&connect_to)
             .map_err(failed)?
             .log_statements(log::LevelFilter::Trace)
@@ -205,35 +189,22 @@ impl Database {
     /// [`OpenError::Migrate`].
     pub async fn migrate(&self) -> Result<Vec<Applied>, OpenError> {
         let before = self.applied_versions().await.map_err(OpenError::Migrate)?;
-        MIGRATIONS
-            .run(&self.pool)
-            .await
-            .map_err(|error| match error {
-                MigrateError::VersionMissing(version) => OpenError::Newer(version),
-                other => OpenError::Migrate(other),
-            })?;
+        MIGRATIONS.run(&self.pool).await.map_err(|error| match error {
+            MigrateError::VersionMissing(version) => OpenError::Newer(version),
+            other => OpenError::Migrate(other),
+        })?;
         Ok(MIGRATIONS
             .iter()
             .filter(|migration| !before.contains(&migration.version))
-            .map(|migration| Applied {
-                version: migration.version,
-                description: migration.description.to_string(),
-            })
+            .map(|migration| Applied { version: migration.version, description: migration.description.to_string() })
             .collect())
     }
 
     async fn applied_versions(&self) -> Result<Vec<i64>, MigrateError> {
         let mut connection = self.pool.acquire().await?;
-        connection
-            .ensure_migrations_table(&MIGRATIONS.table_name)
-            .await?;
-        let applied = connection
-            .list_applied_migrations(&MIGRATIONS.table_name)
-            .await?;
-        Ok(applied
-            .into_iter()
-            .map(|migration| migration.version)
-            .collect())
+        connection.ensure_migrations_table(&MIGRATIONS.table_name).await?;
+        let applied = connection.list_applied_migrations(&MIGRATIONS.table_name).await?;
+        Ok(applied.into_iter().map(|migration| migration.version).collect())
     }
 
     /// For a single statement; each takes a connection of its own.
@@ -247,20 +218,14 @@ impl Database {
     ///
     /// # Errors
     /// Whatever `work` answers; the transaction is rolled back then.
-    pub async fn write<T, E>(
-        &self,
-        mut work: impl AsyncFnMut(&mut Transaction) -> Result<T, E>,
-    ) -> Result<T, E>
+    pub async fn write<T, E>(&self, mut work: impl AsyncFnMut(&mut Transaction) -> Result<T, E>) -> Result<T, E>
     where
         E: WriteError,
     {
         let mut attempt = 1;
         loop {
             match self.write_once(&mut work).await {
-                Err(error)
-                    if attempt < WRITE_ATTEMPTS
-                        && error.database().is_some_and(met_another_write) =>
-                {
+                Err(error) if attempt < WRITE_ATTEMPTS && error.database().is_some_and(met_another_write) => {
                     tokio::time::sleep(Duration::from_millis(u64::from(attempt * attempt))).await;
                     attempt += 1;
                 }
@@ -288,10 +253,7 @@ impl Database {
     /// # Errors
     /// What the driver says.
     pub async fn ping(&self) -> Result<(), Error> {
-        sqlx::query("SELECT 1")
-            .fetch_one(&self.pool)
-            .await
-            .map(drop)
+        sqlx::query("SELECT 1").fetch_one(&self.pool).await.map(drop)
     }
 
     /// Writes a consistent copy of an SQLite database to `file`, readable by its owner alone, while others go on
@@ -303,18 +265,10 @@ impl Database {
         if self.engine == Engine::Postgres {
             return Err(BackupError::Postgres);
         }
-        let failed = |source: std::io::Error| BackupError::File {
-            file: file.to_owned(),
-            source,
-        };
+        let failed = |source: std::io::Error| BackupError::File { file: file.to_owned(), source };
         make_private_file(file).map_err(failed)?;
-        let target = file
-            .to_str()
-            .ok_or_else(|| failed(std::io::ErrorKind::InvalidFilename.into()))?;
-        let copied = sqlx::query("VACUUM INTO $1")
-            .bind(target)
-            .execute(&self.pool)
-            .await;
+        let target = file.to_str().ok_or_else(|| failed(std::io::ErrorKind::InvalidFilename.into()))?;
+        let copied = sqlx::query("VACUUM INTO $1").bind(target).execute(&self.pool).await;
         copied.map(drop).map_err(|source| {
             std::fs::remove_file(file).ok();
             BackupError::Copy(source)
@@ -324,10 +278,7 @@ impl Database {
     /// Finishes what is under way and closes; SQLite's write-ahead log is folded into its file.
     pub async fn close(&self) {
         if self.engine == Engine::Sqlite {
-            sqlx::raw_sql(AssertSqlSafe("PRAGMA optimize;"))
-                .execute(&self.pool)
-                .await
-                .ok();
+            sqlx::raw_sql(AssertSqlSafe("PRAGMA optimize;")).execute(&self.pool).await.ok();
         }
         self.pool.close().await;
     }
@@ -337,9 +288,7 @@ impl Database {
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     /// PostgreSQL has its own tool for this.
-    #[error(
-        "backup copies an SQLite file; for PostgreSQL run: pg_dump --format=custom --file=FILE \"$DATABASE_URL\""
-    )]
+    #[error("backup copies an SQLite file; for PostgreSQL run: pg_dump --format=custom --file=FILE \"$DATABASE_URL\"")]
     Postgres,
     /// The copy's file cannot be made.
     #[error("cannot write {file}: {source}; name a new file in a folder that you may write to")]
@@ -356,14 +305,8 @@ pub enum BackupError {
 
 fn prepare_sqlite_file(url: &DatabaseUrl) -> Result<url::Url, OpenError> {
     let path = sqlite_path(&url.0);
-    if let Some(folder) = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-    {
-        make_private_folder(folder).map_err(|source| OpenError::Folder {
-            folder: folder.to_owned(),
-            source,
-        })?;
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        make_private_folder(folder).map_err(|source| OpenError::Folder { folder: folder.to_owned(), source })?;
     }
     let mut with_mode = url.0.clone();
     if !with_mode.query_pairs().any(|(name, _)| name == "mode") {
@@ -398,19 +341,14 @@ pub fn make_private_file(file: &Path) -> std::io::Result<std::fs::File> {
 
 /// SQLSTATE 40001 and 40P01: PostgreSQL undid one of two writes that met.
 fn met_another_write(error: &Error) -> bool {
-    let code = error
-        .as_database_error()
-        .and_then(sqlx::error::DatabaseError::code);
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     matches!(code.as_deref(), Some("40001" | "40P01"))
 }
 
 /// Whether the database was too busy to answer in time: no free connection, or SQLite's writer held too long.
 pub fn is_busy(error: &Error) -> bool {
-    let code = error
-        .as_database_error()
-        .and_then(sqlx::error::DatabaseError::code);
-    matches!(error, Error::PoolTimedOut)
-        || matches!(code.as_deref(), Some("5" | "517" | "6" | "40001" | "40P01"))
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    matches!(error, Error::PoolTimedOut) || matches!(code.as_deref(), Some("5" | "517" | "6" | "40001" | "40P01"))
 }
 
 #[cfg(test)]
@@ -419,23 +357,14 @@ mod tests {
 
     #[test]
     fn an_address_is_shown_without_its_password() {
-        let url = DatabaseUrl::parse(
-            "postgres://portal:hunter2@db.example/shop?sslmode=require&password=x",
-        )
-        .unwrap();
+        let url = DatabaseUrl::parse("postgres://portal:hunter2@db.example/shop?sslmode=require&password=x").unwrap();
         assert!(!url.to_string().contains("hunter2") && !format!("{url:?}").contains("hunter2"));
         assert!(!url.to_string().contains("password=x"));
     }
 
     #[test]
     fn other_addresses_are_refused() {
-        for text in [
-            "",
-            "data/portal.db",
-            "mysql://localhost/shop",
-            "sqlite://",
-            "postgres://",
-        ] {
+        for text in ["", "data/portal.db", "mysql://localhost/shop", "sqlite://", "postgres://"] {
             assert!(DatabaseUrl::parse(text).is_err(), "{text}");
         }
     }
@@ -443,13 +372,7 @@ mod tests {
     #[test]
     fn the_file_of_an_sqlite_address_is_found() {
         let path = |text: &str| sqlite_path(&url::Url::parse(text).unwrap());
-        assert_eq!(
-            path("sqlite://data/portal.db"),
-            PathBuf::from("data/portal.db")
-        );
-        assert_eq!(
-            path("sqlite:///var/lib/a%20b.db?mode=ro"),
-            PathBuf::from("/var/lib/a b.db")
-        );
+        assert_eq!(path("sqlite://data/portal.db"), PathBuf::from("data/portal.db"));
+        assert_eq!(path("sqlite:///var/lib/a%20b.db?mode=ro"), PathBuf::from("/var/lib/a b.db"));
     }
 }

@@ -17,9 +17,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Environment, TlsFiles};
 use crate::database::{Database, OpenError};
 use crate::sessions::{CurrentUser, Keys, Lifetimes, Sessions, guard};
-use crate::web::{
-    Assets, Error, Layout, Site, assets, error, headers, notice, origin, page, see_other,
-};
+use crate::web::{Assets, Error, Layout, Site, assets, error, headers, notice, origin, page, see_other};
 use crate::{api, orders, telemetry};
 
 /// How long a client may take to send a request's head; its body has a limit of its own.
@@ -30,13 +28,11 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const DRAIN_SECONDS: u64 = 30;
 
 /// What happens to orders when an account is made in development: it starts with samples.
-const SAMPLES: OnSignUp = |transaction, user_id, now, clock| {
-    Box::pin(orders::add_samples(transaction, user_id, now, clock))
-};
+const SAMPLES: OnSignUp =
+    |transaction, user_id, now, clock| Box::pin(orders::add_samples(transaction, user_id, now, clock));
 
 /// What happens to orders when an address turns out to be someone's: those placed with it become theirs.
-pub const CLAIM: OnVerified =
-    |transaction, user_id, email| Box::pin(orders::claim(transaction, user_id, email));
+pub const CLAIM: OnVerified = |transaction, user_id, email| Box::pin(orders::claim(transaction, user_id, email));
 
 /// Why the server did not start or stopped; each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -58,9 +54,7 @@ pub enum ServeError {
         source: std::io::Error,
     },
     /// The certificate or its key cannot be used.
-    #[error(
-        "cannot use TLS_CERT and TLS_KEY: {0}; name PEM files with the certificate chain and its private key"
-    )]
+    #[error("cannot use TLS_CERT and TLS_KEY: {0}; name PEM files with the certificate chain and its private key")]
     Tls(String),
     /// Anything else.
     #[error("the server failed: {0}; the log says more")]
@@ -75,26 +69,13 @@ pub async fn run(config: Config, clock: Clock) -> Result<(), ServeError> {
     let assets = Assets::load(&config.static_dir).map_err(ServeError::Assets)?;
     let database = Database::open(&config.database_url).await?;
     for migration in database.migrate().await? {
-        tracing::info!(
-            version = migration.version,
-            what = migration.description,
-            "a migration was applied"
-        );
+        tracing::info!(version = migration.version, what = migration.description, "a migration was applied");
     }
     let listener = listen(config.bind_addr, "BIND_ADDR")?;
     let bound = listener.local_addr().unwrap_or(config.bind_addr);
-    let origin = config.public_url.as_ref().map_or_else(
-        || derived_origin(&config, bound),
-        |url| url.as_str().to_owned(),
-    );
-    let house = House::build(
-        &config,
-        clock,
-        database.clone(),
-        assets,
-        &origin,
-        bound.port(),
-    )?;
+    let origin =
+        config.public_url.as_ref().map_or_else(|| derived_origin(&config, bound), |url| url.as_str().to_owned());
+    let house = House::build(&config, clock, database.clone(), assets, &origin, bound.port())?;
     let server = start(listener, &config, house)?;
     let metrics = config.metrics_addr.map(start_metrics).transpose()?;
 
@@ -102,9 +83,7 @@ pub async fn run(config: Config, clock: Clock) -> Result<(), ServeError> {
     actix_web::rt::spawn(stop_on_signal(handle));
     println!("order-portal is at {origin}");
     tracing::info!(address = %bound, origin, "serving");
-    let served = server
-        .await
-        .map_err(|error| ServeError::Failed(error.to_string()));
+    let served = server.await.map_err(|error| ServeError::Failed(error.to_string()));
     if let Some(metrics) = metrics {
         metrics.stop(false).await;
     }
@@ -114,19 +93,11 @@ pub async fn run(config: Config, clock: Clock) -> Result<(), ServeError> {
 }
 
 fn listen(address: SocketAddr, variable: &'static str) -> Result<TcpListener, ServeError> {
-    TcpListener::bind(address).map_err(|source| ServeError::Listen {
-        address,
-        variable,
-        source,
-    })
+    TcpListener::bind(address).map_err(|source| ServeError::Listen { address, variable, source })
 }
 
 fn derived_origin(config: &Config, bound: SocketAddr) -> String {
-    let scheme = if config.tls.is_some() {
-        "https"
-    } else {
-        "http"
-    };
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
     format!("{scheme}://localhost:{}", bound.port())
 }
 
@@ -150,11 +121,7 @@ impl House {
         port: u16,
     ) -> Result<Self, ServeError> {
         let development = config.environment == Environment::Development;
-        let previous = config
-            .token_secrets
-            .previous
-            .iter()
-            .map(crate::config::Secret::bytes);
+        let previous = config.token_secrets.previous.iter().map(crate::config::Secret::bytes);
         let keys = Keys::new(origin, config.token_secrets.current.bytes(), previous);
         let lifetimes = Lifetimes {
             token: config.token_ttl_seconds,
@@ -164,18 +131,8 @@ impl House {
         let sessions = Sessions::new(database.clone(), clock.clone(), keys, lifetimes);
         let hasher = Hasher::new().map_err(|error| ServeError::Failed(error.to_string()))?;
         let on_sign_up = config.demo_orders.then_some(SAMPLES);
-        let accounts = Accounts::new(
-            database.clone(),
-            clock.clone(),
-            sessions.clone(),
-            hasher,
-            on_sign_up,
-        );
-        let loopback_ports = if development {
-            vec![port, port_of(origin)]
-        } else {
-            Vec::new()
-        };
+        let accounts = Accounts::new(database.clone(), clock.clone(), sessions.clone(), hasher, on_sign_up);
+        let loopback_ports = if development { vec![port, port_of(origin)] } else { Vec::new() };
         let site = Site {
             assets,
             origin: origin::OwnOrigin::new(origin, loopback_ports),
@@ -193,10 +150,7 @@ impl House {
 }
 
 fn port_of(origin: &str) -> u16 {
-    url::Url::parse(origin)
-        .ok()
-        .and_then(|url| url.port_or_known_default())
-        .unwrap_or_default()
+    url::Url::parse(origin).ok().and_then(|url| url.port_or_known_default()).unwrap_or_default()
 }
 
 /// The app of one worker. Middleware runs from the last `wrap` inwards: a request is named and logged, gets its security
@@ -233,31 +187,21 @@ fn start(listener: TcpListener, config: &Config, house: House) -> Result<Server,
         .disable_signals();
     let failed = |error: std::io::Error| ServeError::Failed(error.to_string());
     let server = match &config.tls {
-        Some(files) => server
-            .listen_rustls_0_23(listener, tls_config(files)?)
-            .map_err(failed)?,
+        Some(files) => server.listen_rustls_0_23(listener, tls_config(files)?).map_err(failed)?,
         None => server.listen(listener).map_err(failed)?,
     };
     Ok(server.run())
 }
 
 fn routes_of(routes: &mut web::ServiceConfig, static_folder: &Path) {
-    let files = Files::new("", static_folder)
-        .use_etag(true)
-        .use_last_modified(true)
-        .prefer_utf8(true);
+    let files = Files::new("", static_folder).use_etag(true).use_last_modified(true).prefer_utf8(true);
     routes
-        .service(
-            web::scope("/static")
-                .wrap(from_fn(assets::cache))
-                .service(files),
-        )
+        .service(web::scope("/static").wrap(from_fn(assets::cache)).service(files))
         .service(web::resource("/healthz").get(healthz))
         .service(web::resource("/readyz").get(readyz))
         .service(web::resource("/robots.txt").get(robots))
         .service(
-            web::redirect("/.well-known/change-password", "/account#password")
-                .using_status_code(StatusCode::FOUND),
+            web::redirect("/.well-known/change-password", "/account#password").using_status_code(StatusCode::FOUND),
         )
         .configure(api::configure)
         .service(
@@ -266,11 +210,7 @@ fn routes_of(routes: &mut web::ServiceConfig, static_folder: &Path) {
                 .wrap(from_fn(notice::show_once))
                 .service(web::resource("/").get(front))
                 .configure(accounts::configure)
-                .service(
-                    web::scope("/orders")
-                        .wrap(from_fn(guard::require_user))
-                        .configure(orders::configure),
-                )
+                .service(web::scope("/orders").wrap(from_fn(guard::require_user)).configure(orders::configure))
                 .default_service(web::to(nothing_here)),
         );
 }
@@ -336,9 +276,7 @@ fn start_metrics(address: SocketAddr) -> Result<ServerHandle, ServeError> {
 }
 
 async fn metrics() -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type("text/plain; version=0.0.4")
-        .body(telemetry::metrics_text())
+    HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(telemetry::metrics_text())
 }
 
 fn tls_config(files: &TlsFiles) -> Result<rustls::ServerConfig, ServeError> {

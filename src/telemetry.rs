@@ -9,9 +9,7 @@ use actix_web::http::Method;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest};
-use prometheus::{
-    HistogramVec, IntCounterVec, TextEncoder, register_histogram_vec, register_int_counter_vec,
-};
+use prometheus::{HistogramVec, IntCounterVec, TextEncoder, register_histogram_vec, register_int_counter_vec};
 use tracing::Instrument;
 use tracing_subscriber::filter::EnvFilter;
 
@@ -47,18 +45,11 @@ pub fn init(format: LogFormat, filter: &str) {
             filter = filter.add_directive(directive);
         }
     }
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let done = match format {
         LogFormat::Pretty => builder.with_ansi(is_terminal).with_target(false).try_init(),
-        LogFormat::Json => builder
-            .json()
-            .flatten_event(true)
-            .with_current_span(true)
-            .with_span_list(false)
-            .try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init(),
     };
     // Only a second call fails, and then logging is on already.
     drop(done);
@@ -82,9 +73,7 @@ pub async fn trace_request<B: MessageBody>(
     async move {
         let mut response = next.call(request).await?;
         if let Ok(value) = HeaderValue::from_str(&id) {
-            response
-                .headers_mut()
-                .insert(HeaderName::from_static("x-request-id"), value);
+            response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
         }
         let took = began.elapsed();
         let status = response.status().as_u16();
@@ -115,30 +104,18 @@ fn method_name(method: &Method) -> &'static str {
 }
 
 static ANSWERED: LazyLock<Option<IntCounterVec>> = LazyLock::new(|| {
-    register_int_counter_vec!(
-        "http_requests_total",
-        "Requests answered.",
-        &["method", "route", "status"]
-    )
-    .ok()
+    register_int_counter_vec!("http_requests_total", "Requests answered.", &["method", "route", "status"]).ok()
 });
 
 static TOOK: LazyLock<Option<HistogramVec>> = LazyLock::new(|| {
-    register_histogram_vec!(
-        "http_request_duration_seconds",
-        "Time to the answer's head.",
-        &["method", "route"]
-    )
-    .ok()
+    register_histogram_vec!("http_request_duration_seconds", "Time to the answer's head.", &["method", "route"]).ok()
 });
 
 /// Counts by route, not by path: there are as many paths as anyone cares to try.
 fn count(request: &HttpRequest, method: &str, status: u16, seconds: f64) {
     let route = request.match_pattern().unwrap_or_else(|| "none".to_owned());
     if let Some(answered) = &*ANSWERED {
-        answered
-            .with_label_values(&[method, &route, &status.to_string()])
-            .inc();
+        answered.with_label_values(&[method, &route, &status.to_string()]).inc();
     }
     if let Some(took) = &*TOOK {
         took.with_label_values(&[method, &route]).observe(seconds);
@@ -147,7 +124,5 @@ fn count(request: &HttpRequest, method: &str, status: u16, seconds: f64) {
 
 /// What was counted, in Prometheus' text format 0.0.4.
 pub fn metrics_text() -> String {
-    TextEncoder::new()
-        .encode_to_string(&prometheus::gather())
-        .unwrap_or_default()
+    TextEncoder::new().encode_to_string(&prometheus::gather()).unwrap_or_default()
 }

@@ -5,9 +5,7 @@ use crate::http::Answer;
 use crate::token::Token;
 
 async fn sign_up(app: &TestApp, email: &str, password: &str) -> Answer {
-    app.visitor()
-        .post("/signup", &[("email", email), ("password", password)])
-        .await
+    app.visitor().post("/signup", &[("email", email), ("password", password)]).await
 }
 
 #[tokio::test]
@@ -17,13 +15,7 @@ async fn signing_up_makes_the_account_and_signs_its_owner_in() {
     let form = visitor.get("/signup").await;
     assert!(form.is_page(200));
     assert_eq!(
-        visitor
-            .post(
-                "/signup",
-                &[("email", "ann@example.com"), ("password", PASSWORD)]
-            )
-            .await
-            .leads_to(),
+        visitor.post("/signup", &[("email", "ann@example.com"), ("password", PASSWORD)]).await.leads_to(),
         (303, "/orders")
     );
     let orders = visitor.get("/orders").await;
@@ -34,26 +26,13 @@ async fn signing_up_makes_the_account_and_signs_its_owner_in() {
 #[tokio::test]
 async fn the_session_cookie_is_exactly_as_promised() {
     let app = TestApp::start().await;
-    let (token, attributes) = sign_up(&app, "ann@example.com", PASSWORD)
-        .await
-        .session_cookie()
-        .unwrap();
-    assert_eq!(
-        attributes,
-        ["HttpOnly", "Path=/", "SameSite=Strict", "Secure"]
-    );
+    let (token, attributes) = sign_up(&app, "ann@example.com", PASSWORD).await.session_cookie().unwrap();
+    assert_eq!(attributes, ["HttpOnly", "Path=/", "SameSite=Strict", "Secure"]);
     let token = Token::read(&token);
     let mut claims: Vec<&str> = token.claims.keys().map(String::as_str).collect();
     claims.sort_unstable();
-    assert_eq!(
-        claims,
-        ["aud", "exp", "iat", "iss", "nbf", "sid", "sub"],
-        "nothing about the person is in it"
-    );
-    assert_eq!(
-        (&token.header["alg"], &token.header["typ"]),
-        (&"HS256".into(), &"JWT".into())
-    );
+    assert_eq!(claims, ["aud", "exp", "iat", "iss", "nbf", "sid", "sub"], "nothing about the person is in it");
+    assert_eq!((&token.header["alg"], &token.header["typ"]), (&"HS256".into(), &"JWT".into()));
     assert!(token.header["kid"].is_string());
     assert_eq!(token.claims["aud"], "web");
     assert_eq!(token.time("exp") - token.time("iat"), 1800);
@@ -63,23 +42,14 @@ async fn the_session_cookie_is_exactly_as_promised() {
 #[tokio::test]
 async fn a_form_that_fails_comes_back_with_what_was_typed_but_never_the_password() {
     let app = TestApp::start().await;
-    for (email, password) in [
-        ("ann@", PASSWORD),
-        ("ann@example.com", "sh0rt!q"),
-        ("", ""),
-        ("ann@example.com", "qwertyuiop"),
-    ] {
+    for (email, password) in
+        [("ann@", PASSWORD), ("ann@example.com", "sh0rt!q"), ("", ""), ("ann@example.com", "qwertyuiop")]
+    {
         let answer = sign_up(&app, email, password).await;
         assert!(answer.is_page(422), "{email} {password}: {}", answer.status);
         let page = answer.text();
-        assert!(
-            page.contains(&format!("value=\"{email}\"")),
-            "{email} is lost"
-        );
-        assert!(
-            password.is_empty() || !page.contains(&format!("\"{password}\"")),
-            "the password came back"
-        );
+        assert!(page.contains(&format!("value=\"{email}\"")), "{email} is lost");
+        assert!(password.is_empty() || !page.contains(&format!("\"{password}\"")), "the password came back");
         assert!(page.contains("aria-invalid=\"true\""), "no field is marked");
         assert!(answer.session_cookie().is_none());
     }
@@ -91,38 +61,18 @@ async fn the_first_wrong_field_has_the_focus() {
     let focused = |page: String| {
         let before = page.split("autofocus").next().unwrap().to_owned();
         assert_eq!(page.matches("autofocus").count(), 1);
-        before
-            .rsplit("<input id=\"")
-            .next()
-            .unwrap()
-            .split('"')
-            .next()
-            .unwrap()
-            .to_owned()
+        before.rsplit("<input id=\"").next().unwrap().split('"').next().unwrap().to_owned()
     };
-    assert_eq!(
-        focused(sign_up(&app, "ann@", "short").await.text()),
-        "email"
-    );
-    assert_eq!(
-        focused(sign_up(&app, "ann@example.com", "short").await.text()),
-        "password"
-    );
+    assert_eq!(focused(sign_up(&app, "ann@", "short").await.text()), "email");
+    assert_eq!(focused(sign_up(&app, "ann@example.com", "short").await.text()), "password");
 }
 
 #[tokio::test]
 async fn what_was_typed_comes_back_as_text_and_never_as_markup() {
     let app = TestApp::start().await;
-    for typed in [
-        "\"><script>alert(1)</script>",
-        "' onfocus='alert(1)",
-        "{{ 7 * 7 }}",
-    ] {
+    for typed in ["\"><script>alert(1)</script>", "' onfocus='alert(1)", "{{ 7 * 7 }}"] {
         let page = sign_up(&app, typed, PASSWORD).await.text();
-        assert!(
-            !page.contains("<script>") && !page.contains(typed) || typed.starts_with('{'),
-            "{page}"
-        );
+        assert!(!page.contains("<script>") && !page.contains(typed) || typed.starts_with('{'), "{page}");
         assert!(!page.contains("value=\"49\""));
     }
 }
@@ -130,37 +80,18 @@ async fn what_was_typed_comes_back_as_text_and_never_as_markup() {
 #[tokio::test]
 async fn passwords_have_8_to_256_characters_of_any_kind() {
     let app = TestApp::start().await;
-    let of = |length: usize| {
-        "qZ7~vö漢🦆 kX"
-            .chars()
-            .cycle()
-            .take(length)
-            .collect::<String>()
-    };
-    for (email, length, status) in [
-        ("a@example.com", 7, 422),
-        ("b@example.com", 8, 303),
-        ("c@example.com", 256, 303),
-        ("d@example.com", 257, 422),
-    ] {
-        assert_eq!(
-            sign_up(&app, email, &of(length)).await.status,
-            status,
-            "{length} characters"
-        );
+    let of = |length: usize| "qZ7~vö漢🦆 kX".chars().cycle().take(length).collect::<String>();
+    for (email, length, status) in
+        [("a@example.com", 7, 422), ("b@example.com", 8, 303), ("c@example.com", 256, 303), ("d@example.com", 257, 422)]
+    {
+        assert_eq!(sign_up(&app, email, &of(length)).await.status, status, "{length} characters");
     }
 }
 
 #[tokio::test]
 async fn passwords_that_everyone_would_guess_are_refused_with_the_reason() {
     let app = TestApp::start().await;
-    for password in [
-        "password",
-        "12345678",
-        "qwertyuiop",
-        "aaaaaaaaaa",
-        "lonesome-traveller@example.com",
-    ] {
+    for password in ["password", "12345678", "qwertyuiop", "aaaaaaaaaa", "lonesome-traveller@example.com"] {
         let answer = sign_up(&app, "lonesome-traveller@example.com", password).await;
         assert_eq!(answer.status, 422, "{password}");
         assert!(answer.text().contains("id=\"password-error\""));
@@ -170,18 +101,10 @@ async fn passwords_that_everyone_would_guess_are_refused_with_the_reason() {
 #[tokio::test]
 async fn one_person_has_one_account_however_the_address_and_the_password_are_typed() {
     let app = TestApp::start().await;
-    assert_eq!(
-        sign_up(&app, " Ann@Example.COM ", "une fo\u{ea}t calme et vert")
-            .await
-            .status,
-        303
-    );
+    assert_eq!(sign_up(&app, " Ann@Example.COM ", "une fo\u{ea}t calme et vert").await.status, 303);
     assert_eq!(sign_up(&app, "ann@example.com", PASSWORD).await.status, 422);
     // The same letter, written as two characters.
-    let fields = [
-        ("email", "ANN@example.com"),
-        ("password", "une foe\u{302}t calme et vert"),
-    ];
+    let fields = [("email", "ANN@example.com"), ("password", "une foe\u{302}t calme et vert")];
     assert_eq!(app.visitor().post("/login", &fields).await.status, 303);
 }
 
@@ -192,16 +115,7 @@ async fn an_address_that_has_an_account_keeps_its_password() {
     let again = sign_up(&app, "ann@example.com", "another password altogether").await;
     assert!(again.is_page(422));
     assert!(again.session_cookie().is_none());
-    assert_eq!(
-        app.visitor()
-            .post(
-                "/login",
-                &[("email", "ann@example.com"), ("password", PASSWORD)]
-            )
-            .await
-            .status,
-        303
-    );
+    assert_eq!(app.visitor().post("/login", &[("email", "ann@example.com"), ("password", PASSWORD)]).await.status, 303);
 }
 
 #[tokio::test]
@@ -229,35 +143,18 @@ async fn odd_forms_are_refused_and_never_break_anything() {
         "email[]=a&password[x]=b",
     ] {
         for path in ["/signup", "/login"] {
-            let request = app
-                .request(reqwest::Method::POST, path)
-                .header("content-type", "application/x-www-form-urlencoded");
+            let request =
+                app.request(reqwest::Method::POST, path).header("content-type", "application/x-www-form-urlencoded");
             let answer = crate::http::send(request.body(body)).await;
-            assert!(
-                matches!(answer.status, 400 | 401 | 422),
-                "{path} {body}: {}",
-                answer.status
-            );
+            assert!(matches!(answer.status, 400 | 401 | 422), "{path} {body}: {}", answer.status);
             assert!(answer.is_page(answer.status), "{path} {body}");
         }
     }
-    for address in [
-        "a\0b@example.com",
-        "a@example.com\r\nbcc: b@example.com",
-        "💥@example.com@",
-        &"a".repeat(5000),
-    ] {
-        assert!(
-            sign_up(&app, address, PASSWORD).await.is_page(422),
-            "{address:?}"
-        );
+    for address in ["a\0b@example.com", "a@example.com\r\nbcc: b@example.com", "💥@example.com@", &"a".repeat(5000)] {
+        assert!(sign_up(&app, address, PASSWORD).await.is_page(422), "{address:?}");
     }
     let nul = sign_up(&app, "nul@example.com", "seven\0calm herons on one leg").await;
-    assert!(
-        matches!(nul.status, 303 | 422),
-        "a password with NUL: {}",
-        nul.status
-    );
+    assert!(matches!(nul.status, 303 | 422), "a password with NUL: {}", nul.status);
 }
 
 #[tokio::test]
@@ -265,14 +162,8 @@ async fn the_database_holds_passwords_as_argon2id_with_the_promised_parameters_o
     let app = TestApp::start().await;
     app.customer("ann@example.com").await;
     let query = "SELECT password_hash FROM users WHERE email = 'ann@example.com'";
-    let hash: String = sqlx::query_scalar(query)
-        .fetch_one(&app.database().await)
-        .await
-        .unwrap();
-    assert!(
-        hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
-        "{hash}"
-    );
+    let hash: String = sqlx::query_scalar(query).fetch_one(&app.database().await).await.unwrap();
+    assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
 }
 
 #[tokio::test]
@@ -282,14 +173,5 @@ async fn an_account_that_was_answered_outlives_a_program_that_is_killed() {
     app.stop_by("KILL");
     app.start_again().await;
     assert!(visitor.get("/orders").await.is_page(200));
-    assert_eq!(
-        app.visitor()
-            .post(
-                "/login",
-                &[("email", "ann@example.com"), ("password", PASSWORD)]
-            )
-            .await
-            .status,
-        303
-    );
+    assert_eq!(app.visitor().post("/login", &[("email", "ann@example.com"), ("password", PASSWORD)]).await.status, 303);
 }

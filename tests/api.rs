@@ -16,26 +16,16 @@ fn assert_is_token(answer: &Answer) {
     assert_eq!(token.claims["aud"], "api");
     assert_eq!(token.time("exp") - token.time("iat"), 1800);
     assert_eq!(answer.header("cache-control"), Some("no-store"));
-    assert!(
-        answer.all("set-cookie").is_empty(),
-        "the API sets no cookies"
-    );
+    assert!(answer.all("set-cookie").is_empty(), "the API sets no cookies");
 }
 
 #[tokio::test]
 async fn an_account_is_made_and_its_token_works() {
     let app = TestApp::start().await;
-    let answer = app
-        .api_post(
-            "/api/createNewUser",
-            &json!({ "email": "ann@example.com", "password": PASSWORD }),
-        )
-        .await;
+    let answer = app.api_post("/api/createNewUser", &json!({ "email": "ann@example.com", "password": PASSWORD })).await;
     assert_eq!(answer.status, 201);
     assert_is_token(&answer);
-    let orders = app
-        .api_get("/api/userOrders", answer.json()["token"].as_str().unwrap())
-        .await;
+    let orders = app.api_get("/api/userOrders", answer.json()["token"].as_str().unwrap()).await;
     assert_eq!(orders.status, 200);
     assert_eq!(orders.header("content-type"), Some("application/json"));
     assert_eq!(orders.header("cache-control"), Some("no-store"));
@@ -46,38 +36,16 @@ async fn an_account_is_made_and_its_token_works() {
 async fn logging_in_gives_a_token_and_wrong_credentials_a_401() {
     let app = TestApp::start().await;
     app.api_account("ann@example.com").await;
-    let answer = app
-        .api_post(
-            "/api/login",
-            &json!({ "email": "ann@example.com", "password": PASSWORD }),
-        )
-        .await;
+    let answer = app.api_post("/api/login", &json!({ "email": "ann@example.com", "password": PASSWORD })).await;
     assert_eq!(answer.status, 200);
     assert_is_token(&answer);
-    let wrong = app
-        .api_post(
-            "/api/login",
-            &json!({ "email": "ann@example.com", "password": "wrong" }),
-        )
-        .await;
-    let unknown = app
-        .api_post(
-            "/api/login",
-            &json!({ "email": "bob@example.com", "password": "wrong" }),
-        )
-        .await;
+    let wrong = app.api_post("/api/login", &json!({ "email": "ann@example.com", "password": "wrong" })).await;
+    let unknown = app.api_post("/api/login", &json!({ "email": "bob@example.com", "password": "wrong" })).await;
     assert!(wrong.is_problem(401) && unknown.is_problem(401));
-    assert!(
-        wrong
-            .header("www-authenticate")
-            .unwrap()
-            .starts_with("Bearer")
-    );
+    assert!(wrong.header("www-authenticate").unwrap().starts_with("Bearer"));
     let without_id = |answer: &Answer| {
         let mut body = answer.json();
-        body.as_object_mut()
-            .unwrap()
-            .retain(|name, _| matches!(name.as_str(), "type" | "title" | "status" | "detail"));
+        body.as_object_mut().unwrap().retain(|name, _| matches!(name.as_str(), "type" | "title" | "status" | "detail"));
         body
     };
     assert_eq!(without_id(&wrong), without_id(&unknown));
@@ -88,40 +56,18 @@ async fn accounts_of_the_pages_and_of_the_api_are_the_same_accounts() {
     let app = TestApp::start().await;
     app.customer("ann@example.com").await;
     app.api_token("ann@example.com").await;
-    let taken = app
-        .api_post(
-            "/api/createNewUser",
-            &json!({ "email": "ann@example.com", "password": PASSWORD }),
-        )
-        .await;
-    assert!(
-        taken.is_problem(422) || taken.is_problem(409),
-        "{}",
-        taken.text()
-    );
+    let taken = app.api_post("/api/createNewUser", &json!({ "email": "ann@example.com", "password": PASSWORD })).await;
+    assert!(taken.is_problem(422) || taken.is_problem(409), "{}", taken.text());
 }
 
 #[tokio::test]
 async fn wrong_fields_are_named_and_no_password_comes_back() {
     let app = TestApp::start().await;
-    let cases = [
-        ("no address", PASSWORD, "email"),
-        ("ann@example.com", "sh0rt!q", "password"),
-        ("", "", "email"),
-    ];
+    let cases = [("no address", PASSWORD, "email"), ("ann@example.com", "sh0rt!q", "password"), ("", "", "email")];
     for (email, password, field) in cases {
-        let answer = app
-            .api_post(
-                "/api/createNewUser",
-                &json!({ "email": email, "password": password }),
-            )
-            .await;
+        let answer = app.api_post("/api/createNewUser", &json!({ "email": email, "password": password })).await;
         assert!(answer.is_problem(422), "{}", answer.text());
-        assert!(
-            answer.text().contains(&format!("\"{field}\"")),
-            "{}",
-            answer.text()
-        );
+        assert!(answer.text().contains(&format!("\"{field}\"")), "{}", answer.text());
         assert!(password.is_empty() || !answer.text().contains(password));
     }
 }
@@ -142,43 +88,18 @@ async fn bodies_that_cannot_be_read_are_refused() {
     ];
     for path in ["/api/createNewUser", "/api/login"] {
         for body in bodies {
-            let request = app
-                .request(Method::POST, path)
-                .header("content-type", "application/json")
-                .body(body);
+            let request = app.request(Method::POST, path).header("content-type", "application/json").body(body);
             let answer = http::send(request).await;
-            assert!(
-                answer.is_problem(400) || answer.is_problem(422),
-                "{path} {body}: {}",
-                answer.text()
-            );
-            assert!(
-                !answer.text().contains("sunflower"),
-                "a password came back: {}",
-                answer.text()
-            );
+            assert!(answer.is_problem(400) || answer.is_problem(422), "{path} {body}: {}", answer.text());
+            assert!(!answer.text().contains("sunflower"), "a password came back: {}", answer.text());
         }
-        let form = http::send(
-            app.request(Method::POST, path)
-                .form(&[("email", "a@example.com"), ("password", PASSWORD)]),
-        )
-        .await;
-        assert!(
-            form.is_problem(415) || form.is_problem(400),
-            "a form: {}",
-            form.status
-        );
-        let large = app
-            .api_post(
-                path,
-                &json!({ "email": "a@example.com", "password": "x".repeat(2_000_000) }),
-            )
-            .await;
+        let form =
+            http::send(app.request(Method::POST, path).form(&[("email", "a@example.com"), ("password", PASSWORD)]))
+                .await;
+        assert!(form.is_problem(415) || form.is_problem(400), "a form: {}", form.status);
+        let large = app.api_post(path, &json!({ "email": "a@example.com", "password": "x".repeat(2_000_000) })).await;
         assert!(large.is_problem(413), "a large body: {}", large.status);
-        let deep = app
-            .request(Method::POST, path)
-            .header("content-type", "application/json")
-            .body("[".repeat(8000));
+        let deep = app.request(Method::POST, path).header("content-type", "application/json").body("[".repeat(8000));
         assert!(matches!(http::send(deep).await.status, 400 | 422));
     }
 }
@@ -195,17 +116,10 @@ async fn without_a_token_401_and_with_a_bad_one_403_each_with_its_challenge() {
         let none = http::send(app.request(method.clone(), path)).await;
         assert!(none.is_problem(401), "{path}: {}", none.status);
         let challenge = none.header("www-authenticate").unwrap();
-        assert!(
-            challenge.starts_with("Bearer") && !challenge.contains("error="),
-            "RFC 6750 section 3.1: {challenge}"
-        );
+        assert!(challenge.starts_with("Bearer") && !challenge.contains("error="), "RFC 6750 section 3.1: {challenge}");
         let bad = http::send(app.request(method, path).bearer_auth("a.b.c")).await;
         assert!(bad.is_problem(403), "{path}: {}", bad.status);
-        assert!(
-            bad.header("www-authenticate")
-                .unwrap()
-                .contains("error=\"invalid_token\"")
-        );
+        assert!(bad.header("www-authenticate").unwrap().contains("error=\"invalid_token\""));
     }
 }
 
@@ -213,17 +127,9 @@ async fn without_a_token_401_and_with_a_bad_one_403_each_with_its_challenge() {
 async fn cookies_are_not_looked_at() {
     let app = TestApp::start().await;
     let token = app.customer("ann@example.com").await.token();
-    assert!(
-        app.get_with_cookie("/api/userOrders", &format!("__Host-session={token}"))
-            .await
-            .is_problem(401)
-    );
+    assert!(app.get_with_cookie("/api/userOrders", &format!("__Host-session={token}")).await.is_problem(401));
     let api_token = app.api_token("ann@example.com").await;
-    assert!(
-        app.get_with_cookie("/api/userOrders", &format!("__Host-session={api_token}"))
-            .await
-            .is_problem(401)
-    );
+    assert!(app.get_with_cookie("/api/userOrders", &format!("__Host-session={api_token}")).await.is_problem(401));
 }
 
 #[tokio::test]
@@ -237,14 +143,10 @@ async fn orders_are_handed_out_page_by_page() {
     assert_eq!(first["orders"].as_array().unwrap().len(), 20);
     let next = first["next"].as_str().unwrap();
     assert!(
-        next.bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)),
+        next.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)),
         "{next} needs escaping in an address"
     );
-    let second = app
-        .api_get(&format!("/api/userOrders?after={next}"), &token)
-        .await
-        .json();
+    let second = app.api_get(&format!("/api/userOrders?after={next}"), &token).await.json();
     assert_eq!(second["orders"].as_array().unwrap().len(), 5);
     assert_eq!(second["next"], Value::Null);
     let mut seen = Vec::new();
@@ -252,24 +154,14 @@ async fn orders_are_handed_out_page_by_page() {
     loop {
         let page = app.api_get(&path, &token).await.json();
         seen.extend(
-            page["orders"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|order| order["number"].as_str().unwrap().to_owned()),
+            page["orders"].as_array().unwrap().iter().map(|order| order["number"].as_str().unwrap().to_owned()),
         );
         let Some(next) = page["next"].as_str() else {
             break;
         };
         path = format!("/api/userOrders?limit=5&after={next}");
     }
-    assert_eq!(
-        seen,
-        (5000..5025)
-            .rev()
-            .map(|number| number.to_string())
-            .collect::<Vec<_>>()
-    );
+    assert_eq!(seen, (5000..5025).rev().map(|number| number.to_string()).collect::<Vec<_>>());
 }
 
 #[tokio::test]
@@ -277,13 +169,7 @@ async fn limits_from_1_to_100_are_taken_and_nothing_else() {
     let app = TestApp::start().await;
     let token = app.api_account("ann@example.com").await;
     for limit in ["1", "100"] {
-        assert_eq!(
-            app.api_get(&format!("/api/userOrders?limit={limit}"), &token)
-                .await
-                .status,
-            200,
-            "{limit}"
-        );
+        assert_eq!(app.api_get(&format!("/api/userOrders?limit={limit}"), &token).await.status, 200, "{limit}");
     }
     for query in [
         "limit=0",
@@ -299,15 +185,8 @@ async fn limits_from_1_to_100_are_taken_and_nothing_else() {
         "after=%ff",
         "limit=1&limit=2",
     ] {
-        let answer = app
-            .api_get(&format!("/api/userOrders?{query}"), &token)
-            .await;
-        assert!(
-            answer.is_problem(400) || answer.is_problem(422),
-            "{query}: {} {}",
-            answer.status,
-            answer.text()
-        );
+        let answer = app.api_get(&format!("/api/userOrders?{query}"), &token).await;
+        assert!(answer.is_problem(400) || answer.is_problem(422), "{query}: {} {}", answer.status, answer.text());
     }
 }
 
@@ -315,13 +194,7 @@ async fn limits_from_1_to_100_are_taken_and_nothing_else() {
 async fn an_order_has_the_promised_members_and_no_others() {
     let app = TestApp::start().await;
     app.verified_customer("ann@example.com").await;
-    app.write(
-        "orders.csv",
-        export(&[
-            order("#10248", "ann@example.com"),
-            line("#10248", "ann@example.com", "Pen"),
-        ]),
-    );
+    app.write("orders.csv", export(&[order("#10248", "ann@example.com"), line("#10248", "ann@example.com", "Pen")]));
     app.done(&["import", "orders.csv"]);
     let token = app.api_token("ann@example.com").await;
     let members = |value: &Value| {
@@ -354,15 +227,8 @@ async fn an_order_has_the_promised_members_and_no_others() {
     let one = app.api_get("/api/userOrders/10248", &token).await;
     assert_eq!(one.status, 200);
     assert_eq!(members(&one.json()), promised);
-    assert_eq!(
-        members(&one.json()["lines"][0]),
-        ["discount", "name", "quantity", "sku", "unit_price"]
-    );
-    assert!(
-        app.api_get("/api/userOrders/10249", &token)
-            .await
-            .is_problem(404)
-    );
+    assert_eq!(members(&one.json()["lines"][0]), ["discount", "name", "quantity", "sku", "unit_price"]);
+    assert!(app.api_get("/api/userOrders/10249", &token).await.is_problem(404));
 }
 
 #[tokio::test]
@@ -390,11 +256,7 @@ async fn after_logging_out_the_token_is_dead_and_others_live() {
     let answer = http::send(app.request(Method::POST, "/api/logout").bearer_auth(&token)).await;
     assert_eq!((answer.status, answer.body.len()), (204, 0));
     assert!(app.api_get("/api/userOrders", &token).await.is_problem(403));
-    assert!(
-        http::send(app.request(Method::POST, "/api/logout").bearer_auth(&token))
-            .await
-            .is_problem(403)
-    );
+    assert!(http::send(app.request(Method::POST, "/api/logout").bearer_auth(&token)).await.is_problem(403));
     assert_eq!(app.api_get("/api/userOrders", &other).await.status, 200);
 }
 
@@ -402,11 +264,7 @@ async fn after_logging_out_the_token_is_dead_and_others_live() {
 async fn bearer_tokens_are_not_renewed() {
     let app = TestApp::start().await;
     let token = Token::read(&app.api_account("ann@example.com").await);
-    let old = token
-        .with("iat", now() - 1700)
-        .with("nbf", now() - 1700)
-        .with("exp", now() + 100)
-        .signed();
+    let old = token.with("iat", now() - 1700).with("nbf", now() - 1700).with("exp", now() + 100).signed();
     let answer = app.api_get("/api/userOrders", &old).await;
     assert_eq!(answer.status, 200);
     assert!(answer.all("set-cookie").is_empty());
@@ -416,66 +274,38 @@ async fn bearer_tokens_are_not_renewed() {
 async fn the_openapi_document_describes_all_of_it() {
     let app = TestApp::start().await;
     let answer = app.get("/api/openapi.json").await;
-    assert_eq!(
-        (answer.status, answer.header("content-type")),
-        (200, Some("application/json"))
-    );
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")));
     let document = answer.json();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1."));
     let promised = [
         ("/api/createNewUser", "post", vec!["201", "422"]),
         ("/api/login", "post", vec!["200", "401"]),
         ("/api/userOrders", "get", vec!["200", "401", "403"]),
-        (
-            "/api/userOrders/{number}",
-            "get",
-            vec!["200", "401", "403", "404"],
-        ),
+        ("/api/userOrders/{number}", "get", vec!["200", "401", "403", "404"]),
         ("/api/session", "get", vec!["200", "401", "403"]),
         ("/api/logout", "post", vec!["204", "401", "403"]),
     ];
     for (path, method, statuses) in promised {
         for status in statuses {
-            assert!(
-                document["paths"][path][method]["responses"][status].is_object(),
-                "{method} {path} {status}"
-            );
+            assert!(document["paths"][path][method]["responses"][status].is_object(), "{method} {path} {status}");
         }
     }
-    assert!(
-        document["components"]["securitySchemes"]
-            .to_string()
-            .contains("\"bearer\"")
-    );
+    assert!(document["components"]["securitySchemes"].to_string().contains("\"bearer\""));
     let mut references = Vec::new();
     collect_references(&document, &mut references);
     assert!(!references.is_empty());
     for reference in references {
-        assert!(
-            document
-                .pointer(reference.trim_start_matches('#'))
-                .is_some(),
-            "{reference} leads nowhere"
-        );
+        assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference} leads nowhere");
     }
 }
 
 fn collect_references(value: &Value, references: &mut Vec<String>) {
     match value {
         Value::Object(members) => {
-            references.extend(
-                members
-                    .get("$ref")
-                    .and_then(Value::as_str)
-                    .map(str::to_owned),
-            );
-            members
-                .values()
-                .for_each(|member| collect_references(member, references));
+            references.extend(members.get("$ref").and_then(Value::as_str).map(str::to_owned));
+            members.values().for_each(|member| collect_references(member, references));
         }
-        Value::Array(items) => items
-            .iter()
-            .for_each(|item| collect_references(item, references)),
+        Value::Array(items) => items.iter().for_each(|item| collect_references(item, references)),
         _ => {}
     }
 }
@@ -488,13 +318,8 @@ async fn errors_of_the_api_are_problem_documents_whatever_they_are() {
     let wrong_method = http::send(app.request(Method::DELETE, "/api/login")).await;
     assert!(wrong_method.is_problem(405));
     assert!(wrong_method.header("allow").unwrap().contains("POST"));
-    let forged = app
-        .request(Method::POST, "/api/login")
-        .header("sec-fetch-site", "cross-site")
-        .json(&json!({}));
+    let forged = app.request(Method::POST, "/api/login").header("sec-fetch-site", "cross-site").json(&json!({}));
     assert!(http::send(forged).await.is_problem(403));
-    let elsewhere = app
-        .request(Method::GET, "/api/session")
-        .header("host", "evil.example");
+    let elsewhere = app.request(Method::GET, "/api/session").header("host", "evil.example");
     assert!(http::send(elsewhere).await.is_problem(421));
 }

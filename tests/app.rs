@@ -31,19 +31,13 @@ impl TestApp {
 
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
         let mut place = Place::new().await;
-        settings
-            .iter()
-            .for_each(|(name, value)| place.set(name, value));
+        settings.iter().for_each(|(name, value)| place.set(name, value));
         Self::start_in(place).await
     }
 
     pub async fn start_in(place: Place) -> Self {
         let child = spawn(&place);
-        let mut app = Self {
-            child,
-            http: http::client(),
-            place,
-        };
+        let mut app = Self { child, http: http::client(), place };
         app.wait_until_it_serves().await;
         app
     }
@@ -52,24 +46,13 @@ impl TestApp {
         let began = Instant::now();
         loop {
             let probe = self.http.get(format!("{}/healthz", self.origin()));
-            if probe
-                .send()
-                .await
-                .is_ok_and(|answer| answer.status() == 200)
-            {
+            if probe.send().await.is_ok_and(|answer| answer.status() == 200) {
                 return;
             }
             if let Some(status) = self.child.try_wait().unwrap() {
-                panic!(
-                    "the program ended at its start with {status}:\n{}",
-                    self.logs()
-                );
+                panic!("the program ended at its start with {status}:\n{}", self.logs());
             }
-            assert!(
-                began.elapsed() < STARTS_WITHIN,
-                "the program does not serve:\n{}",
-                self.logs()
-            );
+            assert!(began.elapsed() < STARTS_WITHIN, "the program does not serve:\n{}", self.logs());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -81,9 +64,7 @@ impl TestApp {
 
     /// What the program has written to standard output and standard error so far.
     pub fn logs(&self) -> String {
-        ["stdout.log", "stderr.log"]
-            .map(|name| std::fs::read_to_string(self.path().join(name)).unwrap())
-            .concat()
+        ["stdout.log", "stderr.log"].map(|name| std::fs::read_to_string(self.path().join(name)).unwrap()).concat()
     }
 
     /// Has the signal sent to the program and waits for its end.
@@ -93,9 +74,7 @@ impl TestApp {
     }
 
     pub fn signal(&self, signal: &str) {
-        let sent = Command::new("kill")
-            .args([format!("-{signal}"), self.child.id().to_string()])
-            .status();
+        let sent = Command::new("kill").args([format!("-{signal}"), self.child.id().to_string()]).status();
         assert!(sent.unwrap().success());
     }
 
@@ -105,11 +84,7 @@ impl TestApp {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
-            assert!(
-                began.elapsed() < STOPS_WITHIN,
-                "the program does not stop:\n{}",
-                self.logs()
-            );
+            assert!(began.elapsed() < STOPS_WITHIN, "the program does not stop:\n{}", self.logs());
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -127,15 +102,8 @@ impl TestApp {
     /// A visitor with a new account, signed in.
     pub async fn customer(&self, email: &str) -> Visitor {
         let mut visitor = self.visitor();
-        let answer = visitor
-            .post("/signup", &[("email", email), ("password", PASSWORD)])
-            .await;
-        assert_eq!(
-            answer.leads_to(),
-            (303, "/orders"),
-            "sign-up of {email}: {}",
-            answer.text()
-        );
+        let answer = visitor.post("/signup", &[("email", email), ("password", PASSWORD)]).await;
+        assert_eq!(answer.leads_to(), (303, "/orders"), "sign-up of {email}: {}", answer.text());
         visitor
     }
 
@@ -147,8 +115,7 @@ impl TestApp {
     }
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http
-            .request(method, format!("{}{path}", self.origin()))
+        self.http.request(method, format!("{}{path}", self.origin()))
     }
 
     pub async fn get(&self, path: &str) -> Answer {
@@ -162,24 +129,14 @@ impl TestApp {
 
     /// A new account by way of the API; answers its token.
     pub async fn api_account(&self, email: &str) -> String {
-        let answer = self
-            .api_post(
-                "/api/createNewUser",
-                &json!({ "email": email, "password": PASSWORD }),
-            )
-            .await;
+        let answer = self.api_post("/api/createNewUser", &json!({ "email": email, "password": PASSWORD })).await;
         assert_eq!(answer.status, 201, "{}", answer.text());
         answer.json()["token"].as_str().unwrap().to_owned()
     }
 
     /// A token of an account that exists.
     pub async fn api_token(&self, email: &str) -> String {
-        let answer = self
-            .api_post(
-                "/api/login",
-                &json!({ "email": email, "password": PASSWORD }),
-            )
-            .await;
+        let answer = self.api_post("/api/login", &json!({ "email": email, "password": PASSWORD })).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         answer.json()["token"].as_str().unwrap().to_owned()
     }
@@ -194,18 +151,9 @@ impl TestApp {
 }
 
 fn spawn(place: &Place) -> Child {
-    let log = |name: &str| {
-        File::options()
-            .create(true)
-            .append(true)
-            .open(place.path().join(name))
-            .unwrap()
-    };
+    let log = |name: &str| File::options().create(true).append(true).open(place.path().join(name)).unwrap();
     let mut command = place.command(&["serve"]);
-    command
-        .stdin(Stdio::null())
-        .stdout(log("stdout.log"))
-        .stderr(log("stderr.log"));
+    command.stdin(Stdio::null()).stdout(log("stdout.log")).stderr(log("stderr.log"));
     command.spawn().unwrap()
 }
 
@@ -228,9 +176,7 @@ impl Drop for TestApp {
         if matches!(self.child.try_wait(), Ok(None)) {
             self.signal("TERM");
             let began = Instant::now();
-            while matches!(self.child.try_wait(), Ok(None))
-                && began.elapsed() < Duration::from_secs(5)
-            {
+            while matches!(self.child.try_wait(), Ok(None)) && began.elapsed() < Duration::from_secs(5) {
                 std::thread::sleep(Duration::from_millis(10));
             }
             self.child.kill().ok();

@@ -28,18 +28,12 @@ impl Door {
             door.page(&door.web.signed()).await.is_page(200),
             "a good cookie, signed again by the tests, must pass"
         );
-        assert_eq!(
-            door.orders(&door.api.signed()).await.status,
-            200,
-            "a good bearer token must pass"
-        );
+        assert_eq!(door.orders(&door.api.signed()).await.status, 200, "a good bearer token must pass");
         door
     }
 
     async fn page(&self, token: &str) -> Answer {
-        self.app
-            .get_with_cookie("/orders", &format!("__Host-session={token}"))
-            .await
+        self.app.get_with_cookie("/orders", &format!("__Host-session={token}")).await
     }
 
     async fn orders(&self, token: &str) -> Answer {
@@ -54,33 +48,15 @@ impl Door {
 
     async fn page_refuses(&self, what: &str, token: &str) {
         let answer = self.page(token).await;
-        assert_eq!(
-            answer.leads_to(),
-            (303, "/login?next=%2Forders"),
-            "the page, {what}"
-        );
+        assert_eq!(answer.leads_to(), (303, "/login?next=%2Forders"), "the page, {what}");
     }
 
     async fn api_refuses(&self, what: &str, token: &str) {
         let answer = self.orders(token).await;
-        let expected = if token.is_empty() {
-            answer.status == 401 || answer.status == 403
-        } else {
-            answer.status == 403
-        };
-        assert!(
-            expected && answer.is_problem(answer.status),
-            "the API, {what}: {} {}",
-            answer.status,
-            answer.text()
-        );
-        assert!(
-            answer
-                .header("www-authenticate")
-                .unwrap()
-                .starts_with("Bearer"),
-            "{what}"
-        );
+        let expected =
+            if token.is_empty() { answer.status == 401 || answer.status == 403 } else { answer.status == 403 };
+        assert!(expected && answer.is_problem(answer.status), "the API, {what}: {} {}", answer.status, answer.text());
+        assert!(answer.header("www-authenticate").unwrap().starts_with("Bearer"), "{what}");
     }
 }
 
@@ -97,12 +73,7 @@ async fn who_brings_no_token_is_sent_to_log_in_and_back() {
     }
     let answer = app.get("/api/userOrders").await;
     assert!(answer.is_problem(401));
-    assert!(
-        answer
-            .header("www-authenticate")
-            .unwrap()
-            .starts_with("Bearer")
-    );
+    assert!(answer.header("www-authenticate").unwrap().starts_with("Bearer"));
 }
 
 #[tokio::test]
@@ -137,8 +108,7 @@ async fn what_is_no_token_is_refused() {
         "a.".repeat(300),
     ];
     for token in garbage {
-        door.refuses(&format!("garbage {token:?}"), |_| token.clone())
-            .await;
+        door.refuses(&format!("garbage {token:?}"), |_| token.clone()).await;
     }
 }
 
@@ -146,47 +116,23 @@ async fn what_is_no_token_is_refused() {
 async fn a_token_with_a_wrong_signature_is_refused() {
     let door = Door::new().await;
     door.refuses("another secret", |token| {
-        token.signed_by(
-            b"a secret that somebody else made up today",
-            Algorithm::HS256,
-        )
+        token.signed_by(b"a secret that somebody else made up today", Algorithm::HS256)
     })
     .await;
-    door.refuses("an empty secret", |token| {
-        token.signed_by(b"", Algorithm::HS256)
-    })
-    .await;
+    door.refuses("an empty secret", |token| token.signed_by(b"", Algorithm::HS256)).await;
     door.refuses("the signature of other claims", |token| {
         let other = token.with("exp", now() + 100_000);
-        format!(
-            "{}.{}",
-            other.unsigned(),
-            token.signed().rsplit('.').next().unwrap()
-        )
+        format!("{}.{}", other.unsigned(), token.signed().rsplit('.').next().unwrap())
     })
     .await;
-    door.refuses("a shortened signature", |token| {
-        token.signed()[..token.signed().len() - 2].to_owned()
-    })
-    .await;
-    door.refuses("a signature of zeros", |token| {
-        format!("{}.{}", token.unsigned(), to_base64(&[0; 32]))
-    })
-    .await;
-    door.refuses("another key id", |token| {
-        token.with_header("kid", "0123456789abcdef").signed()
-    })
-    .await;
+    door.refuses("a shortened signature", |token| token.signed()[..token.signed().len() - 2].to_owned()).await;
+    door.refuses("a signature of zeros", |token| format!("{}.{}", token.unsigned(), to_base64(&[0; 32]))).await;
+    door.refuses("another key id", |token| token.with_header("kid", "0123456789abcdef").signed()).await;
     door.refuses("a key id that is a path", |token| {
-        token
-            .with_header("kid", "../../../../dev/null")
-            .signed_by(b"", Algorithm::HS256)
+        token.with_header("kid", "../../../../dev/null").signed_by(b"", Algorithm::HS256)
     })
     .await;
-    door.refuses("a key id that is no text", |token| {
-        token.with_header("kid", json!({ "a": 1 })).signed()
-    })
-    .await;
+    door.refuses("a key id that is no text", |token| token.with_header("kid", json!({ "a": 1 })).signed()).await;
 }
 
 #[tokio::test]
@@ -194,42 +140,17 @@ async fn a_token_without_a_signature_is_refused_however_none_is_spelt() {
     let door = Door::new().await;
     for bits in 0..16 {
         let raised = |(place, letter): (usize, char)| {
-            if bits >> place & 1 == 1 {
-                letter.to_ascii_uppercase()
-            } else {
-                letter
-            }
+            if bits >> place & 1 == 1 { letter.to_ascii_uppercase() } else { letter }
         };
         let none: String = "none".chars().enumerate().map(raised).collect();
-        door.refuses(&none, |token| {
-            format!("{}.", token.with_header("alg", none.as_str()).unsigned())
-        })
-        .await;
-        door.refuses(&none, |token| {
-            token.with_header("alg", none.as_str()).signed()
-        })
-        .await;
+        door.refuses(&none, |token| format!("{}.", token.with_header("alg", none.as_str()).unsigned())).await;
+        door.refuses(&none, |token| token.with_header("alg", none.as_str()).signed()).await;
     }
-    for alg in [
-        json!(""),
-        json!(null),
-        json!("null"),
-        json!(0),
-        json!(["HS256"]),
-        json!("none "),
-        json!("hs256"),
-    ] {
-        door.refuses(&alg.to_string(), |token| {
-            format!("{}.", token.with_header("alg", alg.clone()).unsigned())
-        })
-        .await;
-        door.refuses(&alg.to_string(), |token| {
-            token.with_header("alg", alg.clone()).signed()
-        })
-        .await;
+    for alg in [json!(""), json!(null), json!("null"), json!(0), json!(["HS256"]), json!("none "), json!("hs256")] {
+        door.refuses(&alg.to_string(), |token| format!("{}.", token.with_header("alg", alg.clone()).unsigned())).await;
+        door.refuses(&alg.to_string(), |token| token.with_header("alg", alg.clone()).signed()).await;
     }
-    door.refuses("no alg", |token| token.without_header("alg").signed())
-        .await;
+    door.refuses("no alg", |token| token.without_header("alg").signed()).await;
 }
 
 #[tokio::test]
@@ -237,38 +158,22 @@ async fn a_token_of_another_algorithm_is_refused_though_it_is_signed_with_the_ri
     let door = Door::new().await;
     let secret = crate::place::SECRET.as_bytes();
     for (name, algorithm) in [("HS384", Algorithm::HS384), ("HS512", Algorithm::HS512)] {
-        door.refuses(name, |token| {
-            token.with_header("alg", name).signed_by(secret, algorithm)
-        })
-        .await;
-        door.refuses("HS256 in the header alone", |token| {
-            token.signed_by(secret, algorithm)
-        })
-        .await;
+        door.refuses(name, |token| token.with_header("alg", name).signed_by(secret, algorithm)).await;
+        door.refuses("HS256 in the header alone", |token| token.signed_by(secret, algorithm)).await;
     }
-    for name in [
-        "HS384", "HS512", "RS256", "RS512", "PS256", "ES256", "EdDSA", "dir",
-    ] {
-        door.refuses(name, |token| token.with_header("alg", name).signed())
-            .await;
+    for name in ["HS384", "HS512", "RS256", "RS512", "PS256", "ES256", "EdDSA", "dir"] {
+        door.refuses(name, |token| token.with_header("alg", name).signed()).await;
     }
 }
 
 #[tokio::test]
 async fn a_token_with_another_header_is_refused() {
     let door = Door::new().await;
-    door.refuses("no key id", |token| token.without_header("kid").signed())
-        .await;
-    door.refuses("an unknown critical extension", |token| {
-        token.with_header("crit", json!(["exp"])).signed()
-    })
-    .await;
+    door.refuses("no key id", |token| token.without_header("kid").signed()).await;
+    door.refuses("an unknown critical extension", |token| token.with_header("crit", json!(["exp"])).signed()).await;
     let jwk = json!({ "kty": "oct", "k": to_base64(b"a key that the token brings along itself") });
     door.refuses("a key of its own", |token| {
-        token.with_header("jwk", jwk.clone()).signed_by(
-            b"a key that the token brings along itself",
-            Algorithm::HS256,
-        )
+        token.with_header("jwk", jwk.clone()).signed_by(b"a key that the token brings along itself", Algorithm::HS256)
     })
     .await;
     door.refuses("a header that is a list", |token| {
@@ -282,68 +187,19 @@ async fn a_token_with_another_header_is_refused() {
 async fn a_token_that_lacks_a_claim_is_refused() {
     let door = Door::new().await;
     for claim in ["iss", "aud", "exp", "nbf", "sid", "sub"] {
-        door.refuses(&format!("no {claim}"), |token| {
-            token.without(claim).signed()
-        })
-        .await;
+        door.refuses(&format!("no {claim}"), |token| token.without(claim).signed()).await;
     }
-    door.refuses("no claims", |token| {
-        Token {
-            claims: serde_json::Map::new(),
-            ..token.clone()
-        }
-        .signed()
-    })
-    .await;
+    door.refuses("no claims", |token| Token { claims: serde_json::Map::new(), ..token.clone() }.signed()).await;
 }
 
 #[tokio::test]
 async fn a_token_with_a_wrong_claim_is_refused() {
     let door = Door::new().await;
     let wrong: [(&str, Vec<Value>); 6] = [
-        (
-            "iss",
-            vec![
-                json!("https://evil.example"),
-                json!(""),
-                json!(null),
-                json!(1),
-                json!("http://localhost"),
-            ],
-        ),
-        (
-            "aud",
-            vec![
-                json!("admin"),
-                json!(""),
-                json!(null),
-                json!(7),
-                json!([]),
-                json!("WEB"),
-                json!("API"),
-            ],
-        ),
-        (
-            "exp",
-            vec![
-                json!(0),
-                json!(-1),
-                json!(null),
-                json!("never"),
-                json!([]),
-                json!(-1.0e300),
-            ],
-        ),
-        (
-            "nbf",
-            vec![
-                json!(null),
-                json!("now"),
-                json!(i64::MAX),
-                json!(u64::MAX),
-                json!(1.0e300),
-            ],
-        ),
+        ("iss", vec![json!("https://evil.example"), json!(""), json!(null), json!(1), json!("http://localhost")]),
+        ("aud", vec![json!("admin"), json!(""), json!(null), json!(7), json!([]), json!("WEB"), json!("API")]),
+        ("exp", vec![json!(0), json!(-1), json!(null), json!("never"), json!([]), json!(-1.0e300)]),
+        ("nbf", vec![json!(null), json!("now"), json!(i64::MAX), json!(u64::MAX), json!(1.0e300)]),
         (
             "sid",
             vec![
@@ -356,23 +212,11 @@ async fn a_token_with_a_wrong_claim_is_refused() {
                 json!("a\0b"),
             ],
         ),
-        (
-            "sub",
-            vec![
-                json!("nobody"),
-                json!(""),
-                json!(null),
-                json!(1),
-                json!("a\0b"),
-            ],
-        ),
+        ("sub", vec![json!("nobody"), json!(""), json!(null), json!(1), json!("a\0b")]),
     ];
     for (claim, values) in wrong {
         for value in values {
-            door.refuses(&format!("{claim} {value}"), |token| {
-                token.with(claim, value.clone()).signed()
-            })
-            .await;
+            door.refuses(&format!("{claim} {value}"), |token| token.with(claim, value.clone()).signed()).await;
         }
     }
 }
@@ -380,41 +224,19 @@ async fn a_token_with_a_wrong_claim_is_refused() {
 #[tokio::test]
 async fn a_token_is_good_from_its_first_second_to_its_last_without_leeway() {
     let door = Door::new().await;
-    door.refuses("expired by one second", |token| {
-        token.with("exp", now() - 1).signed()
-    })
-    .await;
-    door.refuses("expired this second", |token| {
-        token.with("exp", now()).signed()
-    })
-    .await;
-    door.refuses("not yet valid", |token| {
-        token.with("nbf", now() + 5).signed()
-    })
-    .await;
-    door.refuses("expired long ago", |token| {
-        token.with("exp", 1_000_000_000).signed()
-    })
-    .await;
+    door.refuses("expired by one second", |token| token.with("exp", now() - 1).signed()).await;
+    door.refuses("expired this second", |token| token.with("exp", now()).signed()).await;
+    door.refuses("not yet valid", |token| token.with("nbf", now() + 5).signed()).await;
+    door.refuses("expired long ago", |token| token.with("exp", 1_000_000_000).signed()).await;
 }
 
 #[tokio::test]
 async fn a_token_of_one_audience_never_passes_for_the_other() {
     let door = Door::new().await;
-    door.page_refuses("an API token in the cookie", &door.api.signed())
-        .await;
-    door.api_refuses("a web token as bearer", &door.web.signed())
-        .await;
-    door.page_refuses(
-        "an API session relabelled",
-        &door.api.with("aud", "web").signed(),
-    )
-    .await;
-    door.api_refuses(
-        "a web session relabelled",
-        &door.web.with("aud", "api").signed(),
-    )
-    .await;
+    door.page_refuses("an API token in the cookie", &door.api.signed()).await;
+    door.api_refuses("a web token as bearer", &door.web.signed()).await;
+    door.page_refuses("an API session relabelled", &door.api.with("aud", "web").signed()).await;
+    door.api_refuses("a web session relabelled", &door.web.with("aud", "api").signed()).await;
 }
 
 #[tokio::test]
@@ -422,8 +244,7 @@ async fn a_session_of_one_customer_never_serves_another() {
     let door = Door::new().await;
     let other = Token::read(&door.app.customer("bob@example.com").await.token());
     let mixed = door.web.with("sub", other.claims["sub"].clone());
-    door.page_refuses("another customer's user id", &mixed.signed())
-        .await;
+    door.page_refuses("another customer's user id", &mixed.signed()).await;
 }
 
 #[tokio::test]
@@ -433,12 +254,7 @@ async fn a_revoked_session_is_over_at_the_very_next_request() {
     visitor.bring(&door.web.signed());
     visitor.post("/logout", &[]).await;
     door.page_refuses("revoked", &door.web.signed()).await;
-    let logout = http::send(
-        door.app
-            .request(Method::POST, "/api/logout")
-            .bearer_auth(door.api.signed()),
-    )
-    .await;
+    let logout = http::send(door.app.request(Method::POST, "/api/logout").bearer_auth(door.api.signed())).await;
     assert_eq!(logout.status, 204);
     door.api_refuses("revoked", &door.api.signed()).await;
 }
@@ -448,18 +264,11 @@ async fn a_disabled_user_is_out_at_the_very_next_request_and_back_only_by_loggin
     let door = Door::new().await;
     door.app.done(&["user", "disable", "ann@example.com"]);
     door.refuses("disabled", Token::signed).await;
-    let fields = [
-        ("email", "ann@example.com"),
-        ("password", crate::app::PASSWORD),
-    ];
+    let fields = [("email", "ann@example.com"), ("password", crate::app::PASSWORD)];
     assert_eq!(door.app.visitor().post("/login", &fields).await.status, 401);
     door.app.done(&["user", "enable", "ann@example.com"]);
-    door.refuses("disabled once, which ended every session", Token::signed)
-        .await;
-    assert_eq!(
-        door.app.visitor().post("/login", &fields).await.leads_to(),
-        (303, "/orders")
-    );
+    door.refuses("disabled once, which ended every session", Token::signed).await;
+    assert_eq!(door.app.visitor().post("/login", &fields).await.leads_to(), (303, "/orders"));
 }
 
 #[tokio::test]
@@ -492,17 +301,9 @@ async fn duplicated_cookies_are_no_cookie() {
     ];
     for cookies in twice {
         let answer = door.app.get_with_cookie("/orders", &cookies).await;
-        assert_eq!(
-            answer.leads_to(),
-            (303, "/login?next=%2Forders"),
-            "{}",
-            &cookies[..30]
-        );
+        assert_eq!(answer.leads_to(), (303, "/login?next=%2Forders"), "{}", &cookies[..30]);
     }
-    let request = door
-        .app
-        .request(Method::GET, "/orders")
-        .header("cookie", format!("__Host-session={good}"));
+    let request = door.app.request(Method::GET, "/orders").header("cookie", format!("__Host-session={good}"));
     let in_two_lines = http::send(request.header("cookie", "__Host-session=x")).await;
     assert_eq!(in_two_lines.status, 303);
 }
@@ -511,37 +312,19 @@ async fn duplicated_cookies_are_no_cookie() {
 async fn cookies_of_other_names_neither_help_nor_harm() {
     let door = Door::new().await;
     let good = door.web.signed();
-    for name in [
-        "session",
-        "__Secure-session",
-        "__host-session",
-        "Host-session",
-        "__Host-session2",
-    ] {
-        let answer = door
-            .app
-            .get_with_cookie("/orders", &format!("{name}={good}"))
-            .await;
+    for name in ["session", "__Secure-session", "__host-session", "Host-session", "__Host-session2"] {
+        let answer = door.app.get_with_cookie("/orders", &format!("{name}={good}")).await;
         assert_eq!(answer.status, 303, "{name}");
     }
     let among_others = format!("a=b; __Host-session={good}; odd; =; \"x\"=1");
-    assert!(
-        door.app
-            .get_with_cookie("/orders", &among_others)
-            .await
-            .is_page(200)
-    );
+    assert!(door.app.get_with_cookie("/orders", &among_others).await.is_page(200));
 }
 
 #[tokio::test]
 async fn bearer_tokens_come_in_one_header_of_one_scheme() {
     let door = Door::new().await;
     let good = door.api.signed();
-    let with = |value: String| {
-        door.app
-            .request(Method::GET, "/api/userOrders")
-            .header("authorization", value)
-    };
+    let with = |value: String| door.app.request(Method::GET, "/api/userOrders").header("authorization", value);
     for value in [
         format!("Basic {good}"),
         good.clone(),
@@ -552,25 +335,12 @@ async fn bearer_tokens_come_in_one_header_of_one_scheme() {
         format!("Bearer {good}, Bearer {good}"),
     ] {
         let answer = http::send(with(value.clone())).await;
-        assert!(
-            matches!(answer.status, 400 | 401 | 403),
-            "{}: {}",
-            &value[..value.len().min(12)],
-            answer.status
-        );
+        assert!(matches!(answer.status, 400 | 401 | 403), "{}: {}", &value[..value.len().min(12)], answer.status);
     }
-    let twice =
-        http::send(with(format!("Bearer {good}")).header("authorization", "Bearer x")).await;
-    assert!(
-        matches!(twice.status, 400 | 401 | 403),
-        "two headers: {}",
-        twice.status
-    );
+    let twice = http::send(with(format!("Bearer {good}")).header("authorization", "Bearer x")).await;
+    assert!(matches!(twice.status, 400 | 401 | 403), "two headers: {}", twice.status);
     let lower = http::send(with(format!("bearer {good}"))).await;
-    assert_eq!(
-        lower.status, 200,
-        "the scheme is case-insensitive (RFC 9110 section 11.1)"
-    );
+    assert_eq!(lower.status, 200, "the scheme is case-insensitive (RFC 9110 section 11.1)");
 }
 
 #[tokio::test]
@@ -578,25 +348,18 @@ async fn a_link_from_another_site_is_answered_by_a_page_that_asks_again_from_her
     let door = Door::new().await;
     let cross = |method| {
         let request = door.app.request(method, "/orders?after=x%22y");
-        request
-            .header("sec-fetch-site", "cross-site")
-            .header("sec-fetch-mode", "navigate")
+        request.header("sec-fetch-site", "cross-site").header("sec-fetch-mode", "navigate")
     };
     let arrival = http::send(cross(Method::GET)).await;
     assert_eq!(arrival.status, 200);
     assert_eq!(arrival.header("cache-control"), Some("no-store"));
     assert!(
-        arrival
-            .text()
-            .contains("http-equiv=\"refresh\" content=\"0; url=/orders?after=x%22y\""),
+        arrival.text().contains("http-equiv=\"refresh\" content=\"0; url=/orders?after=x%22y\""),
         "{}",
         arrival.text()
     );
     let with_cookie = http::send(cross(Method::GET).header("cookie", "__Host-session=bad")).await;
-    assert_eq!(
-        with_cookie.status, 303,
-        "a cookie that does not hold must not go in a circle"
-    );
+    assert_eq!(with_cookie.status, 303, "a cookie that does not hold must not go in a circle");
     let same_site = door
         .app
         .request(Method::GET, "/orders")

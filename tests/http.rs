@@ -21,26 +21,18 @@ impl Answer {
     }
 
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body)
-            .unwrap_or_else(|error| panic!("{error} in {}: {}", self.status, self.text()))
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {}: {}", self.status, self.text()))
     }
 
     /// The only header of that name, if there is one.
     pub fn header(&self, name: &str) -> Option<&str> {
         let all = self.all(name);
-        assert!(
-            all.len() <= 1,
-            "{name} is there {} times: {all:?}",
-            all.len()
-        );
+        assert!(all.len() <= 1, "{name} is there {} times: {all:?}", all.len());
         all.first().copied()
     }
 
     pub fn all(&self, name: &str) -> Vec<&str> {
-        let of_name = self
-            .headers
-            .iter()
-            .filter(|(sent, _)| sent.eq_ignore_ascii_case(name));
+        let of_name = self.headers.iter().filter(|(sent, _)| sent.eq_ignore_ascii_case(name));
         of_name.map(|(_, value)| value.as_str()).collect()
     }
 
@@ -52,14 +44,9 @@ impl Answer {
     /// The session cookie's value and its attributes in alphabetical order.
     pub fn session_cookie(&self) -> Option<(String, Vec<String>)> {
         let cookies = self.all("set-cookie");
-        let mut of_session = cookies
-            .iter()
-            .filter_map(|cookie| cookie.strip_prefix("__Host-session="));
+        let mut of_session = cookies.iter().filter_map(|cookie| cookie.strip_prefix("__Host-session="));
         let cookie = of_session.next()?;
-        assert!(
-            of_session.next().is_none(),
-            "two session cookies: {cookies:?}"
-        );
+        assert!(of_session.next().is_none(), "two session cookies: {cookies:?}");
         let mut parts = cookie.split(';').map(|part| part.trim().to_owned());
         let value = parts.next().unwrap();
         let mut attributes: Vec<String> = parts.collect();
@@ -70,13 +57,9 @@ impl Answer {
     /// Whether this is a problem document (RFC 9457) about this status.
     pub fn is_problem(&self, status: u16) -> bool {
         self.status == status
-            && self
-                .header("content-type")
-                .is_some_and(|kind| kind.starts_with("application/problem+json"))
+            && self.header("content-type").is_some_and(|kind| kind.starts_with("application/problem+json"))
             && self.json()["status"] == status
-            && self.json()["title"]
-                .as_str()
-                .is_some_and(|title| !title.is_empty())
+            && self.json()["title"].as_str().is_some_and(|title| !title.is_empty())
     }
 
     /// Whether this is a page in the site's own layout.
@@ -90,25 +73,16 @@ impl Answer {
 
 /// A client that does nothing by itself.
 pub fn client() -> Client {
-    let builder = Client::builder()
-        .redirect(redirect::Policy::none())
-        .no_proxy()
-        .no_gzip();
+    let builder = Client::builder().redirect(redirect::Policy::none()).no_proxy().no_gzip();
     builder.timeout(Duration::from_secs(30)).build().unwrap()
 }
 
 pub async fn send(request: RequestBuilder) -> Answer {
     let response = request.send().await.unwrap();
-    let text = |value: &reqwest::header::HeaderValue| {
-        String::from_utf8_lossy(value.as_bytes()).into_owned()
-    };
+    let text = |value: &reqwest::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     Answer {
         status: response.status().as_u16(),
-        headers: response
-            .headers()
-            .iter()
-            .map(|(name, value)| (name.to_string(), text(value)))
-            .collect(),
+        headers: response.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
         body: response.bytes().await.unwrap().to_vec(),
     }
 }
@@ -116,9 +90,7 @@ pub async fn send(request: RequestBuilder) -> Answer {
 /// Sends bytes that no client would and reads until the other side closes; `None` when it closes without an answer.
 pub fn send_raw(port: u16, request: &[u8]) -> Option<Answer> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    stream
-        .set_read_timeout(Some(Duration::from_secs(30)))
-        .unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     // The other side may have heard enough before all is written.
     stream.write_all(request).ok();
     let mut received = Vec::new();
@@ -127,14 +99,9 @@ pub fn send_raw(port: u16, request: &[u8]) -> Option<Answer> {
     let head = String::from_utf8_lossy(&received[..end]).into_owned();
     let mut lines = head.split("\r\n");
     let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
-    let headers = lines
-        .filter_map(|line| line.split_once(": "))
-        .map(|(name, value)| (name.to_owned(), value.to_owned()));
-    Some(Answer {
-        status,
-        headers: headers.collect(),
-        body: received[end + 4..].to_vec(),
-    })
+    let headers =
+        lines.filter_map(|line| line.split_once(": ")).map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Some(Answer { status, headers: headers.collect(), body: received[end + 4..].to_vec() })
 }
 
 /// A browser without a screen: keeps the cookies it is given and sends them back.
@@ -146,11 +113,7 @@ pub struct Visitor {
 
 impl Visitor {
     pub fn new(http: Client, origin: String) -> Self {
-        Self {
-            http,
-            origin,
-            cookies: Vec::new(),
-        }
+        Self { http, origin, cookies: Vec::new() }
     }
 
     pub async fn get(&mut self, path: &str) -> Answer {
@@ -168,11 +131,7 @@ impl Visitor {
         if self.cookies.is_empty() {
             return request;
         }
-        let pairs: Vec<String> = self
-            .cookies
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
+        let pairs: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         request.header("cookie", pairs.join("; "))
     }
 
@@ -192,10 +151,7 @@ impl Visitor {
 
     /// The token in the session cookie.
     pub fn token(&self) -> String {
-        let session = self
-            .cookies
-            .iter()
-            .find(|(name, _)| name == "__Host-session");
+        let session = self.cookies.iter().find(|(name, _)| name == "__Host-session");
         session.expect("nobody is signed in").1.clone()
     }
 

@@ -12,10 +12,7 @@ const ANN: &str = "ann@example.com";
 /// Ann's orders, in full, as the API tells them; the newest first.
 async fn orders_of_ann(app: &TestApp) -> Vec<Value> {
     let token = app.api_token(ANN).await;
-    let list = app
-        .api_get("/api/userOrders?limit=100", &token)
-        .await
-        .json();
+    let list = app.api_get("/api/userOrders?limit=100", &token).await.json();
     let mut orders = Vec::new();
     for order in list["orders"].as_array().unwrap() {
         let path = format!("/api/userOrders/{}", order["number"].as_str().unwrap());
@@ -45,32 +42,15 @@ fn import_well(app: &TestApp, content: impl AsRef<[u8]>) -> String {
 async fn refused(app: &TestApp, content: impl AsRef<[u8]>, parts: &[&str]) {
     let content = content.as_ref();
     let ran = import(app, content);
-    let shown = String::from_utf8_lossy(content)
-        .chars()
-        .take(300)
-        .collect::<String>();
+    let shown = String::from_utf8_lossy(content).chars().take(300).collect::<String>();
     assert_eq!(ran.status, 1, "{shown}\n{ran:?}");
-    assert_eq!(
-        ran.stderr.trim_end().lines().count(),
-        1,
-        "not one line: {}",
-        ran.stderr
-    );
+    assert_eq!(ran.stderr.trim_end().lines().count(), 1, "not one line: {}", ran.stderr);
     for part in [&["orders.csv"], parts].concat() {
-        assert!(
-            ran.stderr.contains(part),
-            "{part:?} is not named: {}",
-            ran.stderr
-        );
+        assert!(ran.stderr.contains(part), "{part:?} is not named: {}", ran.stderr);
     }
-    let left =
-        sqlx::query("SELECT (SELECT COUNT(*) FROM orders), (SELECT COUNT(*) FROM order_lines)");
+    let left = sqlx::query("SELECT (SELECT COUNT(*) FROM orders), (SELECT COUNT(*) FROM order_lines)");
     let left = left.fetch_one(&app.database().await).await.unwrap();
-    assert_eq!(
-        (left.get::<i64, _>(0), left.get::<i64, _>(1)),
-        (0, 0),
-        "{shown}"
-    );
+    assert_eq!((left.get::<i64, _>(0), left.get::<i64, _>(1)), (0, 0), "{shown}");
 }
 
 #[tokio::test]
@@ -79,9 +59,7 @@ async fn every_field_arrives() {
     import_well(
         &app,
         export(&[
-            order("#8001", ANN)
-                .with("Discount Amount", "3.00")
-                .with("Total", "26.90"),
+            order("#8001", ANN).with("Discount Amount", "3.00").with("Total", "26.90"),
             line("#8001", ANN, "Pen"),
         ]),
     );
@@ -106,8 +84,7 @@ async fn every_field_arrives() {
         assert_eq!(order[name], value, "{name}");
     }
     let first = json!({ "sku": "NB-1", "name": "Notebook, ruled", "quantity": 2, "unit_price": 1250, "discount": 0 });
-    let second =
-        json!({ "sku": "", "name": "Pen", "quantity": 1, "unit_price": 300, "discount": 0 });
+    let second = json!({ "sku": "", "name": "Pen", "quantity": 1, "unit_price": 300, "discount": 0 });
     let mut lines = order["lines"].as_array().unwrap().clone();
     assert_eq!(lines.len(), 2);
     // Whether no sku is null or empty is the program's choice.
@@ -124,10 +101,7 @@ async fn every_field_arrives() {
 #[tokio::test]
 async fn columns_come_in_any_order_with_others_among_them() {
     let app = app_with_ann().await;
-    let rows = [
-        order("#8001", ANN).with("Wholly Unknown", "x"),
-        line("#8001", ANN, "Pen"),
-    ];
+    let rows = [order("#8001", ANN).with("Wholly Unknown", "x"), line("#8001", ANN, "Pen")];
     import_well(&app, export(&rows));
     let before = orders_of_ann(&app).await;
     let mut columns: Vec<&str> = COLUMNS.into_iter().rev().collect();
@@ -149,47 +123,26 @@ async fn a_byte_order_mark_and_line_ends_of_windows_change_nothing() {
 #[tokio::test]
 async fn a_header_in_quotes_after_a_byte_order_mark_is_read() {
     let app = app_with_ann().await;
-    import_well(
-        &app,
-        format!(
-            "\u{feff}{}",
-            export(&[order("#8001", ANN)]).replacen("Name,", "\"Name\",", 1)
-        ),
-    );
+    import_well(&app, format!("\u{feff}{}", export(&[order("#8001", ANN)]).replacen("Name,", "\"Name\",", 1)));
     assert_eq!(orders_of_ann(&app).await.len(), 1);
 }
 
 #[tokio::test]
 async fn times_count_from_their_offset() {
     let app = app_with_ann().await;
-    let rows = [
-        ("#1", "2024-03-01 01:30:00 +0530"),
-        ("#2", "2024-02-28 23:00:00 -1000"),
-        ("#3", "2024-02-29 12:00:00 +0000"),
-    ];
-    let rows: Vec<Row> = rows
-        .into_iter()
-        .map(|(number, at)| order(number, ANN).with("Created at", at))
-        .collect();
+    let rows =
+        [("#1", "2024-03-01 01:30:00 +0530"), ("#2", "2024-02-28 23:00:00 -1000"), ("#3", "2024-02-29 12:00:00 +0000")];
+    let rows: Vec<Row> = rows.into_iter().map(|(number, at)| order(number, ANN).with("Created at", at)).collect();
     import_well(&app, export(&rows));
     let placed: Vec<(String, String)> = orders_of_ann(&app)
         .await
         .iter()
-        .map(|order| {
-            (
-                order["number"].as_str().unwrap().to_owned(),
-                order["placed_at"].as_str().unwrap().to_owned(),
-            )
-        })
+        .map(|order| (order["number"].as_str().unwrap().to_owned(), order["placed_at"].as_str().unwrap().to_owned()))
         .collect();
     let of = |number: &str, at: &str| (number.to_owned(), at.to_owned());
     assert_eq!(
         placed,
-        [
-            of("1", "2024-02-29T20:00:00Z"),
-            of("3", "2024-02-29T12:00:00Z"),
-            of("2", "2024-02-29T09:00:00Z")
-        ]
+        [of("1", "2024-02-29T20:00:00Z"), of("3", "2024-02-29T12:00:00Z"), of("2", "2024-02-29T09:00:00Z")]
     );
 }
 
@@ -208,14 +161,8 @@ async fn rows_of_one_order_belong_together_wherever_they_stand() {
     );
     let mut orders = orders_of_ann(&app).await;
     orders.sort_by_key(|order| order["number"].as_str().unwrap().to_owned());
-    let names = |order: &Value| {
-        order["lines"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|line| line["name"].clone())
-            .collect::<Vec<_>>()
-    };
+    let names =
+        |order: &Value| order["lines"].as_array().unwrap().iter().map(|line| line["name"].clone()).collect::<Vec<_>>();
     assert_eq!(names(&orders[0]), ["Notebook, ruled", "Pen", "Cap"]);
     assert_eq!(names(&orders[1]), ["Notebook, ruled", "Ink"]);
 }
@@ -224,10 +171,7 @@ async fn rows_of_one_order_belong_together_wherever_they_stand() {
 async fn any_text_arrives_as_it_is() {
     let app = app_with_ann().await;
     let name = "Käse „Gruyère“ 🧀, 2\" thick\nsecond line; =SUM(A1) <b>&amp;</b>";
-    import_well(
-        &app,
-        export(&[order("#1", ANN).with("Lineitem name", name)]),
-    );
+    import_well(&app, export(&[order("#1", ANN).with("Lineitem name", name)]));
     assert_eq!(orders_of_ann(&app).await[0]["lines"][0]["name"], name);
 }
 
@@ -235,27 +179,13 @@ async fn any_text_arrives_as_it_is() {
 async fn every_status_is_one_word_for_people() {
     let app = app_with_ann().await;
     let with = |number: &str, fields: &[(&str, &str)]| {
-        let blank = order(number, ANN)
-            .with("Paid at", "")
-            .with("Fulfilled at", "")
-            .with("Fulfillment Status", "unfulfilled");
-        fields.iter().fold(
-            blank.with("Financial Status", "pending"),
-            |row, (column, value)| row.with(column, value),
-        )
+        let blank =
+            order(number, ANN).with("Paid at", "").with("Fulfilled at", "").with("Fulfillment Status", "unfulfilled");
+        fields.iter().fold(blank.with("Financial Status", "pending"), |row, (column, value)| row.with(column, value))
     };
     let cases = [
         (with("#1", &[]), "placed"),
-        (
-            with(
-                "#2",
-                &[
-                    ("Financial Status", "paid"),
-                    ("Paid at", "2024-03-01 10:00:00 +0000"),
-                ],
-            ),
-            "processing",
-        ),
+        (with("#2", &[("Financial Status", "paid"), ("Paid at", "2024-03-01 10:00:00 +0000")]), "processing"),
         (
             with(
                 "#3",
@@ -278,24 +208,11 @@ async fn every_status_is_one_word_for_people() {
             ),
             "sent",
         ),
-        (
-            with(
-                "#5",
-                &[
-                    ("Cancelled at", "2024-03-02 10:00:00 +0000"),
-                    ("Financial Status", "voided"),
-                ],
-            ),
-            "cancelled",
-        ),
+        (with("#5", &[("Cancelled at", "2024-03-02 10:00:00 +0000"), ("Financial Status", "voided")]), "cancelled"),
         (
             with(
                 "#6",
-                &[
-                    ("Financial Status", "refunded"),
-                    ("Refunded Amount", "29.90"),
-                    ("Fulfillment Status", "fulfilled"),
-                ],
+                &[("Financial Status", "refunded"), ("Refunded Amount", "29.90"), ("Fulfillment Status", "fulfilled")],
             ),
             "refunded",
         ),
@@ -304,10 +221,7 @@ async fn every_status_is_one_word_for_people() {
     let orders = orders_of_ann(&app).await;
     for (index, (_, status)) in cases.into_iter().enumerate() {
         let number = (index + 1).to_string();
-        let order = orders
-            .iter()
-            .find(|order| order["number"] == number.as_str())
-            .unwrap();
+        let order = orders.iter().find(|order| order["number"] == number.as_str()).unwrap();
         assert_eq!(order["status"], status, "{order}");
     }
 }
@@ -333,33 +247,16 @@ async fn the_same_file_again_changes_nothing() {
 #[tokio::test]
 async fn a_later_export_updates_what_changed_and_adds_what_is_new() {
     let app = app_with_ann().await;
-    let before = order("#1", ANN)
-        .with("Fulfillment Status", "unfulfilled")
-        .with("Fulfilled at", "");
-    import_well(
-        &app,
-        export(&[before.clone(), line("#1", ANN, "Pen"), order("#2", ANN)]),
-    );
-    let after = order("#1", ANN)
-        .with("Financial Status", "partially_refunded")
-        .with("Refunded Amount", "3.00");
+    let before = order("#1", ANN).with("Fulfillment Status", "unfulfilled").with("Fulfilled at", "");
+    import_well(&app, export(&[before.clone(), line("#1", ANN, "Pen"), order("#2", ANN)]));
+    let after = order("#1", ANN).with("Financial Status", "partially_refunded").with("Refunded Amount", "3.00");
     import_well(&app, export(&[after, order("#3", ANN)]));
     let mut orders = orders_of_ann(&app).await;
     orders.sort_by_key(|order| order["number"].as_str().unwrap().to_owned());
-    assert_eq!(
-        orders.len(),
-        3,
-        "an order that a later export leaves out stays"
-    );
+    assert_eq!(orders.len(), 3, "an order that a later export leaves out stays");
     assert_eq!(orders[0]["payment_status"], "partially_refunded");
     assert_eq!(orders[0]["fulfillment_status"], "fulfilled");
-    assert_eq!(
-        (
-            &orders[0]["line_count"],
-            orders[0]["lines"].as_array().unwrap().len()
-        ),
-        (&json!(1), 1)
-    );
+    assert_eq!((&orders[0]["line_count"], orders[0]["lines"].as_array().unwrap().len()), (&json!(1), 1));
 }
 
 #[tokio::test]
@@ -409,28 +306,17 @@ async fn a_bad_row_stops_it_all_and_is_named_by_file_line_and_column() {
         ("Lineitem name", "a\0b"),
     ];
     for (column, value) in bad {
-        let rows = [
-            order("#1", ANN),
-            line("#1", ANN, "Pen"),
-            order("#2", ANN).with(column, value),
-            order("#3", ANN),
-        ];
+        let rows = [order("#1", ANN), line("#1", ANN, "Pen"), order("#2", ANN).with(column, value), order("#3", ANN)];
         refused(&app, export(&rows), &["4", column]).await;
     }
-    let rows = [
-        order("#1", ANN),
-        line("#1", ANN, "Pen").with("Lineitem quantity", "x"),
-    ];
+    let rows = [order("#1", ANN), line("#1", ANN, "Pen").with("Lineitem quantity", "x")];
     refused(&app, export(&rows), &["3", "Lineitem quantity"]).await;
 }
 
 #[tokio::test]
 async fn the_line_is_counted_as_an_editor_counts_it() {
     let app = app_with_ann().await;
-    let rows = [
-        order("#1", ANN).with("Shipping Address1", "Long Lane\n5\n"),
-        order("#2", ANN).with("Total", "x"),
-    ];
+    let rows = [order("#1", ANN).with("Shipping Address1", "Long Lane\n5\n"), order("#2", ANN).with("Total", "x")];
     refused(&app, export(&rows), &["5", "Total"]).await;
 }
 
@@ -443,39 +329,12 @@ async fn what_is_no_export_is_refused() {
     refused(&app, "\0\0\0\0", &[]).await;
     refused(&app, b"\x89PNG\r\n\x1a\n\xff\xfe\xfd", &[]).await;
     refused(&app, "just some text\nand more of it\n", &["Name"]).await;
-    refused(
-        &app,
-        [good.as_bytes(), b"#2,ann@example.com,\xff\xfe\n"].concat(),
-        &["3"],
-    )
-    .await;
+    refused(&app, [good.as_bytes(), b"#2,ann@example.com,\xff\xfe\n"].concat(), &["3"]).await;
     refused(&app, format!("{good}#2,ann@example.com\n"), &["3"]).await;
-    refused(
-        &app,
-        good.replace("Lineitem price", "Price"),
-        &["Lineitem price"],
-    )
-    .await;
-    refused(
-        &app,
-        good.replace("Lineitem compare at price", "Total"),
-        &["Total"],
-    )
-    .await;
-    refused(
-        &app,
-        export(&[Row::default()
-            .with("Email", ANN)
-            .with("Lineitem name", "Pen")]),
-        &["2", "Name"],
-    )
-    .await;
-    refused(
-        &app,
-        export(&[line("#1", ANN, "an order without its first row")]),
-        &["2"],
-    )
-    .await;
+    refused(&app, good.replace("Lineitem price", "Price"), &["Lineitem price"]).await;
+    refused(&app, good.replace("Lineitem compare at price", "Total"), &["Total"]).await;
+    refused(&app, export(&[Row::default().with("Email", ANN).with("Lineitem name", "Pen")]), &["2", "Name"]).await;
+    refused(&app, export(&[line("#1", ANN, "an order without its first row")]), &["2"]).await;
 }
 
 #[tokio::test]
@@ -484,14 +343,7 @@ async fn a_failed_import_leaves_what_was_there() {
     import_well(&app, export(&[order("#1", ANN)]));
     let before = orders_of_ann(&app).await;
     let changed = order("#1", ANN).with("Total", "99.00");
-    assert_eq!(
-        import(
-            &app,
-            export(&[changed, order("#2", ANN).with("Total", "x")])
-        )
-        .status,
-        1
-    );
+    assert_eq!(import(&app, export(&[changed, order("#2", ANN).with("Total", "x")])).status, 1);
     assert_eq!(orders_of_ann(&app).await, before);
 }
 
@@ -501,10 +353,7 @@ async fn standard_input_is_read_when_the_file_is_a_dash() {
     let ran = app.run_with_input(&["import", "-"], export(&[order("#1", ANN)]).as_bytes());
     assert_eq!(ran.status, 0, "{ran:?}");
     assert_eq!(orders_of_ann(&app).await.len(), 1);
-    let ran = app.run_with_input(
-        &["import", "-"],
-        export(&[order("#1", ANN).with("Total", "x")]).as_bytes(),
-    );
+    let ran = app.run_with_input(&["import", "-"], export(&[order("#1", ANN).with("Total", "x")]).as_bytes());
     assert!(ran.status == 1 && ran.stderr.contains("Total"), "{ran:?}");
 }
 
@@ -513,9 +362,7 @@ async fn a_file_that_is_not_there_is_named() {
     let app = app_with_ann().await;
     let ran = app.run(&["import", "nowhere.csv"]);
     assert!(
-        ran.status == 1
-            && ran.stderr.contains("nowhere.csv")
-            && ran.stderr.trim_end().lines().count() == 1,
+        ran.status == 1 && ran.stderr.contains("nowhere.csv") && ran.stderr.trim_end().lines().count() == 1,
         "{ran:?}"
     );
     assert_eq!(app.run(&["import", "."]).status, 1);
@@ -533,18 +380,11 @@ async fn no_progress_bar_is_drawn_where_there_is_no_terminal() {
 async fn the_portal_serves_and_takes_sign_ups_while_an_import_runs() {
     let app = TestApp::start().await;
     let file = app.write("orders.csv", export(&shop::orders(2400, ANN)));
-    let mut import = app
-        .command(&["import", &file])
-        .stdout(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut import = app.command(&["import", &file]).stdout(std::process::Stdio::null()).spawn().unwrap();
     let mut signed_up = 0;
     while import.try_wait().unwrap().is_none() {
         let email = format!("customer{signed_up}@example.com");
-        let answer = app
-            .visitor()
-            .post("/signup", &[("email", &email), ("password", PASSWORD)])
-            .await;
+        let answer = app.visitor().post("/signup", &[("email", &email), ("password", PASSWORD)]).await;
         assert_eq!(answer.status, 303, "{}", answer.text());
         signed_up += 1;
     }

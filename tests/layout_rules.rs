@@ -23,9 +23,7 @@ fn source() -> PathBuf {
 }
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut files = Vec::new();
     for path in entries {
         if path.is_dir() {
@@ -40,25 +38,14 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
 /// The part of the house that a file belongs to: its folder, or its own name.
 fn part_of(file: &Path) -> String {
     let inside = file.strip_prefix(source()).unwrap();
-    inside
-        .iter()
-        .next()
-        .unwrap()
-        .to_string_lossy()
-        .trim_end_matches(".rs")
-        .to_owned()
+    inside.iter().next().unwrap().to_string_lossy().trim_end_matches(".rs").to_owned()
 }
 
 /// The code that ships: no comments, and nothing from the first test module on.
 fn shipped(file: &Path) -> String {
     let text = std::fs::read_to_string(file).unwrap();
-    let lines = text
-        .lines()
-        .take_while(|line| line.trim() != "#[cfg(test)]");
-    lines
-        .filter(|line| !line.trim_start().starts_with("//"))
-        .collect::<Vec<_>>()
-        .join("\n")
+    let lines = text.lines().take_while(|line| line.trim() != "#[cfg(test)]");
+    lines.filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
 /// Parts that the text names: `crate::a::…`, `use crate::{a, b::…}` and, in the binary, `order_portal::a`.
@@ -76,9 +63,7 @@ fn named_in(text: &str) -> BTreeSet<String> {
 }
 
 fn first_word(text: &str) -> String {
-    text.chars()
-        .take_while(|letter| letter.is_ascii_alphanumeric() || *letter == '_')
-        .collect()
+    text.chars().take_while(|letter| letter.is_ascii_alphanumeric() || *letter == '_').collect()
 }
 
 fn top_of_group(group: &str) -> Vec<String> {
@@ -94,11 +79,7 @@ fn top_of_group(group: &str) -> Vec<String> {
         }
     }
     items.push(item);
-    items
-        .iter()
-        .map(|item| first_word(item.trim_start()))
-        .filter(|word| !word.is_empty())
-        .collect()
+    items.iter().map(|item| first_word(item.trim_start())).filter(|word| !word.is_empty()).collect()
 }
 
 /// Which parts each part names, with one file as the witness.
@@ -109,13 +90,8 @@ fn arrows() -> BTreeMap<String, BTreeMap<String, PathBuf>> {
         if from == "lib" {
             continue;
         }
-        let others = named_in(&shipped(&file))
-            .into_iter()
-            .filter(|to| *to != from);
-        arrows
-            .entry(from.clone())
-            .or_default()
-            .extend(others.map(|to| (to, file.clone())));
+        let others = named_in(&shipped(&file)).into_iter().filter(|to| *to != from);
+        arrows.entry(from.clone()).or_default().extend(others.map(|to| (to, file.clone())));
     }
     arrows
 }
@@ -144,10 +120,7 @@ fn no_arrows_make_a_circle() {
         let mut open = vec![start];
         while let Some(part) = open.pop() {
             for to in arrows.get(part).into_iter().flat_map(BTreeMap::keys) {
-                assert_ne!(
-                    to, start,
-                    "{start} names what leads back to it, by way of {part}"
-                );
+                assert_ne!(to, start, "{start} names what leads back to it, by way of {part}");
                 if reached.insert(to) {
                     open.push(to);
                 }
@@ -165,17 +138,9 @@ fn the_rules_see_every_way_of_naming_a_part() {
 
 #[test]
 fn one_file_calls_the_system_clock() {
-    for file in rust_files(&source())
-        .iter()
-        .filter(|file| part_of(file) != "clock")
-    {
+    for file in rust_files(&source()).iter().filter(|file| part_of(file) != "clock") {
         let text = shipped(file);
-        for call in [
-            "now_utc()",
-            "now_local()",
-            "SystemTime::now()",
-            "UNIX_EPOCH.elapsed",
-        ] {
+        for call in ["now_utc()", "now_local()", "SystemTime::now()", "UNIX_EPOCH.elapsed"] {
             assert!(!text.contains(call), "{} calls {call}", file.display());
         }
     }
@@ -185,20 +150,11 @@ fn one_file_calls_the_system_clock() {
 fn sql_stands_in_stores_alone() {
     for file in rust_files(&source()) {
         let name = file.file_name().unwrap().to_string_lossy().into_owned();
-        if part_of(&file) == "database"
-            || name == "store.rs"
-            || file.iter().any(|part| part == "store")
-        {
+        if part_of(&file) == "database" || name == "store.rs" || file.iter().any(|part| part == "store") {
             continue;
         }
         let text = shipped(&file);
-        for word in [
-            "\"SELECT ",
-            "\"INSERT ",
-            "\"UPDATE ",
-            "\"DELETE ",
-            "sqlx::query",
-        ] {
+        for word in ["\"SELECT ", "\"INSERT ", "\"UPDATE ", "\"DELETE ", "sqlx::query"] {
             assert!(!text.contains(word), "{} has SQL", file.display());
         }
     }

@@ -9,9 +9,7 @@ use crate::app::{PASSWORD, TestApp};
 use crate::http::Answer;
 
 async fn log_in(app: &TestApp, email: &str, password: &str) -> Answer {
-    app.visitor()
-        .post("/login", &[("email", email), ("password", password)])
-        .await
+    app.visitor().post("/login", &[("email", email), ("password", password)]).await
 }
 
 #[tokio::test]
@@ -20,17 +18,9 @@ async fn logging_in_leads_to_the_orders() {
     app.customer("ann@example.com").await;
     let mut visitor = app.visitor();
     assert!(visitor.get("/login").await.is_page(200));
-    let answer = visitor
-        .post(
-            "/login",
-            &[("email", "ann@example.com"), ("password", PASSWORD)],
-        )
-        .await;
+    let answer = visitor.post("/login", &[("email", "ann@example.com"), ("password", PASSWORD)]).await;
     assert_eq!(answer.leads_to(), (303, "/orders"));
-    assert_eq!(
-        answer.session_cookie().unwrap().1,
-        ["HttpOnly", "Path=/", "SameSite=Strict", "Secure"]
-    );
+    assert_eq!(answer.session_cookie().unwrap().1, ["HttpOnly", "Path=/", "SameSite=Strict", "Secure"]);
     assert!(visitor.get("/orders").await.is_page(200));
 }
 
@@ -45,13 +35,7 @@ async fn an_unknown_address_reads_the_same_as_a_wrong_password() {
     assert!(!wrong.text().contains("not the password at all"));
     assert!(wrong.text().contains("value=\"ann@example.com\""));
     assert!(wrong.session_cookie().is_none());
-    let names = |answer: &Answer| {
-        answer
-            .headers
-            .iter()
-            .map(|(name, _)| name.clone())
-            .collect::<Vec<_>>()
-    };
+    let names = |answer: &Answer| answer.headers.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
     assert_eq!(names(&wrong), names(&unknown));
 }
 
@@ -61,24 +45,15 @@ async fn an_unknown_address_takes_as_long_as_a_wrong_password() {
     app.customer("ann@example.com").await;
     let mut quickest = [Duration::MAX; 3];
     for _ in 0..4 {
-        for (index, email) in ["ann@example.com", "bob@example.com", "no address"]
-            .into_iter()
-            .enumerate()
-        {
+        for (index, email) in ["ann@example.com", "bob@example.com", "no address"].into_iter().enumerate() {
             let began = Instant::now();
             log_in(&app, email, "not the password at all").await;
             quickest[index] = quickest[index].min(began.elapsed());
         }
     }
     let [wrong, unknown, malformed] = quickest;
-    assert!(
-        unknown > wrong / 2 && wrong > unknown / 2,
-        "wrong {wrong:?}, unknown {unknown:?}"
-    );
-    assert!(
-        malformed > wrong / 2,
-        "wrong {wrong:?}, malformed {malformed:?}"
-    );
+    assert!(unknown > wrong / 2 && wrong > unknown / 2, "wrong {wrong:?}, unknown {unknown:?}");
+    assert!(malformed > wrong / 2, "wrong {wrong:?}, malformed {malformed:?}");
 }
 
 #[tokio::test]
@@ -86,42 +61,15 @@ async fn after_logging_in_people_stand_where_they_wanted_to_go() {
     let app = TestApp::start().await;
     app.customer("ann@example.com").await;
     let mut visitor = app.visitor();
-    let (status, login) = visitor
-        .get("/orders/10248?x=1&y=a%20b")
-        .await
-        .leads_to()
-        .to_owned_pair();
-    assert_eq!(
-        (status, login.as_str()),
-        (303, "/login?next=%2Forders%2F10248%3Fx%3D1%26y%3Da%2520b")
-    );
+    let (status, login) = visitor.get("/orders/10248?x=1&y=a%20b").await.leads_to().to_owned_pair();
+    assert_eq!((status, login.as_str()), (303, "/login?next=%2Forders%2F10248%3Fx%3D1%26y%3Da%2520b"));
     let form = visitor.get(&login).await;
-    assert!(
-        form.text()
-            .contains("name=\"next\" value=\"/orders/10248?x=1&#38;y=a%20b\""),
-        "{}",
-        form.text()
-    );
+    assert!(form.text().contains("name=\"next\" value=\"/orders/10248?x=1&#38;y=a%20b\""), "{}", form.text());
     let next = ("next", "/orders/10248?x=1&y=a%20b");
-    let failed = visitor
-        .post(
-            "/login",
-            &[("email", "ann@example.com"), ("password", "wrong"), next],
-        )
-        .await;
+    let failed = visitor.post("/login", &[("email", "ann@example.com"), ("password", "wrong"), next]).await;
     assert!(failed.is_page(401));
-    assert!(
-        failed
-            .text()
-            .contains("name=\"next\" value=\"/orders/10248?x=1&#38;y=a%20b\""),
-        "the way is lost"
-    );
-    let done = visitor
-        .post(
-            "/login",
-            &[("email", "ann@example.com"), ("password", PASSWORD), next],
-        )
-        .await;
+    assert!(failed.text().contains("name=\"next\" value=\"/orders/10248?x=1&#38;y=a%20b\""), "the way is lost");
+    let done = visitor.post("/login", &[("email", "ann@example.com"), ("password", PASSWORD), next]).await;
     assert_eq!(done.leads_to(), (303, "/orders/10248?x=1&y=a%20b"));
 }
 
@@ -161,24 +109,11 @@ async fn next_leads_nowhere_but_to_this_site() {
         "",
     ];
     for next in elsewhere {
-        let fields = [
-            ("email", "ann@example.com"),
-            ("password", PASSWORD),
-            ("next", next),
-        ];
-        assert_eq!(
-            app.visitor().post("/login", &fields).await.leads_to(),
-            (303, "/orders"),
-            "{next:?}"
-        );
-        let request = app
-            .request(reqwest::Method::GET, "/login")
-            .query(&[("next", next)]);
+        let fields = [("email", "ann@example.com"), ("password", PASSWORD), ("next", next)];
+        assert_eq!(app.visitor().post("/login", &fields).await.leads_to(), (303, "/orders"), "{next:?}");
+        let request = app.request(reqwest::Method::GET, "/login").query(&[("next", next)]);
         let form = crate::http::send(request).await;
-        assert!(
-            form.is_page(200) && !form.text().contains("evil.example"),
-            "{next:?}"
-        );
+        assert!(form.is_page(200) && !form.text().contains("evil.example"), "{next:?}");
     }
 }
 
@@ -187,26 +122,13 @@ async fn who_is_signed_in_is_sent_to_the_orders_from_the_pages_for_strangers() {
     let app = TestApp::start().await;
     let mut visitor = app.customer("ann@example.com").await;
     for path in ["/", "/login", "/signup"] {
-        assert_eq!(
-            visitor.get(path).await.leads_to(),
-            (303, "/orders"),
-            "GET {path}"
-        );
+        assert_eq!(visitor.get(path).await.leads_to(), (303, "/orders"), "GET {path}");
     }
     for path in ["/login", "/signup"] {
-        let answer = visitor
-            .post(
-                path,
-                &[("email", "bob@example.com"), ("password", PASSWORD)],
-            )
-            .await;
+        let answer = visitor.post(path, &[("email", "bob@example.com"), ("password", PASSWORD)]).await;
         assert_eq!(answer.leads_to(), (303, "/orders"), "POST {path}");
     }
-    assert_eq!(
-        log_in(&app, "bob@example.com", PASSWORD).await.status,
-        401,
-        "no account was made"
-    );
+    assert_eq!(log_in(&app, "bob@example.com", PASSWORD).await.status, 401, "no account was made");
 }
 
 #[tokio::test]
@@ -228,29 +150,14 @@ async fn logging_out_ends_the_session_and_takes_the_cookie_away() {
     let (value, attributes) = answer.session_cookie().unwrap();
     assert_eq!(value, "");
     assert!(
-        [
-            "HttpOnly",
-            "Max-Age=0",
-            "Path=/",
-            "SameSite=Strict",
-            "Secure"
-        ]
-        .iter()
-        .all(|one| attributes.iter().any(|sent| sent == one)),
+        ["HttpOnly", "Max-Age=0", "Path=/", "SameSite=Strict", "Secure"]
+            .iter()
+            .all(|one| attributes.iter().any(|sent| sent == one)),
         "{attributes:?}"
     );
-    assert_eq!(
-        visitor.get("/orders").await.leads_to(),
-        (303, "/login?next=%2Forders")
-    );
-    let kept = app
-        .get_with_cookie("/orders", &format!("__Host-session={token}"))
-        .await;
-    assert_eq!(
-        kept.leads_to(),
-        (303, "/login?next=%2Forders"),
-        "a copy of the cookie still worked"
-    );
+    assert_eq!(visitor.get("/orders").await.leads_to(), (303, "/login?next=%2Forders"));
+    let kept = app.get_with_cookie("/orders", &format!("__Host-session={token}")).await;
+    assert_eq!(kept.leads_to(), (303, "/login?next=%2Forders"), "a copy of the cookie still worked");
 }
 
 #[tokio::test]
@@ -258,12 +165,7 @@ async fn logging_out_ends_that_session_alone() {
     let app = TestApp::start().await;
     let mut at_home = app.customer("ann@example.com").await;
     let mut at_work = app.visitor();
-    at_work
-        .post(
-            "/login",
-            &[("email", "ann@example.com"), ("password", PASSWORD)],
-        )
-        .await;
+    at_work.post("/login", &[("email", "ann@example.com"), ("password", PASSWORD)]).await;
     at_home.post("/logout", &[]).await;
     assert!(at_work.get("/orders").await.is_page(200));
 }
@@ -271,10 +173,7 @@ async fn logging_out_ends_that_session_alone() {
 #[tokio::test]
 async fn a_stranger_who_logs_out_is_sent_to_the_login_page() {
     let app = TestApp::start().await;
-    assert_eq!(
-        app.visitor().post("/logout", &[]).await.leads_to(),
-        (303, "/login")
-    );
+    assert_eq!(app.visitor().post("/logout", &[]).await.leads_to(), (303, "/login"));
     assert_eq!(app.get("/logout").await.status, 405);
 }
 
@@ -292,25 +191,15 @@ async fn a_notice_follows_a_redirect_and_is_shown_once() {
 async fn a_hash_with_older_parameters_is_renewed_at_login() {
     let app = TestApp::start().await;
     app.customer("ann@example.com").await;
-    let weak = Argon2::new(
-        Algorithm::Argon2id,
-        Version::V0x13,
-        Params::new(4096, 1, 1, None).unwrap(),
-    );
+    let weak = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(4096, 1, 1, None).unwrap());
     let hash = weak.hash_password(PASSWORD.as_bytes()).unwrap().to_string();
     let database = app.database().await;
     let update = sqlx::query("UPDATE users SET password_hash = $1 WHERE email = 'ann@example.com'");
     update.bind(hash).execute(&database).await.unwrap();
     assert_eq!(log_in(&app, "ann@example.com", PASSWORD).await.status, 303);
     let query = "SELECT password_hash FROM users WHERE email = 'ann@example.com'";
-    let renewed: String = sqlx::query_scalar(query)
-        .fetch_one(&database)
-        .await
-        .unwrap();
-    assert!(
-        renewed.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
-        "{renewed}"
-    );
+    let renewed: String = sqlx::query_scalar(query).fetch_one(&database).await.unwrap();
+    assert!(renewed.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{renewed}");
     assert_eq!(log_in(&app, "ann@example.com", PASSWORD).await.status, 303);
 }
 
@@ -318,9 +207,7 @@ async fn a_hash_with_older_parameters_is_renewed_at_login() {
 async fn pages_stay_fast_while_many_log_in_and_too_many_are_asked_to_come_back() {
     let app = TestApp::start().await;
     app.customer("ann@example.com").await;
-    let crowd = futures_util::future::join_all(
-        (0..150).map(|_| log_in(&app, "ann@example.com", "wrong all the time")),
-    );
+    let crowd = futures_util::future::join_all((0..150).map(|_| log_in(&app, "ann@example.com", "wrong all the time")));
     let calm = async {
         tokio::time::sleep(Duration::from_millis(100)).await;
         let began = Instant::now();
@@ -330,11 +217,7 @@ async fn pages_stay_fast_while_many_log_in_and_too_many_are_asked_to_come_back()
     let (answers, took) = futures_util::future::join(crowd, calm).await;
     assert!(took < Duration::from_secs(2), "a page took {took:?}");
     for answer in answers {
-        assert!(
-            matches!(answer.status, 401 | 429 | 503),
-            "{}",
-            answer.status
-        );
+        assert!(matches!(answer.status, 401 | 429 | 503), "{}", answer.status);
         assert_eq!(answer.status == 401, answer.header("retry-after").is_none());
     }
 }

@@ -21,51 +21,25 @@ async fn no_password_token_or_cookie_stands_in_the_log_however_much_it_says() {
         ];
         visitor.get("/orders").await;
         visitor.post("/logout", &[]).await;
-        app.visitor()
-            .post(
-                "/login",
-                &[("email", "ann@example.com"), ("password", WRONG)],
-            )
-            .await;
-        app.visitor()
-            .post("/signup", &[("email", "nobody"), ("password", WRONG)])
-            .await;
-        let login = [
-            ("email", "ann@example.com"),
-            ("password", PASSWORD),
-            ("remember", "on"),
-        ];
+        app.visitor().post("/login", &[("email", "ann@example.com"), ("password", WRONG)]).await;
+        app.visitor().post("/signup", &[("email", "nobody"), ("password", WRONG)]).await;
+        let login = [("email", "ann@example.com"), ("password", PASSWORD), ("remember", "on")];
         visitor.post("/login", &login).await;
         secrets.push(visitor.token());
         let token = app.api_token("ann@example.com").await;
         app.api_get("/api/userOrders", &token).await;
-        app.api_post(
-            "/api/login",
-            &json!({ "email": "ann@example.com", "password": [WRONG] }),
-        )
-        .await;
-        http::send(
-            app.request(reqwest::Method::POST, "/api/logout")
-                .bearer_auth(&token),
-        )
-        .await;
+        app.api_post("/api/login", &json!({ "email": "ann@example.com", "password": [WRONG] })).await;
+        http::send(app.request(reqwest::Method::POST, "/api/logout").bearer_auth(&token)).await;
         app.get(&format!("/login?next=/{WRONG}")).await;
         app.get(&format!("/reset?token={WRONG}")).await;
         secrets.push(token);
         let logs = app.logs();
-        assert!(
-            logs.contains("/login"),
-            "the log says nothing about requests"
-        );
+        assert!(logs.contains("/login"), "the log says nothing about requests");
         for secret in secrets {
             // The signature alone would do harm as well.
             let tail = secret.rsplit('.').next().unwrap();
             let line = logs.lines().find(|line| line.contains(tail));
-            assert!(
-                line.is_none(),
-                "at {level}, {secret:?} stands in the log: {}",
-                line.unwrap()
-            );
+            assert!(line.is_none(), "at {level}, {secret:?} stands in the log: {}", line.unwrap());
         }
     }
 }
@@ -73,49 +47,25 @@ async fn no_password_token_or_cookie_stands_in_the_log_however_much_it_says() {
 #[tokio::test]
 async fn json_logs_are_one_object_a_line_with_the_request_id() {
     let app = TestApp::start_with(&[("LOG_FORMAT", "json")]).await;
-    let id = app
-        .get("/login")
-        .await
-        .header("x-request-id")
-        .unwrap()
-        .to_owned();
+    let id = app.get("/login").await.header("x-request-id").unwrap().to_owned();
     let logs = std::fs::read_to_string(app.path().join("stderr.log")).unwrap();
-    let logs = if logs.trim().is_empty() {
-        app.logs()
-    } else {
-        logs
-    };
-    let lines: Vec<Value> = logs
-        .lines()
-        .filter(|line| line.starts_with('{'))
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    assert!(
-        lines.iter().any(|line| line.to_string().contains(&id)),
-        "{logs}"
-    );
+    let logs = if logs.trim().is_empty() { app.logs() } else { logs };
+    let lines: Vec<Value> =
+        logs.lines().filter(|line| line.starts_with('{')).map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines.iter().any(|line| line.to_string().contains(&id)), "{logs}");
 }
 
 #[tokio::test]
 async fn what_clients_send_cannot_forge_a_line() {
     let app = TestApp::start().await;
     let forged = "2030-01-01T00:00:00Z ERROR forged";
-    app.get("/nothing%0a2030-01-01T00:00:00Z%20ERROR%20forged")
-        .await;
+    app.get("/nothing%0a2030-01-01T00:00:00Z%20ERROR%20forged").await;
     let agent = format!(
         "GET /nothing%1b%5b2J HTTP/1.1\r\nHost: localhost:{}\r\nUser-Agent: x\u{1b}[2J\r\nConnection: close\r\n\r\n",
         app.port
     );
     http::send_raw(app.port, agent.as_bytes());
-    app.visitor()
-        .post(
-            "/login",
-            &[("email", &format!("x\n{forged}")), ("password", WRONG)],
-        )
-        .await;
+    app.visitor().post("/login", &[("email", &format!("x\n{forged}")), ("password", WRONG)]).await;
     let logs = app.logs();
-    assert!(
-        !logs.lines().any(|line| line.starts_with(forged)) && !logs.contains("\u{1b}[2J"),
-        "{logs}"
-    );
+    assert!(!logs.lines().any(|line| line.starts_with(forged)) && !logs.contains("\u{1b}[2J"), "{logs}");
 }

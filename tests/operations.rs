@@ -32,19 +32,10 @@ async fn every_command_explains_itself() {
         assert!(help.contains("Usage: order-portal"), "{command:?}: {help}");
     }
     let help = place.done(&["--help"]);
-    for command in [
-        "serve", "secret", "import", "user", "migrate", "backup", "check",
-    ] {
-        assert!(
-            help.contains(&format!("  {command}")),
-            "{command} is not in the help"
-        );
+    for command in ["serve", "secret", "import", "user", "migrate", "backup", "check"] {
+        assert!(help.contains(&format!("  {command}")), "{command} is not in the help");
     }
-    assert!(
-        place
-            .done(&["--version"])
-            .contains(env!("CARGO_PKG_VERSION"))
-    );
+    assert!(place.done(&["--version"]).contains(env!("CARGO_PKG_VERSION")));
 }
 
 #[tokio::test]
@@ -61,10 +52,7 @@ async fn wrong_usage_ends_with_2() {
     ];
     for command in wrong {
         let ran = place.run(command);
-        assert!(
-            ran.status == 2 && ran.stdout.is_empty() && !ran.stderr.is_empty(),
-            "{command:?}: {ran:?}"
-        );
+        assert!(ran.status == 2 && ran.stdout.is_empty() && !ran.stderr.is_empty(), "{command:?}: {ran:?}");
     }
 }
 
@@ -74,15 +62,9 @@ async fn a_new_secret_is_64_random_bytes_in_hex() {
     place.unset("TOKEN_SECRET");
     let (first, second) = (place.done(&["secret"]), place.done(&["secret"]));
     let hex = first.trim_end();
-    assert!(
-        hex.len() == 128 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()),
-        "{first}"
-    );
+    assert!(hex.len() == 128 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()), "{first}");
     assert_ne!(first, second);
-    assert!(
-        !place.path().join("data").exists(),
-        "printing a secret made files"
-    );
+    assert!(!place.path().join("data").exists(), "printing a secret made files");
 }
 
 #[tokio::test]
@@ -91,32 +73,16 @@ async fn the_operator_lists_verifies_disables_and_enables_accounts() {
     app.customer("ann@example.com").await;
     app.customer("bob@example.com").await;
     let list = app.done(&["user", "list"]);
-    let line = |list: &str, email: &str| {
-        list.lines()
-            .find(|line| line.contains(email))
-            .unwrap()
-            .to_owned()
-    };
+    let line = |list: &str, email: &str| list.lines().find(|line| line.contains(email)).unwrap().to_owned();
     let before = line(&list, "ann@example.com");
     app.done(&["user", "verify", " Ann@Example.com "]);
-    assert_ne!(
-        line(&app.done(&["user", "list"]), "ann@example.com"),
-        before,
-        "the list does not tell who is verified"
-    );
+    assert_ne!(line(&app.done(&["user", "list"]), "ann@example.com"), before, "the list does not tell who is verified");
     app.done(&["user", "verify", "ann@example.com"]);
     let before = line(&list, "bob@example.com");
     app.done(&["user", "disable", "bob@example.com"]);
-    assert_ne!(
-        line(&app.done(&["user", "list"]), "bob@example.com"),
-        before,
-        "the list does not tell who is disabled"
-    );
+    assert_ne!(line(&app.done(&["user", "list"]), "bob@example.com"), before, "the list does not tell who is disabled");
     app.done(&["user", "enable", "bob@example.com"]);
-    assert_eq!(
-        line(&app.done(&["user", "list"]), "bob@example.com"),
-        before
-    );
+    assert_eq!(line(&app.done(&["user", "list"]), "bob@example.com"), before);
     assert!(!list.contains("argon2"));
 }
 
@@ -125,15 +91,9 @@ async fn an_account_that_is_not_there_is_named() {
     let place = Place::new().await;
     for verb in ["verify", "disable", "enable"] {
         let ran = place.run(&["user", verb, "nobody@example.com"]);
-        assert!(
-            ran.status == 1 && is_one_line(&ran) && ran.stderr.contains("nobody@example.com"),
-            "{verb}: {ran:?}"
-        );
+        assert!(ran.status == 1 && is_one_line(&ran) && ran.stderr.contains("nobody@example.com"), "{verb}: {ran:?}");
         let ran = place.run(&["user", verb, "no address"]);
-        assert!(
-            matches!(ran.status, 1 | 2) && !ran.stderr.is_empty(),
-            "{verb}: {ran:?}"
-        );
+        assert!(matches!(ran.status, 1 | 2) && !ran.stderr.is_empty(), "{verb}: {ran:?}");
     }
 }
 
@@ -142,10 +102,7 @@ async fn migrate_says_what_it_applied_and_does_it_once() {
     let place = Place::new().await;
     let first = place.done(&["migrate"]);
     let second = place.done(&["migrate"]);
-    assert!(
-        first.contains("users sessions orders") || first.contains('1'),
-        "{first}"
-    );
+    assert!(first.contains("users sessions orders") || first.contains('1'), "{first}");
     assert_ne!(first, second);
 }
 
@@ -155,17 +112,10 @@ async fn a_database_of_a_newer_program_is_refused() {
     place.done(&["migrate"]);
     let database = place.database().await;
     let insert = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (99990101000000, 'later', TRUE, $1, 0)";
-    sqlx::query(insert)
-        .bind(vec![0_u8; 48])
-        .execute(&database)
-        .await
-        .unwrap();
+    sqlx::query(insert).bind(vec![0_u8; 48]).execute(&database).await.unwrap();
     for command in [["serve"], ["migrate"]] {
         let ran = place.run(&command);
-        assert!(
-            ran.status == 1 && is_one_line(&ran) && ran.stderr.contains("newer"),
-            "{command:?}: {ran:?}"
-        );
+        assert!(ran.status == 1 && is_one_line(&ran) && ran.stderr.contains("newer"), "{command:?}: {ran:?}");
     }
 }
 
@@ -175,10 +125,7 @@ async fn a_backup_taken_while_the_portal_serves_is_whole_and_private() {
     app.customer("ann@example.com").await;
     let ran = app.run(&["backup", "copy.db"]);
     if app.is_postgres() {
-        assert!(
-            ran.status == 1 && is_one_line(&ran) && ran.stderr.contains("pg_dump"),
-            "{ran:?}"
-        );
+        assert!(ran.status == 1 && is_one_line(&ran) && ran.stderr.contains("pg_dump"), "{ran:?}");
         return;
     }
     assert_eq!(ran.status, 0, "{ran:?}");
@@ -186,32 +133,17 @@ async fn a_backup_taken_while_the_portal_serves_is_whole_and_private() {
     let copy = app.path().join("copy.db");
     #[cfg(unix)]
     assert_eq!(
-        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&copy).unwrap().permissions())
-            & 0o777,
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&copy).unwrap().permissions()) & 0o777,
         0o600
     );
     let again = app.run(&["backup", "copy.db"]);
-    assert!(
-        again.status == 1 && is_one_line(&again),
-        "an older backup was overwritten: {again:?}"
-    );
+    assert!(again.status == 1 && is_one_line(&again), "an older backup was overwritten: {again:?}");
     let mut place = Place::new().await;
     place.set("DATABASE_URL", &format!("sqlite://{}", copy.display()));
     let restored = TestApp::start_in(place).await;
-    let log_in = async |email| {
-        restored
-            .visitor()
-            .post("/login", &[("email", email), ("password", PASSWORD)])
-            .await
-            .status
-    };
-    assert_eq!(
-        (
-            log_in("ann@example.com").await,
-            log_in("bob@example.com").await
-        ),
-        (303, 401)
-    );
+    let log_in =
+        async |email| restored.visitor().post("/login", &[("email", email), ("password", PASSWORD)]).await.status;
+    assert_eq!((log_in("ann@example.com").await, log_in("bob@example.com").await), (303, 401));
 }
 
 #[tokio::test]
@@ -224,12 +156,7 @@ async fn a_backup_that_cannot_be_written_is_explained() {
 #[tokio::test]
 async fn the_start_prints_where_the_portal_is() {
     let app = TestApp::start().await;
-    assert!(
-        app.logs()
-            .contains(&format!("http://localhost:{}", app.port)),
-        "{}",
-        app.logs()
-    );
+    assert!(app.logs().contains(&format!("http://localhost:{}", app.port)), "{}", app.logs());
 }
 
 #[tokio::test]
@@ -237,14 +164,7 @@ async fn a_port_that_is_taken_is_named() {
     let app = TestApp::start().await;
     let ran = app.run(&["serve"]);
     assert_eq!(ran.status, 1, "{ran:?}");
-    assert!(
-        ran.stderr
-            .lines()
-            .last()
-            .unwrap()
-            .contains(&app.port.to_string()),
-        "{ran:?}"
-    );
+    assert!(ran.stderr.lines().last().unwrap().contains(&app.port.to_string()), "{ran:?}");
 }
 
 #[tokio::test]
@@ -252,10 +172,7 @@ async fn a_stop_finishes_what_is_in_flight_and_closes_the_database() {
     for signal in ["TERM", "INT"] {
         let mut app = TestApp::start().await;
         let requests = (0..6).map(|number| {
-            let fields = [
-                ("email", format!("customer{number}@example.com")),
-                ("password", PASSWORD.to_owned()),
-            ];
+            let fields = [("email", format!("customer{number}@example.com")), ("password", PASSWORD.to_owned())];
             let request = app.request(reqwest::Method::POST, "/signup").form(&fields);
             tokio::spawn(async move { crate::http::send(request).await.status })
         });
@@ -267,16 +184,11 @@ async fn a_stop_finishes_what_is_in_flight_and_closes_the_database() {
         }
         let status = app.wait();
         assert_eq!(status.code(), Some(0), "{signal}: {}", app.logs());
-        assert!(
-            !app.path().join("portal.db-wal").exists(),
-            "the write-ahead log was left"
-        );
+        assert!(!app.path().join("portal.db-wal").exists(), "the write-ahead log was left");
         assert!(std::net::TcpStream::connect(("127.0.0.1", app.port)).is_err());
         app.start_again().await;
-        let made: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM users")
-            .fetch_one(&app.database().await)
-            .await
-            .unwrap();
+        let made: i64 =
+            sqlx::query_scalar("SELECT COUNT(*) FROM users").fetch_one(&app.database().await).await.unwrap();
         assert_eq!(made, 6);
     }
 }
@@ -288,11 +200,7 @@ async fn an_idle_connection_does_not_hold_up_the_stop() {
     app.get("/login").await;
     let began = std::time::Instant::now();
     app.stop_by("TERM");
-    assert!(
-        began.elapsed() < Duration::from_secs(10),
-        "{:?}",
-        began.elapsed()
-    );
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }
 
 #[tokio::test]
@@ -303,21 +211,12 @@ async fn two_nodes_share_one_database() {
     place.set("PUBLIC_URL", first.setting("PUBLIC_URL"));
     let second = TestApp::start_in(place).await;
     let token = first.customer("ann@example.com").await.token();
-    let on_second = async || {
-        second
-            .get_with_cookie("/orders", &format!("__Host-session={token}"))
-            .await
-            .status
-    };
+    let on_second = async || second.get_with_cookie("/orders", &format!("__Host-session={token}")).await.status;
     assert_eq!(on_second().await, 200);
     let mut visitor = first.visitor();
     visitor.bring(&token);
     visitor.post("/logout", &[]).await;
-    assert_eq!(
-        on_second().await,
-        303,
-        "a session revoked on one node lived on the other"
-    );
+    assert_eq!(on_second().await, 303, "a session revoked on one node lived on the other");
 }
 
 #[tokio::test]
@@ -325,14 +224,9 @@ async fn metrics_have_a_listener_of_their_own() {
     let port = crate::place::free_port();
     let app = TestApp::start_with(&[("METRICS_ADDR", &format!("127.0.0.1:{port}"))]).await;
     app.get("/login").await;
-    let request =
-        format!("GET /metrics HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n");
+    let request = format!("GET /metrics HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n");
     let answer = crate::http::send_raw(port, request.as_bytes()).unwrap();
-    assert!(
-        answer.status == 200 && answer.text().contains("# TYPE"),
-        "{}",
-        answer.text()
-    );
+    assert!(answer.status == 200 && answer.text().contains("# TYPE"), "{}", answer.text());
     assert!(answer.text().contains("/login") && !answer.text().contains("@example.com"));
     assert_eq!(app.get("/metrics").await.status, 404);
 }

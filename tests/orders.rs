@@ -12,20 +12,13 @@ use crate::shop::{self, export, order};
 /// The order numbers in the list on a page, in their order.
 fn numbers(page: &str) -> Vec<String> {
     let links = page.split("href=\"/orders/").skip(1);
-    links
-        .map(|rest| rest.split('"').next().unwrap().to_owned())
-        .collect()
+    links.map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
 }
 
 /// Where the page's link of that relation leads.
 fn link(page: &str, relation: &str) -> Option<String> {
     let (_, rest) = page.split_once(&format!("rel=\"{relation}\" href=\""))?;
-    Some(
-        rest.split('"')
-            .next()?
-            .replace("&#38;", "&")
-            .replace("&amp;", "&"),
-    )
+    Some(rest.split('"').next()?.replace("&#38;", "&").replace("&amp;", "&"))
 }
 
 async fn list(visitor: &mut Visitor, path: &str) -> String {
@@ -44,37 +37,22 @@ async fn the_list_shows_20_orders_a_page_newest_first_and_leads_to_every_one() {
     let app = TestApp::start().await;
     let mut visitor = app.verified_customer("ann@example.com").await;
     import(&app, &shop::orders(45, "ann@example.com"));
-    let newest_first: Vec<String> = (5000..5045)
-        .rev()
-        .map(|number| number.to_string())
-        .collect();
+    let newest_first: Vec<String> = (5000..5045).rev().map(|number| number.to_string()).collect();
 
     let first = list(&mut visitor, "/orders").await;
     assert_eq!(numbers(&first), newest_first[..20]);
     assert_eq!(link(&first, "prev"), None);
-    let second = list(
-        &mut visitor,
-        &link(&first, "next").expect("no way to older orders"),
-    )
-    .await;
+    let second = list(&mut visitor, &link(&first, "next").expect("no way to older orders")).await;
     assert_eq!(numbers(&second), newest_first[20..40]);
     let third = list(&mut visitor, &link(&second, "next").unwrap()).await;
     assert_eq!(numbers(&third), newest_first[40..]);
     assert_eq!(link(&third, "next"), None);
 
-    let back = list(
-        &mut visitor,
-        &link(&third, "prev").expect("no way back to newer orders"),
-    )
-    .await;
+    let back = list(&mut visitor, &link(&third, "prev").expect("no way back to newer orders")).await;
     assert_eq!(numbers(&back), newest_first[20..40]);
     let front = list(&mut visitor, &link(&back, "prev").unwrap()).await;
     assert_eq!(numbers(&front), newest_first[..20]);
-    assert_eq!(
-        link(&front, "prev"),
-        None,
-        "the first page offers newer orders"
-    );
+    assert_eq!(link(&front, "prev"), None, "the first page offers newer orders");
 }
 
 #[tokio::test]
@@ -91,9 +69,7 @@ async fn exactly_20_orders_make_one_page() {
 async fn orders_placed_in_the_same_second_are_all_there_once() {
     let app = TestApp::start().await;
     let mut visitor = app.verified_customer("ann@example.com").await;
-    let rows: Vec<_> = (0..43)
-        .map(|index| order(&format!("#{}", 7000 + index), "ann@example.com"))
-        .collect();
+    let rows: Vec<_> = (0..43).map(|index| order(&format!("#{}", 7000 + index), "ann@example.com")).collect();
     import(&app, &rows);
     let mut seen = Vec::new();
     let mut next = Some("/orders".to_owned());
@@ -103,12 +79,7 @@ async fn orders_placed_in_the_same_second_are_all_there_once() {
         next = link(&page, "next");
     }
     seen.sort();
-    assert_eq!(
-        seen,
-        (7000..7043)
-            .map(|number| number.to_string())
-            .collect::<Vec<_>>()
-    );
+    assert_eq!(seen, (7000..7043).map(|number| number.to_string()).collect::<Vec<_>>());
 }
 
 #[tokio::test]
@@ -131,11 +102,7 @@ async fn places_in_the_list_that_make_no_sense_break_nothing() {
         "after=99999999999999999999999999",
     ] {
         let answer = visitor.get(&format!("/orders?{query}")).await;
-        assert!(
-            matches!(answer.status, 200 | 303 | 400 | 404),
-            "{query}: {}",
-            answer.status
-        );
+        assert!(matches!(answer.status, 200 | 303 | 400 | 404), "{query}: {}", answer.status);
     }
 }
 
@@ -143,9 +110,7 @@ async fn places_in_the_list_that_make_no_sense_break_nothing() {
 async fn an_order_shows_its_lines_its_sums_its_address_and_what_happened() {
     let app = TestApp::start().await;
     let mut visitor = app.verified_customer("ann@example.com").await;
-    let first = order("#8001", "ann@example.com")
-        .with("Discount Amount", "1.50")
-        .with("Total", "1234.40");
+    let first = order("#8001", "ann@example.com").with("Discount Amount", "1.50").with("Total", "1234.40");
     let second = shop::line("#8001", "ann@example.com", "Pen <fine> & \"blue\"");
     import(&app, &[first, second]);
     let page = list(&mut visitor, "/orders/8001").await;
@@ -182,11 +147,8 @@ async fn money_has_the_decimals_of_its_currency() {
     let mut visitor = app.verified_customer("ann@example.com").await;
     let in_currency = |number: &str, currency: &str, amount: &str| {
         let sums = ["Subtotal", "Total", "Lineitem price"].into_iter();
-        let row = order(number, "ann@example.com")
-            .with("Currency", currency)
-            .with("Lineitem quantity", "1");
-        sums.fold(row, |row, column| row.with(column, amount))
-            .with("Shipping", "0")
+        let row = order(number, "ann@example.com").with("Currency", currency).with("Lineitem quantity", "1");
+        sums.fold(row, |row, column| row.with(column, amount)).with("Shipping", "0")
     };
     import(
         &app,
@@ -196,23 +158,15 @@ async fn money_has_the_decimals_of_its_currency() {
             in_currency("#8103", "USD", "1234.5"),
         ],
     );
-    for (number, shown, never) in [
-        ("8101", "123,456", "123,456."),
-        ("8102", "1,234.567", "1,234.57"),
-        ("8103", "1,234.50", "1,234.5<"),
-    ] {
+    for (number, shown, never) in
+        [("8101", "123,456", "123,456."), ("8102", "1,234.567", "1,234.57"), ("8103", "1,234.50", "1,234.5<")]
+    {
         let page = list(&mut visitor, &format!("/orders/{number}")).await;
-        assert!(
-            page.contains(shown) && !page.contains(never),
-            "{number}:\n{page}"
-        );
+        assert!(page.contains(shown) && !page.contains(never), "{number}:\n{page}");
     }
     let token = app.api_token("ann@example.com").await;
     for (number, minor) in [("8101", 123_456), ("8102", 1_234_567), ("8103", 123_450)] {
-        let order = app
-            .api_get(&format!("/api/userOrders/{number}"), &token)
-            .await
-            .json();
+        let order = app.api_get(&format!("/api/userOrders/{number}"), &token).await.json();
         assert_eq!(order["total"], minor, "{order}");
     }
 }
@@ -229,16 +183,9 @@ async fn another_customers_order_is_as_if_it_did_not_exist() {
     assert!(strange.is_page(404) && missing.is_page(404));
     let without_id = |page: String| page.split("<code>").next().unwrap().to_owned();
     assert_eq!(without_id(strange.text()), without_id(missing.text()));
-    assert_eq!(
-        numbers(&list(&mut bob, "/orders").await),
-        Vec::<String>::new()
-    );
+    assert_eq!(numbers(&list(&mut bob, "/orders").await), Vec::<String>::new());
     let token = app.api_token("bob@example.com").await;
-    assert!(
-        app.api_get("/api/userOrders/9001", &token)
-            .await
-            .is_problem(404)
-    );
+    assert!(app.api_get("/api/userOrders/9001", &token).await.is_problem(404));
 }
 
 #[tokio::test]
@@ -262,19 +209,9 @@ async fn numbers_that_are_none_are_not_found() {
         "a/b",
     ] {
         let answer = visitor.get(&format!("/orders/{number}")).await;
-        assert!(
-            matches!(answer.status, 400 | 404) && answer.is_page(answer.status),
-            "{number}: {}",
-            answer.status
-        );
-        let answer = app
-            .api_get(&format!("/api/userOrders/{number}"), &token)
-            .await;
-        assert!(
-            matches!(answer.status, 400 | 404) && answer.is_problem(answer.status),
-            "{number}: {}",
-            answer.status
-        );
+        assert!(matches!(answer.status, 400 | 404) && answer.is_page(answer.status), "{number}: {}", answer.status);
+        let answer = app.api_get(&format!("/api/userOrders/{number}"), &token).await;
+        assert!(matches!(answer.status, 400 | 404) && answer.is_problem(answer.status), "{number}: {}", answer.status);
     }
 }
 
@@ -283,16 +220,10 @@ async fn imported_orders_show_only_once_the_address_is_verified() {
     let app = TestApp::start().await;
     let mut ann = app.customer("ann@example.com").await;
     import(&app, &shop::orders(3, "Ann@Example.com"));
-    assert_eq!(
-        numbers(&list(&mut ann, "/orders").await),
-        Vec::<String>::new()
-    );
+    assert_eq!(numbers(&list(&mut ann, "/orders").await), Vec::<String>::new());
     assert_eq!(ann.get("/orders/5001").await.status, 404);
     app.done(&["user", "verify", "ann@example.com"]);
-    assert_eq!(
-        numbers(&list(&mut ann, "/orders").await),
-        ["5002", "5001", "5000"]
-    );
+    assert_eq!(numbers(&list(&mut ann, "/orders").await), ["5002", "5001", "5000"]);
     // What the shop sends later is there at once.
     import(&app, &shop::orders(5, "ann@example.com"));
     assert_eq!(numbers(&list(&mut ann, "/orders").await).len(), 5);
@@ -314,55 +245,21 @@ async fn a_new_development_account_starts_with_believable_orders_of_its_own() {
     let app = TestApp::start_with(&[("DEMO_ORDERS", "true")]).await;
     let mut ann = app.customer("ann@example.com").await;
     let token = app.api_token("ann@example.com").await;
-    let orders = app
-        .api_get("/api/userOrders?limit=100", &token)
-        .await
-        .json()["orders"]
-        .as_array()
-        .unwrap()
-        .clone();
-    let mut statuses: Vec<&str> = orders
-        .iter()
-        .map(|order| order["status"].as_str().unwrap())
-        .collect();
+    let orders = app.api_get("/api/userOrders?limit=100", &token).await.json()["orders"].as_array().unwrap().clone();
+    let mut statuses: Vec<&str> = orders.iter().map(|order| order["status"].as_str().unwrap()).collect();
     statuses.sort_unstable();
     statuses.dedup();
-    assert_eq!(
-        statuses,
-        [
-            "cancelled",
-            "delivered",
-            "partly_sent",
-            "placed",
-            "processing",
-            "refunded",
-            "sent"
-        ]
-    );
+    assert_eq!(statuses, ["cancelled", "delivered", "partly_sent", "placed", "processing", "refunded", "sent"]);
     for order in &orders {
         let number = order["number"].as_str().unwrap();
         assert!(ann.get(&format!("/orders/{number}")).await.is_page(200));
-        assert_sums_agree(
-            &app.api_get(&format!("/api/userOrders/{number}"), &token)
-                .await
-                .json(),
-        );
+        assert_sums_agree(&app.api_get(&format!("/api/userOrders/{number}"), &token).await.json());
     }
     let shown = numbers(&list(&mut ann, "/orders").await);
     let mut bob = app.customer("bob@example.com").await;
-    let bobs = app
-        .api_get(
-            "/api/userOrders?limit=100",
-            &app.api_token("bob@example.com").await,
-        )
-        .await
-        .json();
-    let bobs: Vec<&str> = bobs["orders"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|order| order["number"].as_str().unwrap())
-        .collect();
+    let bobs = app.api_get("/api/userOrders?limit=100", &app.api_token("bob@example.com").await).await.json();
+    let bobs: Vec<&str> =
+        bobs["orders"].as_array().unwrap().iter().map(|order| order["number"].as_str().unwrap()).collect();
     let anns = shown.iter().find(|number| !bobs.contains(&number.as_str()));
     if let Some(number) = anns {
         assert_eq!(bob.get(&format!("/orders/{number}")).await.status, 404);
@@ -371,26 +268,15 @@ async fn a_new_development_account_starts_with_believable_orders_of_its_own() {
 
 fn assert_sums_agree(order: &Value) {
     let sum = |name: &str| order[name].as_i64().unwrap();
-    assert_eq!(
-        sum("subtotal") + sum("shipping") + sum("taxes") - sum("discount"),
-        sum("total"),
-        "{order}"
-    );
-    assert_eq!(
-        order["lines"].as_array().unwrap().len(),
-        usize::try_from(sum("line_count")).unwrap()
-    );
+    assert_eq!(sum("subtotal") + sum("shipping") + sum("taxes") - sum("discount"), sum("total"), "{order}");
+    assert_eq!(order["lines"].as_array().unwrap().len(), usize::try_from(sum("line_count")).unwrap());
 }
 
 #[tokio::test]
 async fn an_empty_list_says_what_will_stand_there() {
     let app = TestApp::start().await;
     let mut visitor = app.customer("ann@example.com").await;
-    assert!(
-        list(&mut visitor, "/orders")
-            .await
-            .contains("No orders yet")
-    );
+    assert!(list(&mut visitor, "/orders").await.contains("No orders yet"));
 }
 
 #[tokio::test]
@@ -406,39 +292,23 @@ async fn a_page_of_orders_costs_the_same_at_page_1_and_page_1_000() {
          WITH RECURSIVE n(i) AS (SELECT 100000 UNION ALL SELECT i + 1 FROM n WHERE i < 120199) \
          SELECT 'order-' || CAST(i AS TEXT), 'shop', CAST(i AS TEXT), users.id, users.email, 1000000000 + i * 60, 'paid', 'fulfilled', \
          'EUR', 1, 0, 0, 0, 0, 1, 0, '', '', '', '', '', '', '', '', '', $1 FROM n, users";
-    sqlx::query(fill)
-        .bind(Vec::<u8>::new())
-        .execute(&database)
-        .await
-        .unwrap();
+    sqlx::query(fill).bind(Vec::<u8>::new()).execute(&database).await.unwrap();
     let mut path = "/api/userOrders?limit=100".to_owned();
     for _ in 0..200 {
         let page = app.api_get(&path, &token).await.json();
         assert_eq!(page["orders"].as_array().unwrap().len(), 100);
-        path = format!(
-            "/api/userOrders?limit=100&after={}",
-            page["next"].as_str().unwrap()
-        );
+        path = format!("/api/userOrders?limit=100&after={}", page["next"].as_str().unwrap());
     }
     let deep = path.replace("limit=100", "limit=20");
-    let (first, last) = (
-        quickest(&app, "/api/userOrders?limit=20", &token).await,
-        quickest(&app, &deep, &token).await,
-    );
-    assert!(
-        last < first * 3 + Duration::from_millis(3),
-        "page 1 took {first:?}, page 1,000 took {last:?}"
-    );
+    let (first, last) = (quickest(&app, "/api/userOrders?limit=20", &token).await, quickest(&app, &deep, &token).await);
+    assert!(last < first * 3 + Duration::from_millis(3), "page 1 took {first:?}, page 1,000 took {last:?}");
 }
 
 async fn quickest(app: &TestApp, path: &str, token: &str) -> Duration {
     let mut quickest = Duration::MAX;
     for _ in 0..15 {
         let began = Instant::now();
-        let orders = app.api_get(path, token).await.json()["orders"]
-            .as_array()
-            .unwrap()
-            .len();
+        let orders = app.api_get(path, token).await.json()["orders"].as_array().unwrap().len();
         quickest = quickest.min(began.elapsed());
         assert_eq!(orders, 20);
     }
@@ -448,9 +318,7 @@ async fn quickest(app: &TestApp, path: &str, token: &str) -> Duration {
 /// The export of the shop Northwind, with 830 orders of 89 customers.
 fn sample_orders() -> PathBuf {
     let named = std::env::var_os("ORDERS_SAMPLE_DATA").map(PathBuf::from);
-    named.unwrap_or_else(|| {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/northwind_orders_export.csv")
-    })
+    named.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/northwind_orders_export.csv"))
 }
 
 /// Each order's customer and total in cents, straight from the file.
@@ -459,17 +327,8 @@ fn totals_in_file(file: &Path) -> Vec<(String, i64)> {
     let headers = reader.headers().unwrap().clone();
     let column = |name: &str| headers.iter().position(|header| header == name).unwrap();
     let (email, total) = (column("Email"), column("Total"));
-    let rows = reader
-        .records()
-        .map(Result::unwrap)
-        .filter(|row| !row[total].is_empty());
-    rows.map(|row| {
-        (
-            row[email].to_owned(),
-            row[total].replace('.', "").parse().unwrap(),
-        )
-    })
-    .collect()
+    let rows = reader.records().map(Result::unwrap).filter(|row| !row[total].is_empty());
+    rows.map(|row| (row[email].to_owned(), row[total].replace('.', "").parse().unwrap())).collect()
 }
 
 #[tokio::test]
@@ -481,47 +340,25 @@ async fn the_sample_orders_load_whole_and_each_customer_sees_their_own_once_veri
     assert_eq!(in_file.len(), 830);
     let path = file.to_str().unwrap();
     app.done(&["import", path]);
-    let sums: (i64, i64, i64) = sqlx::query_as(
-        "SELECT COUNT(*), CAST(SUM(total) AS BIGINT), (SELECT COUNT(*) FROM order_lines) FROM orders",
-    ).fetch_one(&app.database().await).await.unwrap();
-    assert_eq!(
-        sums,
-        (830, in_file.iter().map(|(_, total)| total).sum(), 2155)
-    );
+    let sums: (i64, i64, i64) =
+        sqlx::query_as("SELECT COUNT(*), CAST(SUM(total) AS BIGINT), (SELECT COUNT(*) FROM order_lines) FROM orders")
+            .fetch_one(&app.database().await)
+            .await
+            .unwrap();
+    assert_eq!(sums, (830, in_file.iter().map(|(_, total)| total).sum(), 2155));
 
     let email = "savea@northwind.example";
     let mut visitor = app.customer(email).await;
-    assert_eq!(
-        numbers(&list(&mut visitor, "/orders").await),
-        Vec::<String>::new()
-    );
+    assert_eq!(numbers(&list(&mut visitor, "/orders").await), Vec::<String>::new());
     app.done(&["user", "verify", email]);
     let first = list(&mut visitor, "/orders").await;
     let second = list(&mut visitor, &link(&first, "next").unwrap()).await;
     assert_eq!(numbers(&first).len() + numbers(&second).len(), 31);
-    let orders = app
-        .api_get("/api/userOrders?limit=100", &app.api_token(email).await)
-        .await
-        .json();
-    let totals: i64 = orders["orders"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|order| order["total"].as_i64().unwrap())
-        .sum();
-    assert_eq!(
-        totals,
-        in_file
-            .iter()
-            .filter(|(customer, _)| customer == email)
-            .map(|(_, total)| total)
-            .sum::<i64>()
-    );
+    let orders = app.api_get("/api/userOrders?limit=100", &app.api_token(email).await).await.json();
+    let totals: i64 = orders["orders"].as_array().unwrap().iter().map(|order| order["total"].as_i64().unwrap()).sum();
+    assert_eq!(totals, in_file.iter().filter(|(customer, _)| customer == email).map(|(_, total)| total).sum::<i64>());
 
     app.done(&["import", path]);
-    let again: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM orders")
-        .fetch_one(&app.database().await)
-        .await
-        .unwrap();
+    let again: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM orders").fetch_one(&app.database().await).await.unwrap();
     assert_eq!(again, 830, "the same file again changed something");
 }

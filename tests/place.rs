@@ -42,12 +42,7 @@ impl Place {
             None => format!("sqlite://{}", folder.path().join("portal.db").display()),
         };
         let port = free_port();
-        let mut place = Self {
-            folder,
-            port,
-            settings: BTreeMap::new(),
-            postgres,
-        };
+        let mut place = Self { folder, port, settings: BTreeMap::new(), postgres };
         place.set("BIND_ADDR", &format!("127.0.0.1:{port}"));
         place.set("PUBLIC_URL", &format!("http://localhost:{port}"));
         place.set("DATABASE_URL", &database_url);
@@ -80,11 +75,7 @@ impl Place {
     /// The program, about to run here with these settings and nothing else of the environment.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_order-portal"));
-        command
-            .args(arguments)
-            .current_dir(self.path())
-            .env_clear()
-            .envs(&self.settings);
+        command.args(arguments).current_dir(self.path()).env_clear().envs(&self.settings);
         command
     }
 
@@ -94,10 +85,7 @@ impl Place {
 
     pub fn run_with_input(&self, arguments: &[&str], input: &[u8]) -> Ran {
         let mut command = self.command(arguments);
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         // A command that reads nothing may be gone before all is written.
         child.stdin.take().unwrap().write_all(input).ok();
@@ -119,9 +107,7 @@ impl Place {
 
     /// The database behind the program's back.
     pub async fn database(&self) -> AnyPool {
-        AnyPool::connect(self.setting("DATABASE_URL"))
-            .await
-            .unwrap()
+        AnyPool::connect(self.setting("DATABASE_URL")).await.unwrap()
     }
 }
 
@@ -162,15 +148,9 @@ struct PostgresDatabase {
 impl PostgresDatabase {
     async fn create(admin_url: String) -> Self {
         static NEXT: AtomicU16 = AtomicU16::new(0);
-        let name = format!(
-            "portal_test_{}_{}",
-            std::process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        );
+        let name = format!("portal_test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let database = Self { admin_url, name };
-        database
-            .administer(format!("CREATE DATABASE {}", database.name))
-            .await;
+        database.administer(format!("CREATE DATABASE {}", database.name)).await;
         database
     }
 
@@ -181,10 +161,7 @@ impl PostgresDatabase {
 
     async fn administer(&self, statement: String) {
         let pool = AnyPool::connect(&self.admin_url).await.unwrap();
-        sqlx::raw_sql(AssertSqlSafe(statement))
-            .execute(&pool)
-            .await
-            .unwrap();
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&pool).await.unwrap();
         pool.close().await;
     }
 }
@@ -194,12 +171,8 @@ impl Drop for PostgresDatabase {
         // A test's own runtime cannot wait inside of a drop.
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                let runtime = tokio::runtime::Builder::new_current_thread()
-                    .enable_all()
-                    .build()
-                    .unwrap();
-                runtime
-                    .block_on(self.administer(format!("DROP DATABASE {} WITH (FORCE)", self.name)));
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(self.administer(format!("DROP DATABASE {} WITH (FORCE)", self.name)));
             });
         });
     }

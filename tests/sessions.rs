@@ -7,17 +7,11 @@ use crate::token::{Token, now};
 
 /// The customer's real token, as if it had been issued `ago` seconds ago and lived until `until` seconds from now.
 fn aged(token: &str, ago: i64, until: i64) -> String {
-    Token::read(token)
-        .with("iat", now() - ago)
-        .with("nbf", now() - ago)
-        .with("exp", now() + until)
-        .signed()
+    Token::read(token).with("iat", now() - ago).with("nbf", now() - ago).with("exp", now() + until).signed()
 }
 
 async fn orders_with(app: &TestApp, token: &str) -> Answer {
-    let answer = app
-        .get_with_cookie("/orders", &format!("__Host-session={token}"))
-        .await;
+    let answer = app.get_with_cookie("/orders", &format!("__Host-session={token}")).await;
     assert!(answer.is_page(200), "{}", answer.status);
     answer
 }
@@ -30,10 +24,7 @@ async fn a_token_past_half_of_its_life_is_renewed_with_the_answer() {
     assert!(young.session_cookie().is_none(), "renewed too early");
     let old = orders_with(&app, &aged(&token, 1000, 800)).await;
     let (renewed, attributes) = old.session_cookie().expect("not renewed");
-    assert_eq!(
-        attributes,
-        ["HttpOnly", "Path=/", "SameSite=Strict", "Secure"]
-    );
+    assert_eq!(attributes, ["HttpOnly", "Path=/", "SameSite=Strict", "Secure"]);
     let renewed = Token::read(&renewed);
     assert!((renewed.time("exp") - now() - 1800).abs() <= 2);
     assert_eq!(renewed.claims["sid"], Token::read(&token).claims["sid"]);
@@ -45,27 +36,16 @@ async fn renewal_ends_at_the_sessions_own_end() {
     let app = TestApp::start().await;
     let token = app.customer("ann@example.com").await.token();
     let end = now() + 60;
-    sqlx::query("UPDATE sessions SET expires_at = $1")
-        .bind(end)
-        .execute(&app.database().await)
-        .await
-        .unwrap();
+    sqlx::query("UPDATE sessions SET expires_at = $1").bind(end).execute(&app.database().await).await.unwrap();
     let answer = orders_with(&app, &aged(&token, 1000, 20)).await;
-    assert_eq!(
-        Token::read(&answer.session_cookie().unwrap().0).time("exp"),
-        end
-    );
+    assert_eq!(Token::read(&answer.session_cookie().unwrap().0).time("exp"), end);
 }
 
 #[tokio::test]
 async fn a_session_past_its_own_end_is_over_whatever_its_token_says() {
     let app = TestApp::start().await;
     let mut visitor = app.customer("ann@example.com").await;
-    sqlx::query("UPDATE sessions SET expires_at = $1")
-        .bind(now())
-        .execute(&app.database().await)
-        .await
-        .unwrap();
+    sqlx::query("UPDATE sessions SET expires_at = $1").bind(now()).execute(&app.database().await).await.unwrap();
     assert_eq!(visitor.get("/orders").await.status, 303);
 }
 
@@ -90,26 +70,9 @@ async fn keep_me_signed_in_has_no_idle_end() {
     let app = TestApp::start_with(&[("REMEMBER_ME_DAYS", "7")]).await;
     app.customer("ann@example.com").await;
     let mut visitor = app.visitor();
-    let fields = [
-        ("email", "ann@example.com"),
-        ("password", PASSWORD),
-        ("remember", "on"),
-    ];
-    let (token, attributes) = visitor
-        .post("/login", &fields)
-        .await
-        .session_cookie()
-        .unwrap();
-    assert_eq!(
-        attributes,
-        [
-            "HttpOnly",
-            "Max-Age=604800",
-            "Path=/",
-            "SameSite=Strict",
-            "Secure"
-        ]
-    );
+    let fields = [("email", "ann@example.com"), ("password", PASSWORD), ("remember", "on")];
+    let (token, attributes) = visitor.post("/login", &fields).await.session_cookie().unwrap();
+    assert_eq!(attributes, ["HttpOnly", "Max-Age=604800", "Path=/", "SameSite=Strict", "Secure"]);
     let token = Token::read(&token);
     assert_eq!(token.time("exp") - token.time("iat"), 604_800);
     assert!(visitor.get("/orders").await.is_page(200));
@@ -139,25 +102,15 @@ async fn a_secret_is_replaced_without_logging_anyone_out() {
     let before = visitor.token();
     app.stop_by("TERM");
     app.set("TOKEN_SECRET", NEW);
-    app.set(
-        "TOKEN_SECRET_PREVIOUS",
-        &format!("some other secret that was in use once upon a time,{SECRET}"),
-    );
+    app.set("TOKEN_SECRET_PREVIOUS", &format!("some other secret that was in use once upon a time,{SECRET}"));
     app.start_again().await;
     assert!(visitor.get("/orders").await.is_page(200));
     let after = app.customer("bob@example.com").await.token();
-    assert_ne!(
-        Token::read(&before).header["kid"],
-        Token::read(&after).header["kid"]
-    );
+    assert_ne!(Token::read(&before).header["kid"], Token::read(&after).header["kid"]);
     app.stop_by("TERM");
     app.unset("TOKEN_SECRET_PREVIOUS");
     app.start_again().await;
-    assert_eq!(
-        visitor.get("/orders").await.status,
-        303,
-        "a secret that was taken away still verified"
-    );
+    assert_eq!(visitor.get("/orders").await.status, 303, "a secret that was taken away still verified");
 }
 
 #[tokio::test]
@@ -165,12 +118,7 @@ async fn two_sessions_of_one_customer_differ_and_ids_tell_nothing() {
     let app = TestApp::start().await;
     let first = Token::read(&app.customer("ann@example.com").await.token());
     let mut visitor = app.visitor();
-    visitor
-        .post(
-            "/login",
-            &[("email", "ann@example.com"), ("password", PASSWORD)],
-        )
-        .await;
+    visitor.post("/login", &[("email", "ann@example.com"), ("password", PASSWORD)]).await;
     let second = Token::read(&visitor.token());
     assert_eq!(first.claims["sub"], second.claims["sub"]);
     assert_ne!(first.claims["sid"], second.claims["sid"]);

@@ -10,11 +10,7 @@ fn refused(place: &Place, names: &[&str]) -> String {
         let ran = place.run(&[command]);
         assert_eq!(ran.status, 2, "{command}: {ran:?}");
         for name in names {
-            assert!(
-                ran.stderr.contains(name),
-                "{command} does not name {name}: {}",
-                ran.stderr
-            );
+            assert!(ran.stderr.contains(name), "{command} does not name {name}: {}", ran.stderr);
         }
     }
     place.run(&["serve"]).stderr
@@ -38,16 +34,11 @@ async fn all_wrong_values_are_reported_together_with_what_they_hold() {
         ("METRICS_ADDR", "nowhere"),
         ("LOG_FORMAT", "xml"),
     ];
-    wrong
-        .iter()
-        .for_each(|(name, value)| place.set(name, value));
+    wrong.iter().for_each(|(name, value)| place.set(name, value));
     let names: Vec<&str> = wrong.iter().map(|(name, _)| *name).collect();
     let said = refused(&place, &names);
     for value in ["staging", "somewhere", "carrier-pigeon", "everyone", "xml"] {
-        assert!(
-            said.contains(value),
-            "what it holds is not said: {value}\n{said}"
-        );
+        assert!(said.contains(value), "what it holds is not said: {value}\n{said}");
     }
 }
 
@@ -73,10 +64,7 @@ async fn each_wrong_value_alone_stops_the_start() {
         if value.is_empty() && ran.status != 2 {
             continue; // An empty variable may count as one that is not set.
         }
-        assert!(
-            ran.status == 2 && ran.stderr.contains(name),
-            "{name}={value}: {ran:?}"
-        );
+        assert!(ran.status == 2 && ran.stderr.contains(name), "{name}={value}: {ran:?}");
     }
 }
 
@@ -85,20 +73,9 @@ async fn a_secret_is_never_printed() {
     let mut place = Place::new().await;
     place.set("TOKEN_SECRET", &HIDDEN[..20]);
     place.set("TOKEN_SECRET_PREVIOUS", &format!("short-{}", &HIDDEN[..12]));
-    place.set(
-        "DATABASE_URL",
-        &format!("mysql://portal:{HIDDEN}@localhost/x"),
-    );
+    place.set("DATABASE_URL", &format!("mysql://portal:{HIDDEN}@localhost/x"));
     place.set("MAIL_URL", &format!("pigeon://portal:{HIDDEN}@localhost"));
-    let said = refused(
-        &place,
-        &[
-            "TOKEN_SECRET",
-            "TOKEN_SECRET_PREVIOUS",
-            "DATABASE_URL",
-            "MAIL_URL",
-        ],
-    );
+    let said = refused(&place, &["TOKEN_SECRET", "TOKEN_SECRET_PREVIOUS", "DATABASE_URL", "MAIL_URL"]);
     assert!(!said.contains(&HIDDEN[..12]), "{said}");
 }
 
@@ -106,25 +83,16 @@ async fn a_secret_is_never_printed() {
 async fn check_prints_what_it_would_run_with_and_no_secret() {
     let place = Place::new().await;
     let said = place.done(&["check"]);
-    assert!(
-        said.contains(&format!("127.0.0.1:{}", place.port)) && said.contains("http://localhost"),
-        "{said}"
-    );
+    assert!(said.contains(&format!("127.0.0.1:{}", place.port)) && said.contains("http://localhost"), "{said}");
     assert!(!said.contains(crate::place::SECRET), "{said}");
 }
 
 #[tokio::test]
 async fn check_says_when_the_database_cannot_be_reached() {
     let mut place = Place::new().await;
-    place.set(
-        "DATABASE_URL",
-        &format!("postgres://portal:{HIDDEN}@127.0.0.1:1/portal"),
-    );
+    place.set("DATABASE_URL", &format!("postgres://portal:{HIDDEN}@127.0.0.1:1/portal"));
     let ran = place.run(&["check"]);
-    assert!(
-        ran.status == 1 && !ran.output().contains(HIDDEN) && ran.stderr.contains("DATABASE_URL"),
-        "{ran:?}"
-    );
+    assert!(ran.status == 1 && !ran.output().contains(HIDDEN) && ran.stderr.contains("DATABASE_URL"), "{ran:?}");
 }
 
 #[tokio::test]
@@ -142,33 +110,24 @@ async fn production_asks_for_a_secret_and_for_https() {
     place.set("APP_ENV", "production");
     place.unset("TOKEN_SECRET");
     refused(&place, &["TOKEN_SECRET", "PUBLIC_URL"]);
-    assert!(
-        !place.path().join("data").exists(),
-        "a secret was made in production"
-    );
+    assert!(!place.path().join("data").exists(), "a secret was made in production");
 }
 
 #[tokio::test]
 async fn the_placeholder_of_the_example_is_refused() {
-    let example =
-        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/.env.example")).unwrap();
+    let example = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/.env.example")).unwrap();
     let line = example
         .lines()
         .map(|line| line.trim_start_matches(['#', ' ']))
         .find_map(|line| line.strip_prefix("TOKEN_SECRET="));
     let mut place = Place::new().await;
-    place.set(
-        "TOKEN_SECRET",
-        line.expect("the example has no TOKEN_SECRET")
-            .trim_matches(['"', '\'']),
-    );
+    place.set("TOKEN_SECRET", line.expect("the example has no TOKEN_SECRET").trim_matches(['"', '\'']));
     refused(&place, &["TOKEN_SECRET"]);
 }
 
 #[tokio::test]
 async fn the_example_names_every_setting() {
-    let example =
-        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/.env.example")).unwrap();
+    let example = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/.env.example")).unwrap();
     let all = [
         "APP_ENV",
         "BIND_ADDR",
@@ -203,9 +162,7 @@ async fn settings_are_read_from_a_file_and_the_environment_has_the_last_word() {
     place.set("SESSION_MAX_HOURS", "3");
     let ran = place.run(&["check"]);
     assert!(
-        ran.status == 2
-            && ran.stderr.contains("TOKEN_TTL_SECONDS")
-            && !ran.stderr.contains("SESSION_MAX_HOURS"),
+        ran.status == 2 && ran.stderr.contains("TOKEN_TTL_SECONDS") && !ran.stderr.contains("SESSION_MAX_HOURS"),
         "{ran:?}"
     );
 }
@@ -219,17 +176,10 @@ async fn development_makes_its_own_secret_and_keeps_it() {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        let files = std::fs::read_dir(app.path().join("data"))
-            .unwrap()
-            .map(Result::unwrap);
-        let secrets: Vec<_> = files
-            .filter(|file| file.file_name().to_string_lossy().contains("secret"))
-            .collect();
+        let files = std::fs::read_dir(app.path().join("data")).unwrap().map(Result::unwrap);
+        let secrets: Vec<_> = files.filter(|file| file.file_name().to_string_lossy().contains("secret")).collect();
         assert_eq!(secrets.len(), 1, "no file of that name in data/");
-        assert_eq!(
-            secrets[0].metadata().unwrap().permissions().mode() & 0o777,
-            0o600
-        );
+        assert_eq!(secrets[0].metadata().unwrap().permissions().mode() & 0o777, 0o600);
         let kept = std::fs::read_to_string(secrets[0].path()).unwrap();
         assert!(!app.logs().contains(kept.trim()));
     }

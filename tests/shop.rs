@@ -82,11 +82,7 @@ pub fn order(number: &str, email: &str) -> Row {
         ("Shipping Country", "FR"),
         ("Refunded Amount", "0.00"),
     ];
-    fields
-        .into_iter()
-        .fold(Row::default(), |row, (column, value)| {
-            row.with(column, value)
-        })
+    fields.into_iter().fold(Row::default(), |row, (column, value)| row.with(column, value))
 }
 
 /// A further row of an order: one line item.
@@ -100,11 +96,7 @@ pub fn line(number: &str, email: &str, name: &str) -> Row {
         ("Created at", "2024-03-01 10:00:00 +0000"),
         ("Lineitem discount", "0.00"),
     ];
-    fields
-        .into_iter()
-        .fold(Row::default(), |row, (column, value)| {
-            row.with(column, value)
-        })
+    fields.into_iter().fold(Row::default(), |row, (column, value)| row.with(column, value))
 }
 
 pub fn export(rows: &[Row]) -> String {
@@ -116,13 +108,7 @@ pub fn export_of(columns: &[&str], rows: &[Row]) -> String {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(columns).unwrap();
     for row in rows {
-        writer
-            .write_record(
-                columns
-                    .iter()
-                    .map(|column| row.0.get(*column).map_or("", String::as_str)),
-            )
-            .unwrap();
+        writer.write_record(columns.iter().map(|column| row.0.get(*column).map_or("", String::as_str))).unwrap();
     }
     String::from_utf8(writer.into_inner().unwrap()).unwrap()
 }
@@ -130,16 +116,9 @@ pub fn export_of(columns: &[&str], rows: &[Row]) -> String {
 /// As many orders as asked for, an hour apart, each with a total of its own; the last is the newest.
 pub fn orders(count: u32, email: &str) -> Vec<Row> {
     let made = |index: u32| {
-        let at = format!(
-            "2024-{:02}-{:02} {:02}:00:00 +0000",
-            1 + index / 240,
-            1 + index / 24 % 10,
-            index % 24
-        );
+        let at = format!("2024-{:02}-{:02} {:02}:00:00 +0000", 1 + index / 240, 1 + index / 24 % 10, index % 24);
         let total = format!("{}.05", 10 + index);
-        order(&format!("#{}", 5000 + index), email)
-            .with("Created at", &at)
-            .with("Total", &total)
+        order(&format!("#{}", 5000 + index), email).with("Created at", &at).with("Total", &total)
     };
     (0..count).map(made).collect()
 }

@@ -17,10 +17,7 @@ impl Token {
         let parts: Vec<&str> = token.split('.').collect();
         assert_eq!(parts.len(), 3, "{token}");
         let object = |part: &str| serde_json::from_slice(&from_base64(part)).unwrap();
-        Self {
-            header: object(parts[0]),
-            claims: object(parts[1]),
-        }
+        Self { header: object(parts[0]), claims: object(parts[1]) }
     }
 
     pub fn time(&self, claim: &str) -> i64 {
@@ -84,10 +81,7 @@ const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxy
 pub fn to_base64(bytes: &[u8]) -> String {
     let mut text = String::new();
     for three in bytes.chunks(3) {
-        let bits = three
-            .iter()
-            .fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte))
-            << (8 * (3 - three.len()));
+        let bits = three.iter().fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte)) << (8 * (3 - three.len()));
         for letter in 0..=three.len() {
             text.push(char::from(LETTERS[bits >> (18 - 6 * letter) & 63]));
         }

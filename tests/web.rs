@@ -26,37 +26,17 @@ fn every_kind(app: &TestApp) -> Vec<(&'static str, u16, RequestBuilder)> {
         ("redirect", 303, get("/orders")),
         ("nothing there", 404, get("/nothing/here")),
         ("wrong method", 405, app.request(Method::DELETE, "/login")),
-        (
-            "wrong credentials",
-            401,
-            post("/login").form(&[("email", "a@example.com"), ("password", "x")]),
-        ),
-        (
-            "wrong form",
-            422,
-            post("/signup").form(&[("email", "a"), ("password", "x")]),
-        ),
-        (
-            "too large",
-            413,
-            post("/login").form(&[("email", "a".repeat(2_000_000))]),
-        ),
-        (
-            "forged",
-            403,
-            post("/login").header("sec-fetch-site", "cross-site"),
-        ),
+        ("wrong credentials", 401, post("/login").form(&[("email", "a@example.com"), ("password", "x")])),
+        ("wrong form", 422, post("/signup").form(&[("email", "a"), ("password", "x")])),
+        ("too large", 413, post("/login").form(&[("email", "a".repeat(2_000_000))])),
+        ("forged", 403, post("/login").header("sec-fetch-site", "cross-site")),
         ("another host", 421, get("/").header("host", "evil.example")),
         ("static file", 200, get("/static/site.css")),
         ("no such static file", 404, get("/static/nothing.css")),
         ("liveness", 200, get("/healthz")),
         ("readiness", 200, get("/readyz")),
         ("API without a token", 401, get("/api/userOrders")),
-        (
-            "API with a bad token",
-            403,
-            get("/api/userOrders").bearer_auth("x"),
-        ),
+        ("API with a bad token", 403, get("/api/userOrders").bearer_auth("x")),
         ("API document", 200, get("/api/openapi.json")),
         ("API, nothing there", 404, get("/api/nothing")),
     ]
@@ -69,38 +49,18 @@ async fn every_answer_carries_the_security_headers() {
         let answer = http::send(request).await;
         assert_eq!(answer.status, status, "{what}");
         assert_secure(what, &answer);
-        assert_eq!(
-            answer.header("strict-transport-security"),
-            None,
-            "{what}: over plain HTTP it means nothing"
-        );
+        assert_eq!(answer.header("strict-transport-security"), None, "{what}: over plain HTTP it means nothing");
     }
 }
 
 fn assert_secure(what: &str, answer: &Answer) {
-    let policy = answer
-        .header("content-security-policy")
-        .unwrap_or_else(|| panic!("{what}: no policy"));
+    let policy = answer.header("content-security-policy").unwrap_or_else(|| panic!("{what}: no policy"));
     assert!(policy.starts_with("default-src 'none'"), "{what}: {policy}");
-    assert!(
-        policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe"),
-        "{what}: {policy}"
-    );
-    assert_eq!(
-        answer.header("x-content-type-options"),
-        Some("nosniff"),
-        "{what}"
-    );
-    for name in [
-        "referrer-policy",
-        "permissions-policy",
-        "cross-origin-opener-policy",
-        "cross-origin-resource-policy",
-    ] {
-        assert!(
-            answer.header(name).is_some_and(|value| !value.is_empty()),
-            "{what}: no {name}"
-        );
+    assert!(policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe"), "{what}: {policy}");
+    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{what}");
+    for name in ["referrer-policy", "permissions-policy", "cross-origin-opener-policy", "cross-origin-resource-policy"]
+    {
+        assert!(answer.header(name).is_some_and(|value| !value.is_empty()), "{what}: no {name}");
     }
     for name in ["server", "x-powered-by", "access-control-allow-origin"] {
         assert_eq!(answer.header(name), None, "{what}");
@@ -110,9 +70,8 @@ fn assert_secure(what: &str, answer: &Answer) {
 #[tokio::test]
 async fn every_error_is_a_page_of_this_site() {
     let app = TestApp::start().await;
-    for (what, status, request) in every_kind(&app)
-        .into_iter()
-        .filter(|(what, status, _)| *status >= 400 && !what.starts_with("API"))
+    for (what, status, request) in
+        every_kind(&app).into_iter().filter(|(what, status, _)| *status >= 400 && !what.starts_with("API"))
     {
         let answer = http::send(request).await;
         assert!(answer.is_page(status), "{what}: {:?}", answer.text());
@@ -126,19 +85,11 @@ async fn every_answer_has_a_request_id_of_its_own_that_the_log_names() {
     let mut ids = Vec::new();
     for (what, _, request) in every_kind(&app) {
         let answer = http::send(request).await;
-        ids.push(
-            answer
-                .header("x-request-id")
-                .unwrap_or_else(|| panic!("{what} has none"))
-                .to_owned(),
-        );
+        ids.push(answer.header("x-request-id").unwrap_or_else(|| panic!("{what} has none")).to_owned());
     }
     let logs = app.logs();
     for id in &ids {
-        assert!(
-            id.len() >= 8 && logs.contains(id.as_str()),
-            "{id} is not in the log"
-        );
+        assert!(id.len() >= 8 && logs.contains(id.as_str()), "{id} is not in the log");
     }
     let count = ids.len();
     ids.sort();
@@ -149,23 +100,11 @@ async fn every_answer_has_a_request_id_of_its_own_that_the_log_names() {
 #[tokio::test]
 async fn browsers_are_told_to_stay_with_https_where_the_site_has_it() {
     let app = TestApp::start_with(&HTTPS).await;
-    let answer = http::send(
-        app.request(Method::GET, "/login")
-            .header("host", "shop.example"),
-    )
-    .await;
+    let answer = http::send(app.request(Method::GET, "/login").header("host", "shop.example")).await;
     assert!(answer.is_page(200));
-    assert!(
-        answer
-            .header("strict-transport-security")
-            .unwrap()
-            .starts_with("max-age=")
-    );
+    assert!(answer.header("strict-transport-security").unwrap().starts_with("max-age="));
     let localhost = app.get("/login").await;
-    assert_eq!(
-        localhost.status, 421,
-        "in production no loopback name is taken"
-    );
+    assert_eq!(localhost.status, 421, "in production no loopback name is taken");
 }
 
 #[tokio::test]
@@ -183,41 +122,19 @@ async fn head_is_answered_as_get_without_the_body() {
         "/api/openapi.json",
         "/api/userOrders",
     ] {
-        let with_cookie = |method| {
-            app.request(method, path)
-                .header("cookie", format!("__Host-session={token}"))
-        };
-        let (get, head) = (
-            http::send(with_cookie(Method::GET)).await,
-            http::send(with_cookie(Method::HEAD)).await,
-        );
+        let with_cookie = |method| app.request(method, path).header("cookie", format!("__Host-session={token}"));
+        let (get, head) = (http::send(with_cookie(Method::GET)).await, http::send(with_cookie(Method::HEAD)).await);
         assert_eq!(
-            (
-                head.status,
-                head.header("content-type"),
-                head.header("location")
-            ),
-            (
-                get.status,
-                get.header("content-type"),
-                get.header("location")
-            ),
+            (head.status, head.header("content-type"), head.header("location")),
+            (get.status, get.header("content-type"), get.header("location")),
             "{path}"
         );
         assert!(head.body.is_empty());
         let raw = send_raw(
             app.port,
-            format!(
-                "HEAD {path} HTTP/1.1\r\nHost: localhost:{}\r\nConnection: close\r\n\r\n",
-                app.port
-            )
-            .as_bytes(),
+            format!("HEAD {path} HTTP/1.1\r\nHost: localhost:{}\r\nConnection: close\r\n\r\n", app.port).as_bytes(),
         );
-        assert_eq!(
-            raw.unwrap().body.len(),
-            0,
-            "a body follows the head of {path}"
-        );
+        assert_eq!(raw.unwrap().body.len(), 0, "a body follows the head of {path}");
     }
 }
 
@@ -233,18 +150,11 @@ async fn a_wrong_method_is_told_which_are_right() {
         (Method::PATCH, "/orders/1", vec!["GET"]),
         (Method::POST, "/healthz", vec!["GET"]),
     ] {
-        let request = app
-            .request(method.clone(), path)
-            .header("cookie", format!("__Host-session={token}"));
+        let request = app.request(method.clone(), path).header("cookie", format!("__Host-session={token}"));
         let answer = http::send(request).await;
         assert_eq!(answer.status, 405, "{method} {path}");
-        let allowed = answer
-            .header("allow")
-            .unwrap_or_else(|| panic!("{method} {path}: no Allow"));
-        assert!(
-            right.iter().all(|one| allowed.contains(one)),
-            "{method} {path}: {allowed}"
-        );
+        let allowed = answer.header("allow").unwrap_or_else(|| panic!("{method} {path}: no Allow"));
+        assert!(right.iter().all(|one| allowed.contains(one)), "{method} {path}: {allowed}");
     }
 }
 
@@ -253,11 +163,7 @@ async fn only_this_sites_own_names_are_answered_to() {
     let app = TestApp::start().await;
     let to = |path, host: String| http::send(app.request(Method::GET, path).header("host", host));
     for name in ["localhost", "127.0.0.1", "[::1]", "LOCALHOST"] {
-        assert_eq!(
-            to("/login", format!("{name}:{}", app.port)).await.status,
-            200,
-            "{name}"
-        );
+        assert_eq!(to("/login", format!("{name}:{}", app.port)).await.status, 200, "{name}");
     }
     let others = [
         "evil.example".to_owned(),
@@ -278,37 +184,19 @@ async fn only_this_sites_own_names_are_answered_to() {
             assert!(!answer.text().contains("evil.example"));
         }
         if !host.contains('@') {
-            assert_eq!(
-                (
-                    to("/healthz", host.clone()).await.status,
-                    to("/readyz", host).await.status
-                ),
-                (200, 200)
-            );
+            assert_eq!((to("/healthz", host.clone()).await.status, to("/readyz", host).await.status), (200, 200));
         }
     }
     let none = send_raw(app.port, b"GET /login HTTP/1.0\r\n\r\n").unwrap();
-    assert!(
-        matches!(none.status, 400 | 421),
-        "without a host: {}",
-        none.status
-    );
+    assert!(matches!(none.status, 400 | 421), "without a host: {}", none.status);
     let twice = format!(
         "GET /login HTTP/1.1\r\nHost: localhost:{}\r\nHost: evil.example\r\nConnection: close\r\n\r\n",
         app.port
     );
-    assert!(matches!(
-        send_raw(app.port, twice.as_bytes()).unwrap().status,
-        400 | 421
-    ));
-    let target = format!(
-        "GET http://evil.example/login HTTP/1.1\r\nHost: localhost:{}\r\nConnection: close\r\n\r\n",
-        app.port
-    );
-    assert!(matches!(
-        send_raw(app.port, target.as_bytes()).unwrap().status,
-        400 | 421
-    ));
+    assert!(matches!(send_raw(app.port, twice.as_bytes()).unwrap().status, 400 | 421));
+    let target =
+        format!("GET http://evil.example/login HTTP/1.1\r\nHost: localhost:{}\r\nConnection: close\r\n\r\n", app.port);
+    assert!(matches!(send_raw(app.port, target.as_bytes()).unwrap().status, 400 | 421));
 }
 
 #[tokio::test]
@@ -335,23 +223,15 @@ async fn a_request_that_another_site_had_the_browser_send_changes_nothing() {
         &[("sec-fetch-site", "same-origin"), ("origin", &own)],
     ];
     let sign_up = |number: usize, headers: &[(&str, &str)]| {
-        let fields = [
-            ("email", format!("customer{number}@example.com")),
-            ("password", PASSWORD.to_owned()),
-        ];
+        let fields = [("email", format!("customer{number}@example.com")), ("password", PASSWORD.to_owned())];
         let request = app.request(Method::POST, "/signup").form(&fields);
-        http::send(headers.iter().fold(request, |request, (name, value)| {
-            request.header(*name, *value)
-        }))
+        http::send(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)))
     };
     for (number, headers) in refused.into_iter().enumerate() {
         let answer = sign_up(number, headers).await;
         assert!(answer.is_page(403), "{headers:?}: {}", answer.status);
     }
-    let made: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM users")
-        .fetch_one(&app.database().await)
-        .await
-        .unwrap();
+    let made: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM users").fetch_one(&app.database().await).await.unwrap();
     assert_eq!(made, 0);
     for (number, headers) in taken.into_iter().enumerate() {
         assert_eq!(sign_up(number, headers).await.status, 303, "{headers:?}");
@@ -370,25 +250,13 @@ async fn static_files_are_kept_for_a_year_at_the_address_that_names_their_conten
         let file = app.get(address).await;
         assert_eq!(file.status, 200);
         let keep = file.header("cache-control").unwrap();
-        assert!(
-            keep.contains("max-age=31536000") && keep.contains("immutable"),
-            "{keep}"
-        );
+        assert!(keep.contains("max-age=31536000") && keep.contains("immutable"), "{keep}");
         let tag = file.header("etag").unwrap().to_owned();
-        let again = http::send(
-            app.request(Method::GET, address)
-                .header("if-none-match", tag),
-        )
-        .await;
+        let again = http::send(app.request(Method::GET, address).header("if-none-match", tag)).await;
         assert_eq!((again.status, again.body.len()), (304, 0));
     }
     for address in ["/static/site.css", "/static/site.css?v=0123456789abcdef"] {
-        let keep = app
-            .get(address)
-            .await
-            .header("cache-control")
-            .unwrap()
-            .to_owned();
+        let keep = app.get(address).await.header("cache-control").unwrap().to_owned();
         assert!(!keep.contains("31536000"), "{address}: {keep}");
     }
     let css = app.get("/static/site.css").await;
@@ -413,16 +281,9 @@ async fn nothing_but_the_static_files_is_handed_out() {
         "/Cargo.toml",
         "/data/portal.db",
     ] {
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: localhost:{}\r\nConnection: close\r\n\r\n",
-            app.port
-        );
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost:{}\r\nConnection: close\r\n\r\n", app.port);
         let answer = send_raw(app.port, request.as_bytes()).unwrap();
-        assert!(
-            matches!(answer.status, 400 | 403 | 404),
-            "{path}: {}",
-            answer.status
-        );
+        assert!(matches!(answer.status, 400 | 403 | 404), "{path}: {}", answer.status);
         assert!(!answer.text().contains("[package]") && !answer.text().contains("root:"));
     }
 }
@@ -432,20 +293,9 @@ async fn text_is_compressed_for_who_can_read_it() {
     let app = TestApp::start().await;
     for path in ["/login", "/static/site.css", "/api/openapi.json"] {
         for encoding in ["gzip", "br"] {
-            let answer = http::send(
-                app.request(Method::GET, path)
-                    .header("accept-encoding", encoding),
-            )
-            .await;
+            let answer = http::send(app.request(Method::GET, path).header("accept-encoding", encoding)).await;
             assert_eq!(answer.header("content-encoding"), Some(encoding), "{path}");
-            assert!(
-                answer
-                    .all("vary")
-                    .join(",")
-                    .to_lowercase()
-                    .contains("accept-encoding"),
-                "{path}"
-            );
+            assert!(answer.all("vary").join(",").to_lowercase().contains("accept-encoding"), "{path}");
         }
         let plain = app.get(path).await;
         assert_eq!(plain.header("content-encoding"), None, "{path}");
@@ -457,10 +307,8 @@ async fn pages_are_small_and_hold_no_style_or_script_of_their_own() {
     let app = TestApp::start_with(&[("DEMO_ORDERS", "true")]).await;
     let mut visitor = app.customer("ann@example.com").await;
     let orders = visitor.get("/orders").await.text();
-    let order = orders
-        .split("href=\"")
-        .map(|rest| rest.split('"').next().unwrap())
-        .find(|path| path.starts_with("/orders/"));
+    let order =
+        orders.split("href=\"").map(|rest| rest.split('"').next().unwrap()).find(|path| path.starts_with("/orders/"));
     let mut pages = vec![orders.clone(), visitor.get(order.unwrap()).await.text()];
     for path in ["/", "/login", "/signup", "/nothing"] {
         pages.push(app.get(path).await.text());
@@ -468,28 +316,14 @@ async fn pages_are_small_and_hold_no_style_or_script_of_their_own() {
     let mut titles = Vec::new();
     for page in &pages {
         assert!(page.len() < 15 * 1024, "{} bytes", page.len());
-        assert!(
-            !page.contains("<style") && !page.contains(" style=") && !page.contains("javascript:")
-        );
-        assert_eq!(
-            page.matches("<script").count(),
-            page.matches("<script src=\"/static/").count()
-        );
+        assert!(!page.contains("<style") && !page.contains(" style=") && !page.contains("javascript:"));
+        assert_eq!(page.matches("<script").count(), page.matches("<script src=\"/static/").count());
         for event in ["onclick", "onload", "onsubmit", "onerror"] {
             assert!(!page.contains(&format!(" {event}=")));
         }
         assert_eq!(page.matches("<h1").count(), 1);
-        assert!(
-            page.contains("<html lang=\"en\"") && page.contains("class=\"skip\" href=\"#main\"")
-        );
-        titles.push(
-            page.split("<title>")
-                .nth(1)
-                .unwrap()
-                .split("</title>")
-                .next()
-                .unwrap(),
-        );
+        assert!(page.contains("<html lang=\"en\"") && page.contains("class=\"skip\" href=\"#main\""));
+        titles.push(page.split("<title>").nth(1).unwrap().split("</title>").next().unwrap());
     }
     let count = titles.len();
     titles.sort_unstable();
@@ -502,11 +336,7 @@ async fn guarded_pages_are_never_stored() {
     let app = TestApp::start_with(&[("DEMO_ORDERS", "true")]).await;
     let mut visitor = app.customer("ann@example.com").await;
     for path in ["/orders", "/orders/1"] {
-        assert_eq!(
-            visitor.get(path).await.header("cache-control"),
-            Some("no-store"),
-            "{path}"
-        );
+        assert_eq!(visitor.get(path).await.header("cache-control"), Some("no-store"), "{path}");
     }
 }
 
@@ -520,10 +350,7 @@ async fn the_probes_tell_that_the_process_lives_and_that_the_database_answers() 
 #[tokio::test]
 async fn password_managers_find_the_page_for_a_new_password() {
     let app = TestApp::start().await;
-    assert_eq!(
-        app.get("/.well-known/change-password").await.leads_to(),
-        (302, "/account#password")
-    );
+    assert_eq!(app.get("/.well-known/change-password").await.leads_to(), (302, "/account#password"));
 }
 
 #[tokio::test]
@@ -549,14 +376,8 @@ async fn slow_clients_are_cut_off() {
         .collect();
     for thread in waiting {
         let (request, took, status) = thread.join().unwrap();
-        assert!(
-            took < Duration::from_secs(25),
-            "{request:?} was waited for {took:?}"
-        );
-        assert!(
-            matches!(status, None | Some(400 | 408)),
-            "{request:?}: {status:?}"
-        );
+        assert!(took < Duration::from_secs(25), "{request:?} was waited for {took:?}");
+        assert!(matches!(status, None | Some(400 | 408)), "{request:?}: {status:?}");
     }
 }
 
@@ -585,13 +406,9 @@ async fn no_bytes_whatever_bring_it_down_or_to_a_500() {
             "GET /orders HTTP/1.1\r\n{host}Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nAccept: */*, \u{ff}\r\n\r\n"
         ),
         format!("POST /login HTTP/1.1\r\n{host}Content-Length: -1\r\n\r\n"),
-        format!(
-            "POST /login HTTP/1.1\r\n{host}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
-        ),
+        format!("POST /login HTTP/1.1\r\n{host}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
         format!("POST /login HTTP/1.1\r\n{host}Transfer-Encoding: chunked\r\n\r\nzz\r\n\r\n"),
-        format!(
-            "POST /login HTTP/1.1\r\n{host}Content-Type: multipart/form-data\r\nContent-Length: 1\r\n\r\nx"
-        ),
+        format!("POST /login HTTP/1.1\r\n{host}Content-Type: multipart/form-data\r\nContent-Length: 1\r\n\r\nx"),
         format!(
             "POST /login HTTP/1.1\r\n{host}Content-Type: application/x-www-form-urlencoded; charset=nonsense\r\nContent-Length: 1\r\n\r\nx"
         ),
@@ -600,9 +417,7 @@ async fn no_bytes_whatever_bring_it_down_or_to_a_500() {
         ),
         format!("POST /orders HTTP/1.1\r\n{host}Content-Length: 0\r\n\r\n"),
         format!("GET /static/site.css HTTP/1.1\r\n{host}Range: bytes=9-1,-0,999999999-\r\n\r\n"),
-        format!(
-            "GET /static/site.css HTTP/1.1\r\n{host}If-Modified-Since: never\r\nIf-None-Match: \"\"\"\r\n\r\n"
-        ),
+        format!("GET /static/site.css HTTP/1.1\r\n{host}If-Modified-Since: never\r\nIf-None-Match: \"\"\"\r\n\r\n"),
     ];
     for request in requests {
         let shown: String = request.chars().take(80).collect();
@@ -624,9 +439,7 @@ async fn a_place_without_static_files_is_refused_before_anything_is_served() {
     place.set("STATIC_DIR", "nowhere");
     let ran = place.run(&["serve"]);
     assert!(
-        matches!(ran.status, 1 | 2)
-            && ran.stderr.contains("nowhere")
-            && ran.stderr.contains("STATIC_DIR"),
+        matches!(ran.status, 1 | 2) && ran.stderr.contains("nowhere") && ran.stderr.contains("STATIC_DIR"),
         "{ran:?}"
     );
 }

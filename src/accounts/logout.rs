@@ -7,21 +7,13 @@ use crate::sessions::{CurrentUser, Sessions, cookie};
 use crate::web::{Error, Notice, see_other};
 
 /// Ends the session and has the browser forget the cookie and every page it kept.
-pub(super) async fn submit(
-    user: Option<CurrentUser>,
-    sessions: web::Data<Sessions>,
-) -> Result<HttpResponse, Error> {
+pub(super) async fn submit(user: Option<CurrentUser>, sessions: web::Data<Sessions>) -> Result<HttpResponse, Error> {
     if let Some(user) = user {
         sessions.end(&user.session_id).await?;
     }
     let mut response = see_other("/login");
-    response
-        .add_cookie(&cookie::clear())
-        .map_err(|error| Error::Internal(error.into()))?;
-    let forget = (
-        HeaderName::from_static("clear-site-data"),
-        HeaderValue::from_static("\"cache\""),
-    );
+    response.add_cookie(&cookie::clear()).map_err(|error| Error::Internal(error.into()))?;
+    let forget = (HeaderName::from_static("clear-site-data"), HeaderValue::from_static("\"cache\""));
     response.headers_mut().insert(forget.0, forget.1);
     Notice::LoggedOut.show_next(&mut response);
     Ok(response)

@@ -35,12 +35,11 @@ pub type OnSignUp = for<'a> fn(
 
 /// What the operator or the mailed link sets going when an address is shown to be someone's: takes the user's id and the
 /// address, tells how many orders became theirs.
-pub type OnVerified =
-    for<'a> fn(
-        &'a mut Transaction,
-        &'a str,
-        &'a str,
-    ) -> Pin<Box<dyn Future<Output = Result<u64, database::Error>> + 'a>>;
+pub type OnVerified = for<'a> fn(
+    &'a mut Transaction,
+    &'a str,
+    &'a str,
+) -> Pin<Box<dyn Future<Output = Result<u64, database::Error>> + 'a>>;
 
 /// Makes accounts and knows their owners. Clones share connections and the queue for hashing.
 #[derive(Clone)]
@@ -70,13 +69,7 @@ impl Accounts {
         hasher: Hasher,
         on_sign_up: Option<OnSignUp>,
     ) -> Self {
-        Self {
-            database,
-            clock,
-            sessions,
-            hasher,
-            on_sign_up,
-        }
+        Self { database, clock, sessions, hasher, on_sign_up }
     }
 
     /// Makes an account and signs its owner in.
@@ -102,13 +95,8 @@ impl Accounts {
             return Ok(Err(taken()));
         };
         tracing::info!(user = %user_id, "an account was made");
-        let started = self
-            .sessions
-            .start(&user_id, &hash, audience, Ending::Idle, client)
-            .await?;
-        started
-            .map(Ok)
-            .ok_or_else(|| Error::Internal("the account just made is gone".into()))
+        let started = self.sessions.start(&user_id, &hash, audience, Ending::Idle, client).await?;
+        started.map(Ok).ok_or_else(|| Error::Internal("the account just made is gone".into()))
     }
 
     async fn add(&self, email: &Email, hash: &str) -> Result<Option<String>, database::Error> {
@@ -142,75 +130,43 @@ impl Accounts {
             Ok(email) => store::find_by_email(&self.database, &email).await?,
             Err(_) => None,
         };
-        let stored = account
-            .as_ref()
-            .map(|account| account.password_hash.as_str());
-        let is_right = self
-            .hasher
-            .verify(Password::offered(password), stored)
-            .await?;
+        let stored = account.as_ref().map(|account| account.password_hash.as_str());
+        let is_right = self.hasher.verify(Password::offered(password), stored).await?;
         let Some(account) = account.filter(|_| is_right) else {
             tracing::info!("a sign-in failed");
             return Ok(None);
         };
         let hash = self.with_current_parameters(&account, password).await?;
-        let started = self
-            .sessions
-            .start(&account.id, &hash, audience, ending, client)
-            .await?;
+        let started = self.sessions.start(&account.id, &hash, audience, ending, client).await?;
         tracing::info!(user = %account.id, done = started.is_some(), "a sign-in");
         Ok(started)
     }
 
     /// A hash made with older parameters is renewed while the password is at hand (OWASP Password Storage Cheat
     /// Sheet, "Upgrading the Work Factor").
-    async fn with_current_parameters(
-        &self,
-        account: &store::Account,
-        password: &str,
-    ) -> Result<String, Error> {
+    async fn with_current_parameters(&self, account: &store::Account, password: &str) -> Result<String, Error> {
         if self.hasher.is_current(&account.password_hash) {
             return Ok(account.password_hash.clone());
         }
         let renewed = self.hasher.hash(Password::offered(password)).await?;
-        let is_stored = store::replace_hash(
-            &self.database,
-            &account.id,
-            &account.password_hash,
-            &renewed,
-        )
-        .await?;
-        Ok(if is_stored {
-            renewed
-        } else {
-            account.password_hash.clone()
-        })
+        let is_stored = store::replace_hash(&self.database, &account.id, &account.password_hash, &renewed).await?;
+        Ok(if is_stored { renewed } else { account.password_hash.clone() })
     }
 }
 
 fn refused(email: Option<EmailError>, password: Option<PasswordError>) -> SignUpRefused {
-    SignUpRefused {
-        email: email.map(|error| error.to_string()),
-        password: password.map(|error| error.to_string()),
-    }
+    SignUpRefused { email: email.map(|error| error.to_string()), password: password.map(|error| error.to_string()) }
 }
 
 fn taken() -> SignUpRefused {
     let email = Some("This address already has an account. Log in instead.".to_owned());
-    SignUpRefused {
-        email,
-        password: None,
-    }
+    SignUpRefused { email, password: None }
 }
 
 /// Routes of the pages.
 pub fn configure(routes: &mut web::ServiceConfig) {
     routes
-        .service(
-            web::resource("/signup")
-                .get(signup::form)
-                .post(signup::submit),
-        )
+        .service(web::resource("/signup").get(signup::form).post(signup::submit))
         .service(web::resource("/login").get(login::form).post(login::submit))
         .service(web::resource("/logout").post(logout::submit));
 }

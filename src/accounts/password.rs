@@ -57,14 +57,11 @@ impl Password {
         match password.0.chars().count() {
             0 => return Err(PasswordError::Missing),
             ..SHORTEST => return Err(PasswordError::TooShort),
-            SHORTEST..=LONGEST => {}
-            _ => return Err(PasswordError::TooLong),
+            length if length > LONGEST => return Err(PasswordError::TooLong),
+            _ => {}
         }
         let judged: String = password.0.chars().take(JUDGED).collect();
-        let mut context: Vec<&str> = email
-            .split(['@', '.', '+', '-', '_'])
-            .filter(|word| word.len() > 2)
-            .collect();
+        let mut context: Vec<&str> = email.split(['@', '.', '+', '-', '_']).filter(|word| word.len() > 2).collect();
         context.extend([email, "order-portal", "order portal", "orders", "portal"]);
         let judgement = zxcvbn::zxcvbn(&judged, &context);
         if judgement.score() < WEAKEST {
@@ -81,18 +78,10 @@ impl Password {
 
 fn reason(judgement: &zxcvbn::Entropy) -> String {
     let feedback = judgement.feedback();
-    let warning = feedback
-        .and_then(zxcvbn::feedback::Feedback::warning)
-        .map(|warning| warning.to_string());
-    let advice = feedback
-        .and_then(|feedback| feedback.suggestions().first())
-        .map(ToString::to_string);
+    let warning = feedback.and_then(zxcvbn::feedback::Feedback::warning).map(|warning| warning.to_string());
+    let advice = feedback.and_then(|feedback| feedback.suggestions().first()).map(ToString::to_string);
     let said: Vec<String> = warning.into_iter().chain(advice).collect();
-    if said.is_empty() {
-        "Add another word or two.".to_owned()
-    } else {
-        said.join(" ")
-    }
+    if said.is_empty() { "Add another word or two.".to_owned() } else { said.join(" ") }
 }
 
 /// Hashes and checks passwords, a bounded number at a time. Clones share the queue.
@@ -129,8 +118,7 @@ impl Hasher {
     /// [`Error::Busy`] when the queue is full.
     pub async fn hash(&self, password: Password) -> Result<String, Error> {
         let argon2 = self.argon2.clone();
-        self.run(move || hash(&argon2, password.0.as_bytes()))
-            .await?
+        self.run(move || hash(&argon2, password.0.as_bytes())).await?
     }
 
     /// Whether the password is the one behind `stored`; without one, the same work is done and the answer is no.
@@ -143,10 +131,7 @@ impl Hasher {
         let against = stored.unwrap_or(&self.nobody).to_owned();
         self.run(move || {
             let parsed = PasswordHash::new(&against).map_err(internal)?;
-            Ok(argon2
-                .verify_password(password.0.as_bytes(), &parsed)
-                .is_ok()
-                && is_known)
+            Ok(argon2.verify_password(password.0.as_bytes(), &parsed).is_ok() && is_known)
         })
         .await?
     }
@@ -157,27 +142,14 @@ impl Hasher {
             return false;
         };
         let same = |parameters: &Params| {
-            (
-                parameters.m_cost(),
-                parameters.t_cost(),
-                parameters.p_cost(),
-            ) == (MEMORY_KIB, PASSES, LANES)
+            (parameters.m_cost(), parameters.t_cost(), parameters.p_cost()) == (MEMORY_KIB, PASSES, LANES)
         };
-        parsed.algorithm.as_str() == "argon2id"
-            && Params::try_from(&parsed).is_ok_and(|parameters| same(&parameters))
+        parsed.algorithm.as_str() == "argon2id" && Params::try_from(&parsed).is_ok_and(|parameters| same(&parameters))
     }
 
-    async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Error> {
-        let place = Arc::clone(&self.places)
-            .try_acquire_owned()
-            .map_err(|_| Error::Busy)?;
-        let core = Arc::clone(&self.cores)
-            .acquire_owned()
-            .await
-            .map_err(|_| Error::Busy)?;
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Error::Busy)?;
+        let core = Arc::clone(&self.cores).acquire_owned().await.map_err(|_| Error::Busy)?;
         // The permits go into the work: a client who hangs up does not free a core that still hashes.
         let done = tokio::task::spawn_blocking(move || {
             let result = work();
@@ -189,10 +161,7 @@ impl Hasher {
 }
 
 fn hash(argon2: &Argon2<'_>, password: &[u8]) -> Result<String, Error> {
-    argon2
-        .hash_password(password)
-        .map(|hash| hash.to_string())
-        .map_err(internal)
+    argon2.hash_password(password).map(|hash| hash.to_string()).map_err(internal)
 }
 
 fn internal(error: impl std::fmt::Display) -> Error {
@@ -217,17 +186,8 @@ mod tests {
 
     #[test]
     fn common_and_guessable_passwords_are_refused_with_the_reason() {
-        for text in [
-            "password",
-            "12345678",
-            "qwertyuiop",
-            "northwind",
-            "savea@northwind.example",
-            "aaaaaaaaaaaa",
-        ] {
-            let Some(PasswordError::Guessable(reason)) = refusal(text) else {
-                panic!("{text} was taken")
-            };
+        for text in ["password", "12345678", "qwertyuiop", "northwind", "savea@northwind.example", "aaaaaaaaaaaa"] {
+            let Some(PasswordError::Guessable(reason)) = refusal(text) else { panic!("{text} was taken") };
             assert!(!reason.is_empty());
         }
     }
@@ -241,54 +201,24 @@ mod tests {
     #[actix_web::test]
     async fn a_password_is_known_again_in_either_unicode_form_and_no_other_is() {
         let hasher = Hasher::new().unwrap();
-        let stored = hasher
-            .hash(Password::offered("u\u{308}ber den Wolken"))
-            .await
-            .unwrap();
-        assert!(
-            stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$") && hasher.is_current(&stored)
-        );
-        assert!(
-            hasher
-                .verify(Password::offered("\u{fc}ber den Wolken"), Some(&stored))
-                .await
-                .unwrap()
-        );
-        assert!(
-            !hasher
-                .verify(Password::offered("über den Dächern"), Some(&stored))
-                .await
-                .unwrap()
-        );
-        assert!(
-            !hasher
-                .verify(Password::offered("über den Wolken"), None)
-                .await
-                .unwrap()
-        );
+        let stored = hasher.hash(Password::offered("u\u{308}ber den Wolken")).await.unwrap();
+        assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$") && hasher.is_current(&stored));
+        assert!(hasher.verify(Password::offered("\u{fc}ber den Wolken"), Some(&stored)).await.unwrap());
+        assert!(!hasher.verify(Password::offered("über den Dächern"), Some(&stored)).await.unwrap());
+        assert!(!hasher.verify(Password::offered("über den Wolken"), None).await.unwrap());
     }
 
     #[test]
     fn a_hash_with_older_parameters_is_not_current() {
         let hasher = Hasher::new().unwrap();
-        let older = Argon2::new(
-            Algorithm::Argon2id,
-            Version::V0x13,
-            Params::new(8192, 1, 1, None).unwrap(),
-        );
+        let older = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8192, 1, 1, None).unwrap());
         assert!(!hasher.is_current(&hash(&older, b"a password").unwrap()));
         assert!(!hasher.is_current("nonsense"));
     }
 
     #[actix_web::test]
     async fn past_the_queue_the_answer_is_busy_at_once() {
-        let hasher = Hasher {
-            places: Arc::new(Semaphore::new(0)),
-            ..Hasher::new().unwrap()
-        };
-        assert!(matches!(
-            hasher.hash(Password::offered("any")).await,
-            Err(Error::Busy)
-        ));
+        let hasher = Hasher { places: Arc::new(Semaphore::new(0)), ..Hasher::new().unwrap() };
+        assert!(matches!(hasher.hash(Password::offered("any")).await, Err(Error::Busy)));
     }
 }

@@ -24,12 +24,7 @@ pub(super) async fn form(layout: Layout, user: Option<CurrentUser>) -> Result<Ht
     if user.is_some() {
         return Ok(see_other("/orders"));
     }
-    show(
-        StatusCode::OK,
-        layout,
-        String::new(),
-        SignUpRefused::default(),
-    )
+    show(StatusCode::OK, layout, String::new(), SignUpRefused::default())
 }
 
 /// What the form sends.
@@ -50,40 +45,17 @@ pub(super) async fn submit(
     if user.is_some() {
         return Ok(see_other("/orders"));
     }
-    match accounts
-        .sign_up(&form.email, &form.password, Audience::Web, &client)
-        .await?
-    {
+    match accounts.sign_up(&form.email, &form.password, Audience::Web, &client).await? {
         Ok(issued) => {
             let mut response = see_other("/orders");
-            response
-                .add_cookie(&cookie::carry(&issued, clock.now()))
-                .map_err(|error| Error::Internal(error.into()))?;
+            response.add_cookie(&cookie::carry(&issued, clock.now())).map_err(|error| Error::Internal(error.into()))?;
             Notice::SignedUp.show_next(&mut response);
             Ok(response)
         }
-        Err(refused) => show(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            layout,
-            form.email,
-            refused,
-        ),
+        Err(refused) => show(StatusCode::UNPROCESSABLE_ENTITY, layout, form.email, refused),
     }
 }
 
-fn show(
-    status: StatusCode,
-    layout: Layout,
-    email: String,
-    refused: SignUpRefused,
-) -> Result<HttpResponse, Error> {
-    page(
-        status,
-        &SignupPage {
-            layout,
-            email,
-            email_error: refused.email,
-            password_error: refused.password,
-        },
-    )
+fn show(status: StatusCode, layout: Layout, email: String, refused: SignUpRefused) -> Result<HttpResponse, Error> {
+    page(status, &SignupPage { layout, email, email_error: refused.email, password_error: refused.password })
 }

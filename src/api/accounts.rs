@@ -64,10 +64,7 @@ pub(super) async fn create_new_user(
     clock: web::Data<Clock>,
     Json(body): Json<Credentials>,
 ) -> Result<HttpResponse, Error> {
-    let issued = accounts
-        .sign_up(&body.email, &body.password, Audience::Api, &client)
-        .await?
-        .map_err(invalid)?;
+    let issued = accounts.sign_up(&body.email, &body.password, Audience::Api, &client).await?.map_err(invalid)?;
     Ok(no_store(&mut HttpResponse::Created()).json(answer(issued, &clock)))
 }
 
@@ -84,17 +81,8 @@ pub(super) async fn login(
     clock: web::Data<Clock>,
     Json(body): Json<Credentials>,
 ) -> Result<HttpResponse, Error> {
-    let issued = accounts
-        .log_in(
-            &body.email,
-            &body.password,
-            Audience::Api,
-            Ending::Fixed,
-            &client,
-        )
-        .await?;
-    let wrong =
-        || Error::Unauthorized("the e-mail address and the password do not go together".to_owned());
+    let issued = accounts.log_in(&body.email, &body.password, Audience::Api, Ending::Fixed, &client).await?;
+    let wrong = || Error::Unauthorized("the e-mail address and the password do not go together".to_owned());
     Ok(no_store(&mut HttpResponse::Ok()).json(answer(issued.ok_or_else(wrong)?, &clock)))
 }
 
@@ -120,21 +108,14 @@ pub(super) async fn session(caller: BearerUser) -> HttpResponse {
     (status = 401, description = "No token", body = super::openapi::Problem, content_type = "application/problem+json"),
     (status = 403, description = "A token that does not hold", body = super::openapi::Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn logout(
-    caller: BearerUser,
-    sessions: web::Data<Sessions>,
-) -> Result<HttpResponse, Error> {
+pub(super) async fn logout(caller: BearerUser, sessions: web::Data<Sessions>) -> Result<HttpResponse, Error> {
     sessions.end(&caller.user.session_id).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 fn answer(issued: Issued, clock: &Clock) -> TokenAnswer {
     let expires_in = issued.expires_at.since(clock.now());
-    TokenAnswer {
-        token: issued.token,
-        token_type: "Bearer",
-        expires_in,
-    }
+    TokenAnswer { token: issued.token, token_type: "Bearer", expires_in }
 }
 
 fn invalid(refused: SignUpRefused) -> Error {
@@ -144,8 +125,6 @@ fn invalid(refused: SignUpRefused) -> Error {
 }
 
 /// Tokens and what they open are kept by no cache (RFC 6749 section 5.1).
-pub(super) fn no_store(
-    response: &mut actix_web::HttpResponseBuilder,
-) -> &mut actix_web::HttpResponseBuilder {
+pub(super) fn no_store(response: &mut actix_web::HttpResponseBuilder) -> &mut actix_web::HttpResponseBuilder {
     response.insert_header((actix_web::http::header::CACHE_CONTROL, "no-store"))
 }

@@ -26,24 +26,16 @@ impl FromRequest for BearerUser {
         let token = bearer_token(request);
         let sessions = request.app_data::<web::Data<Sessions>>().cloned();
         Box::pin(async move {
-            let sessions = sessions
-                .ok_or_else(|| Error::Internal("the app was built without sessions".into()))?;
-            let resumed = sessions
-                .resume(&token?, Audience::Api)
-                .await?
-                .ok_or(Error::InvalidToken)?;
-            Ok(Self {
-                user: resumed.user,
-                viewer: resumed.viewer,
-            })
+            let sessions = sessions.ok_or_else(|| Error::Internal("the app was built without sessions".into()))?;
+            let resumed = sessions.resume(&token?, Audience::Api).await?.ok_or(Error::InvalidToken)?;
+            Ok(Self { user: resumed.user, viewer: resumed.viewer })
         })
     }
 }
 
 fn bearer_token(request: &HttpRequest) -> Result<String, Error> {
     let mut lines = request.headers().get_all(header::AUTHORIZATION);
-    let nobody =
-        || Error::Unauthorized("send an access token: Authorization: Bearer <token>".to_owned());
+    let nobody = || Error::Unauthorized("send an access token: Authorization: Bearer <token>".to_owned());
     let line = lines.next().ok_or_else(nobody)?;
     if lines.next().is_some() {
         return Err(Error::InvalidToken);

@@ -39,7 +39,7 @@ pub(super) struct OrderList {
 pub(super) struct OrderSummary {
     #[schema(example = "10248")]
     number: String,
-    /// One word for people: placed, processing (paid, not sent), partly_sent, sent, delivered, cancelled or refunded.
+    /// One word for people: placed, processing (paid, not sent), `partly_sent`, sent, delivered, cancelled or refunded.
     #[schema(example = "sent")]
     status: &'static str,
     /// Shopify's word for the payment.
@@ -114,35 +114,28 @@ pub(super) async fn list(
     wanted: Result<web::Query<Wanted>, actix_web::Error>,
     database: web::Data<Database>,
 ) -> Result<HttpResponse, Error> {
-    let wanted = wanted
-        .map_err(|_| Error::BadRequest("give limit and after at most once each".to_owned()))?;
+    let wanted = wanted.map_err(|_| Error::BadRequest("give limit and after at most once each".to_owned()))?;
     let limit = match &wanted.limit {
         None => PAGE,
-        Some(text) => limit(text).ok_or_else(|| {
-            Error::BadRequest(format!("limit takes a whole number from 1 to {MOST}"))
-        })?,
+        Some(text) => {
+            limit(text).ok_or_else(|| Error::BadRequest(format!("limit takes a whole number from 1 to {MOST}")))?
+        }
     };
     let from = match &wanted.after {
         None => From::Start,
-        Some(text) => Cursor::parse(text).map(From::After).ok_or_else(|| {
-            Error::BadRequest("after takes what the answer before gave as next".to_owned())
-        })?,
+        Some(text) => Cursor::parse(text)
+            .map(From::After)
+            .ok_or_else(|| Error::BadRequest("after takes what the answer before gave as next".to_owned()))?,
     };
     let part = orders::list(&database, &caller.user.user_id, &from, limit).await?;
-    let next = part
-        .orders
-        .last()
-        .filter(|_| part.has_more)
-        .map(|order| Cursor::at(order).to_string());
+    let next = part.orders.last().filter(|_| part.has_more).map(|order| Cursor::at(order).to_string());
     let orders = part.orders.into_iter().map(summary).collect();
     Ok(no_store(&mut HttpResponse::Ok()).json(OrderList { orders, next }))
 }
 
 fn limit(text: &str) -> Option<u32> {
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse()
-        .ok()
-        .filter(|limit| is_number && (1..=MOST).contains(limit))
+    text.parse().ok().filter(|limit| is_number && (1..=MOST).contains(limit))
 }
 
 /// One of the customer's orders.
@@ -159,9 +152,7 @@ pub(super) async fn find(
     database: web::Data<Database>,
 ) -> Result<HttpResponse, Error> {
     let number = OrderNumber::parse(&number).ok_or(Error::NotFound)?;
-    let found = orders::find(&database, &caller.user.user_id, &number)
-        .await?
-        .ok_or(Error::NotFound)?;
+    let found = orders::find(&database, &caller.user.user_id, &number).await?.ok_or(Error::NotFound)?;
     Ok(no_store(&mut HttpResponse::Ok()).json(answer(found)))
 }
 
@@ -207,11 +198,5 @@ fn answer(found: OrderDetail) -> OrderAnswer {
 
 fn line(line: OrderLine) -> Line {
     let (unit_price, discount) = (line.unit_price.minor(), line.discount.minor());
-    Line {
-        sku: line.sku,
-        name: line.name,
-        quantity: line.quantity,
-        unit_price,
-        discount,
-    }
+    Line { sku: line.sku, name: line.name, quantity: line.quantity, unit_price, discount }
 }

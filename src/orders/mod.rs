@@ -31,11 +31,7 @@ pub const PAGE: u32 = 20;
 ///
 /// # Errors
 /// The database's.
-pub async fn claim(
-    transaction: &mut Transaction,
-    user_id: &str,
-    email: &str,
-) -> Result<u64, Error> {
+pub async fn claim(transaction: &mut Transaction, user_id: &str, email: &str) -> Result<u64, Error> {
     let claimed = store::claim(transaction, user_id, email).await?;
     if claimed > 0 {
         store::remove_samples(transaction, user_id).await?;
@@ -45,7 +41,5 @@ pub async fn claim(
 
 /// Routes of the pages, for below `/orders`.
 pub fn configure(routes: &mut web::ServiceConfig) {
-    routes
-        .service(web::resource("").get(pages::list))
-        .service(web::resource("/{number}").get(pages::detail));
+    routes.service(web::resource("").get(pages::list)).service(web::resource("/{number}").get(pages::detail));
 }

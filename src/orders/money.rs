@@ -81,13 +81,7 @@ impl Money {
     pub fn parse(text: &str, currency: Currency) -> Result<Self, MoneyError> {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
         let ends_well = !fraction.is_empty() || !text.contains('.');
-        if whole.is_empty()
-            || !ends_well
-            || !whole
-                .bytes()
-                .chain(fraction.bytes())
-                .all(|byte| byte.is_ascii_digit())
-        {
+        if whole.is_empty() || !ends_well || !whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit()) {
             return Err(MoneyError::Malformed);
         }
         let decimals = currency.decimals();
@@ -95,14 +89,8 @@ impl Money {
         if beyond.bytes().any(|byte| byte != b'0') {
             return Err(MoneyError::TooFine);
         }
-        let minor = format!("{whole}{kept:0<decimals$}")
-            .parse::<i64>()
-            .map_err(|_| MoneyError::TooLarge)?;
-        if minor > LARGEST {
-            Err(MoneyError::TooLarge)
-        } else {
-            Ok(Self { minor, currency })
-        }
+        let minor = format!("{whole}{kept:0<decimals$}").parse::<i64>().map_err(|_| MoneyError::TooLarge)?;
+        if minor > LARGEST { Err(MoneyError::TooLarge) } else { Ok(Self { minor, currency }) }
     }
 
     /// Minor units.
@@ -123,10 +111,7 @@ impl Money {
     /// The same amount, taken off.
     #[must_use]
     pub fn negated(self) -> Self {
-        Self {
-            minor: self.minor.saturating_neg(),
-            ..self
-        }
+        Self { minor: self.minor.saturating_neg(), ..self }
     }
 }
 
@@ -134,11 +119,7 @@ impl Money {
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let decimals = self.currency.decimals();
-        let digits = format!(
-            "{:0>width$}",
-            self.minor.unsigned_abs(),
-            width = decimals + 1
-        );
+        let digits = format!("{:0>width$}", self.minor.unsigned_abs(), width = decimals + 1);
         let (whole, fraction) = digits.split_at(digits.len() - decimals);
         if self.minor < 0 {
             f.write_str("\u{2212}")?;
@@ -148,11 +129,7 @@ impl fmt::Display for Money {
             sign => f.write_str(sign)?,
         }
         f.write_str(&grouped(whole))?;
-        if decimals == 0 {
-            Ok(())
-        } else {
-            write!(f, ".{fraction}")
-        }
+        if decimals == 0 { Ok(()) } else { write!(f, ".{fraction}") }
     }
 }
 
@@ -196,34 +173,23 @@ mod tests {
         for (text, code, shown) in cases {
             assert_eq!(money(text, code).unwrap().to_string(), shown);
         }
-        assert_eq!(
-            money("3", "USD").unwrap().negated().to_string(),
-            "\u{2212}$3.00"
-        );
+        assert_eq!(money("3", "USD").unwrap().negated().to_string(), "\u{2212}$3.00");
     }
 
     #[test]
     fn what_is_no_amount_is_refused() {
-        for text in [
-            "", ".", ".5", "5.", "1.2.3", "-1", "+1", "1,000.00", "12,50", "1e3", "NaN", " 1",
-            "1 ", "١", "0x1", "$1",
-        ] {
+        for text in
+            ["", ".", ".5", "5.", "1.2.3", "-1", "+1", "1,000.00", "12,50", "1e3", "NaN", " 1", "1 ", "١", "0x1", "$1"]
+        {
             assert_eq!(money(text, "USD"), Err(MoneyError::Malformed), "{text:?}");
         }
         assert_eq!(money("12.345", "USD"), Err(MoneyError::TooFine));
         assert_eq!(money("0.5", "JPY"), Err(MoneyError::TooFine));
-        assert_eq!(
-            money("99999999999999999999", "USD"),
-            Err(MoneyError::TooLarge)
-        );
+        assert_eq!(money("99999999999999999999", "USD"), Err(MoneyError::TooLarge));
     }
 
     #[test]
     fn codes_outside_iso_4217_are_no_currency() {
-        assert!(
-            ["", "usd", "EURO", "XYZ", "$"]
-                .iter()
-                .all(|code| Currency::parse(code).is_none())
-        );
+        assert!(["", "usd", "EURO", "XYZ", "$"].iter().all(|code| Currency::parse(code).is_none()));
     }
 }

@@ -61,15 +61,7 @@ pub(super) async fn list(
     }
     let (newer, older) = neighbours(&from, &part);
     let orders = part.orders.iter().map(row).collect();
-    page(
-        StatusCode::OK,
-        &ListPage {
-            layout,
-            orders,
-            newer,
-            older,
-        },
-    )
+    page(StatusCode::OK, &ListPage { layout, orders, newer, older })
 }
 
 fn wanted(place: &Place) -> Option<From> {
@@ -82,14 +74,8 @@ fn wanted(place: &Place) -> Option<From> {
 }
 
 fn neighbours(from: &From, part: &Part) -> (Option<String>, Option<String>) {
-    let newer = part
-        .orders
-        .first()
-        .map(|order| format!("/orders?before={}", Cursor::at(order)));
-    let older = part
-        .orders
-        .last()
-        .map(|order| format!("/orders?after={}", Cursor::at(order)));
+    let newer = part.orders.first().map(|order| format!("/orders?before={}", Cursor::at(order)));
+    let older = part.orders.last().map(|order| format!("/orders?after={}", Cursor::at(order)));
     match from {
         From::Start => (None, older.filter(|_| part.has_more)),
         From::After(_) => (newer, older.filter(|_| part.has_more)),
@@ -99,10 +85,7 @@ fn neighbours(from: &From, part: &Part) -> (Option<String>, Option<String>) {
 
 fn row(order: &Order) -> Row {
     Row {
-        url: format!(
-            "/orders/{}",
-            utf8_percent_encode(order.number.as_str(), UNRESERVED)
-        ),
+        url: format!("/orders/{}", utf8_percent_encode(order.number.as_str(), UNRESERVED)),
         number: format!("#{}", order.number.as_str()),
         placed_at: order.placed_at.to_string(),
         placed_on: day(order.placed_at),
@@ -114,11 +97,7 @@ fn row(order: &Order) -> Row {
 }
 
 /// What needs no escape in a path (RFC 3986 section 2.3).
-const UNRESERVED: &percent_encoding::AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+const UNRESERVED: &percent_encoding::AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 #[derive(Template)]
 #[template(path = "orders/detail.html")]
@@ -162,9 +141,7 @@ pub(super) async fn detail(
     database: web::Data<Database>,
 ) -> Result<HttpResponse, Error> {
     let number = OrderNumber::parse(&number).ok_or(Error::NotFound)?;
-    let found = store::find(&database, &user.user_id, &number)
-        .await?
-        .ok_or(Error::NotFound)?;
+    let found = store::find(&database, &user.user_id, &number).await?.ok_or(Error::NotFound)?;
     page(StatusCode::OK, &detail_page(layout, &found))
 }
 
@@ -209,26 +186,14 @@ fn events(order: &Order) -> Vec<Event> {
         ("Sent", order.fulfilled_at),
         ("Cancelled", order.cancelled_at),
     ];
-    let mut happened: Vec<_> = known
-        .into_iter()
-        .filter_map(|(what, at)| at.map(|at| (what, at)))
-        .collect();
+    let mut happened: Vec<_> = known.into_iter().filter_map(|(what, at)| at.map(|at| (what, at))).collect();
     happened.sort_by_key(|(_, at)| *at);
-    happened
-        .into_iter()
-        .map(|(what, at)| Event {
-            what,
-            at: at.to_string(),
-            on: minute(at),
-        })
-        .collect()
+    happened.into_iter().map(|(what, at)| Event { what, at: at.to_string(), on: minute(at) }).collect()
 }
 
 /// The address as on a parcel, without the parts that are not known.
 fn address_lines(address: &Address) -> Vec<String> {
-    let city = [address.zip.as_str(), address.city.as_str()]
-        .map(str::trim)
-        .join(" ");
+    let city = [address.zip.as_str(), address.city.as_str()].map(str::trim).join(" ");
     let lines = [
         &address.name,
         &address.company,
@@ -239,11 +204,7 @@ fn address_lines(address: &Address) -> Vec<String> {
         &address.country,
         &address.phone,
     ];
-    lines
-        .into_iter()
-        .map(|line| line.trim().to_owned())
-        .filter(|line| !line.is_empty())
-        .collect()
+    lines.into_iter().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
 }
 
 /// `4 July 1996`, in UTC.
@@ -254,8 +215,7 @@ fn day(at: UnixSeconds) -> String {
 
 /// `4 July 1996, 12:00`, in UTC.
 fn minute(at: UnixSeconds) -> String {
-    let format =
-        format_description!("[day padding:none] [month repr:long] [year], [hour]:[minute]");
+    let format = format_description!("[day padding:none] [month repr:long] [year], [hour]:[minute]");
     at.utc().format(format).unwrap_or_else(|_| at.to_string())
 }
 
@@ -272,12 +232,7 @@ mod tests {
 
     #[test]
     fn an_address_shows_what_is_known_and_no_empty_lines() {
-        let address = Address {
-            name: "Ann ".into(),
-            zip: "51100".into(),
-            city: "Reims".into(),
-            ..Address::default()
-        };
+        let address = Address { name: "Ann ".into(), zip: "51100".into(), city: "Reims".into(), ..Address::default() };
         assert_eq!(address_lines(&address), ["Ann", "51100 Reims"]);
         assert!(address_lines(&Address::default()).is_empty());
     }

@@ -37,6 +37,7 @@ const GOODS: [(&str, &str, i64); 10] = [
 
 /// Shorthand for a row of [`SAMPLES`].
 #[rustfmt::skip]
+#[allow(clippy::too_many_arguments)] // A row of a table has as many cells as it has.
 const fn sample(days_ago: i64, payment: &'static str, fulfillment: &'static str, paid: Option<i64>, sent: Option<i64>,
     cancelled: Option<i64>, shipping: i64, discount: i64, lines: &'static [(usize, i64)]) -> Sample {
     Sample { days_ago, payment, fulfillment, paid, sent, cancelled, shipping, discount, lines }
@@ -87,29 +88,14 @@ pub async fn add_samples(
     Ok(())
 }
 
-fn row(
-    sample: &Sample,
-    index: usize,
-    user_id: &str,
-    now: UnixSeconds,
-    clock: &Clock,
-) -> store::NewSample {
+fn row(sample: &Sample, index: usize, user_id: &str, now: UnixSeconds, clock: &Clock) -> store::NewSample {
     // An hour of the day that differs from order to order, and never one that is still to come.
-    let placed_at = now.plus(-sample.days_ago * DAY - 1_800 - (index as i64 * 7_517) % 36_000);
-    let after = |days: Option<i64>| {
-        days.map(|days| placed_at.plus(days * DAY + 600 + 1_130 * days).min(now))
-    };
-    let subtotal: i64 = sample
-        .lines
-        .iter()
-        .map(|(good, quantity)| GOODS[*good].2 * quantity)
-        .sum();
+    let placed_at =
+        now.plus(-sample.days_ago * DAY - 1_800 - (i64::try_from(index).unwrap_or_default() * 7_517) % 36_000);
+    let after = |days: Option<i64>| days.map(|days| placed_at.plus(days * DAY + 600 + 1_130 * days).min(now));
+    let subtotal: i64 = sample.lines.iter().map(|(good, quantity)| GOODS[*good].2 * quantity).sum();
     let total = subtotal + sample.shipping - sample.discount;
-    let lines = sample
-        .lines
-        .iter()
-        .map(|(good, quantity)| (GOODS[*good], *quantity))
-        .collect();
+    let lines = sample.lines.iter().map(|(good, quantity)| (GOODS[*good], *quantity)).collect();
     let refunded = HashMap::from([("refunded", total), ("partially_refunded", 2_400)]);
     store::NewSample {
         id: clock.new_id(),

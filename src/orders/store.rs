@@ -15,10 +15,7 @@ pub struct Cursor {
 impl Cursor {
     /// The place at that order.
     pub fn at(order: &Order) -> Self {
-        Self {
-            placed_at: order.placed_at,
-            id: order.id.clone(),
-        }
+        Self { placed_at: order.placed_at, id: order.id.clone() }
     }
 
     /// Reads what [`Display`](std::fmt::Display) writes.
@@ -26,14 +23,8 @@ impl Cursor {
         let (seconds, id) = text.split_once('_')?;
         let seconds: i64 = seconds.parse().ok()?;
         let placed_at = UnixSeconds::new(seconds);
-        let is_id = (1..=64).contains(&id.len())
-            && id
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        (is_id && placed_at.get() == seconds).then(|| Self {
-            placed_at,
-            id: id.to_owned(),
-        })
+        let is_id = (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        (is_id && placed_at.get() == seconds).then(|| Self { placed_at, id: id.to_owned() })
     }
 }
 
@@ -117,12 +108,10 @@ fn unreadable(column: &str) -> Error {
 
 /// At most `limit` orders of the user. It costs the same wherever in the list it starts: the index `orders_newest_first`
 /// leads to the place.
-pub async fn list(
-    database: &Database,
-    user_id: &str,
-    from: &From,
-    limit: u32,
-) -> Result<Part, Error> {
+///
+/// # Errors
+/// The database's.
+pub async fn list(database: &Database, user_id: &str, from: &From, limit: u32) -> Result<Part, Error> {
     let one_more = i64::from(limit) + 1;
     let query = match from {
         From::Start => sqlx::query_as::<_, OrderRow>(
@@ -154,10 +143,7 @@ pub async fn list(
     if matches!(from, From::Before(_)) {
         rows.reverse();
     }
-    let orders = rows
-        .into_iter()
-        .map(OrderRow::into_order)
-        .collect::<Result<_, _>>()?;
+    let orders = rows.into_iter().map(OrderRow::into_order).collect::<Result<_, _>>()?;
     Ok(Part { orders, has_more })
 }
 
@@ -184,11 +170,10 @@ struct DetailRow {
 
 /// One order of the user, with its lines and address. Another customer's is as if it did not exist. Should a sample bear
 /// the number of a real order, the real one is meant.
-pub async fn find(
-    database: &Database,
-    user_id: &str,
-    number: &OrderNumber,
-) -> Result<Option<OrderDetail>, Error> {
+///
+/// # Errors
+/// The database's.
+pub async fn find(database: &Database, user_id: &str, number: &OrderNumber) -> Result<Option<OrderDetail>, Error> {
     let row: Option<DetailRow> = sqlx::query_as(
         "SELECT id, number, placed_at, paid_at, fulfilled_at, cancelled_at, payment_status, fulfillment_status, currency,
                 subtotal, shipping, taxes, discount, refunded, total, line_count, ship_name, ship_company, ship_address1,
@@ -216,11 +201,7 @@ pub async fn find(
         country: address.ship_country,
         phone: address.ship_phone,
     };
-    Ok(Some(OrderDetail {
-        order,
-        lines,
-        address,
-    }))
+    Ok(Some(OrderDetail { order, lines, address }))
 }
 
 async fn lines(database: &Database, order: &Order) -> Result<Vec<OrderLine>, Error> {
@@ -242,27 +223,18 @@ async fn lines(database: &Database, order: &Order) -> Result<Vec<OrderLine>, Err
 }
 
 /// Gives the shop's orders that were placed with the address, and are nobody's yet, to the user; tells how many.
-pub async fn claim(
-    transaction: &mut Transaction,
-    user_id: &str,
-    email: &str,
-) -> Result<u64, Error> {
-    let claimed =
-        sqlx::query("UPDATE orders SET user_id = $1 WHERE email = $2 AND user_id IS NULL")
-            .bind(user_id)
-            .bind(email)
-            .execute(&mut **transaction)
-            .await?;
+pub async fn claim(transaction: &mut Transaction, user_id: &str, email: &str) -> Result<u64, Error> {
+    let claimed = sqlx::query("UPDATE orders SET user_id = $1 WHERE email = $2 AND user_id IS NULL")
+        .bind(user_id)
+        .bind(email)
+        .execute(&mut **transaction)
+        .await?;
     Ok(claimed.rows_affected())
 }
 
 /// Removes the samples that were made for the user.
 pub async fn remove_samples(transaction: &mut Transaction, user_id: &str) -> Result<(), Error> {
-    sqlx::query("DELETE FROM orders WHERE issued_by = $1")
-        .bind(user_id)
-        .execute(&mut **transaction)
-        .await
-        .map(drop)
+    sqlx::query("DELETE FROM orders WHERE issued_by = $1").bind(user_id).execute(&mut **transaction).await.map(drop)
 }
 
 /// A sample that is to be written; amounts in cents.
@@ -336,23 +308,11 @@ mod tests {
 
     #[test]
     fn a_place_in_the_list_is_read_as_it_was_written() {
-        let cursor = Cursor {
-            placed_at: UnixSeconds::new(-5),
-            id: "0190-ab".to_owned(),
-        };
+        let cursor = Cursor { placed_at: UnixSeconds::new(-5), id: "0190-ab".to_owned() };
         assert_eq!(Cursor::parse(&cursor.to_string()), Some(cursor));
-        for text in [
-            "",
-            "x",
-            "1",
-            "_a",
-            "1_",
-            "1_a_b",
-            "1_a b",
-            "99999999999999999999_a",
-            "999999999999999_a",
-            "1_\u{e9}",
-        ] {
+        for text in
+            ["", "x", "1", "_a", "1_", "1_a_b", "1_a b", "99999999999999999999_a", "999999999999999_a", "1_\u{e9}"]
+        {
             assert_eq!(Cursor::parse(text), None, "{text:?}");
         }
     }

@@ -12,16 +12,9 @@ const NAME: &str = "__Host-session";
 
 /// The token that `request` brings. Two cookies of the name cannot come from us, so they count as none.
 pub fn read(request: &HttpRequest) -> Option<String> {
-    let lines = request
-        .headers()
-        .get_all(header::COOKIE)
-        .filter_map(|line| line.to_str().ok());
-    let pairs = lines
-        .flat_map(|line| line.split(';'))
-        .filter_map(|pair| pair.split_once('='));
-    let mut tokens = pairs
-        .filter(|(name, _)| name.trim() == NAME)
-        .map(|(_, value)| value.trim());
+    let lines = request.headers().get_all(header::COOKIE).filter_map(|line| line.to_str().ok());
+    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.split_once('='));
+    let mut tokens = pairs.filter(|(name, _)| name.trim() == NAME).map(|(_, value)| value.trim());
     match (tokens.next(), tokens.next()) {
         (Some(token), None) if !token.is_empty() => Some(token.to_owned()),
         _ => None,
@@ -31,11 +24,8 @@ pub fn read(request: &HttpRequest) -> Option<String> {
 /// Whether `request` brings any cookie of the name, good or not.
 pub fn is_present(request: &HttpRequest) -> bool {
     let mut lines = request.headers().get_all(header::COOKIE);
-    lines.any(|line| {
-        String::from_utf8_lossy(line.as_bytes())
-            .split(';')
-            .any(|pair| pair.trim_start().starts_with(NAME))
-    })
+    lines
+        .any(|line| String::from_utf8_lossy(line.as_bytes()).split(';').any(|pair| pair.trim_start().starts_with(NAME)))
 }
 
 /// The cookie for a token just issued; it outlives the browser only for "keep me signed in".
@@ -55,10 +45,5 @@ pub fn clear() -> Cookie<'static> {
 }
 
 fn cookie(value: String) -> Cookie<'static> {
-    Cookie::build(NAME, value)
-        .path("/")
-        .secure(true)
-        .http_only(true)
-        .same_site(SameSite::Strict)
-        .finish()
+    Cookie::build(NAME, value).path("/").secure(true).http_only(true).same_site(SameSite::Strict).finish()
 }

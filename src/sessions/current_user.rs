@@ -27,21 +27,8 @@ impl FromRequest for CurrentUser {
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let unguarded = || {
-            Error::Internal(
-                format!(
-                    "{} needs a user but stands outside the guard",
-                    request.path()
-                )
-                .into(),
-            )
-        };
-        ready(
-            request
-                .extensions()
-                .get::<Self>()
-                .cloned()
-                .ok_or_else(unguarded),
-        )
+        let unguarded =
+            || Error::Internal(format!("{} needs a user but stands outside the guard", request.path()).into());
+        ready(request.extensions().get::<Self>().cloned().ok_or_else(unguarded))
     }
 }

@@ -36,25 +36,15 @@ pub async fn load_session<B: MessageBody + 'static>(
             renewed
         }),
         Err(error) => {
-            return Ok(request
-                .into_response(error.error_response())
-                .map_into_right_body());
+            return Ok(request.into_response(error.error_response()).map_into_right_body());
         }
     };
-    let now = request
-        .app_data::<web::Data<Clock>>()
-        .map(|clock| clock.now());
+    let now = request.app_data::<web::Data<Clock>>().map(|clock| clock.now());
     let mut response = next.call(request).await?;
     if let (Some(issued), Some(now)) = (renewed, now)
-        && response
-            .response()
-            .cookies()
-            .all(|set| set.name() != cookie::clear().name())
+        && response.response().cookies().all(|set| set.name() != cookie::clear().name())
     {
-        response
-            .response_mut()
-            .add_cookie(&cookie::carry(&issued, now))
-            .ok();
+        response.response_mut().add_cookie(&cookie::carry(&issued, now)).ok();
     }
     Ok(response.map_into_left_body())
 }
@@ -82,10 +72,7 @@ pub async fn require_user<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, ActixError> {
     if request.extensions().contains::<CurrentUser>() {
-        return next
-            .call(request)
-            .await
-            .map(ServiceResponse::map_into_left_body);
+        return next.call(request).await.map(ServiceResponse::map_into_left_body);
     }
     let answer = turn_away(request.request()).unwrap_or_else(|error| error.error_response());
     Ok(request.into_response(answer).map_into_right_body())
@@ -99,19 +86,12 @@ struct ArrivalPage {
 }
 
 fn turn_away(request: &HttpRequest) -> Result<HttpResponse, Error> {
-    let here = request
-        .uri()
-        .path_and_query()
-        .and_then(|path| NextPath::parse(path.as_str()));
+    let here = request.uri().path_and_query().and_then(|path| NextPath::parse(path.as_str()));
     let is_get = request.method() == Method::GET;
     match here {
-        Some(here) if is_get && arrives_from_another_site(request) => page(
-            StatusCode::OK,
-            &ArrivalPage {
-                layout: Layout::of(request),
-                url: here.as_str().to_owned(),
-            },
-        ),
+        Some(here) if is_get && arrives_from_another_site(request) => {
+            page(StatusCode::OK, &ArrivalPage { layout: Layout::of(request), url: here.as_str().to_owned() })
+        }
         Some(here) if is_get => Ok(see_other(&here.login_address())),
         _ => Ok(see_other("/login")),
     }
@@ -120,13 +100,6 @@ fn turn_away(request: &HttpRequest) -> Result<HttpResponse, Error> {
 /// A link that was followed from another site comes without the Strict cookie. The page's reload comes from this site,
 /// so this cannot happen twice in a row.
 fn arrives_from_another_site(request: &HttpRequest) -> bool {
-    let says = |name, value: &str| {
-        request
-            .headers()
-            .get(name)
-            .is_some_and(|sent| sent.as_bytes() == value.as_bytes())
-    };
-    says("sec-fetch-site", "cross-site")
-        && says("sec-fetch-mode", "navigate")
-        && !cookie::is_present(request)
+    let says = |name, value: &str| request.headers().get(name).is_some_and(|sent| sent.as_bytes() == value.as_bytes());
+    says("sec-fetch-site", "cross-site") && says("sec-fetch-mode", "navigate") && !cookie::is_present(request)
 }

@@ -77,12 +77,7 @@ pub struct Resumed {
 impl Sessions {
     /// Sessions of the site whose tokens `keys` sign.
     pub fn new(database: Database, clock: Clock, keys: Keys, lifetimes: Lifetimes) -> Self {
-        Self {
-            database,
-            clock,
-            keys: Arc::new(keys),
-            lifetimes,
-        }
+        Self { database, clock, keys: Arc::new(keys), lifetimes }
     }
 
     /// Starts a session for a user who has just shown who they are, if their account still stands with that password
@@ -123,11 +118,7 @@ impl Sessions {
     ///
     /// # Errors
     /// The database's.
-    pub async fn resume(
-        &self,
-        token: &str,
-        audience: Audience,
-    ) -> Result<Option<Resumed>, database::Error> {
+    pub async fn resume(&self, token: &str, audience: Audience) -> Result<Option<Resumed>, database::Error> {
         let now = self.clock.now();
         let Some(claims) = self.keys.verify(token, audience, now) else {
             return Ok(None);
@@ -145,10 +136,7 @@ impl Sessions {
                 token_expires_at: UnixSeconds::new(claims.exp),
                 session_expires_at: UnixSeconds::new(row.expires_at),
             },
-            viewer: Viewer {
-                email: row.email,
-                verified: row.verified_at.is_some(),
-            },
+            viewer: Viewer { email: row.email, verified: row.verified_at.is_some() },
             issued_at: UnixSeconds::new(claims.iat),
             token_expires_at: UnixSeconds::new(claims.exp),
             last_seen_at: UnixSeconds::new(row.last_seen_at),
@@ -172,13 +160,7 @@ impl Sessions {
         if is_last || now.since(resumed.issued_at) <= half {
             return Ok(None);
         }
-        Ok(Some(self.issue(
-            &user.user_id,
-            &user.session_id,
-            Audience::Web,
-            resumed.ending,
-            user.session_expires_at,
-        )))
+        Ok(Some(self.issue(&user.user_id, &user.session_id, Audience::Web, resumed.ending, user.session_expires_at)))
     }
 
     /// Ends a session; its tokens are dead at the next request.
@@ -189,31 +171,13 @@ impl Sessions {
         store::revoke(&self.database, session_id, self.clock.now()).await
     }
 
-    fn issue(
-        &self,
-        user_id: &str,
-        session_id: &str,
-        audience: Audience,
-        ending: Ending,
-        end: UnixSeconds,
-    ) -> Issued {
+    fn issue(&self, user_id: &str, session_id: &str, audience: Audience, ending: Ending, end: UnixSeconds) -> Issued {
         let now = self.clock.now();
         let expires_at = match ending {
             Ending::Idle => now.plus(self.lifetimes.token).min(end),
             Ending::Fixed => end,
         };
-        let claims = Claims::new(
-            self.keys.issuer(),
-            audience,
-            user_id,
-            session_id,
-            now,
-            expires_at,
-        );
-        Issued {
-            token: self.keys.sign(&claims),
-            expires_at,
-            ending,
-        }
+        let claims = Claims::new(self.keys.issuer(), audience, user_id, session_id, now, expires_at);
+        Issued { token: self.keys.sign(&claims), expires_at, ending }
     }
 }

@@ -66,28 +66,18 @@ pub(super) async fn find_live(
     .bind(now.get())
     .fetch_optional(database.pool())
     .await?;
-    Ok(row.map(
-        |(user_id, email, verified_at, last_seen_at, expires_at, idle_end)| LiveSession {
-            user_id,
-            email,
-            verified_at,
-            last_seen_at,
-            expires_at,
-            ending: if idle_end == "yes" {
-                Ending::Idle
-            } else {
-                Ending::Fixed
-            },
-        },
-    ))
+    Ok(row.map(|(user_id, email, verified_at, last_seen_at, expires_at, idle_end)| LiveSession {
+        user_id,
+        email,
+        verified_at,
+        last_seen_at,
+        expires_at,
+        ending: if idle_end == "yes" { Ending::Idle } else { Ending::Fixed },
+    }))
 }
 
 /// Writes that the session was in use.
-pub(super) async fn touch(
-    database: &Database,
-    session_id: &str,
-    now: UnixSeconds,
-) -> Result<(), Error> {
+pub(super) async fn touch(database: &Database, session_id: &str, now: UnixSeconds) -> Result<(), Error> {
     sqlx::query("UPDATE sessions SET last_seen_at = $1 WHERE id = $2 AND last_seen_at < $3")
         .bind(now.get())
         .bind(session_id)
@@ -98,11 +88,7 @@ pub(super) async fn touch(
 }
 
 /// Ends the session; one that has ended stays as it is.
-pub(super) async fn revoke(
-    database: &Database,
-    session_id: &str,
-    now: UnixSeconds,
-) -> Result<(), Error> {
+pub(super) async fn revoke(database: &Database, session_id: &str, now: UnixSeconds) -> Result<(), Error> {
     sqlx::query("UPDATE sessions SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL")
         .bind(now.get())
         .bind(session_id)

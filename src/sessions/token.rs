@@ -78,32 +78,17 @@ pub struct Keys {
 
 impl Keys {
     /// `issuer` is the site's origin; `current` signs; `previous` still verify.
-    pub fn new<'a>(
-        issuer: &str,
-        current: &'a [u8],
-        previous: impl IntoIterator<Item = &'a [u8]>,
-    ) -> Self {
-        let header = Header {
-            kid: Some(key_id(current)),
-            ..Header::new(Algorithm::HS256)
-        };
+    pub fn new<'a>(issuer: &str, current: &'a [u8], previous: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let header = Header { kid: Some(key_id(current)), ..Header::new(Algorithm::HS256) };
         let all = std::iter::once(current).chain(previous);
-        let verifying = all
-            .map(|secret| (key_id(secret), DecodingKey::from_secret(secret)))
-            .collect();
+        let verifying = all.map(|secret| (key_id(secret), DecodingKey::from_secret(secret))).collect();
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_issuer(&[issuer]);
         validation.set_required_spec_claims(&["exp", "nbf", "aud", "iss", "sub"]);
         // Times are held against the program's own clock, below.
         validation.validate_exp = false;
         validation.validate_aud = false;
-        Self {
-            issuer: issuer.to_owned(),
-            header,
-            signing: EncodingKey::from_secret(current),
-            verifying,
-            validation,
-        }
+        Self { issuer: issuer.to_owned(), header, signing: EncodingKey::from_secret(current), verifying, validation }
     }
 
     /// The `iss` of every token.
@@ -117,41 +102,24 @@ impl Keys {
     }
 
     /// The claims of a token that is ours, for this audience, and good now.
-    pub(super) fn verify(
-        &self,
-        token: &str,
-        audience: Audience,
-        now: UnixSeconds,
-    ) -> Option<Claims> {
+    pub(super) fn verify(&self, token: &str, audience: Audience, now: UnixSeconds) -> Option<Claims> {
         if token.len() > LONGEST {
             return None;
         }
         let header = jsonwebtoken::decode_header(token).ok()?;
-        let is_ours = header.alg == Algorithm::HS256
-            && header.typ.as_deref() == Some("JWT")
-            && header.crit.is_none();
+        let is_ours = header.alg == Algorithm::HS256 && header.typ.as_deref() == Some("JWT") && header.crit.is_none();
         let key_id = header.kid.filter(|_| is_ours)?;
         let (_, key) = self.verifying.iter().find(|(id, _)| *id == key_id)?;
-        let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation)
-            .ok()?
-            .claims;
-        let is_timely =
-            claims.nbf <= now.get() && claims.iat <= now.get() && now.get() < claims.exp;
+        let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation).ok()?.claims;
+        let is_timely = claims.nbf <= now.get() && claims.iat <= now.get() && now.get() < claims.exp;
         (is_timely && claims.aud == audience.as_str()).then_some(claims)
     }
 }
 
 /// Names a secret without telling it: the first 64 bits of a hash made for nothing else.
 fn key_id(secret: &[u8]) -> String {
-    let digest = Sha256::new()
-        .chain_update(b"order-portal key id\0")
-        .chain_update(secret)
-        .finalize();
-    digest
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let digest = Sha256::new().chain_update(b"order-portal key id\0").chain_update(secret).finalize();
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -171,14 +139,7 @@ mod tests {
     }
 
     fn token(keys: &Keys) -> String {
-        keys.sign(&Claims::new(
-            keys.issuer(),
-            Audience::Web,
-            "user",
-            "session",
-            at(1000),
-            at(2800),
-        ))
+        keys.sign(&Claims::new(keys.issuer(), Audience::Web, "user", "session", at(1000), at(2800)))
     }
 
     #[test]
@@ -192,10 +153,7 @@ mod tests {
     #[test]
     fn a_token_of_one_audience_never_passes_for_the_other() {
         let keys = keys();
-        assert!(
-            keys.verify(&token(&keys), Audience::Api, at(1000))
-                .is_none()
-        );
+        assert!(keys.verify(&token(&keys), Audience::Api, at(1000)).is_none());
     }
 
     #[test]
@@ -203,27 +161,15 @@ mod tests {
         let other_site = Keys::new("https://other.example", SECRET, []);
         let other_secret = Keys::new(SITE, b"nobody here knows this secret at all....", []);
         for other in [other_site, other_secret] {
-            assert!(
-                keys()
-                    .verify(&token(&other), Audience::Web, at(1000))
-                    .is_none()
-            );
+            assert!(keys().verify(&token(&other), Audience::Web, at(1000)).is_none());
         }
     }
 
     #[test]
     fn a_secret_that_was_replaced_still_verifies_while_it_is_named() {
         let before = Keys::new(SITE, OLDER, []);
-        assert!(
-            keys()
-                .verify(&token(&before), Audience::Web, at(1000))
-                .is_some()
-        );
-        assert!(
-            Keys::new(SITE, SECRET, [])
-                .verify(&token(&before), Audience::Web, at(1000))
-                .is_none()
-        );
+        assert!(keys().verify(&token(&before), Audience::Web, at(1000)).is_some());
+        assert!(Keys::new(SITE, SECRET, []).verify(&token(&before), Audience::Web, at(1000)).is_none());
     }
 
     #[test]
@@ -232,46 +178,21 @@ mod tests {
         let claims = Claims::new(SITE, Audience::Web, "user", "session", at(1000), at(2800));
         let good = keys.header.clone();
         let headers = [
-            Header {
-                kid: None,
-                ..good.clone()
-            },
-            Header {
-                typ: None,
-                ..good.clone()
-            },
-            Header {
-                crit: Some(vec!["exp".into()]),
-                ..good.clone()
-            },
-            Header {
-                alg: Algorithm::HS384,
-                ..good.clone()
-            },
-            Header {
-                alg: Algorithm::HS512,
-                ..good
-            },
+            Header { kid: None, ..good.clone() },
+            Header { typ: None, ..good.clone() },
+            Header { crit: Some(vec!["exp".into()]), ..good.clone() },
+            Header { alg: Algorithm::HS384, ..good.clone() },
+            Header { alg: Algorithm::HS512, ..good },
         ];
         for header in headers {
             let token = jsonwebtoken::encode(&header, &claims, &keys.signing).unwrap();
-            assert!(
-                keys.verify(&token, Audience::Web, at(1000)).is_none(),
-                "{header:?}"
-            );
+            assert!(keys.verify(&token, Audience::Web, at(1000)).is_none(), "{header:?}");
         }
     }
 
     #[test]
     fn nonsense_is_refused() {
-        for token in [
-            "",
-            ".",
-            "..",
-            "a.b.c",
-            "eyJhbGciOiJub25lIn0.e30.",
-            &"a".repeat(65536),
-        ] {
+        for token in ["", ".", "..", "a.b.c", "eyJhbGciOiJub25lIn0.e30.", &"a".repeat(65536)] {
             assert!(keys().verify(token, Audience::Web, at(1000)).is_none());
         }
     }

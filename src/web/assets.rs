@@ -36,17 +36,13 @@ impl Assets {
         let mut hashes = HashMap::new();
         for entry in entries.flatten().filter(|entry| entry.path().is_file()) {
             let name = entry.file_name().to_string_lossy().into_owned();
-            let content = std::fs::read(entry.path()).map_err(|error| {
-                format!("cannot read {shown}/{name}: {error}; mend its permissions")
-            })?;
+            let content = std::fs::read(entry.path())
+                .map_err(|error| format!("cannot read {shown}/{name}: {error}; mend its permissions"))?;
             hashes.insert(name, hash(&content));
         }
         match REQUIRED.iter().find(|name| !hashes.contains_key(**name)) {
             Some(name) => Err(format!("{shown} has no {name}; {mend}")),
-            None => Ok(Self {
-                folder: folder.to_owned(),
-                hashes,
-            }),
+            None => Ok(Self { folder: folder.to_owned(), hashes }),
         }
     }
 
@@ -64,19 +60,13 @@ impl Assets {
     }
 
     fn is_current(&self, path: &str, query: &str) -> bool {
-        let hash = path
-            .strip_prefix("/static/")
-            .and_then(|name| self.hashes.get(name));
+        let hash = path.strip_prefix("/static/").and_then(|name| self.hashes.get(name));
         hash.is_some_and(|hash| query.strip_prefix("v=") == Some(hash))
     }
 }
 
 fn hash(content: &[u8]) -> String {
-    Sha256::digest(content)
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    Sha256::digest(content).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Middleware around actix-files: a year for an address with the right hash, asking again for any other.
@@ -88,20 +78,11 @@ pub async fn cache(
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let site = request.app_data::<web::Data<Site>>();
-    let is_current = site.is_some_and(|site| {
-        site.assets
-            .is_current(request.path(), request.query_string())
-    });
+    let is_current = site.is_some_and(|site| site.assets.is_current(request.path(), request.query_string()));
     let mut response = next.call(request).await?;
-    let keep = if is_current {
-        "public, max-age=31536000, immutable"
-    } else {
-        "no-cache"
-    };
+    let keep = if is_current { "public, max-age=31536000, immutable" } else { "no-cache" };
     if response.status().is_success() || response.status().is_redirection() {
-        response
-            .headers_mut()
-            .insert(header::CACHE_CONTROL, HeaderValue::from_static(keep));
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(keep));
     }
     Ok(response)
 }

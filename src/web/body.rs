@@ -26,11 +26,8 @@ impl<T: DeserializeOwned + 'static> FromRequest for Form<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let body = web::Form::<T>::from_request(request, payload);
         Box::pin(async move {
-            let form = tokio::time::timeout(ARRIVES_WITHIN, body)
-                .await
-                .map_err(|_| Error::TooSlow)?;
-            form.map(|form| Self(form.into_inner()))
-                .map_err(|error| form_error(&error))
+            let form = tokio::time::timeout(ARRIVES_WITHIN, body).await.map_err(|_| Error::TooSlow)?;
+            form.map(|form| Self(form.into_inner())).map_err(|error| form_error(&error))
         })
     }
 }
@@ -55,23 +52,16 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let body = web::Json::<T>::from_request(request, payload);
         Box::pin(async move {
-            let json = tokio::time::timeout(ARRIVES_WITHIN, body)
-                .await
-                .map_err(|_| Error::TooSlow)?;
-            json.map(|json| Self(json.into_inner()))
-                .map_err(|error| json_error(&error))
+            let json = tokio::time::timeout(ARRIVES_WITHIN, body).await.map_err(|_| Error::TooSlow)?;
+            json.map(|json| Self(json.into_inner())).map_err(|error| json_error(&error))
         })
     }
 }
 
 fn json_error(error: &actix_web::Error) -> Error {
     match error.as_error::<JsonPayloadError>() {
-        Some(JsonPayloadError::Overflow { .. } | JsonPayloadError::OverflowKnownLength { .. }) => {
-            Error::TooLarge
-        }
-        Some(JsonPayloadError::ContentType) => {
-            Error::UnsupportedMediaType("the body as application/json")
-        }
+        Some(JsonPayloadError::Overflow { .. } | JsonPayloadError::OverflowKnownLength { .. }) => Error::TooLarge,
+        Some(JsonPayloadError::ContentType) => Error::UnsupportedMediaType("the body as application/json"),
         // serde names the field and the place; it quotes wrong values, which may be a password, so they are left out.
         Some(JsonPayloadError::Deserialize(error)) => Error::BadRequest(format!(
             "the body is not the JSON object that this address takes (line {}, column {})",

@@ -27,35 +27,18 @@ impl FromRequest for Client {
     type Future = Ready<Result<Self, Infallible>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(Self {
-            address: address(request),
-            user_agent: user_agent(request),
-        }))
+        ready(Ok(Self { address: address(request), user_agent: user_agent(request) }))
     }
 }
 
 fn address(request: &HttpRequest) -> IpAddr {
-    let peer = request
-        .peer_addr()
-        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| {
-            peer.ip().to_canonical()
-        });
+    let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip().to_canonical());
     let Some(site) = request.app_data::<web::Data<Site>>() else {
         return peer;
     };
-    let forwarded = request
-        .headers()
-        .get_all("x-forwarded-for")
-        .filter_map(|value| value.to_str().ok());
-    let hops: Vec<&str> = forwarded
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .collect();
-    behind_proxies(peer, &hops, |address| {
-        site.trusted_proxies
-            .iter()
-            .any(|net| net.contains(&address))
-    })
+    let forwarded = request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok());
+    let hops: Vec<&str> = forwarded.flat_map(|value| value.split(',')).map(str::trim).collect();
+    behind_proxies(peer, &hops, |address| site.trusted_proxies.iter().any(|net| net.contains(&address)))
 }
 
 /// Walks `X-Forwarded-For` from its end, which the nearest proxy wrote, for as long as the one who says so is trusted.
@@ -74,14 +57,8 @@ fn behind_proxies(peer: IpAddr, hops: &[&str], is_trusted: impl Fn(IpAddr) -> bo
 }
 
 fn user_agent(request: &HttpRequest) -> String {
-    let sent = request
-        .headers()
-        .get(header::USER_AGENT)
-        .map(|value| String::from_utf8_lossy(value.as_bytes()));
-    let visible = sent
-        .iter()
-        .flat_map(|text| text.chars())
-        .filter(|letter| !letter.is_control());
+    let sent = request.headers().get(header::USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let visible = sent.iter().flat_map(|text| text.chars()).filter(|letter| !letter.is_control());
     visible.take(LONGEST_USER_AGENT).collect()
 }
 
@@ -101,14 +78,8 @@ mod tests {
 
     #[test]
     fn a_trusted_proxy_is_believed_but_what_its_client_wrote_is_not() {
-        assert_eq!(
-            seen("10.0.0.1", &["192.0.2.66", "203.0.113.9"]),
-            "203.0.113.9"
-        );
-        assert_eq!(
-            seen("10.0.0.1", &["203.0.113.9", "10.0.0.1"]),
-            "203.0.113.9"
-        );
+        assert_eq!(seen("10.0.0.1", &["192.0.2.66", "203.0.113.9"]), "203.0.113.9");
+        assert_eq!(seen("10.0.0.1", &["203.0.113.9", "10.0.0.1"]), "203.0.113.9");
         assert_eq!(seen("10.0.0.1", &["nonsense"]), "10.0.0.1");
     }
 }

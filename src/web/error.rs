@@ -66,11 +66,7 @@ pub enum Error {
 
 impl From<database::Error> for Error {
     fn from(error: database::Error) -> Self {
-        if database::is_busy(&error) {
-            Self::Busy
-        } else {
-            Self::Internal(error.into())
-        }
+        if database::is_busy(&error) { Self::Busy } else { Self::Internal(error.into()) }
     }
 }
 
@@ -117,16 +113,9 @@ impl ResponseError for Error {
             }
             _ => {}
         }
-        let fields = if let Self::Invalid(fields) = self {
-            fields.clone()
-        } else {
-            Vec::new()
-        };
+        let fields = if let Self::Invalid(fields) = self { fields.clone() } else { Vec::new() };
         let mut response = response.finish();
-        response.extensions_mut().insert(Note {
-            explanation: self.to_string(),
-            fields,
-        });
+        response.extensions_mut().insert(Note { explanation: self.to_string(), fields });
         response
     }
 }
@@ -156,13 +145,9 @@ pub async fn late_errors<B: MessageBody + 'static>(
 }
 
 fn is_bare_error<B>(response: &HttpResponse<B>) -> bool {
-    let written = response
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| {
-            kind.as_bytes().starts_with(b"text/html")
-                || kind.as_bytes().starts_with(b"application/problem+json")
-        });
+    let written = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| {
+        kind.as_bytes().starts_with(b"text/html") || kind.as_bytes().starts_with(b"application/problem+json")
+    });
     (response.status().is_client_error() || response.status().is_server_error()) && !written
 }
 
@@ -177,13 +162,7 @@ fn explain(request: &HttpRequest, mut bare: HttpResponse) -> HttpResponse {
     }
     answer.insert_header((header::CACHE_CONTROL, "no-store"));
     if request.path().starts_with("/api/") || request.path() == "/api" {
-        problem(
-            &mut answer,
-            request,
-            status,
-            note,
-            bare.headers().contains_key(header::WWW_AUTHENTICATE),
-        )
+        problem(&mut answer, request, status, note, bare.headers().contains_key(header::WWW_AUTHENTICATE))
     } else {
         error_page(&mut answer, request, status, note)
     }
@@ -209,15 +188,9 @@ fn problem(
         "request_id": request_id(request),
     });
     if let Some(note) = note.filter(|note| !note.fields.is_empty()) {
-        body["errors"] = note
-            .fields
-            .iter()
-            .map(|(field, reason)| json!({"field": field, "detail": reason}))
-            .collect();
+        body["errors"] = note.fields.iter().map(|(field, reason)| json!({"field": field, "detail": reason})).collect();
     }
-    answer
-        .insert_header((header::CONTENT_TYPE, "application/problem+json"))
-        .body(body.to_string())
+    answer.insert_header((header::CONTENT_TYPE, "application/problem+json")).body(body.to_string())
 }
 
 #[derive(Template)]
@@ -239,30 +212,20 @@ fn error_page(
     note: Option<Note>,
 ) -> HttpResponse {
     let words = words_for(status);
-    let said =
-        note.filter(|_| status == StatusCode::BAD_REQUEST || status == StatusCode::FORBIDDEN);
+    let said = note.filter(|_| status == StatusCode::BAD_REQUEST || status == StatusCode::FORBIDDEN);
     let layout = Layout::of(request);
-    let (way_out_url, way_out) = if layout.viewer.is_some() {
-        ("/orders", "Go to your orders")
-    } else {
-        ("/", "Go to the front page")
-    };
+    let (way_out_url, way_out) =
+        if layout.viewer.is_some() { ("/orders", "Go to your orders") } else { ("/", "Go to the front page") };
     let page = ErrorPage {
         layout,
         status: status.as_u16(),
         title: words.title.to_owned(),
-        explanation: said.map_or_else(
-            || words.explanation.to_owned(),
-            |note| sentence(&note.explanation),
-        ),
+        explanation: said.map_or_else(|| words.explanation.to_owned(), |note| sentence(&note.explanation)),
         way_out_url: way_out_url.to_owned(),
         way_out: way_out.to_owned(),
         request_id: request_id(request),
     };
-    answer.insert_header((
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/html; charset=utf-8"),
-    ));
+    answer.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")));
     match page.render() {
         Ok(html) => answer.body(html),
         Err(_) => answer.body(words.explanation),
@@ -280,58 +243,30 @@ fn words_for(status: StatusCode) -> Words {
             "That request made no sense",
             "The address or the form is not one that this site made. Nothing was changed.",
         ),
-        401 => (
-            "Please log in",
-            "This page is for customers who are logged in.",
-        ),
+        401 => ("Please log in", "This page is for customers who are logged in."),
         403 => (
             "Refused",
             "The request did not come from this site. Nothing was changed. Go back, load the page again and try once more.",
         ),
-        404 => (
-            "There is no such page",
-            "The address may be mistyped, or what stood here belongs to another account.",
-        ),
-        405 => (
-            "That cannot be done here",
-            "This page does not take that kind of request. Nothing was changed.",
-        ),
-        408 => (
-            "That took too long",
-            "The request did not arrive whole in time. Nothing was changed. Please try again.",
-        ),
+        404 => ("There is no such page", "The address may be mistyped, or what stood here belongs to another account."),
+        405 => ("That cannot be done here", "This page does not take that kind of request. Nothing was changed."),
+        408 => {
+            ("That took too long", "The request did not arrive whole in time. Nothing was changed. Please try again.")
+        }
         413 => (
             "That was too much",
             "The form is larger than anything this site takes. Nothing was changed. Shorten what you typed and send it again.",
         ),
-        415 => (
-            "That form cannot be read",
-            "This page takes forms as browsers send them. Nothing was changed.",
-        ),
-        421 => (
-            "Wrong address",
-            "This site does not answer to that name. Check the address in the browser.",
-        ),
-        422 => (
-            "Something in the form is wrong",
-            "Nothing was changed. Go back and check what you typed.",
-        ),
-        429 => (
-            "Too many attempts",
-            "Please wait a little, then try again. Nothing was lost.",
-        ),
-        503 => (
-            "The site is very busy",
-            "Nothing was lost. Please try again in a moment.",
-        ),
+        415 => ("That form cannot be read", "This page takes forms as browsers send them. Nothing was changed."),
+        421 => ("Wrong address", "This site does not answer to that name. Check the address in the browser."),
+        422 => ("Something in the form is wrong", "Nothing was changed. Go back and check what you typed."),
+        429 => ("Too many attempts", "Please wait a little, then try again. Nothing was lost."),
+        503 => ("The site is very busy", "Nothing was lost. Please try again in a moment."),
         500..=599 => (
             "Something went wrong here",
             "The fault is ours and has been noted. Nothing you did was lost. Please try again in a moment.",
         ),
-        _ => (
-            "That did not work",
-            "Nothing was changed. Please go back and try again.",
-        ),
+        _ => ("That did not work", "Nothing was changed. Please go back and try again."),
     };
     Words { title, explanation }
 }
@@ -344,9 +279,5 @@ fn sentence(text: &str) -> String {
 }
 
 fn request_id(request: &HttpRequest) -> String {
-    request
-        .extensions()
-        .get::<RequestId>()
-        .map(|id| id.0.clone())
-        .unwrap_or_default()
+    request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default()
 }

@@ -3,11 +3,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// What may stand in a query value as it is (RFC 3986 section 3.4) and in a path segment alike.
-const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 const LONGEST: usize = 2048;
 
 /// A path on this site, with its query: an open redirect cannot be made of it.
@@ -40,13 +36,7 @@ mod tests {
 
     #[test]
     fn paths_on_this_site_are_taken() {
-        for path in [
-            "/",
-            "/orders",
-            "/orders/10248?x=1&y=2",
-            "/account#password",
-            "/orders/%F0%9F%8E%81",
-        ] {
+        for path in ["/", "/orders", "/orders/10248?x=1&y=2", "/account#password", "/orders/%F0%9F%8E%81"] {
             assert_eq!(NextPath::parse(path).unwrap().as_str(), path);
         }
     }
@@ -76,9 +66,6 @@ mod tests {
     #[test]
     fn the_login_page_gets_the_whole_path_as_one_value() {
         let next = NextPath::parse("/orders?after=a&b=c+d").unwrap();
-        assert_eq!(
-            next.login_address(),
-            "/login?next=%2Forders%3Fafter%3Da%26b%3Dc%2Bd"
-        );
+        assert_eq!(next.login_address(), "/login?next=%2Forders%3Fafter%3Da%26b%3Dc%2Bd");
     }
 }

@@ -24,9 +24,7 @@ impl Notice {
     /// The notice that came with `request`; anything but a known one is none.
     pub fn of(request: &HttpRequest) -> Option<Self> {
         let cookie = request.cookie(NAME)?;
-        Self::ALL
-            .into_iter()
-            .find(|notice| notice.code() == cookie.value())
+        Self::ALL.into_iter().find(|notice| notice.code() == cookie.value())
     }
 
     /// Has the next page show it.

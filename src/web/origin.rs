@@ -26,11 +26,7 @@ impl OwnOrigin {
     /// `origin` is `scheme://host[:port]`; `loopback_ports` is empty in production.
     pub fn new(origin: &str, loopback_ports: Vec<u16>) -> Self {
         let host = origin.split_once("://").map_or(origin, |(_, host)| host);
-        Self {
-            origin: origin.to_ascii_lowercase(),
-            host: host.to_ascii_lowercase(),
-            loopback_ports,
-        }
+        Self { origin: origin.to_ascii_lowercase(), host: host.to_ascii_lowercase(), loopback_ports }
     }
 
     /// Whether people reach the site over TLS.
@@ -54,18 +50,12 @@ impl OwnOrigin {
         let Some((name, port)) = host.rsplit_once(':') else {
             return false;
         };
-        LOOPBACK.contains(&name)
-            && port
-                .parse()
-                .is_ok_and(|port| self.loopback_ports.contains(&port))
+        LOOPBACK.contains(&name) && port.parse().is_ok_and(|port| self.loopback_ports.contains(&port))
     }
 
     fn has_origin(&self, origin: &str) -> bool {
         let origin = origin.to_ascii_lowercase();
-        origin == self.origin
-            || origin
-                .strip_prefix("http://")
-                .is_some_and(|host| self.is_loopback(host))
+        origin == self.origin || origin.strip_prefix("http://").is_some_and(|host| self.is_loopback(host))
     }
 }
 
@@ -80,14 +70,9 @@ pub async fn require_own_host<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
     let is_probe = matches!(request.path(), "/healthz" | "/readyz");
     if is_probe || is_for_this_site(request.request()) {
-        return next
-            .call(request)
-            .await
-            .map(ServiceResponse::map_into_left_body);
+        return next.call(request).await.map(ServiceResponse::map_into_left_body);
     }
-    Ok(request
-        .into_response(Error::Misdirected.error_response())
-        .map_into_right_body())
+    Ok(request.into_response(Error::Misdirected.error_response()).map_into_right_body())
 }
 
 fn is_for_this_site(request: &HttpRequest) -> bool {
@@ -96,10 +81,7 @@ fn is_for_this_site(request: &HttpRequest) -> bool {
     };
     let mut hosts = request.headers().get_all(header::HOST);
     // HTTP/2 names the host in its target.
-    let in_target = request
-        .uri()
-        .authority()
-        .map(|authority| authority.as_str().to_owned());
+    let in_target = request.uri().authority().map(|authority| authority.as_str().to_owned());
     let in_header = match (hosts.next(), hosts.next()) {
         (Some(host), None) => host.to_str().ok().map(str::to_owned),
         (None, _) => in_target.clone(),
@@ -119,40 +101,22 @@ pub async fn refuse_forged<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
-    let is_safe = matches!(
-        *request.method(),
-        Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE
-    );
-    if is_safe
-        || request
-            .app_data::<web::Data<Site>>()
-            .is_some_and(|site| is_own(request.headers(), &site.origin))
-    {
-        return next
-            .call(request)
-            .await
-            .map(ServiceResponse::map_into_left_body);
+    let is_safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE);
+    if is_safe || request.app_data::<web::Data<Site>>().is_some_and(|site| is_own(request.headers(), &site.origin)) {
+        return next.call(request).await.map(ServiceResponse::map_into_left_body);
     }
     let refused = Error::Forbidden(
-        "the request came from another site, so nothing was changed. Load the page from this site and try again".to_owned(),
+        "the request came from another site, so nothing was changed. Load the page from this site and try again"
+            .to_owned(),
     );
-    Ok(request
-        .into_response(refused.error_response())
-        .map_into_right_body())
+    Ok(request.into_response(refused.error_response()).map_into_right_body())
 }
 
 fn is_own(headers: &HeaderMap, own: &OwnOrigin) -> bool {
-    let all = |name| {
-        headers
-            .get_all(name)
-            .map(|value| value.to_str().unwrap_or_default())
-            .collect::<Vec<_>>()
-    };
+    let all = |name| headers.get_all(name).map(|value| value.to_str().unwrap_or_default()).collect::<Vec<_>>();
     let sites = all("sec-fetch-site");
     if !sites.is_empty() {
-        return sites
-            .iter()
-            .all(|site| matches!(*site, "same-origin" | "none"));
+        return sites.iter().all(|site| matches!(*site, "same-origin" | "none"));
     }
     all("origin").iter().all(|origin| own.has_origin(origin))
 }
@@ -167,24 +131,13 @@ mod tests {
         for host in ["shop.example", "SHOP.example", "shop.example:443"] {
             assert!(own.has_host(host), "{host}");
         }
-        for host in [
-            "",
-            "evil.example",
-            "shop.example:8443",
-            "localhost:443",
-            "shop.example.evil.example",
-            "shop.example:80",
-        ] {
+        for host in
+            ["", "evil.example", "shop.example:8443", "localhost:443", "shop.example.evil.example", "shop.example:80"]
+        {
             assert!(!own.has_host(host), "{host}");
         }
         assert!(own.has_origin("https://shop.example"));
-        for origin in [
-            "null",
-            "",
-            "http://shop.example",
-            "https://shop.example.evil",
-            "https://shop.example:8443",
-        ] {
+        for origin in ["null", "", "http://shop.example", "https://shop.example.evil", "https://shop.example:8443"] {
             assert!(!own.has_origin(origin), "{origin}");
         }
     }
@@ -193,22 +146,10 @@ mod tests {
     fn development_answers_to_any_loopback_name_at_its_port() {
         let own = OwnOrigin::new("http://localhost:8080", vec![8080]);
         for host in ["localhost:8080", "127.0.0.1:8080", "[::1]:8080"] {
-            assert!(
-                own.has_host(host) && own.has_origin(&format!("http://{host}")),
-                "{host}"
-            );
+            assert!(own.has_host(host) && own.has_origin(&format!("http://{host}")), "{host}");
         }
-        for host in [
-            "localhost",
-            "localhost:8081",
-            "127.0.0.2:8080",
-            "evil.example:8080",
-            "localhost:x",
-        ] {
-            assert!(
-                !own.has_host(host) && !own.has_origin(&format!("http://{host}")),
-                "{host}"
-            );
+        for host in ["localhost", "localhost:8081", "127.0.0.2:8080", "evil.example:8080", "localhost:x"] {
+            assert!(!own.has_host(host) && !own.has_origin(&format!("http://{host}")), "{host}");
         }
     }
 }

@@ -16,15 +16,11 @@ pub(in crate::accounts) async fn exists(database: &Database, email: &Email) -> R
     Ok(find_by_email(database, email).await?.is_some())
 }
 
-pub(in crate::accounts) async fn find_by_email(
-    database: &Database,
-    email: &Email,
-) -> Result<Option<Account>, Error> {
-    let row: Option<(String, String)> =
-        sqlx::query_as("SELECT id, password_hash FROM users WHERE email = $1")
-            .bind(email.as_str())
-            .fetch_optional(database.pool())
-            .await?;
+pub(in crate::accounts) async fn find_by_email(database: &Database, email: &Email) -> Result<Option<Account>, Error> {
+    let row: Option<(String, String)> = sqlx::query_as("SELECT id, password_hash FROM users WHERE email = $1")
+        .bind(email.as_str())
+        .fetch_optional(database.pool())
+        .await?;
     Ok(row.map(|(id, password_hash)| Account { id, password_hash }))
 }
 
@@ -55,12 +51,11 @@ pub(in crate::accounts) async fn replace_hash(
     old: &str,
     new: &str,
 ) -> Result<bool, Error> {
-    let done =
-        sqlx::query("UPDATE users SET password_hash = $1 WHERE id = $2 AND password_hash = $3")
-            .bind(new)
-            .bind(id)
-            .bind(old)
-            .execute(database.pool())
-            .await?;
+    let done = sqlx::query("UPDATE users SET password_hash = $1 WHERE id = $2 AND password_hash = $3")
+        .bind(new)
+        .bind(id)
+        .bind(old)
+        .execute(database.pool())
+        .await?;
     Ok(done.rows_affected() == 1)
 }

@@ -30,19 +30,14 @@ pub async fn list(database: &Database) -> Result<Vec<UserLine>, Error> {
     )
     .fetch_all(database.pool())
     .await?;
-    let line = |(email, created_at, verified_at, disabled_at, orders): (
-        _,
-        i64,
-        Option<i64>,
-        Option<i64>,
-        _,
-    )| UserLine {
-        email,
-        created_at: UnixSeconds::new(created_at),
-        verified: verified_at.is_some(),
-        disabled: disabled_at.is_some(),
-        orders,
-    };
+    let line =
+        |(email, created_at, verified_at, disabled_at, orders): (_, i64, Option<i64>, Option<i64>, _)| UserLine {
+            email,
+            created_at: UnixSeconds::new(created_at),
+            verified: verified_at.is_some(),
+            disabled: disabled_at.is_some(),
+            orders,
+        };
     Ok(rows.into_iter().map(line).collect())
 }
 
@@ -60,12 +55,13 @@ pub async fn verify(
     let now = clock.now();
     database
         .write(async |transaction| {
-            let user: Option<(String,)> =
-                sqlx::query_as("UPDATE users SET verified_at = COALESCE(verified_at, $1) WHERE email = $2 RETURNING id")
-                    .bind(now.get())
-                    .bind(email.as_str())
-                    .fetch_optional(&mut **transaction)
-                    .await?;
+            let user: Option<(String,)> = sqlx::query_as(
+                "UPDATE users SET verified_at = COALESCE(verified_at, $1) WHERE email = $2 RETURNING id",
+            )
+            .bind(now.get())
+            .bind(email.as_str())
+            .fetch_optional(&mut **transaction)
+            .await?;
             match user {
                 Some((user_id,)) => on_verified(transaction, &user_id, email.as_str()).await.map(Some),
                 None => Ok(None),
@@ -82,13 +78,11 @@ pub async fn disable(database: &Database, clock: &Clock, email: &Email) -> Resul
     let now = clock.now();
     database
         .write(async |transaction| {
-            let found = sqlx::query(
-                "UPDATE users SET disabled_at = COALESCE(disabled_at, $1) WHERE email = $2",
-            )
-            .bind(now.get())
-            .bind(email.as_str())
-            .execute(&mut **transaction)
-            .await?;
+            let found = sqlx::query("UPDATE users SET disabled_at = COALESCE(disabled_at, $1) WHERE email = $2")
+                .bind(now.get())
+                .bind(email.as_str())
+                .execute(&mut **transaction)
+                .await?;
             sqlx::query(
                 "UPDATE sessions SET revoked_at = $1
                  WHERE revoked_at IS NULL AND user_id IN (SELECT id FROM users WHERE email = $2)",

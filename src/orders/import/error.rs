@@ -6,9 +6,7 @@ use crate::database::{self, WriteError};
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The file cannot be opened or read.
-    #[error(
-        "cannot read {file}: {source}; name the CSV file of an orders export, or - for standard input"
-    )]
+    #[error("cannot read {file}: {source}; name the CSV file of an orders export, or - for standard input")]
     Unreadable {
         /// Its name.
         file: String,
@@ -22,9 +20,7 @@ pub enum ImportError {
         file: String,
     },
     /// A column that is needed is not there, or there twice.
-    #[error(
-        "{file}, line 1, column \"{column}\": {problem}; export the orders again, with all columns"
-    )]
+    #[error("{file}, line 1, column \"{column}\": {problem}; export the orders again, with all columns")]
     Column {
         /// Its name.
         file: String,
@@ -65,10 +61,6 @@ pub enum ImportError {
 
 impl WriteError for ImportError {
     fn database(&self) -> Option<&database::Error> {
-        if let Self::Database(error) = self {
-            Some(error)
-        } else {
-            None
-        }
+        if let Self::Database(error) = self { Some(error) } else { None }
     }
 }

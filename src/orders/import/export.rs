@@ -51,13 +51,7 @@ const OPTIONAL: [&str; 16] = [
     "Shipping Phone",
 ];
 /// An order's first row is told from those that follow by one of these being there.
-const FIRST_ROW: [&str; 5] = [
-    "Total",
-    "Subtotal",
-    "Financial Status",
-    "Currency",
-    "Shipping",
-];
+const FIRST_ROW: [&str; 5] = ["Total", "Subtotal", "Financial Status", "Currency", "Shipping"];
 
 /// An order as the export tells it; money in minor units, times in Unix seconds.
 #[derive(Clone, Serialize)]
@@ -119,32 +113,18 @@ enum Part {
 impl<'a> Export<'a> {
     /// Reads the row of column names.
     pub(super) fn open(file: &'a str, content: &'a File) -> Result<Self, ImportError> {
-        let mut reader =
-            ReaderBuilder::new().from_reader(BufReader::with_capacity(1 << 16, content));
-        let names = reader
-            .headers()
-            .map_err(|error| reading_failed(file, error))?
-            .clone();
+        let mut reader = ReaderBuilder::new().from_reader(BufReader::with_capacity(1 << 16, content));
+        let names = reader.headers().map_err(|error| reading_failed(file, error))?.clone();
         if names.iter().all(str::is_empty) {
-            return Err(ImportError::Empty {
-                file: file.to_owned(),
-            });
+            return Err(ImportError::Empty { file: file.to_owned() });
         }
         let columns = columns(file, &names)?;
-        Ok(Self {
-            file,
-            reader,
-            columns,
-            row: StringRecord::new(),
-            line: 1,
-        })
+        Ok(Self { file, reader, columns, row: StringRecord::new(), line: 1 })
     }
 
     /// Orders whose rows stand together, each with the bytes read so far; [`ImportError::Scattered`] at the first row that
     /// belongs to an order further up.
-    pub(super) fn into_orders(
-        mut self,
-    ) -> impl Iterator<Item = Result<(ImportedOrder, u64), ImportError>> + use<'a> {
+    pub(super) fn into_orders(mut self) -> impl Iterator<Item = Result<(ImportedOrder, u64), ImportError>> + use<'a> {
         // 8 bytes an order: a clash of two numbers costs memory, not correctness.
         let mut met: HashSet<u64> = HashSet::new();
         let mut open: Option<ImportedOrder> = None;
@@ -164,12 +144,10 @@ impl<'a> Export<'a> {
                             _ if is_back => {
                                 return Some(stop(&mut is_over, ImportError::Scattered));
                             }
-                            (Part::Further, Some(order)) if continues => {
-                                match self.line(order.currency) {
-                                    Ok(line) => order.lines.push(line),
-                                    Err(error) => return Some(stop(&mut is_over, error)),
-                                }
-                            }
+                            (Part::Further, Some(order)) if continues => match self.line(order.currency) {
+                                Ok(line) => order.lines.push(line),
+                                Err(error) => return Some(stop(&mut is_over, error)),
+                            },
                             (Part::Further, _) => {
                                 return Some(stop(&mut is_over, self.no_first_row(&number)));
                             }
@@ -220,9 +198,7 @@ impl<'a> Export<'a> {
     }
 
     fn twice(&self, number: &str) -> ImportError {
-        self.cell("Name").error(format!(
-            "order #{number} is in the file twice; remove one of them"
-        ))
+        self.cell("Name").error(format!("order #{number} is in the file twice; remove one of them"))
     }
 
     fn next_part(&mut self) -> Result<Option<(String, Part)>, ImportError> {
@@ -234,49 +210,23 @@ impl<'a> Export<'a> {
         }
         self.line = self.row.position().map_or(self.line, csv::Position::line);
         let number = self.cell("Name").number()?;
-        let is_first = FIRST_ROW
-            .iter()
-            .any(|column| !self.cell(column).text.is_empty());
-        let part = if is_first {
-            Part::First(Box::new(self.order(&number)?))
-        } else {
-            Part::Further
-        };
+        let is_first = FIRST_ROW.iter().any(|column| !self.cell(column).text.is_empty());
+        let part = if is_first { Part::First(Box::new(self.order(&number)?)) } else { Part::Further };
         Ok(Some((number.as_str().to_owned(), part)))
     }
 
     fn cell<'c>(&'c self, column: &'static str) -> Cell<'c> {
-        let text = self
-            .columns
-            .get(column)
-            .and_then(|index| self.row.get(*index))
-            .unwrap_or_default();
-        Cell {
-            file: self.file,
-            line: self.line,
-            column,
-            text,
-        }
+        let text = self.columns.get(column).and_then(|index| self.row.get(*index)).unwrap_or_default();
+        Cell { file: self.file, line: self.line, column, text }
     }
 
     fn order(&self, number: &OrderNumber) -> Result<ImportedOrder, ImportError> {
         let currency = self.cell("Currency").currency()?;
-        let time = |column| {
-            self.cell(column)
-                .time_or_never()
-                .map(|at| at.map(crate::clock::UnixSeconds::get))
-        };
-        let money = |column| {
-            self.cell(column)
-                .money_or_nothing(currency)
-                .map(Money::minor)
-        };
+        let time = |column| self.cell(column).time_or_never().map(|at| at.map(crate::clock::UnixSeconds::get));
+        let money = |column| self.cell(column).money_or_nothing(currency).map(Money::minor);
         Ok(ImportedOrder {
             number: number.as_str().to_owned(),
-            email: self
-                .cell("Email")
-                .email()?
-                .map(|email| email.as_str().to_owned()),
+            email: self.cell("Email").email()?.map(|email| email.as_str().to_owned()),
             placed_at: self.cell("Created at").time()?.get(),
             paid_at: time("Paid at")?,
             fulfilled_at: time("Fulfilled at")?,
@@ -317,10 +267,7 @@ impl<'a> Export<'a> {
             name: name.text()?,
             quantity: self.cell("Lineitem quantity").quantity()?,
             unit_price: self.cell("Lineitem price").money(currency)?.minor(),
-            discount: self
-                .cell("Lineitem discount")
-                .money_or_nothing(currency)?
-                .minor(),
+            discount: self.cell("Lineitem discount").money_or_nothing(currency)?.minor(),
         })
     }
 }
@@ -341,18 +288,10 @@ fn hash_of(number: &str) -> u64 {
 }
 
 fn columns(file: &str, names: &StringRecord) -> Result<HashMap<&'static str, usize>, ImportError> {
-    let wrong = |column, problem| ImportError::Column {
-        file: file.to_owned(),
-        column,
-        problem,
-    };
+    let wrong = |column, problem| ImportError::Column { file: file.to_owned(), column, problem };
     let mut columns = HashMap::new();
     for column in NEEDED.into_iter().chain(OPTIONAL) {
-        let mut places = names
-            .iter()
-            .enumerate()
-            .filter(|(_, name)| name.trim() == column)
-            .map(|(index, _)| index);
+        let mut places = names.iter().enumerate().filter(|(_, name)| name.trim() == column).map(|(index, _)| index);
         if let Some(place) = places.next() {
             columns.insert(column, place);
         } else if NEEDED.contains(&column) {
@@ -370,27 +309,14 @@ fn reading_failed(file: &str, error: csv::Error) -> ImportError {
     let file = file.to_owned();
     match error.into_kind() {
         ErrorKind::Io(source) => ImportError::Unreadable { file, source },
-        ErrorKind::Utf8 { .. } => ImportError::Row {
-            file,
-            line,
-            problem: "the row is not UTF-8 text; save the file as UTF-8".to_owned(),
-        },
-        ErrorKind::UnequalLengths {
-            expected_len, len, ..
-        } => {
-            let problem = format!(
-                "the row has {len} cells where the first has {expected_len}; check its quotes and commas"
-            );
-            ImportError::Row {
-                file,
-                line,
-                problem,
-            }
+        ErrorKind::Utf8 { .. } => {
+            ImportError::Row { file, line, problem: "the row is not UTF-8 text; save the file as UTF-8".to_owned() }
         }
-        _ => ImportError::Row {
-            file,
-            line,
-            problem: "the row cannot be read; export the orders again".to_owned(),
-        },
+        ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            let problem =
+                format!("the row has {len} cells where the first has {expected_len}; check its quotes and commas");
+            ImportError::Row { file, line, problem }
+        }
+        _ => ImportError::Row { file, line, problem: "the row cannot be read; export the orders again".to_owned() },
     }
 }

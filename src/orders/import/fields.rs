@@ -50,29 +50,15 @@ pub(super) struct Cell<'a> {
 
 impl Cell<'_> {
     pub(super) fn error(&self, problem: impl Into<String>) -> ImportError {
-        ImportError::Value {
-            file: self.file.to_owned(),
-            line: self.line,
-            column: self.column,
-            problem: problem.into(),
-        }
+        ImportError::Value { file: self.file.to_owned(), line: self.line, column: self.column, problem: problem.into() }
     }
 
     fn wrong(&self, takes: &str) -> ImportError {
         if self.text.is_empty() {
             return self.error(format!("it is empty; {takes}"));
         }
-        let more = if self.text.chars().nth(SHOWN).is_some() {
-            "…"
-        } else {
-            ""
-        };
-        let shown: String = self
-            .text
-            .chars()
-            .take(SHOWN)
-            .flat_map(char::escape_debug)
-            .collect();
+        let more = if self.text.chars().nth(SHOWN).is_some() { "…" } else { "" };
+        let shown: String = self.text.chars().take(SHOWN).flat_map(char::escape_debug).collect();
         self.error(format!("\"{shown}{more}\" {takes}"))
     }
 
@@ -86,14 +72,12 @@ impl Cell<'_> {
 
     /// Text after the quote that keeps spreadsheets from reading a postcode as a number.
     pub(super) fn postcode(&self) -> Result<String, ImportError> {
-        self.text()
-            .map(|text| text.strip_prefix('\'').map(str::to_owned).unwrap_or(text))
+        self.text().map(|text| text.strip_prefix('\'').map(str::to_owned).unwrap_or(text))
     }
 
     pub(super) fn number(&self) -> Result<OrderNumber, ImportError> {
         let name = self.text.trim();
-        let takes =
-            "is not an order number; write it like #1001, with letters, digits, -, _ and . only";
+        let takes = "is not an order number; write it like #1001, with letters, digits, -, _ and . only";
         OrderNumber::parse(name.strip_prefix('#').unwrap_or(name)).ok_or_else(|| self.wrong(takes))
     }
 
@@ -101,16 +85,13 @@ impl Cell<'_> {
         if self.text.trim().is_empty() {
             return Ok(None);
         }
-        Email::parse(self.text).map(Some).map_err(|_| {
-            self.wrong(
-                "is not an e-mail address; write it like name@example.com, or leave it empty",
-            )
-        })
+        Email::parse(self.text)
+            .map(Some)
+            .map_err(|_| self.wrong("is not an e-mail address; write it like name@example.com, or leave it empty"))
     }
 
     pub(super) fn currency(&self) -> Result<Currency, ImportError> {
-        Currency::parse(self.text)
-            .ok_or_else(|| self.wrong("is not a currency; write its ISO 4217 code, like USD"))
+        Currency::parse(self.text).ok_or_else(|| self.wrong("is not a currency; write its ISO 4217 code, like USD"))
     }
 
     pub(super) fn money(&self, currency: Currency) -> Result<Money, ImportError> {
@@ -126,42 +107,27 @@ impl Cell<'_> {
     }
 
     pub(super) fn money_or_nothing(&self, currency: Currency) -> Result<Money, ImportError> {
-        if self.text.is_empty() {
-            Ok(Money::new(0, currency))
-        } else {
-            self.money(currency)
-        }
+        if self.text.is_empty() { Ok(Money::new(0, currency)) } else { self.money(currency) }
     }
 
     /// A count that can be multiplied with any amount.
     pub(super) fn quantity(&self) -> Result<i64, ImportError> {
-        let is_number =
-            !self.text.is_empty() && self.text.bytes().all(|byte| byte.is_ascii_digit());
-        let quantity = self
-            .text
-            .parse::<i64>()
-            .ok()
-            .filter(|quantity| is_number && *quantity <= 1_000_000);
-        quantity
-            .ok_or_else(|| self.wrong("is not a quantity; write a whole number from 0 to 1000000"))
+        let is_number = !self.text.is_empty() && self.text.bytes().all(|byte| byte.is_ascii_digit());
+        let quantity = self.text.parse::<i64>().ok().filter(|quantity| is_number && *quantity <= 1_000_000);
+        quantity.ok_or_else(|| self.wrong("is not a quantity; write a whole number from 0 to 1000000"))
     }
 
     pub(super) fn time(&self) -> Result<UnixSeconds, ImportError> {
         let shopify = format_description!(
             "[year]-[month]-[day] [hour]:[minute]:[second] [offset_hour sign:mandatory][offset_minute]"
         );
-        let read = OffsetDateTime::parse(self.text, shopify)
-            .or_else(|_| OffsetDateTime::parse(self.text, &Rfc3339));
+        let read = OffsetDateTime::parse(self.text, shopify).or_else(|_| OffsetDateTime::parse(self.text, &Rfc3339));
         let takes = "is not a time; write it like 2024-03-01 10:00:00 +0000";
         read.map(UnixSeconds::from).map_err(|_| self.wrong(takes))
     }
 
     pub(super) fn time_or_never(&self) -> Result<Option<UnixSeconds>, ImportError> {
-        if self.text.is_empty() {
-            Ok(None)
-        } else {
-            self.time().map(Some)
-        }
+        if self.text.is_empty() { Ok(None) } else { self.time().map(Some) }
     }
 
     pub(super) fn payment(&self) -> Result<String, ImportError> {
@@ -169,11 +135,7 @@ impl Cell<'_> {
     }
 
     pub(super) fn fulfillment(&self) -> Result<String, ImportError> {
-        self.word(
-            "unfulfilled",
-            &FULFILLMENT,
-            "is not a fulfilment state; write one of",
-        )
+        self.word("unfulfilled", &FULFILLMENT, "is not a fulfilment state; write one of")
     }
 
     fn word(&self, when_empty: &str, words: &[&str], takes: &str) -> Result<String, ImportError> {

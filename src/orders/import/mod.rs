@@ -80,23 +80,14 @@ pub async fn import(
 ) -> Result<ImportSummary, ImportError> {
     let (name, file) = open(&source)?;
     let bytes_total = file.metadata().ok().map(|about| about.len());
-    let mut check = Reading {
-        name: &name,
-        file: &file,
-        order_is_kept: true,
-    };
+    let mut check = Reading { name: &name, file: &file, order_is_kept: true };
     let mut orders = 0;
     for order in check.adjacent()? {
         match order {
             Ok((_, bytes_read)) => {
                 orders += 1;
                 if orders % 500 == 0 {
-                    progress(Progress {
-                        stage: Stage::Checking,
-                        bytes_read,
-                        bytes_total,
-                        orders,
-                    });
+                    progress(Progress { stage: Stage::Checking, bytes_read, bytes_total, orders });
                 }
             }
             Err(ImportError::Scattered) => {
@@ -107,11 +98,7 @@ pub async fn import(
         }
     }
     let reading = check;
-    let gathered = if reading.order_is_kept {
-        Vec::new()
-    } else {
-        reading.gathered()?
-    };
+    let gathered = if reading.order_is_kept { Vec::new() } else { reading.gathered()? };
     database
         .write(async |transaction| {
             let mut summary = ImportSummary::default();
@@ -130,12 +117,7 @@ pub async fn import(
                     store::write(transaction, clock, &batch, &mut summary).await?;
                     batch.clear();
                     let orders = summary.orders;
-                    progress(Progress {
-                        stage: Stage::Loading,
-                        bytes_read,
-                        bytes_total,
-                        orders,
-                    });
+                    progress(Progress { stage: Stage::Loading, bytes_read, bytes_total, orders });
                 }
             }
             store::write(transaction, clock, &batch, &mut summary).await?;
@@ -148,10 +130,7 @@ fn open(source: &ImportSource) -> Result<(String, File), ImportError> {
     match source {
         ImportSource::File(path) => {
             let name = path.display().to_string();
-            let file = File::open(path).map_err(|source| ImportError::Unreadable {
-                file: name.clone(),
-                source,
-            })?;
+            let file = File::open(path).map_err(|source| ImportError::Unreadable { file: name.clone(), source })?;
             Ok((name, file))
         }
         ImportSource::Stdin => {
@@ -160,9 +139,7 @@ fn open(source: &ImportSource) -> Result<(String, File), ImportError> {
                 std::io::copy(&mut std::io::stdin().lock(), &mut spool)?;
                 Ok(spool)
             });
-            spool
-                .map(|spool| (name.clone(), spool))
-                .map_err(|source| ImportError::Unreadable { file: name, source })
+            spool.map(|spool| (name.clone(), spool)).map_err(|source| ImportError::Unreadable { file: name, source })
         }
     }
 }
@@ -179,20 +156,14 @@ impl<'a> Reading<'a> {
     fn start(&self) -> Result<Export<'a>, ImportError> {
         let mut file = self.file;
         file.seek(SeekFrom::Start(0))
-            .map_err(|source| ImportError::Unreadable {
-                file: self.name.to_owned(),
-                source,
-            })?;
+            .map_err(|source| ImportError::Unreadable { file: self.name.to_owned(), source })?;
         Export::open(self.name, file)
     }
 
     /// Each order, with the bytes read so far; [`ImportError::Scattered`] where rows of one order stand apart.
     fn adjacent(
         &self,
-    ) -> Result<
-        impl Iterator<Item = Result<(ImportedOrder, u64), ImportError>> + use<'a>,
-        ImportError,
-    > {
+    ) -> Result<impl Iterator<Item = Result<(ImportedOrder, u64), ImportError>> + use<'a>, ImportError> {
         Ok(self.start()?.into_orders())
     }
 

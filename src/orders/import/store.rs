@@ -41,31 +41,17 @@ pub(super) async fn write(
     let mut changes = Vec::with_capacity(orders.len());
     for order in orders {
         let fingerprint = order.fingerprint();
-        let owner = order
-            .email
-            .as_ref()
-            .and_then(|email| owners.get(email))
-            .cloned();
+        let owner = order.email.as_ref().and_then(|email| owners.get(email)).cloned();
         match before.get(&order.number) {
             Some(known) if known.fingerprint == fingerprint => summary.unchanged += 1,
             Some(known) => {
                 summary.changed += 1;
                 let kept = known.user_id.clone().filter(|_| known.email == order.email);
-                changes.push(Change {
-                    order,
-                    id: known.id.clone(),
-                    owner: kept.or(owner),
-                    fingerprint,
-                });
+                changes.push(Change { order, id: known.id.clone(), owner: kept.or(owner), fingerprint });
             }
             None => {
                 summary.new += 1;
-                changes.push(Change {
-                    order,
-                    id: clock.new_id(),
-                    owner,
-                    fingerprint,
-                });
+                changes.push(Change { order, id: clock.new_id(), owner, fingerprint });
             }
         }
     }
@@ -77,10 +63,7 @@ pub(super) async fn write(
     remove_samples(transaction, &changes).await
 }
 
-async fn before(
-    transaction: &mut Transaction,
-    orders: &[ImportedOrder],
-) -> Result<HashMap<String, Before>, Error> {
+async fn before(transaction: &mut Transaction, orders: &[ImportedOrder]) -> Result<HashMap<String, Before>, Error> {
     if orders.is_empty() {
         return Ok(HashMap::new());
     }
@@ -88,52 +71,28 @@ async fn before(
         "SELECT number, id, user_id, email, fingerprint FROM orders WHERE issued_by = 'shop' AND number IN {}",
         tuple(1, orders.len())
     );
-    let mut query = sqlx::query_as::<_, (String, String, Option<String>, Option<String>, Vec<u8>)>(
-        AssertSqlSafe(sql),
-    );
+    let mut query = sqlx::query_as::<_, (String, String, Option<String>, Option<String>, Vec<u8>)>(AssertSqlSafe(sql));
     for order in orders {
         query = query.bind(&order.number);
     }
     let rows = query.fetch_all(&mut **transaction).await?;
-    let known = |(number, id, user_id, email, fingerprint)| {
-        (
-            number,
-            Before {
-                id,
-                user_id,
-                email,
-                fingerprint,
-            },
-        )
-    };
+    let known = |(number, id, user_id, email, fingerprint)| (number, Before { id, user_id, email, fingerprint });
     Ok(rows.into_iter().map(known).collect())
 }
 
 /// The users who were shown to own an address of these orders.
-async fn owners(
-    transaction: &mut Transaction,
-    orders: &[ImportedOrder],
-) -> Result<HashMap<String, String>, Error> {
-    let emails: Vec<&String> = orders
-        .iter()
-        .filter_map(|order| order.email.as_ref())
-        .collect();
+async fn owners(transaction: &mut Transaction, orders: &[ImportedOrder]) -> Result<HashMap<String, String>, Error> {
+    let emails: Vec<&String> = orders.iter().filter_map(|order| order.email.as_ref()).collect();
     if emails.is_empty() {
         return Ok(HashMap::new());
     }
-    let sql = format!(
-        "SELECT email, id FROM users WHERE verified_at IS NOT NULL AND email IN {}",
-        tuple(1, emails.len())
-    );
+    let sql =
+        format!("SELECT email, id FROM users WHERE verified_at IS NOT NULL AND email IN {}", tuple(1, emails.len()));
     let mut query = sqlx::query_as(AssertSqlSafe(sql));
     for email in emails {
         query = query.bind(email);
     }
-    Ok(query
-        .fetch_all(&mut **transaction)
-        .await?
-        .into_iter()
-        .collect())
+    Ok(query.fetch_all(&mut **transaction).await?.into_iter().collect())
 }
 
 async fn write_orders(transaction: &mut Transaction, changes: &[Change<'_>]) -> Result<(), Error> {
@@ -166,10 +125,7 @@ async fn write_orders(transaction: &mut Transaction, changes: &[Change<'_>]) -> 
         "ship_phone",
         "fingerprint",
     ];
-    let updates: Vec<String> = columns[1..]
-        .iter()
-        .map(|column| format!("{column} = excluded.{column}"))
-        .collect();
+    let updates: Vec<String> = columns[1..].iter().map(|column| format!("{column} = excluded.{column}")).collect();
     let sql = format!(
         "INSERT INTO orders (id, issued_by, {}) VALUES {} ON CONFLICT (issued_by, number) DO UPDATE SET {}",
         columns.join(", "),
@@ -177,47 +133,17 @@ async fn write_orders(transaction: &mut Transaction, changes: &[Change<'_>]) -> 
         updates.join(", ")
     );
     let mut query = sqlx::query(AssertSqlSafe(sql));
-    for Change {
-        order,
-        id,
-        owner,
-        fingerprint,
-    } in changes
-    {
+    for Change { order, id, owner, fingerprint } in changes {
         let lines = i64::try_from(order.lines.len()).unwrap_or(i64::MAX);
         let to = &order.address;
-        query = query
-            .bind(id)
-            .bind("shop")
-            .bind(&order.number)
-            .bind(owner)
-            .bind(&order.email);
-        query = query
-            .bind(order.placed_at)
-            .bind(order.paid_at)
-            .bind(order.fulfilled_at)
-            .bind(order.cancelled_at);
-        query = query
-            .bind(&order.payment_status)
-            .bind(&order.fulfillment_status)
-            .bind(order.currency.code());
-        query = query
-            .bind(order.subtotal)
-            .bind(order.shipping)
-            .bind(order.taxes)
-            .bind(order.discount);
+        query = query.bind(id).bind("shop").bind(&order.number).bind(owner).bind(&order.email);
+        query = query.bind(order.placed_at).bind(order.paid_at).bind(order.fulfilled_at).bind(order.cancelled_at);
+        query = query.bind(&order.payment_status).bind(&order.fulfillment_status).bind(order.currency.code());
+        query = query.bind(order.subtotal).bind(order.shipping).bind(order.taxes).bind(order.discount);
         query = query.bind(order.refunded).bind(order.total).bind(lines);
-        for part in [
-            &to.name,
-            &to.company,
-            &to.address1,
-            &to.address2,
-            &to.zip,
-            &to.city,
-            &to.province,
-            &to.country,
-            &to.phone,
-        ] {
+        for part in
+            [&to.name, &to.company, &to.address1, &to.address2, &to.zip, &to.city, &to.province, &to.country, &to.phone]
+        {
             query = query.bind(part);
         }
         query = query.bind(fingerprint);
@@ -226,10 +152,7 @@ async fn write_orders(transaction: &mut Transaction, changes: &[Change<'_>]) -> 
 }
 
 async fn write_lines(transaction: &mut Transaction, changes: &[Change<'_>]) -> Result<(), Error> {
-    let sql = format!(
-        "DELETE FROM order_lines WHERE order_id IN {}",
-        tuple(1, changes.len())
-    );
+    let sql = format!("DELETE FROM order_lines WHERE order_id IN {}", tuple(1, changes.len()));
     let mut query = sqlx::query(AssertSqlSafe(sql));
     for change in changes {
         query = query.bind(&change.id);
@@ -237,11 +160,7 @@ async fn write_lines(transaction: &mut Transaction, changes: &[Change<'_>]) -> R
     query.execute(&mut **transaction).await?;
     let lines: Vec<(&str, i64, &ImportedLine)> = changes
         .iter()
-        .flat_map(|change| {
-            (1..)
-                .zip(&change.order.lines)
-                .map(|(at, line)| (change.id.as_str(), at, line))
-        })
+        .flat_map(|change| (1..).zip(&change.order.lines).map(|(at, line)| (change.id.as_str(), at, line)))
         .collect();
     for some in lines.chunks(LINES) {
         let sql = format!(
@@ -250,12 +169,7 @@ async fn write_lines(transaction: &mut Transaction, changes: &[Change<'_>]) -> R
         );
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for (id, position, line) in some {
-            query = query
-                .bind(*id)
-                .bind(*position)
-                .bind(&line.sku)
-                .bind(&line.name)
-                .bind(line.quantity);
+            query = query.bind(*id).bind(*position).bind(&line.sku).bind(&line.name).bind(line.quantity);
             query = query.bind(line.unit_price).bind(line.discount);
         }
         query.execute(&mut **transaction).await?;
@@ -264,14 +178,8 @@ async fn write_lines(transaction: &mut Transaction, changes: &[Change<'_>]) -> R
 }
 
 /// Who has real orders needs no samples.
-async fn remove_samples(
-    transaction: &mut Transaction,
-    changes: &[Change<'_>],
-) -> Result<(), Error> {
-    let mut owners: Vec<&String> = changes
-        .iter()
-        .filter_map(|change| change.owner.as_ref())
-        .collect();
+async fn remove_samples(transaction: &mut Transaction, changes: &[Change<'_>]) -> Result<(), Error> {
+    let mut owners: Vec<&String> = changes.iter().filter_map(|change| change.owner.as_ref()).collect();
     owners.sort_unstable();
     owners.dedup();
     for owner in owners {
@@ -282,16 +190,12 @@ async fn remove_samples(
 
 /// `($1, $2, $3)`.
 fn tuple(first: usize, length: usize) -> String {
-    let names: Vec<String> = (first..first + length)
-        .map(|number| format!("${number}"))
-        .collect();
+    let names: Vec<String> = (first..first + length).map(|number| format!("${number}")).collect();
     format!("({})", names.join(", "))
 }
 
 /// As many tuples as rows, numbered on.
 fn tuples(rows: usize, columns: usize) -> String {
-    let all: Vec<String> = (0..rows)
-        .map(|row| tuple(1 + row * columns, columns))
-        .collect();
+    let all: Vec<String> = (0..rows).map(|row| tuple(1 + row * columns, columns)).collect();
     all.join(", ")
 }

@@ -56,7 +56,7 @@ impl Password {
         let password = Self::offered(text);
         match password.0.chars().count() {
             0 => return Err(PasswordError::Missing),
-            ..SHORTEST => return Err(PasswordError::TooShort),
+            length if length < SHORTEST => return Err(PasswordError::TooShort),
             length if length > LONGEST => return Err(PasswordError::TooLong),
             _ => {}
         }

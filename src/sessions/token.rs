@@ -111,8 +111,11 @@ impl Keys {
         let key_id = header.kid.filter(|_| is_ours)?;
         let (_, key) = self.verifying.iter().find(|(id, _)| *id == key_id)?;
         let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation).ok()?.claims;
+        // Signed or not, what goes to the database is of the shape that we write: PostgreSQL fails on a NUL.
+        let is_id =
+            claims.sid.len() <= 64 && claims.sid.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         let is_timely = claims.nbf <= now.get() && claims.iat <= now.get() && now.get() < claims.exp;
-        (is_timely && claims.aud == audience.as_str()).then_some(claims)
+        (is_id && is_timely && claims.aud == audience.as_str()).then_some(claims)
     }
 }
 

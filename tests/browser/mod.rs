@@ -1,1 +1,115 @@
 //! The portal in real Chromium.
+
+mod chromium;
+
+use fantoccini::Locator;
+
+use crate::app::{PASSWORD, TestApp};
+use chromium::{Chromium, Scripts};
+
+const EMAIL: &str = "ann@example.com";
+
+async fn app() -> TestApp {
+    TestApp::start_with(&[("DEMO_ORDERS", "true")]).await
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
+async fn a_customer_signs_up_browses_logs_out_and_the_back_button_shows_no_order() {
+    let app = app().await;
+    let browser = Chromium::start(&app, Scripts::On).await;
+    browser.open("/").await;
+    browser.press("main a[href='/signup']").await;
+    browser.send_credentials(EMAIL, PASSWORD).await;
+    browser.arrives_at("/orders").await;
+    assert!(browser.text("main").await.contains("Your account is ready"));
+    assert_eq!(browser.run("return document.cookie").await, "", "scripts can read a cookie");
+    browser.press("table a").await;
+    assert!(browser.text("h1").await.starts_with("Order #S"));
+    browser.press("form[action='/logout'] button").await;
+    browser.arrives_at("/login").await;
+    browser.run("history.back()").await;
+    tokio::time::sleep(std::time::Duration::from_millis(800)).await;
+    assert!(!browser.text("body").await.contains("#S"), "an order shows after logging out");
+    browser.close().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
+async fn a_guarded_page_is_come_back_to_after_a_wrong_and_a_right_password() {
+    let app = app().await;
+    app.customer(EMAIL).await;
+    let browser = Chromium::start(&app, Scripts::On).await;
+    browser.open("/orders/S1096").await;
+    browser.arrives_at("/login").await;
+    browser.send_credentials(EMAIL, "something else").await;
+    assert!(browser.text("[role=alert]").await.contains("do not go together"));
+    assert_eq!(browser.run("return document.querySelector('#email').value").await, EMAIL);
+    assert_eq!(browser.run("return document.activeElement.id").await, "password");
+    browser.press(".show").await;
+    assert_eq!(browser.run("return document.querySelector('#password').type").await, "text");
+    browser.send_credentials(EMAIL, PASSWORD).await;
+    browser.arrives_at("/orders/S1096").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
+async fn a_link_from_another_site_keeps_the_customer_signed_in() {
+    let app = app().await;
+    let browser = Chromium::start(&app, Scripts::On).await;
+    browser.open("/signup").await;
+    browser.send_credentials(EMAIL, PASSWORD).await;
+    let elsewhere =
+        chromium::page_elsewhere(&format!("<a href=\"http://localhost:{}/orders\">orders</a>", app.port)).await;
+    browser.client.goto(&elsewhere).await.unwrap();
+    browser.press("a").await;
+    browser.client.wait().for_element(Locator::Css("table.orders")).await.unwrap();
+    browser.arrives_at("/orders").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
+async fn everything_works_without_scripts() {
+    let app = app().await;
+    let browser = Chromium::start(&app, Scripts::Off).await;
+    browser.open("/signup").await;
+    browser.send_credentials("nobody", PASSWORD).await;
+    assert!(browser.text("[role=alert]").await.contains("name@example.com"));
+    let email = browser.client.find(Locator::Css("#email")).await.unwrap();
+    email.clear().await.unwrap();
+    browser.send_credentials(EMAIL, PASSWORD).await;
+    browser.arrives_at("/orders").await;
+    browser.press("a[rel=next]").await;
+    browser.press("a[rel=prev]").await;
+    browser.press("table a").await;
+    browser.press("form[action='/logout'] button").await;
+    browser.arrives_at("/login").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
+async fn no_page_scrolls_sideways_on_a_phone() {
+    let app = app().await;
+    let browser = Chromium::start(&app, Scripts::On).await;
+    let fits = async |path: &str| {
+        browser.open(path).await;
+        for width in [320, 390] {
+            let metrics = serde_json::json!({ "width": width, "height": 720, "deviceScaleFactor": 1, "mobile": true });
+            browser.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
+            let overflow = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+            assert_eq!(browser.run(overflow).await, 0, "{path} at {width}");
+        }
+    };
+    for path in ["/", "/login", "/signup", "/nothing"] {
+        fits(path).await;
+    }
+    browser.open("/signup").await;
+    browser.send_credentials(EMAIL, PASSWORD).await;
+    for path in ["/orders", "/orders/S1096", "/orders/none"] {
+        fits(path).await;
+    }
+    browser.close().await;
+}

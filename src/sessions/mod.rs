@@ -153,7 +153,10 @@ impl Sessions {
         let now = self.clock.now();
         let user = &resumed.user;
         if now.since(resumed.last_seen_at) * 2 > self.lifetimes.token {
-            store::touch(&self.database, &user.session_id, now).await?;
+            // A page is worth more than the note that it was seen: the next request writes it.
+            if let Err(error) = store::touch(&self.database, &user.session_id, now).await {
+                tracing::warn!(%error, "\"last seen\" was not written");
+            }
         }
         let half = resumed.token_expires_at.since(resumed.issued_at) / 2;
         let is_last = resumed.token_expires_at >= user.session_expires_at;

@@ -8,7 +8,7 @@ use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, web};
 
-use super::Site;
+use super::{Site, user_agent};
 
 /// The longest user agent that is kept, in characters.
 const LONGEST_USER_AGENT: usize = 300;
@@ -22,12 +22,19 @@ pub struct Client {
     pub user_agent: String,
 }
 
+impl Client {
+    /// Browser and system in words.
+    pub fn device(&self) -> String {
+        user_agent::in_words(&self.user_agent)
+    }
+}
+
 impl FromRequest for Client {
     type Error = Infallible;
     type Future = Ready<Result<Self, Infallible>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(Self { address: address(request), user_agent: user_agent(request) }))
+        ready(Ok(Self { address: address(request), user_agent: sent_user_agent(request) }))
     }
 }
 
@@ -56,7 +63,7 @@ fn behind_proxies(peer: IpAddr, hops: &[&str], is_trusted: impl Fn(IpAddr) -> bo
     nearest
 }
 
-fn user_agent(request: &HttpRequest) -> String {
+fn sent_user_agent(request: &HttpRequest) -> String {
     let sent = request.headers().get(header::USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let visible = sent.iter().flat_map(|text| text.chars()).filter(|letter| !letter.is_control());
     visible.take(LONGEST_USER_AGENT).collect()

@@ -13,6 +13,7 @@ mod next;
 pub mod notice;
 pub mod origin;
 mod page;
+mod user_agent;
 
 pub use assets::Assets;
 pub use client::Client;

@@ -1,0 +1,186 @@
+//! What is said by mail, and how it reads.
+
+use askama::Template;
+use serde::{Deserialize, Serialize};
+
+use super::links::Purpose;
+use crate::clock::UnixSeconds;
+use crate::web::Client;
+
+/// When something was done and from where, for the reader to judge whether it was them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Occasion {
+    at: UnixSeconds,
+    address: String,
+    device: String,
+}
+
+impl Occasion {
+    /// Now, by that client.
+    pub fn new(at: UnixSeconds, client: &Client) -> Self {
+        Self { at, address: client.address.to_string(), device: client.device() }
+    }
+
+    fn in_words(&self) -> String {
+        let at = self.at.utc();
+        let (day, month, year) = (at.day(), at.month(), at.year());
+        let device = &self.device;
+        format!("{day} {month} {year}, {:02}:{:02} UTC, from {} ({device})", at.hour(), at.minute(), self.address)
+    }
+}
+
+/// Every message that leaves the site.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Message {
+    /// To a new account: is the address theirs?
+    Verify(Occasion),
+    /// To whoever forgot the password, if there is an account.
+    Reset(Occasion),
+    /// To a new address: is it theirs?
+    ConfirmNewAddress(Occasion),
+    /// To the old address, before anything has changed.
+    AddressChangeAsked {
+        /// By whom.
+        occasion: Occasion,
+        /// The new address.
+        to: String,
+    },
+    /// To the old address, afterwards.
+    AddressChanged {
+        /// By whom.
+        occasion: Occasion,
+        /// The new address.
+        to: String,
+    },
+    /// The password was changed.
+    PasswordChanged(Occasion),
+    /// The account is gone.
+    AccountDeleted(Occasion),
+}
+
+/// A message as it is sent.
+pub(super) struct Letter {
+    pub subject: String,
+    pub text: String,
+    pub html: String,
+}
+
+#[derive(Template)]
+#[template(path = "mail/message.txt")]
+struct TextPart<'a> {
+    words: &'a Words,
+    site: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "mail/message.html")]
+struct HtmlPart<'a> {
+    words: &'a Words,
+    site: &'a str,
+}
+
+struct Words {
+    subject: &'static str,
+    before: Vec<String>,
+    link: Option<(&'static str, String)>,
+    after: Vec<String>,
+}
+
+impl Message {
+    /// What the link in it is for; `None` when it has none.
+    pub fn purpose(&self) -> Option<Purpose> {
+        match self {
+            Self::Verify(_) => Some(Purpose::Verify),
+            Self::Reset(_) => Some(Purpose::Reset),
+            Self::ConfirmNewAddress(_) => Some(Purpose::ChangeEmail),
+            _ => None,
+        }
+    }
+
+    /// The message as it reads at `site`, with the address that its link leads to.
+    pub(super) fn write(&self, site: &str, link: Option<String>) -> Result<Letter, askama::Error> {
+        let words = self.words(link);
+        Ok(Letter {
+            subject: words.subject.to_owned(),
+            text: TextPart { words: &words, site }.render()?,
+            html: HtmlPart { words: &words, site }.render()?,
+        })
+    }
+
+    fn words(&self, link: Option<String>) -> Words {
+        let said = |subject, before: Vec<String>, label, after: Vec<String>| Words {
+            subject,
+            before,
+            link: link.map(|link| (label, link)),
+            after,
+        };
+        match self {
+            Self::Verify(occasion) => said(
+                "Confirm your e-mail address",
+                vec![
+                    "An account was made with this e-mail address. Confirm that the address is yours, and the orders that you placed with it appear in the account.".to_owned(),
+                    format!("Made: {}.", occasion.in_words()),
+                ],
+                "Confirm the address",
+                vec!["The link works once, within 24 hours. If you did not make the account, do not confirm: whoever made it sees nothing of yours until you do.".to_owned()],
+            ),
+            Self::Reset(occasion) => said(
+                "Choose a new password",
+                vec![
+                    "Someone asked for a new password for your account.".to_owned(),
+                    format!("Asked: {}.", occasion.in_words()),
+                ],
+                "Choose a new password",
+                vec!["The link works once, within 30 minutes. If it was not you who asked, there is nothing to do: your password stays as it is.".to_owned()],
+            ),
+            Self::ConfirmNewAddress(occasion) => said(
+                "Confirm your new e-mail address",
+                vec![
+                    "An account is to change to this e-mail address. Confirm that the address is yours.".to_owned(),
+                    format!("Asked: {}.", occasion.in_words()),
+                ],
+                "Confirm the address",
+                vec!["The link works once, within 24 hours. If it was not you who asked, do not confirm.".to_owned()],
+            ),
+            Self::AddressChangeAsked { occasion, to } => said(
+                "Your e-mail address is about to change",
+                vec![
+                    format!("Your account is to change from this e-mail address to {to}, once that address is confirmed."),
+                    format!("Asked: {}.", occasion.in_words()),
+                    "If it was not you, log in now and change your password: that stops the change.".to_owned(),
+                ],
+                "",
+                Vec::new(),
+            ),
+            Self::AddressChanged { occasion, to } => said(
+                "Your e-mail address was changed",
+                vec![
+                    format!("Your account has changed from this e-mail address to {to}."),
+                    format!("Confirmed: {}.", occasion.in_words()),
+                    "If it was not you, tell the shop at once.".to_owned(),
+                ],
+                "",
+                Vec::new(),
+            ),
+            Self::PasswordChanged(occasion) => said(
+                "Your password was changed",
+                vec![
+                    "The password of your account was changed. Everywhere else the account was logged out.".to_owned(),
+                    format!("Changed: {}.", occasion.in_words()),
+                    "If it was not you, choose a new password at once: follow \"Forgot your password?\" on the login page.".to_owned(),
+                ],
+                "",
+                Vec::new(),
+            ),
+            Self::AccountDeleted(occasion) => said(
+                "Your account was deleted",
+                vec![
+                    "Your account and what it held about you are gone. The shop keeps its own record of your orders.".to_owned(),
+                    format!("Deleted: {}.", occasion.in_words()),
+                ],
+                "",
+                Vec::new(),
+            ),
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! The rows of mail that waits and of the links that were sent.
+
+use super::links::{Link, Purpose};
+use super::{Email, Message};
+use crate::clock::{Clock, UnixSeconds};
+use crate::database::{Database, Error, Transaction};
+
+/// Rows removed by one statement: small enough that nobody waits for it.
+const BATCH: i64 = 500;
+
+/// Puts a message into the queue, as part of what it tells of. `user_id` is the account that it goes with.
+///
+/// # Errors
+/// The database's.
+pub async fn post(
+    transaction: &mut Transaction,
+    clock: &Clock,
+    recipient: &Email,
+    user_id: Option<&str>,
+    message: &Message,
+) -> Result<(), Error> {
+    let now = clock.now().get();
+    let json = serde_json::to_string(message).map_err(|error| Error::Encode(error.into()))?;
+    sqlx::query(
+        "INSERT INTO mail_queue (id, user_id, recipient, purpose, message, created_at, due_at, attempts)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 0)",
+    )
+    .bind(clock.new_id())
+    .bind(user_id)
+    .bind(recipient.as_str())
+    .bind(message.purpose().map(Purpose::as_str))
+    .bind(json)
+    .bind(now)
+    .bind(now)
+    .execute(&mut **transaction)
+    .await
+    .map(drop)
+}
+
+/// A message whose time has come.
+pub(super) struct Due {
+    pub id: String,
+    pub user_id: Option<String>,
+    pub recipient: String,
+    pub message: String,
+    pub created_at: UnixSeconds,
+    /// This one included.
+    pub attempts: i64,
+}
+
+/// Takes the message that waits longest, until `turn_ends`; another node takes another one.
+pub(super) async fn take_due(
+    database: &Database,
+    now: UnixSeconds,
+    turn_ends: UnixSeconds,
+) -> Result<Option<Due>, Error> {
+    let row: Option<(String, Option<String>, String, String, i64, i64)> = sqlx::query_as(
+        "UPDATE mail_queue SET due_at = $1, attempts = attempts + 1
+         WHERE due_at <= $2 AND id = (SELECT id FROM mail_queue WHERE due_at <= $3 ORDER BY due_at, id LIMIT 1)
+         RETURNING id, user_id, recipient, message, created_at, attempts",
+    )
+    .bind(turn_ends.get())
+    .bind(now.get())
+    .bind(now.get())
+    .fetch_optional(database.pool())
+    .await?;
+    Ok(row.map(|(id, user_id, recipient, message, created_at, attempts)| Due {
+        id,
+        user_id,
+        recipient,
+        message,
+        created_at: UnixSeconds::new(created_at),
+        attempts,
+    }))
+}
+
+/// Has the message wait until `due_at`.
+pub(super) async fn postpone(database: &Database, id: &str, due_at: UnixSeconds) -> Result<(), Error> {
+    sqlx::query("UPDATE mail_queue SET due_at = $1 WHERE id = $2")
+        .bind(due_at.get())
+        .bind(id)
+        .execute(database.pool())
+        .await
+        .map(drop)
+}
+
+/// Takes the message out of the queue.
+pub(super) async fn remove(database: &Database, id: &str) -> Result<(), Error> {
+    sqlx::query("DELETE FROM mail_queue WHERE id = $1").bind(id).execute(database.pool()).await.map(drop)
+}
+
+/// Stores a link's hash, if there is still someone to send it to and the message still waits; tells whether it did.
+pub(super) async fn insert_token(
+    database: &Database,
+    due: &Due,
+    purpose: Purpose,
+    hash: &[u8],
+    now: UnixSeconds,
+) -> Result<bool, Error> {
+    let whose = match purpose {
+        Purpose::Verify => "u.email = $6 AND u.verified_at IS NULL AND u.id = $7",
+        Purpose::Reset => "u.email = $6 AND CAST($7 AS TEXT) IS NULL",
+        Purpose::ChangeEmail => "u.id = $7 AND NOT EXISTS (SELECT 1 FROM users o WHERE o.email = $6)",
+    };
+    let sql = format!(
+        "INSERT INTO mailed_tokens (hash, user_id, purpose, email, created_at, expires_at)
+         SELECT $1, u.id, CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS BIGINT), CAST($5 AS BIGINT)
+         FROM users u
+         WHERE u.disabled_at IS NULL AND {whose} AND EXISTS (SELECT 1 FROM mail_queue q WHERE q.id = $8)"
+    );
+    let done = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(hash)
+        .bind(purpose.as_str())
+        .bind(&due.recipient)
+        .bind(now.get())
+        .bind(now.plus(purpose.lifetime()).get())
+        .bind(&due.recipient)
+        .bind(&due.user_id)
+        .bind(&due.id)
+        .execute(database.pool())
+        .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+pub(super) async fn find_token(database: &Database, hash: &[u8], now: UnixSeconds) -> Result<Option<Link>, Error> {
+    let row: Option<(String, String, String)> = sqlx::query_as(
+        "SELECT t.user_id, t.purpose, t.email FROM mailed_tokens t JOIN users u ON u.id = t.user_id
+         WHERE t.hash = $1 AND t.expires_at > $2 AND u.disabled_at IS NULL",
+    )
+    .bind(hash)
+    .bind(now.get())
+    .fetch_optional(database.pool())
+    .await?;
+    Ok(row.and_then(link))
+}
+
+pub(super) async fn take_token(
+    transaction: &mut Transaction,
+    hash: &[u8],
+    now: UnixSeconds,
+) -> Result<Option<Link>, Error> {
+    let row: Option<(String, String, String)> = sqlx::query_as(
+        "DELETE FROM mailed_tokens
+         WHERE hash = $1 AND expires_at > $2 AND user_id IN (SELECT id FROM users WHERE disabled_at IS NULL)
+         RETURNING user_id, purpose, email",
+    )
+    .bind(hash)
+    .bind(now.get())
+    .fetch_optional(&mut **transaction)
+    .await?;
+    Ok(row.and_then(link))
+}
+
+fn link((user_id, purpose, email): (String, String, String)) -> Option<Link> {
+    Purpose::parse(&purpose).map(|purpose| Link { user_id, purpose, email })
+}
+
+/// Removes the user's links for `purpose`, those still in the queue included.
+pub(super) async fn void_tokens(transaction: &mut Transaction, user_id: &str, purpose: Purpose) -> Result<(), Error> {
+    sqlx::query("DELETE FROM mailed_tokens WHERE user_id = $1 AND purpose = $2")
+        .bind(user_id)
+        .bind(purpose.as_str())
+        .execute(&mut **transaction)
+        .await?;
+    sqlx::query(
+        "DELETE FROM mail_queue
+         WHERE purpose = $1 AND (user_id = $2 OR recipient IN (SELECT email FROM users WHERE id = $3))",
+    )
+    .bind(purpose.as_str())
+    .bind(user_id)
+    .bind(user_id)
+    .execute(&mut **transaction)
+    .await
+    .map(drop)
+}
+
+/// Upkeep: removes some links that hold no more; tells how many.
+///
+/// # Errors
+/// The database's.
+pub async fn clean_tokens(database: &Database, now: UnixSeconds) -> Result<u64, Error> {
+    let done = sqlx::query(
+        "DELETE FROM mailed_tokens
+         WHERE hash IN (SELECT hash FROM mailed_tokens WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)",
+    )
+    .bind(now.get())
+    .bind(BATCH)
+    .execute(database.pool())
+    .await?;
+    Ok(done.rows_affected())
+}

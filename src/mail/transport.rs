@@ -1,0 +1,186 @@
+//! The way out: an SMTP server, or files in a folder.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use lettre::message::header::{HeaderName, HeaderValue};
+use lettre::message::{Mailbox, MultiPart};
+use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
+
+use super::message::Letter;
+use crate::config::{Config, MailUrl};
+use crate::database::make_private_folder;
+
+/// How long a mail server may take for each answer.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
+
+/// Carries letters out of the house. Clones share connections.
+#[derive(Clone)]
+pub struct Transport {
+    way: Way,
+    from: Mailbox,
+    /// What ids of messages end in.
+    domain: String,
+}
+
+#[derive(Clone)]
+enum Way {
+    Folder(PathBuf),
+    Smtp(AsyncSmtpTransport<Tokio1Executor>),
+}
+
+/// Why a letter did not leave.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    /// It never will: the server does not take it, or it cannot be written.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// This letter not now; others may.
+    #[error("put off: {0}")]
+    PutOff(String),
+    /// Nothing leaves at present.
+    #[error("{0}")]
+    Down(String),
+}
+
+impl Transport {
+    /// The way that `MAIL_URL` names.
+    ///
+    /// # Errors
+    /// What is wrong with the settings; a server that is down is not.
+    pub fn new(config: &Config) -> Result<Self, String> {
+        let from: Mailbox = config.mail_from.parse().map_err(|_| {
+            "MAIL_FROM is not an address; it takes one like \"Shop <no-reply@shop.example>\"".to_owned()
+        })?;
+        let domain = from.email.domain().to_owned();
+        let way = match &config.mail_url {
+            MailUrl::File(folder) => Way::Folder(folder.clone()),
+            MailUrl::Smtp(url) => Way::Smtp(smtp(url)?),
+        };
+        Ok(Self { way, from, domain })
+    }
+
+    /// The folder that letters are written to, if this is no server.
+    pub fn folder(&self) -> Option<&Path> {
+        match &self.way {
+            Way::Folder(folder) => Some(folder),
+            Way::Smtp(_) => None,
+        }
+    }
+
+    /// Whether letters could leave now: the folder can be written, the server greets and takes the credentials.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn check(&self) -> Result<(), String> {
+        match &self.way {
+            Way::Folder(folder) => {
+                make_private_folder(folder).map_err(|error| format!("{}: {error}", folder.display()))
+            }
+            Way::Smtp(smtp) => match smtp.test_connection().await {
+                Ok(true) => Ok(()),
+                Ok(false) => Err("the server hung up".to_owned()),
+                Err(error) => Err(explain(&error)),
+            },
+        }
+    }
+
+    /// Hands a letter over. `id` names it, so that a server can tell a repetition.
+    pub(super) async fn send(&self, id: &str, to: &str, letter: Letter) -> Result<(), TransportError> {
+        let refused = |error: &dyn std::fmt::Display| TransportError::Refused(error.to_string());
+        let to: Mailbox = to.parse().map_err(|_| TransportError::Refused("the address cannot be written to".into()))?;
+        let mut message = lettre::Message::builder()
+            .from(self.from.clone())
+            .to(to)
+            .subject(letter.subject)
+            .message_id(Some(format!("<{id}@{}>", self.domain)))
+            .multipart(MultiPart::alternative_plain_html(letter.text, letter.html))
+            .map_err(|error| refused(&error))?;
+        // RFC 3834 section 5: no holiday notices, please.
+        let automatic = HeaderName::new_from_ascii_str("Auto-Submitted");
+        message.headers_mut().insert_raw(HeaderValue::new(automatic, "auto-generated".to_owned()));
+        match &self.way {
+            Way::Folder(folder) => {
+                write(folder, id, &message.formatted()).map_err(|error| TransportError::Down(error.to_string()))
+            }
+            Way::Smtp(smtp) => match smtp.send(message).await {
+                Ok(_) => Ok(()),
+                Err(error) if error.is_permanent() => Err(refused(&explain(&error))),
+                Err(error) if error.is_transient() => Err(TransportError::PutOff(explain(&error))),
+                Err(error) => Err(TransportError::Down(explain(&error))),
+            },
+        }
+    }
+}
+
+/// `smtps://` speaks TLS from the start; `smtp://` must change to TLS before anything is said (STARTTLS), unless the server is this very
+/// computer or the address ends in `?tls=none`.
+fn smtp(url: &url::Url) -> Result<AsyncSmtpTransport<Tokio1Executor>, String> {
+    let mut url = url.clone();
+    let tls = url.query_pairs().find(|(name, _)| name == "tls").map(|(_, value)| value.into_owned());
+    url.set_query(None);
+    let in_the_open = match tls.as_deref() {
+        Some("none") => true,
+        Some("required") => false,
+        None => is_loopback(&url),
+        Some(_) => return Err("MAIL_URL ends in a tls that is not known; it takes tls=required or tls=none".to_owned()),
+    };
+    if url.scheme() == "smtp" && !in_the_open {
+        url.set_query(Some("tls=required"));
+    }
+    let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url.as_str())
+        .map_err(|error| format!("MAIL_URL cannot be used: {}", explain(&error)))?;
+    Ok(builder.timeout(Some(ANSWERS_WITHIN)).build())
+}
+
+fn is_loopback(url: &url::Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        // For schemes that it does not know, url keeps addresses as names.
+        None => false,
+    }
+}
+
+/// The error with its causes; neither holds an address or a credential of ours.
+fn explain(error: &lettre::transport::smtp::Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        let inner_words = inner.to_string();
+        if !words.contains(&inner_words) {
+            words = format!("{words}: {inner_words}");
+        }
+        cause = inner.source();
+    }
+    words
+}
+
+/// Written under another name first, so that nobody finds half a letter.
+fn write(folder: &Path, id: &str, letter: &[u8]) -> std::io::Result<()> {
+    make_private_folder(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(letter)?;
+    file.persist(folder.join(format!("{id}.eml")))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn goes(url: &str) -> bool {
+        smtp(&url::Url::parse(url).unwrap()).is_ok()
+    }
+
+    #[test]
+    fn a_server_elsewhere_is_spoken_to_over_tls_alone() {
+        let kind = |url: &str| is_loopback(&url::Url::parse(url).unwrap());
+        assert!(kind("smtp://localhost:2525") && kind("smtp://127.0.0.1:25"));
+        assert!(!kind("smtp://mail.shop.example"));
+        assert!(goes("smtp://mail.shop.example:587") && goes("smtps://me:secret@mail.shop.example"));
+        assert!(goes("smtp://mailbox:1025?tls=none") && !goes("smtp://mailbox:1025?tls=maybe"));
+    }
+}

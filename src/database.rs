@@ -234,6 +234,14 @@ impl Database {
         }
     }
 
+    /// Several writes that depend on nothing read, in one commit.
+    ///
+    /// # Errors
+    /// What the driver says.
+    pub async fn begin(&self) -> Result<Transaction, Error> {
+        self.pool.begin().await
+    }
+
     async fn write_once<T, E: WriteError>(
         &self,
         work: &mut impl AsyncFnMut(&mut Transaction) -> Result<T, E>,

@@ -1,15 +1,19 @@
 //! Logging in.
 
 use actix_web::http::StatusCode;
+use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
-use super::Accounts;
+use super::activity::{self, Event};
+use super::throttle::{self, Counter};
+use super::{Accounts, ClaimedBrowser, Password, SignedIn, Visit, store};
 use crate::clock::Clock;
-use crate::sessions::{Audience, CurrentUser, Ending, cookie};
+use crate::mail::Email;
+use crate::sessions::{Audience, CurrentUser, Ending};
 use crate::web::body::Form;
-use crate::web::{Client, Error, Layout, NextPath, page, see_other};
+use crate::web::{Client, Error, Layout, NextPath, page, see_other, wait_in_words};
 
 /// One message, whether or not the address is known.
 const WRONG: &str = "The e-mail address and the password do not go together. Check both and try again.";
@@ -58,6 +62,7 @@ pub(super) struct LoginForm {
 pub(super) async fn submit(
     layout: Layout,
     client: Client,
+    browser: ClaimedBrowser,
     user: Option<CurrentUser>,
     accounts: web::Data<Accounts>,
     clock: web::Data<Clock>,
@@ -69,16 +74,98 @@ pub(super) async fn submit(
     let next = NextPath::parse(&form.next);
     let remember = !matches!(form.remember.as_str(), "" | "false" | "off" | "0");
     let ending = if remember { Ending::Fixed } else { Ending::Idle };
-    match accounts.log_in(&form.email, &form.password, Audience::Web, ending, &client).await? {
-        Some(issued) => {
+    let visit = Visit { audience: Audience::Web, ending, client: &client, browser: browser.0 };
+    let (status, error, retry_after) = match accounts.log_in(&form.email, &form.password, visit).await {
+        Ok(Some(signed_in)) => {
             let mut response = see_other(next.as_ref().map_or("/orders", NextPath::as_str));
-            response.add_cookie(&cookie::carry(&issued, clock.now())).map_err(|error| Error::Internal(error.into()))?;
-            Ok(response)
+            signed_in.set_cookies(&mut response, clock.now())?;
+            return Ok(response);
         }
-        None => {
-            let next = next.map(|next| next.as_str().to_owned()).unwrap_or_default();
-            let error = Some(WRONG.to_owned());
-            page(StatusCode::UNAUTHORIZED, &LoginPage { layout, email: form.email, next, remember, error })
+        Ok(None) => (StatusCode::UNAUTHORIZED, WRONG.to_owned(), None),
+        Err(Error::Throttled { retry_after }) => {
+            let wait = wait_in_words(retry_after);
+            let error = format!("Too many wrong passwords. Try again {wait}, or choose a new password by mail.");
+            (StatusCode::TOO_MANY_REQUESTS, error, Some(retry_after))
         }
+        Err(error) => return Err(error),
+    };
+    let next = next.map(|next| next.as_str().to_owned()).unwrap_or_default();
+    let mut response = page(status, &LoginPage { layout, email: form.email, next, remember, error: Some(error) })?;
+    if let Some(seconds) = retry_after {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    Ok(response)
+}
+
+impl Accounts {
+    /// Signs in whoever owns the address and knows its password; `None` for anyone else, without saying which is wrong.
+    ///
+    /// # Errors
+    /// [`Error::Throttled`], [`Error::Busy`] when too many passwords wait to be checked, or the database's.
+    pub async fn log_in(&self, email: &str, password: &str, visit: Visit<'_>) -> Result<Option<SignedIn>, Error> {
+        let Ok(email) = Email::parse(email) else {
+            return Ok(None);
+        };
+        let counters = self.login_counters(&email, &visit).await?;
+        throttle::count(&self.database, &self.clock, &counters).await?;
+        let account = store::find_by_email(&self.database, &email).await?;
+        let stored = account.as_ref().map(|account| account.password_hash.as_str());
+        let is_right = self.hasher.verify(Password::offered(password), stored).await?;
+        match account.filter(|_| is_right) {
+            Some(account) => self.welcome(&account, password, &visit, &counters).await,
+            None => self.note_failure(&email, &visit).await.map(|()| None),
+        }
+    }
+
+    async fn login_counters(&self, email: &Email, visit: &Visit<'_>) -> Result<Vec<Counter>, Error> {
+        if let Some(browser) = &visit.browser
+            && store::browsers::is_known(&self.database, email, &browser.hash()).await?
+        {
+            return Ok(throttle::of_known_browser(email.as_str(), browser.as_str()));
+        }
+        Ok(throttle::of_stranger(email.as_str(), visit.client.address))
+    }
+
+    async fn note_failure(&self, email: &Email, visit: &Visit<'_>) -> Result<(), Error> {
+        tracing::info!("a sign-in failed");
+        let mut transaction = self.database.begin().await?;
+        let entry = self.entry(Event::SignInFailed, visit.client);
+        activity::record_for_address(&mut transaction, email, &entry).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn welcome(
+        &self,
+        account: &store::Account,
+        password: &str,
+        visit: &Visit<'_>,
+        counters: &[Counter],
+    ) -> Result<Option<SignedIn>, Error> {
+        let hash = self.with_current_parameters(account, password).await?;
+        let started = self.sessions.start(&account.id, &hash, visit.audience, visit.ending, visit.client).await?;
+        tracing::info!(user = %account.id, done = started.is_some(), "a sign-in");
+        let Some(issued) = started else {
+            return Ok(None);
+        };
+        let browser = self.browser_after(visit).await?;
+        let mut transaction = self.database.begin().await?;
+        store::throttles::give_back(&mut transaction, counters).await?;
+        activity::record(&mut transaction, &account.id, &self.entry(Event::SignedIn, visit.client)).await?;
+        if let Some(browser) = &browser {
+            store::browsers::remember(&mut transaction, &account.id, &browser.hash(), self.clock.now()).await?;
+        }
+        transaction.commit().await?;
+        Ok(Some(SignedIn { issued, browser }))
+    }
+
+    /// A hash made with older parameters is renewed while the password is at hand (OWASP Password Storage Cheat
+    /// Sheet, "Upgrading the Work Factor").
+    async fn with_current_parameters(&self, account: &store::Account, password: &str) -> Result<String, Error> {
+        if self.hasher.is_current(&account.password_hash) {
+            return Ok(account.password_hash.clone());
+        }
+        let renewed = self.hasher.hash(Password::offered(password)).await?;
+        let is_stored = store::replace_hash(&self.database, &account.id, &account.password_hash, &renewed).await?;
+        Ok(if is_stored { renewed } else { account.password_hash.clone() })
     }
 }

@@ -1,45 +1,74 @@
-//! Who someone is: sign-up, login, logout, and the operator's hand on accounts.
+//! Who someone is: sign-up, login, logout, forgotten passwords, the account page, and the operator's hand on accounts.
 //!
-//! Routes: `/signup`, `/login`, `/logout`. Hands out [`Accounts`] (what pages and the API both call) and [`Email`].
+//! Routes: `/signup`, `/login`, `/logout`, `/password/…`, `/verify`, and below the guard `/account/…`. Hands out [`Accounts`] (what
+//! pages and the API both call) and [`Email`].
 //!
 //! Invariants: an unknown address and a wrong password take the same time and read the same; no password leaves
-//! [`Password`] but as an Argon2id hash.
+//! [`Password`] but as an Argon2id hash; a new password ends every other session and every mailed link; what could take an
+//! account over asks for the password unless it was given in the last ten minutes ([`ask_again`]).
 
+mod activity;
+mod ask_again;
+mod change_email;
+mod change_password;
+mod delete;
+mod devices;
+mod export;
+mod known_browser;
 mod login;
 mod logout;
+mod overview;
 mod password;
+mod reset;
 mod signup;
+mod stay;
 mod store;
+mod throttle;
+mod verify;
 
 use std::pin::Pin;
 
-use actix_web::web;
+use actix_web::{HttpResponse, web};
 
 pub use crate::mail::{Email, EmailError};
-pub use password::{Hasher, Password, PasswordError};
+pub use known_browser::{ClaimedBrowser, KnownBrowser};
+pub use password::{Hasher, Password, PasswordError, Strength};
+pub use signup::SignUpRefused;
 pub use store::users;
 
 use crate::clock::{Clock, UnixSeconds};
 use crate::database::{self, Database, Transaction};
-use crate::sessions::{Audience, Ending, Issued, Sessions};
+use crate::sessions::{Audience, CurrentUser, Ending, Issued, Sessions, cookie};
 use crate::web::{Client, Error};
+use activity::{Entry, Event};
 
-/// What else happens in the transaction that makes an account: the server passes what other features offer, so that this
-/// one need not know them.
-pub type OnSignUp = for<'a> fn(
-    &'a mut Transaction,
-    &'a str,
-    UnixSeconds,
-    &'a Clock,
-) -> Pin<Box<dyn Future<Output = Result<(), database::Error>> + 'a>>;
+type Work<'a, T> = Pin<Box<dyn Future<Output = Result<T, database::Error>> + 'a>>;
+
+/// What else happens in the transaction that makes an account: takes the user's id and the time.
+pub type OnSignUp = for<'a> fn(&'a mut Transaction, &'a str, UnixSeconds, &'a Clock) -> Work<'a, ()>;
 
 /// What the operator or the mailed link sets going when an address is shown to be someone's: takes the user's id and the
 /// address, tells how many orders became theirs.
-pub type OnVerified = for<'a> fn(
-    &'a mut Transaction,
-    &'a str,
-    &'a str,
-) -> Pin<Box<dyn Future<Output = Result<u64, database::Error>> + 'a>>;
+pub type OnVerified = for<'a> fn(&'a mut Transaction, &'a str, &'a str) -> Work<'a, u64>;
+
+/// What else goes when an account is deleted: takes the user's id.
+pub type OnDeleted = for<'a> fn(&'a mut Transaction, &'a str) -> Work<'a, ()>;
+
+/// What another feature holds about a user, for them to download.
+pub type HeldAbout = for<'a> fn(&'a Database, &'a str) -> Work<'a, serde_json::Value>;
+
+/// What other features do when something happens to an account. The server passes them, so that this feature need not know those.
+#[derive(Clone, Copy)]
+pub struct Hooks {
+    /// When an account is made.
+    pub on_sign_up: Option<OnSignUp>,
+    /// When an address is shown to be someone's.
+    pub on_verified: OnVerified,
+    /// When an account is deleted.
+    pub on_deleted: OnDeleted,
+    /// The orders of a user.
+    pub orders_of: HeldAbout,
+}
 
 /// Makes accounts and knows their owners. Clones share connections and the queue for hashing.
 #[derive(Clone)]
@@ -48,125 +77,114 @@ pub struct Accounts {
     clock: Clock,
     sessions: Sessions,
     hasher: Hasher,
-    on_sign_up: Option<OnSignUp>,
+    hooks: Hooks,
 }
 
-/// Why no account was made: what to say beside each field.
-#[derive(Debug, Default)]
-pub struct SignUpRefused {
-    /// What is wrong with the address.
-    pub email: Option<String>,
-    /// What is wrong with the password.
-    pub password: Option<String>,
+/// Where someone signs in and for how long.
+pub struct Visit<'a> {
+    /// The pages or the API.
+    pub audience: Audience,
+    /// When the session is to end by itself.
+    pub ending: Ending,
+    /// Where the request came from.
+    pub client: &'a Client,
+    /// The browser that it claims to come from.
+    pub browser: Option<KnownBrowser>,
+}
+
+/// Someone who is signed in from now on.
+pub struct SignedIn {
+    /// The session's token.
+    pub issued: Issued,
+    browser: Option<KnownBrowser>,
+}
+
+impl SignedIn {
+    fn set_cookies(&self, response: &mut HttpResponse, now: UnixSeconds) -> Result<(), Error> {
+        set_session(response, &self.issued, now)?;
+        match &self.browser {
+            Some(browser) => response.add_cookie(&browser.cookie()).map_err(|error| Error::Internal(error.into())),
+            None => Ok(()),
+        }
+    }
+}
+
+fn set_session(response: &mut HttpResponse, issued: &Issued, now: UnixSeconds) -> Result<(), Error> {
+    response.add_cookie(&cookie::carry(issued, now)).map_err(|error| Error::Internal(error.into()))
 }
 
 impl Accounts {
-    /// Accounts in `database`; `on_sign_up` runs in the transaction that makes one.
-    pub fn new(
-        database: Database,
-        clock: Clock,
-        sessions: Sessions,
-        hasher: Hasher,
-        on_sign_up: Option<OnSignUp>,
-    ) -> Self {
-        Self { database, clock, sessions, hasher, on_sign_up }
+    /// Accounts in `database`.
+    pub fn new(database: Database, clock: Clock, sessions: Sessions, hasher: Hasher, hooks: Hooks) -> Self {
+        Self { database, clock, sessions, hasher, hooks }
     }
 
-    /// Makes an account and signs its owner in.
-    ///
-    /// # Errors
-    /// [`Error::Busy`] when too many passwords wait to be hashed, or the database's.
-    pub async fn sign_up(
-        &self,
-        email: &str,
-        password: &str,
-        audience: Audience,
-        client: &Client,
-    ) -> Result<Result<Issued, SignUpRefused>, Error> {
-        let (email, password) = match (Email::parse(email), Password::choose(password, email)) {
-            (Ok(email), Ok(password)) => (email, password),
-            (email, password) => return Ok(Err(refused(email.err(), password.err()))),
-        };
-        if store::exists(&self.database, &email).await? {
-            return Ok(Err(taken()));
-        }
-        let hash = self.hasher.hash(password).await?;
-        let Some(user_id) = self.add(&email, &hash).await? else {
-            return Ok(Err(taken()));
-        };
-        tracing::info!(user = %user_id, "an account was made");
-        let started = self.sessions.start(&user_id, &hash, audience, Ending::Idle, client).await?;
-        started.map(Ok).ok_or_else(|| Error::Internal("the account just made is gone".into()))
+    /// The account that a request is signed in to; it may have been deleted a moment ago.
+    async fn of(&self, user: &CurrentUser) -> Result<store::Account, Error> {
+        let gone = || Error::Unauthorized("the account is gone".to_owned());
+        store::find(&self.database, &user.user_id).await?.ok_or_else(gone)
     }
 
-    async fn add(&self, email: &Email, hash: &str) -> Result<Option<String>, database::Error> {
-        let (user_id, now) = (self.clock.new_id(), self.clock.now());
-        self.database
-            .write(async |transaction| {
-                if !store::insert(transaction, &user_id, email, hash, now).await? {
-                    return Ok(None);
-                }
-                if let Some(on_sign_up) = self.on_sign_up {
-                    on_sign_up(transaction, &user_id, now, &self.clock).await?;
-                }
-                Ok(Some(user_id.clone()))
-            })
-            .await
+    fn entry<'a>(&self, event: Event, client: &'a Client) -> Entry<'a> {
+        Entry { id: self.clock.new_id(), event, client, at: self.clock.now() }
     }
 
-    /// Signs in whoever owns the address and knows its password; `None` for anyone else, without saying which is wrong.
-    ///
-    /// # Errors
-    /// [`Error::Busy`] when too many passwords wait to be checked, or the database's.
-    pub async fn log_in(
-        &self,
-        email: &str,
-        password: &str,
-        audience: Audience,
-        ending: Ending,
-        client: &Client,
-    ) -> Result<Option<Issued>, Error> {
-        let account = match Email::parse(email) {
-            Ok(email) => store::find_by_email(&self.database, &email).await?,
-            Err(_) => None,
-        };
-        let stored = account.as_ref().map(|account| account.password_hash.as_str());
-        let is_right = self.hasher.verify(Password::offered(password), stored).await?;
-        let Some(account) = account.filter(|_| is_right) else {
-            tracing::info!("a sign-in failed");
+    /// Writes an event alone.
+    async fn record(&self, user_id: &str, event: Event, client: &Client) -> Result<(), database::Error> {
+        let mut transaction = self.database.begin().await?;
+        activity::record(&mut transaction, user_id, &self.entry(event, client)).await?;
+        transaction.commit().await
+    }
+
+    /// The cookie's value for a browser in which someone has just signed in: the one that it has, if it is one of ours.
+    async fn browser_after(&self, visit: &Visit<'_>) -> Result<Option<KnownBrowser>, Error> {
+        if visit.audience == Audience::Api {
             return Ok(None);
-        };
-        let hash = self.with_current_parameters(&account, password).await?;
-        let started = self.sessions.start(&account.id, &hash, audience, ending, client).await?;
-        tracing::info!(user = %account.id, done = started.is_some(), "a sign-in");
-        Ok(started)
-    }
-
-    /// A hash made with older parameters is renewed while the password is at hand (OWASP Password Storage Cheat
-    /// Sheet, "Upgrading the Work Factor").
-    async fn with_current_parameters(&self, account: &store::Account, password: &str) -> Result<String, Error> {
-        if self.hasher.is_current(&account.password_hash) {
-            return Ok(account.password_hash.clone());
         }
-        let renewed = self.hasher.hash(Password::offered(password)).await?;
-        let is_stored = store::replace_hash(&self.database, &account.id, &account.password_hash, &renewed).await?;
-        Ok(if is_stored { renewed } else { account.password_hash.clone() })
+        if let Some(browser) = &visit.browser
+            && store::browsers::is_ours(&self.database, &browser.hash()).await?
+        {
+            return Ok(Some(browser.clone()));
+        }
+        KnownBrowser::new().map(Some).map_err(|error| Error::Internal(error.to_string().into()))
+    }
+
+    /// Upkeep: removes some of what nobody needs any more; tells how many rows.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn clean(&self) -> Result<u64, database::Error> {
+        let now = self.clock.now();
+        let unused_since = now.plus(-known_browser::KEPT_DAYS * 86_400);
+        Ok(activity::clean(&self.database, now).await?
+            + store::throttles::clean(&self.database, now).await?
+            + store::browsers::clean(&self.database, unused_since).await?)
     }
 }
 
-fn refused(email: Option<EmailError>, password: Option<PasswordError>) -> SignUpRefused {
-    SignUpRefused { email: email.map(|error| error.to_string()), password: password.map(|error| error.to_string()) }
-}
-
-fn taken() -> SignUpRefused {
-    let email = Some("This address already has an account. Log in instead.".to_owned());
-    SignUpRefused { email, password: None }
-}
-
-/// Routes of the pages.
+/// Routes that need nobody to be signed in.
 pub fn configure(routes: &mut web::ServiceConfig) {
     routes
         .service(web::resource("/signup").get(signup::form).post(signup::submit))
         .service(web::resource("/login").get(login::form).post(login::submit))
-        .service(web::resource("/logout").post(logout::submit));
+        .service(web::resource("/logout").post(logout::submit))
+        .service(web::resource("/password/strength").post(signup::strength))
+        .service(web::resource("/password/forgot").get(reset::forgot_form).post(reset::forgot_submit))
+        .service(web::resource("/password/reset").get(reset::form).post(reset::submit))
+        .service(web::resource("/verify").get(verify::form).post(verify::submit));
+}
+
+/// Routes for below `/account`, behind the guard.
+pub fn configure_account(routes: &mut web::ServiceConfig) {
+    routes
+        .service(web::resource("").get(overview::show))
+        .service(web::resource("/verification").post(verify::send_again))
+        .service(web::resource("/password").post(change_password::submit))
+        .service(web::resource("/email").post(change_email::submit))
+        .service(web::resource("/sessions/end").post(devices::end_one))
+        .service(web::resource("/sessions/end-others").post(devices::end_others))
+        .service(web::resource("/activity").get(overview::all_activity))
+        .service(web::resource("/export").post(export::submit))
+        .service(web::resource("/delete").get(delete::form).post(delete::submit))
+        .service(web::resource("/stay").post(stay::submit));
 }

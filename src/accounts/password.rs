@@ -48,11 +48,8 @@ pub enum PasswordError {
 }
 
 impl Password {
-    /// A password for an account with that address.
-    ///
-    /// # Errors
-    /// Why it is not taken.
-    pub fn choose(text: &str, email: &str) -> Result<Self, PasswordError> {
+    /// A password for an account with that address, on a site with those words in its name.
+    fn choose(text: &str, email: &str, site_words: &[String]) -> Result<Self, PasswordError> {
         let password = Self::offered(text);
         match password.0.chars().count() {
             0 => return Err(PasswordError::Missing),
@@ -60,10 +57,7 @@ impl Password {
             length if length > LONGEST => return Err(PasswordError::TooLong),
             _ => {}
         }
-        let judged: String = password.0.chars().take(JUDGED).collect();
-        let mut context: Vec<&str> = email.split(['@', '.', '+', '-', '_']).filter(|word| word.len() > 2).collect();
-        context.extend([email, "order-portal", "order portal", "orders", "portal"]);
-        let judgement = zxcvbn::zxcvbn(&judged, &context);
+        let judgement = judge(&password.0, email, site_words);
         if judgement.score() < WEAKEST {
             return Err(PasswordError::Guessable(reason(&judgement)));
         }
@@ -74,6 +68,37 @@ impl Password {
     pub fn offered(text: &str) -> Self {
         Self(text.nfc().collect())
     }
+}
+
+/// How hard the password is to guess for someone who knows the address and the site (ASVS 5.0 V6.2.4, V6.2.11).
+fn judge(text: &str, email: &str, site_words: &[String]) -> zxcvbn::Entropy {
+    let judged: String = text.chars().take(JUDGED).collect();
+    let mut context: Vec<&str> = email.split(['@', '.', '+', '-', '_']).filter(|word| word.len() > 2).collect();
+    context.extend([email, "order-portal", "order portal", "orders", "portal"]);
+    context.extend(site_words.iter().map(String::as_str));
+    zxcvbn::zxcvbn(&judged, &context)
+}
+
+/// What the meter beside the field shows.
+pub struct Strength {
+    /// From 0, guessed at once, to 4.
+    pub score: u8,
+    /// The same in words, with the reason when it would not be taken.
+    pub words: String,
+}
+
+fn strength(text: &str, email: &str, site_words: &[String]) -> Strength {
+    let judgement = judge(&Password::offered(text).0, email, site_words);
+    let score = u8::from(judgement.score());
+    let words = match Password::choose(text, email, site_words) {
+        Err(error) => error.to_string(),
+        Ok(_) if score == 2 => "Good enough. One more word makes it strong.".to_owned(),
+        Ok(_) if score == 3 => "Strong.".to_owned(),
+        Ok(_) => "Very strong.".to_owned(),
+    };
+    // What would be refused never reads as half full.
+    let is_refused = Password::choose(text, email, site_words).is_err();
+    Strength { score: if is_refused { score.min(1) } else { score }, words }
 }
 
 fn reason(judgement: &zxcvbn::Entropy) -> String {
@@ -89,16 +114,17 @@ fn reason(judgement: &zxcvbn::Entropy) -> String {
 pub struct Hasher {
     argon2: Argon2<'static>,
     nobody: Arc<str>,
+    site_words: Arc<[String]>,
     places: Arc<Semaphore>,
     cores: Arc<Semaphore>,
 }
 
 impl Hasher {
-    /// A hasher for this computer's cores.
+    /// A hasher for this computer's cores. `site_words` are in the site's name, so no password is made of them alone.
     ///
     /// # Errors
     /// When the operating system gives no randomness.
-    pub fn new() -> Result<Self, Error> {
+    pub fn new(site_words: Vec<String>) -> Result<Self, Error> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let parameters = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(internal)?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters);
@@ -107,9 +133,28 @@ impl Hasher {
         Ok(Self {
             nobody: hash(&argon2, &nobody)?.into(),
             argon2,
+            site_words: site_words.into(),
             places: Arc::new(Semaphore::new(cores * (QUEUE_PER_CORE + 1))),
             cores: Arc::new(Semaphore::new(cores)),
         })
+    }
+
+    /// A password for an account with that address, or why it is not taken.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when the queue is full.
+    pub async fn choose(&self, text: &str, email: &str) -> Result<Result<Password, PasswordError>, Error> {
+        let (text, email, site_words) = (text.to_owned(), email.to_owned(), Arc::clone(&self.site_words));
+        self.run(move || Password::choose(&text, &email, &site_words)).await
+    }
+
+    /// How strong a password would be for an account with that address.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when the queue is full.
+    pub async fn strength(&self, text: String, email: String) -> Result<Strength, Error> {
+        let site_words = Arc::clone(&self.site_words);
+        self.run(move || strength(&text, &email, &site_words)).await
     }
 
     /// The password as a PHC string with a salt of its own.
@@ -173,7 +218,7 @@ mod tests {
     use super::*;
 
     fn refusal(text: &str) -> Option<PasswordError> {
-        Password::choose(text, "savea@northwind.example").err()
+        Password::choose(text, "savea@northwind.example", &["northwind".to_owned(), "herring".to_owned()]).err()
     }
 
     #[test]
@@ -186,7 +231,7 @@ mod tests {
 
     #[test]
     fn common_and_guessable_passwords_are_refused_with_the_reason() {
-        for text in ["password", "12345678", "qwertyuiop", "northwind", "savea@northwind.example", "aaaaaaaaaaaa"] {
+        for text in ["password", "12345678", "qwertyuiop", "northwind", "herring1", "savea@northwind.example", "aaaaaaaaaaaa"] {
             let Some(PasswordError::Guessable(reason)) = refusal(text) else { panic!("{text} was taken") };
             assert!(!reason.is_empty());
         }
@@ -200,7 +245,7 @@ mod tests {
 
     #[actix_web::test]
     async fn a_password_is_known_again_in_either_unicode_form_and_no_other_is() {
-        let hasher = Hasher::new().unwrap();
+        let hasher = Hasher::new(Vec::new()).unwrap();
         let stored = hasher.hash(Password::offered("u\u{308}ber den Wolken")).await.unwrap();
         assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$") && hasher.is_current(&stored));
         assert!(hasher.verify(Password::offered("\u{fc}ber den Wolken"), Some(&stored)).await.unwrap());
@@ -210,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_hash_with_older_parameters_is_not_current() {
-        let hasher = Hasher::new().unwrap();
+        let hasher = Hasher::new(Vec::new()).unwrap();
         let older = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8192, 1, 1, None).unwrap());
         assert!(!hasher.is_current(&hash(&older, b"a password").unwrap()));
         assert!(!hasher.is_current("nonsense"));
@@ -218,7 +263,7 @@ mod tests {
 
     #[actix_web::test]
     async fn past_the_queue_the_answer_is_busy_at_once() {
-        let hasher = Hasher { places: Arc::new(Semaphore::new(0)), ..Hasher::new().unwrap() };
+        let hasher = Hasher { places: Arc::new(Semaphore::new(0)), ..Hasher::new(Vec::new()).unwrap() };
         assert!(matches!(hasher.hash(Password::offered("any")).await, Err(Error::Busy)));
     }
 }

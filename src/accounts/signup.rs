@@ -4,12 +4,26 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
+use serde_json::json;
 
-use super::{Accounts, SignUpRefused};
+use super::activity::{self, Event};
+use super::throttle::{self, Counter};
+use super::{Accounts, ClaimedBrowser, EmailError, KnownBrowser, PasswordError, SignedIn, Visit, store};
 use crate::clock::Clock;
-use crate::sessions::{Audience, CurrentUser, cookie};
+use crate::database;
+use crate::mail::{self, Email, Message, Occasion};
+use crate::sessions::{Audience, CurrentUser, Ending};
 use crate::web::body::Form;
 use crate::web::{Client, Error, Layout, Notice, page, see_other};
+
+/// Why no account was made: what to say beside each field.
+#[derive(Debug, Default)]
+pub struct SignUpRefused {
+    /// What is wrong with the address.
+    pub email: Option<String>,
+    /// What is wrong with the password.
+    pub password: Option<String>,
+}
 
 #[derive(Template)]
 #[template(path = "accounts/signup.html")]
@@ -37,6 +51,7 @@ pub(super) struct SignupForm {
 pub(super) async fn submit(
     layout: Layout,
     client: Client,
+    browser: ClaimedBrowser,
     user: Option<CurrentUser>,
     accounts: web::Data<Accounts>,
     clock: web::Data<Clock>,
@@ -45,10 +60,11 @@ pub(super) async fn submit(
     if user.is_some() {
         return Ok(see_other("/orders"));
     }
-    match accounts.sign_up(&form.email, &form.password, Audience::Web, &client).await? {
-        Ok(issued) => {
+    let visit = Visit { audience: Audience::Web, ending: Ending::Idle, client: &client, browser: browser.0 };
+    match accounts.sign_up(&form.email, &form.password, visit).await? {
+        Ok(signed_in) => {
             let mut response = see_other("/orders");
-            response.add_cookie(&cookie::carry(&issued, clock.now())).map_err(|error| Error::Internal(error.into()))?;
+            signed_in.set_cookies(&mut response, clock.now())?;
             Notice::SignedUp.show_next(&mut response);
             Ok(response)
         }
@@ -58,4 +74,96 @@ pub(super) async fn submit(
 
 fn show(status: StatusCode, layout: Layout, email: String, refused: SignUpRefused) -> Result<HttpResponse, Error> {
     page(status, &SignupPage { layout, email, email_error: refused.email, password_error: refused.password })
+}
+
+/// What the meter sends while someone types.
+#[derive(Deserialize)]
+pub(super) struct StrengthForm {
+    #[serde(default)]
+    email: String,
+    password: String,
+}
+
+/// How strong a password would be, for the meter. The form's own answer decides.
+pub(super) async fn strength(
+    user: Option<CurrentUser>,
+    accounts: web::Data<Accounts>,
+    Form(form): Form<StrengthForm>,
+) -> Result<HttpResponse, Error> {
+    let email = match user {
+        Some(user) => accounts.of(&user).await?.email.as_str().to_owned(),
+        None => form.email,
+    };
+    let strength = accounts.hasher.strength(form.password, email).await?;
+    let answer = json!({ "score": strength.score, "words": strength.words });
+    Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(answer))
+}
+
+impl Accounts {
+    /// Makes an account, signs its owner in and sends a link that shows the address to be theirs.
+    ///
+    /// # Errors
+    /// [`Error::Throttled`], [`Error::Busy`] when too many passwords wait to be hashed, or the database's.
+    pub async fn sign_up(
+        &self,
+        email: &str,
+        password: &str,
+        visit: Visit<'_>,
+    ) -> Result<Result<SignedIn, SignUpRefused>, Error> {
+        let chosen = self.hasher.choose(password, email).await?;
+        let (email, password) = match (Email::parse(email), chosen) {
+            (Ok(email), Ok(password)) => (email, password),
+            (email, password) => return Ok(Err(refused(email.err(), password.err()))),
+        };
+        let network = throttle::network(visit.client.address);
+        throttle::count(&self.database, &self.clock, &[Counter::new(throttle::SIGN_UP, &[&network])]).await?;
+        if store::exists(&self.database, &email).await? {
+            return Ok(Err(taken()));
+        }
+        let hash = self.hasher.hash(password).await?;
+        let browser = self.browser_after(&visit).await?;
+        let Some(user_id) = self.add(&email, &hash, visit.client, browser.as_ref()).await? else {
+            return Ok(Err(taken()));
+        };
+        tracing::info!(user = %user_id, "an account was made");
+        let started = self.sessions.start(&user_id, &hash, visit.audience, visit.ending, visit.client).await?;
+        let issued = started.ok_or_else(|| Error::Internal("the account just made is gone".into()))?;
+        Ok(Ok(SignedIn { issued, browser }))
+    }
+
+    async fn add(
+        &self,
+        email: &Email,
+        hash: &str,
+        client: &Client,
+        browser: Option<&KnownBrowser>,
+    ) -> Result<Option<String>, database::Error> {
+        let (user_id, now) = (self.clock.new_id(), self.clock.now());
+        let welcome = Message::Verify(Occasion::new(now, client));
+        self.database
+            .write(async |transaction| {
+                if !store::insert(transaction, &user_id, email, hash, now).await? {
+                    return Ok(None);
+                }
+                if let Some(on_sign_up) = self.hooks.on_sign_up {
+                    on_sign_up(transaction, &user_id, now, &self.clock).await?;
+                }
+                if let Some(browser) = browser {
+                    store::browsers::remember(transaction, &user_id, &browser.hash(), now).await?;
+                }
+                activity::record(transaction, &user_id, &self.entry(Event::SignedUp, client)).await?;
+                mail::post(transaction, &self.clock, email, Some(&user_id), &welcome).await?;
+                Ok(Some(user_id.clone()))
+            })
+            .await
+    }
+}
+
+fn refused(email: Option<EmailError>, password: Option<PasswordError>) -> SignUpRefused {
+    SignUpRefused { email: email.map(|error| error.to_string()), password: password.map(|error| error.to_string()) }
+}
+
+fn taken() -> SignUpRefused {
+    let email = Some("This address already has an account. Log in instead.".to_owned());
+    SignUpRefused { email, password: None }
 }

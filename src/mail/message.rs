@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::links::Purpose;
 use crate::clock::UnixSeconds;
-use crate::web::Client;
+use crate::web::{Client, words};
 
 /// When something was done and from where, for the reader to judge whether it was them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -22,10 +22,7 @@ impl Occasion {
     }
 
     fn in_words(&self) -> String {
-        let at = self.at.utc();
-        let (day, month, year) = (at.day(), at.month(), at.year());
-        let device = &self.device;
-        format!("{day} {month} {year}, {:02}:{:02} UTC, from {} ({device})", at.hour(), at.minute(), self.address)
+        format!("{} UTC, from {} ({})", words::moment(self.at), self.address, self.device)
     }
 }
 
@@ -99,7 +96,7 @@ impl Message {
 
     /// The message as it reads at `site`, with the address that its link leads to.
     pub(super) fn write(&self, site: &str, link: Option<String>) -> Result<Letter, askama::Error> {
-        let words = self.words(link);
+        let words = self.say(link);
         Ok(Letter {
             subject: words.subject.to_owned(),
             text: TextPart { words: &words, site }.render()?,
@@ -107,7 +104,7 @@ impl Message {
         })
     }
 
-    fn words(&self, link: Option<String>) -> Words {
+    fn say(&self, link: Option<String>) -> Words {
         let said = |subject, before: Vec<String>, label, after: Vec<String>| Words {
             subject,
             before,

@@ -5,6 +5,7 @@ use std::future::{Ready, ready};
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
+use super::Ending;
 use crate::clock::UnixSeconds;
 use crate::web::Error;
 
@@ -20,6 +21,10 @@ pub struct CurrentUser {
     pub token_expires_at: UnixSeconds,
     /// The session's own end.
     pub session_expires_at: UnixSeconds,
+    /// When the password was last given in this session.
+    pub confirmed_at: UnixSeconds,
+    /// When the session ends by itself.
+    pub ending: Ending,
 }
 
 impl FromRequest for CurrentUser {

@@ -13,13 +13,14 @@ use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::StatusCode;
+use actix_web::http::header;
 use actix_web::middleware::Next;
 use actix_web::{Error as ActixError, HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
 use askama::Template;
 
 use super::{Audience, CurrentUser, Issued, Resumed, Sessions, cookie};
 use crate::clock::Clock;
-use crate::web::{Error, Layout, NextPath, page, see_other};
+use crate::web::{Error, Layout, NextPath, Notice, Site, page, see_other};
 
 /// Middleware: signs the request in when its cookie holds, and renews the cookie when it is time.
 ///
@@ -30,7 +31,11 @@ pub async fn load_session<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, ActixError> {
     let renewed = match resume(request.request()).await {
-        Ok(resumed) => resumed.and_then(|(resumed, renewed)| {
+        Ok(resumed) => resumed.and_then(|(mut resumed, renewed)| {
+            if let Some(renewed) = &renewed {
+                resumed.viewer.ends_in += renewed.expires_at.since(resumed.user.token_expires_at);
+                resumed.viewer.can_stay = renewed.expires_at < resumed.user.session_expires_at;
+            }
             request.extensions_mut().insert(resumed.user);
             request.extensions_mut().insert(resumed.viewer);
             renewed
@@ -93,8 +98,26 @@ fn turn_away(request: &HttpRequest) -> Result<HttpResponse, Error> {
             page(StatusCode::OK, &ArrivalPage { layout: Layout::of(request), url: here.as_str().to_owned() })
         }
         Some(here) if is_get => Ok(see_other(&here.login_address())),
-        _ => Ok(see_other("/login")),
+        _ => Ok(see_other(&form_page(request).map_or_else(|| "/login".to_owned(), |page| page.login_address()))),
     }
+    .map(|mut answer| {
+        if answer.status() == StatusCode::SEE_OTHER && cookie::is_present(request) {
+            Notice::SessionOver.show_next(&mut answer);
+        }
+        answer
+    })
+}
+
+/// The page whose form was sent after the session's end, which the customer comes back to after logging in.
+fn form_page(request: &HttpRequest) -> Option<NextPath> {
+    let site = request.app_data::<web::Data<Site>>()?;
+    let referer = url::Url::parse(request.headers().get(header::REFERER)?.to_str().ok()?).ok()?;
+    let is_ours = site.origin.is_own(&referer.origin().ascii_serialization());
+    let path = match referer.query() {
+        Some(query) => format!("{}?{query}", referer.path()),
+        None => referer.path().to_owned(),
+    };
+    is_ours.then(|| NextPath::parse(&path))?
 }
 
 /// A link that was followed from another site comes without the Strict cookie. The page's reload comes from this site,

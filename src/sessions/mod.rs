@@ -4,7 +4,8 @@
 //! is not revoked and not past its end, and its user is not disabled, so that ending a session holds at the very next
 //! request, on every node.
 //!
-//! Verbs: [`start`](Sessions::start), [`resume`](Sessions::resume), [`renew`](Sessions::renew), [`end`](Sessions::end).
+//! Verbs: [`start`](Sessions::start), [`resume`](Sessions::resume), [`renew`](Sessions::renew), [`end`](Sessions::end);
+//! [`confirm`](Sessions::confirm) when the password was given again.
 //! Pages carry the token in a cookie ([`cookie`]) and stand behind [`guard`]; the API carries it as a bearer token.
 
 pub mod cookie;
@@ -14,12 +15,13 @@ mod store;
 mod token;
 
 pub use current_user::CurrentUser;
+pub use store::ActiveSession;
 pub use token::{Audience, Keys};
 
 use std::sync::Arc;
 
 use crate::clock::{Clock, UnixSeconds};
-use crate::database::{self, Database};
+use crate::database::{self, Database, Transaction};
 use crate::web::{Client, Viewer};
 use token::Claims;
 
@@ -69,9 +71,7 @@ pub struct Resumed {
     /// What the layout shows of them.
     pub viewer: Viewer,
     issued_at: UnixSeconds,
-    token_expires_at: UnixSeconds,
     last_seen_at: UnixSeconds,
-    ending: Ending,
 }
 
 impl Sessions {
@@ -135,12 +135,17 @@ impl Sessions {
                 session_id: claims.sid,
                 token_expires_at: UnixSeconds::new(claims.exp),
                 session_expires_at: UnixSeconds::new(row.expires_at),
+                confirmed_at: UnixSeconds::new(row.confirmed_at),
+                ending: row.ending,
             },
-            viewer: Viewer { email: row.email, verified: row.verified_at.is_some() },
+            viewer: Viewer {
+                email: row.email,
+                verified: row.verified_at.is_some(),
+                ends_in: claims.exp - now.get(),
+                can_stay: claims.exp < row.expires_at,
+            },
             issued_at: UnixSeconds::new(claims.iat),
-            token_expires_at: UnixSeconds::new(claims.exp),
             last_seen_at: UnixSeconds::new(row.last_seen_at),
-            ending: row.ending,
         }))
     }
 
@@ -158,12 +163,36 @@ impl Sessions {
                 tracing::warn!(%error, "\"last seen\" was not written");
             }
         }
-        let half = resumed.token_expires_at.since(resumed.issued_at) / 2;
-        let is_last = resumed.token_expires_at >= user.session_expires_at;
+        let half = user.token_expires_at.since(resumed.issued_at) / 2;
+        let is_last = user.token_expires_at >= user.session_expires_at;
         if is_last || now.since(resumed.issued_at) <= half {
             return Ok(None);
         }
-        Ok(Some(self.issue(&user.user_id, &user.session_id, Audience::Web, resumed.ending, user.session_expires_at)))
+        Ok(Some(self.reissue(user, &user.session_id)))
+    }
+
+    /// A fresh token for a session of the browser, because the customer asks to stay signed in.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn stay(&self, user: &CurrentUser) -> Result<Issued, database::Error> {
+        store::touch(&self.database, &user.session_id, self.clock.now()).await?;
+        Ok(self.reissue(user, &user.session_id))
+    }
+
+    /// Notes that the password was given again. The session goes on under another id, so that tokens from before are dead (ASVS
+    /// 5.0 V7.2.4); `None` when it has ended meanwhile.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn confirm(&self, user: &CurrentUser) -> Result<Option<Issued>, database::Error> {
+        let session_id = self.clock.new_id();
+        let lives = store::rename(&self.database, &user.session_id, &session_id, self.clock.now()).await?;
+        Ok(lives.then(|| self.reissue(user, &session_id)))
+    }
+
+    fn reissue(&self, user: &CurrentUser, session_id: &str) -> Issued {
+        self.issue(&user.user_id, session_id, Audience::Web, user.ending, user.session_expires_at)
     }
 
     /// Ends a session; its tokens are dead at the next request.
@@ -172,6 +201,31 @@ impl Sessions {
     /// The database's.
     pub async fn end(&self, session_id: &str) -> Result<(), database::Error> {
         store::revoke(&self.database, session_id, self.clock.now()).await
+    }
+
+    /// The user's sessions, last seen first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn list(&self, user_id: &str) -> Result<Vec<ActiveSession>, database::Error> {
+        let now = self.clock.now();
+        store::list_live(&self.database, user_id, now, now.plus(-self.lifetimes.token)).await
+    }
+
+    /// Ends one of the user's sessions; tells whether there was such a one.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn end_one_of(&self, user_id: &str, session_id: &str) -> Result<bool, database::Error> {
+        store::revoke_one_of(&self.database, user_id, session_id, self.clock.now()).await
+    }
+
+    /// Upkeep: removes some sessions that have ended; tells how many.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn clean(&self) -> Result<u64, database::Error> {
+        store::clean(&self.database, self.clock.now()).await
     }
 
     fn issue(&self, user_id: &str, session_id: &str, audience: Audience, ending: Ending, end: UnixSeconds) -> Issued {
@@ -183,4 +237,17 @@ impl Sessions {
         let claims = Claims::new(self.keys.issuer(), audience, user_id, session_id, now, expires_at);
         Issued { token: self.keys.sign(&claims), expires_at, ending }
     }
+}
+
+/// Ends every session of the user but the one to keep, as part of what asks for it; tells how many.
+///
+/// # Errors
+/// The database's.
+pub async fn end_all_but(
+    transaction: &mut Transaction,
+    user_id: &str,
+    kept: Option<&str>,
+    now: UnixSeconds,
+) -> Result<u64, database::Error> {
+    store::revoke_all_but(transaction, user_id, kept, now).await
 }

@@ -14,6 +14,7 @@ use askama::Template;
 use serde_json::json;
 
 use super::layout::Layout;
+use super::words::wait_in_words;
 use crate::database;
 use crate::telemetry::RequestId;
 
@@ -51,7 +52,7 @@ pub enum Error {
     #[error("some fields are wrong")]
     Invalid(Vec<(&'static str, String)>),
     /// 429: too often; again after so many seconds.
-    #[error("too many attempts")]
+    #[error("too many attempts; try again {}, nothing was lost", wait_in_words(*.retry_after))]
     Throttled {
         /// Seconds until the next attempt is looked at.
         retry_after: i64,
@@ -212,7 +213,8 @@ fn error_page(
     note: Option<Note>,
 ) -> HttpResponse {
     let words = words_for(status);
-    let said = note.filter(|_| status == StatusCode::BAD_REQUEST || status == StatusCode::FORBIDDEN);
+    let explains = [StatusCode::BAD_REQUEST, StatusCode::FORBIDDEN, StatusCode::TOO_MANY_REQUESTS].contains(&status);
+    let said = note.filter(|_| explains);
     let layout = Layout::of(request);
     let (way_out_url, way_out) =
         if layout.viewer.is_some() { ("/orders", "Go to your orders") } else { ("/", "Go to the front page") };

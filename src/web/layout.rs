@@ -33,6 +33,10 @@ pub struct Viewer {
     pub email: String,
     /// Whether the address was shown to be theirs.
     pub verified: bool,
+    /// Seconds from this answer until they are logged out if nothing comes from this browser.
+    pub ends_in: i64,
+    /// Whether staying signed in beyond that is possible without the password.
+    pub can_stay: bool,
 }
 
 impl Layout {

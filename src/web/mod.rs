@@ -13,7 +13,8 @@ mod next;
 pub mod notice;
 pub mod origin;
 mod page;
-mod user_agent;
+pub mod user_agent;
+pub mod words;
 
 pub use assets::Assets;
 pub use client::Client;
@@ -22,6 +23,7 @@ pub use layout::{Layout, Viewer};
 pub use next::NextPath;
 pub use notice::Notice;
 pub use page::{page, see_other};
+pub use words::wait_in_words;
 
 /// What pages know of the site they belong to; in app data.
 pub struct Site {

@@ -16,35 +16,61 @@ pub enum Notice {
     LoggedOut,
     /// The account was made.
     SignedUp,
+    /// The session had ended before the request came.
+    SessionOver,
+    /// The address is theirs.
+    Verified,
+    /// A link was sent.
+    VerificationSent,
+    /// A link went to the new address.
+    AddressChangeAsked,
+    /// The password was changed.
+    PasswordChanged,
+    /// The password was chosen anew.
+    PasswordReset,
+    /// One session was ended.
+    SessionEnded,
+    /// All other sessions were ended.
+    OthersEnded,
+    /// The account is gone.
+    AccountDeleted,
 }
 
-impl Notice {
-    const ALL: [Self; 2] = [Self::LoggedOut, Self::SignedUp];
+/// Each notice with the word that the cookie holds and the sentence that people read.
+const WORDS: [(Notice, &str, &str); 11] = [
+    (Notice::LoggedOut, "logged-out", "You are logged out."),
+    (Notice::SignedUp, "signed-up", "Your account is ready. Welcome!"),
+    (Notice::SessionOver, "session-over", "You were logged out meanwhile. Log in to go on where you were."),
+    (Notice::Verified, "verified", "Thank you: the address is confirmed."),
+    (Notice::VerificationSent, "verification-sent", "The link is on its way. It comes within a minute or two."),
+    (Notice::AddressChangeAsked, "address-change-asked", "We have sent a link to the new address. It changes once you follow it."),
+    (Notice::PasswordChanged, "password-changed", "Your password is changed. Everywhere else you are logged out."),
+    (Notice::PasswordReset, "password-reset", "Your new password is set. Log in with it."),
+    (Notice::SessionEnded, "session-ended", "That session has ended."),
+    (Notice::OthersEnded, "others-ended", "All other sessions have ended."),
+    (Notice::AccountDeleted, "account-deleted", "Your account is deleted."),
+];
 
+impl Notice {
     /// The notice that came with `request`; anything but a known one is none.
     pub fn of(request: &HttpRequest) -> Option<Self> {
         let cookie = request.cookie(NAME)?;
-        Self::ALL.into_iter().find(|notice| notice.code() == cookie.value())
+        WORDS.iter().find(|(_, code, _)| *code == cookie.value()).map(|(notice, _, _)| *notice)
     }
 
     /// Has the next page show it.
     pub fn show_next(self, response: &mut HttpResponse) {
-        set(response, self.code(), Duration::minutes(1));
+        set(response, self.words().0, Duration::minutes(1));
     }
 
     /// The sentence.
     pub fn text(self) -> &'static str {
-        match self {
-            Self::LoggedOut => "You are logged out.",
-            Self::SignedUp => "Your account is ready. Welcome!",
-        }
+        self.words().1
     }
 
-    fn code(self) -> &'static str {
-        match self {
-            Self::LoggedOut => "logged-out",
-            Self::SignedUp => "signed-up",
-        }
+    fn words(self) -> (&'static str, &'static str) {
+        let found = WORDS.iter().find(|(notice, _, _)| *notice == self);
+        found.map_or(("", ""), |(_, code, text)| (*code, *text))
     }
 }
 

@@ -53,7 +53,8 @@ impl OwnOrigin {
         LOOPBACK.contains(&name) && port.parse().is_ok_and(|port| self.loopback_ports.contains(&port))
     }
 
-    fn has_origin(&self, origin: &str) -> bool {
+    /// Whether an origin is this site's.
+    pub fn is_own(&self, origin: &str) -> bool {
         let origin = origin.to_ascii_lowercase();
         origin == self.origin || origin.strip_prefix("http://").is_some_and(|host| self.is_loopback(host))
     }
@@ -118,7 +119,7 @@ fn is_own(headers: &HeaderMap, own: &OwnOrigin) -> bool {
     if !sites.is_empty() {
         return sites.iter().all(|site| matches!(*site, "same-origin" | "none"));
     }
-    all("origin").iter().all(|origin| own.has_origin(origin))
+    all("origin").iter().all(|origin| own.is_own(origin))
 }
 
 #[cfg(test)]
@@ -136,9 +137,9 @@ mod tests {
         {
             assert!(!own.has_host(host), "{host}");
         }
-        assert!(own.has_origin("https://shop.example"));
+        assert!(own.is_own("https://shop.example"));
         for origin in ["null", "", "http://shop.example", "https://shop.example.evil", "https://shop.example:8443"] {
-            assert!(!own.has_origin(origin), "{origin}");
+            assert!(!own.is_own(origin), "{origin}");
         }
     }
 
@@ -146,10 +147,10 @@ mod tests {
     fn development_answers_to_any_loopback_name_at_its_port() {
         let own = OwnOrigin::new("http://localhost:8080", vec![8080]);
         for host in ["localhost:8080", "127.0.0.1:8080", "[::1]:8080"] {
-            assert!(own.has_host(host) && own.has_origin(&format!("http://{host}")), "{host}");
+            assert!(own.has_host(host) && own.is_own(&format!("http://{host}")), "{host}");
         }
         for host in ["localhost", "localhost:8081", "127.0.0.2:8080", "evil.example:8080", "localhost:x"] {
-            assert!(!own.has_host(host) && !own.has_origin(&format!("http://{host}")), "{host}");
+            assert!(!own.has_host(host) && !own.is_own(&format!("http://{host}")), "{host}");
         }
     }
 }

@@ -1,15 +1,33 @@
 //! The rows of users.
 
+pub(super) mod activity;
+pub(super) mod browsers;
+pub(super) mod throttles;
 pub mod users;
 
 use crate::accounts::Email;
 use crate::clock::UnixSeconds;
 use crate::database::{Database, Error, Transaction};
 
-/// What logging in needs to know of an account.
+/// What the account's own pages need to know of it.
 pub(in crate::accounts) struct Account {
     pub id: String,
+    pub email: Email,
     pub password_hash: String,
+    pub created_at: UnixSeconds,
+    pub verified_at: Option<UnixSeconds>,
+}
+
+type AccountRow = (String, String, String, i64, Option<i64>);
+
+fn account((id, email, password_hash, created_at, verified_at): AccountRow) -> Option<Account> {
+    Some(Account {
+        id,
+        email: Email::parse(&email).ok()?,
+        password_hash,
+        created_at: UnixSeconds::new(created_at),
+        verified_at: verified_at.map(UnixSeconds::new),
+    })
 }
 
 pub(in crate::accounts) async fn exists(database: &Database, email: &Email) -> Result<bool, Error> {
@@ -17,11 +35,21 @@ pub(in crate::accounts) async fn exists(database: &Database, email: &Email) -> R
 }
 
 pub(in crate::accounts) async fn find_by_email(database: &Database, email: &Email) -> Result<Option<Account>, Error> {
-    let row: Option<(String, String)> = sqlx::query_as("SELECT id, password_hash FROM users WHERE email = $1")
-        .bind(email.as_str())
-        .fetch_optional(database.pool())
-        .await?;
-    Ok(row.map(|(id, password_hash)| Account { id, password_hash }))
+    let row: Option<AccountRow> =
+        sqlx::query_as("SELECT id, email, password_hash, created_at, verified_at FROM users WHERE email = $1")
+            .bind(email.as_str())
+            .fetch_optional(database.pool())
+            .await?;
+    Ok(row.and_then(account))
+}
+
+pub(in crate::accounts) async fn find(database: &Database, id: &str) -> Result<Option<Account>, Error> {
+    let row: Option<AccountRow> =
+        sqlx::query_as("SELECT id, email, password_hash, created_at, verified_at FROM users WHERE id = $1")
+            .bind(id)
+            .fetch_optional(database.pool())
+            .await?;
+    Ok(row.and_then(account))
 }
 
 /// Adds a user; tells whether the address was free.
@@ -58,4 +86,72 @@ pub(in crate::accounts) async fn replace_hash(
         .execute(database.pool())
         .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Sets a new password unless it was changed meanwhile; tells whether it did.
+pub(in crate::accounts) async fn set_password(
+    transaction: &mut Transaction,
+    id: &str,
+    old: Option<&str>,
+    new: &str,
+) -> Result<bool, Error> {
+    let done = sqlx::query(
+        "UPDATE users SET password_hash = $1
+         WHERE id = $2 AND disabled_at IS NULL AND (CAST($3 AS TEXT) IS NULL OR password_hash = $4)",
+    )
+    .bind(new)
+    .bind(id)
+    .bind(old)
+    .bind(old)
+    .execute(&mut **transaction)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Takes the address as its owner's, if it is still the account's; tells whether it is.
+pub(in crate::accounts) async fn verify(
+    transaction: &mut Transaction,
+    id: &str,
+    email: &str,
+    now: UnixSeconds,
+) -> Result<bool, Error> {
+    let done =
+        sqlx::query("UPDATE users SET verified_at = COALESCE(verified_at, $1) WHERE id = $2 AND email = $3")
+            .bind(now.get())
+            .bind(id)
+            .bind(email)
+            .execute(&mut **transaction)
+            .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Gives the account another address, which was shown to be its owner's; tells whether it was free.
+pub(in crate::accounts) async fn set_email(
+    transaction: &mut Transaction,
+    id: &str,
+    email: &str,
+    now: UnixSeconds,
+) -> Result<bool, Error> {
+    let done = sqlx::query(
+        "UPDATE users SET email = $1, verified_at = $2
+         WHERE id = $3 AND NOT EXISTS (SELECT 1 FROM users o WHERE o.email = $4 AND o.id <> $5)",
+    )
+    .bind(email)
+    .bind(now.get())
+    .bind(id)
+    .bind(email)
+    .bind(id)
+    .execute(&mut **transaction)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Removes the account; what hangs on it goes with it.
+pub(in crate::accounts) async fn delete(transaction: &mut Transaction, id: &str) -> Result<(), Error> {
+    // A request for a new password waits under the address, whoever's it is.
+    sqlx::query("DELETE FROM mail_queue WHERE recipient IN (SELECT email FROM users WHERE id = $1)")
+        .bind(id)
+        .execute(&mut **transaction)
+        .await?;
+    sqlx::query("DELETE FROM users WHERE id = $1").bind(id).execute(&mut **transaction).await.map(drop)
 }

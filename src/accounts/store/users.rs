@@ -84,9 +84,10 @@ pub async fn disable(database: &Database, clock: &Clock, email: &Email) -> Resul
                 .execute(&mut **transaction)
                 .await?;
             sqlx::query(
-                "UPDATE sessions SET revoked_at = $1
-                 WHERE revoked_at IS NULL AND user_id IN (SELECT id FROM users WHERE email = $2)",
+                "UPDATE sessions SET revoked_at = $1, expires_at = $2
+                 WHERE revoked_at IS NULL AND user_id IN (SELECT id FROM users WHERE email = $3)",
             )
+            .bind(now.get())
             .bind(now.get())
             .bind(email.as_str())
             .execute(&mut **transaction)

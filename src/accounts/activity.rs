@@ -1,0 +1,66 @@
+//! What happened to an account, for its owner to see: signs of someone else are found by whoever knows what they did themselves.
+
+use super::store::activity as store;
+use crate::clock::UnixSeconds;
+use crate::web::Client;
+
+/// How long it is kept, in seconds: 90 days.
+pub(super) const KEPT: i64 = 90 * 86_400;
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    SignedUp,
+    SignedIn,
+    SignInFailed,
+    LoggedOut,
+    ConfirmFailed,
+    AddressVerified,
+    AddressChangeAsked,
+    AddressChanged,
+    PasswordResetAsked,
+    PasswordReset,
+    PasswordChanged,
+    SessionEnded,
+    OtherSessionsEnded,
+    DataDownloaded,
+}
+
+/// Each with the word that the database holds and the words that people read.
+const WORDS: [(Event, &str, &str); 14] = [
+    (Event::SignedUp, "signed-up", "Signed up"),
+    (Event::SignedIn, "signed-in", "Logged in"),
+    (Event::SignInFailed, "sign-in-failed", "Wrong password at login"),
+    (Event::LoggedOut, "logged-out", "Logged out"),
+    (Event::ConfirmFailed, "confirm-failed", "Wrong password in the account"),
+    (Event::AddressVerified, "address-verified", "E-mail address confirmed"),
+    (Event::AddressChangeAsked, "address-change-asked", "Change of the e-mail address asked for"),
+    (Event::AddressChanged, "address-changed", "E-mail address changed"),
+    (Event::PasswordResetAsked, "password-reset-asked", "New password asked for by mail"),
+    (Event::PasswordReset, "password-reset", "Password set anew by mail"),
+    (Event::PasswordChanged, "password-changed", "Password changed"),
+    (Event::SessionEnded, "session-ended", "A session ended from the account page"),
+    (Event::OtherSessionsEnded, "other-sessions-ended", "All other sessions ended"),
+    (Event::DataDownloaded, "data-downloaded", "Data downloaded"),
+];
+
+impl Event {
+    pub(super) fn code(self) -> &'static str {
+        WORDS.iter().find(|(event, _, _)| *event == self).map_or("", |(_, code, _)| code)
+    }
+}
+
+/// The words for what the database holds; an event of a newer program reads as its code.
+pub(super) fn in_words(code: &str) -> &str {
+    WORDS.iter().find(|(_, known, _)| *known == code).map_or(code, |(_, _, words)| words)
+}
+
+/// One event as it is written.
+pub(super) struct Entry<'a> {
+    pub id: String,
+    pub event: Event,
+    pub client: &'a Client,
+    pub at: UnixSeconds,
+}
+
+pub(super) use store::{Happened, clean, list, record, record_for_address};

@@ -1,0 +1,110 @@
+//! Asking for the password again before what could take an account over (ASVS 5.0 V7.5.1), unless it was given in the last ten
+//! minutes. What was typed so far goes along, so nothing is lost.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use askama::Template;
+
+use super::activity::Event;
+use super::throttle::{self, Counter};
+use super::{Accounts, Password, set_session, store};
+use crate::sessions::{CurrentUser, Issued};
+use crate::web::{Client, Error, Layout, page};
+
+/// Seconds for which a password that was given is enough.
+const ENOUGH_FOR: i64 = 10 * 60;
+
+/// What the customer is about to do.
+pub(super) struct Question<'a> {
+    /// `Change your e-mail address`
+    pub title: &'a str,
+    /// Where the form goes.
+    pub action: &'a str,
+    /// What it held besides the password.
+    pub fields: Vec<(&'a str, &'a str)>,
+}
+
+/// The customer is who they say.
+pub(super) struct Confirmed {
+    /// The session's id from now on.
+    pub session_id: String,
+    issued: Option<Issued>,
+}
+
+impl Confirmed {
+    /// Has the answer carry the session on under its new id, if it got one.
+    pub(super) fn carry(&self, response: &mut HttpResponse, accounts: &Accounts) -> Result<(), Error> {
+        match &self.issued {
+            Some(issued) => set_session(response, issued, accounts.clock.now()),
+            None => Ok(()),
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "accounts/ask_again.html")]
+struct AskAgainPage {
+    layout: Layout,
+    title: String,
+    action: String,
+    fields: Vec<(String, String)>,
+    error: Option<String>,
+}
+
+impl Accounts {
+    /// Lets the customer go on, or answers with the page that asks for the password.
+    pub(super) async fn ask_again(
+        &self,
+        layout: &Layout,
+        user: &CurrentUser,
+        client: &Client,
+        password: &str,
+        question: Question<'_>,
+    ) -> Result<Result<Confirmed, HttpResponse>, Error> {
+        if self.clock.now().since(user.confirmed_at) < ENOUGH_FOR {
+            return Ok(Ok(Confirmed { session_id: user.session_id.clone(), issued: None }));
+        }
+        let error = if password.is_empty() {
+            None
+        } else if self.is_password_of(&self.of(user).await?, password, client).await? {
+            return self.confirmed(user).await.map(Ok);
+        } else {
+            Some("That is not your password. Try again.".to_owned())
+        };
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let asked = AskAgainPage {
+            layout: layout.clone(),
+            title: question.title.to_owned(),
+            action: question.action.to_owned(),
+            fields: question.fields.into_iter().map(owned).collect(),
+            error,
+        };
+        page(StatusCode::UNPROCESSABLE_ENTITY, &asked).map(Err)
+    }
+
+    /// Notes in the session that the password was given.
+    pub(super) async fn confirmed(&self, user: &CurrentUser) -> Result<Confirmed, Error> {
+        let ended = || Error::Unauthorized("the session has ended".to_owned());
+        let (session_id, issued) = self.sessions.confirm(user).await?.ok_or_else(ended)?;
+        Ok(Confirmed { session_id, issued: Some(issued) })
+    }
+
+    /// Whether the password is the account's; tries are counted and wrong ones noted.
+    pub(super) async fn is_password_of(
+        &self,
+        account: &store::Account,
+        password: &str,
+        client: &Client,
+    ) -> Result<bool, Error> {
+        let counters = [Counter::new(throttle::CONFIRM, &[&account.id])];
+        throttle::count(&self.database, &self.clock, &counters).await?;
+        if !self.hasher.verify(Password::offered(password), Some(&account.password_hash)).await? {
+            self.record(&account.id, Event::ConfirmFailed, client).await?;
+            return Ok(false);
+        }
+        let mut transaction = self.database.begin().await?;
+        store::throttles::give_back(&mut transaction, &counters).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,99 @@
+//! Changing the address: the new one is confirmed first, the old one is told before and after.
+
+use actix_web::{HttpResponse, web};
+use serde::Deserialize;
+
+use super::activity::{self, Event};
+use super::ask_again::Question;
+use super::overview::{self, Problems};
+use super::{Accounts, store, throttle};
+use crate::database::{self, Transaction};
+use crate::mail::links::{self, Link, Purpose};
+use crate::mail::{self, Email, Message, Occasion};
+use crate::sessions::CurrentUser;
+use crate::web::body::Form;
+use crate::web::{Client, Error, Layout, Notice, see_other};
+
+/// What the form sends.
+#[derive(Deserialize)]
+pub(super) struct EmailForm {
+    email: String,
+    /// From the page that asks again.
+    #[serde(default)]
+    password: String,
+}
+
+pub(super) async fn submit(
+    layout: Layout,
+    client: Client,
+    user: CurrentUser,
+    accounts: web::Data<Accounts>,
+    Form(form): Form<EmailForm>,
+) -> Result<HttpResponse, Error> {
+    let account = accounts.of(&user).await?;
+    let wrong = |error: String| Problems { email: form.email.clone(), email_error: Some(error), ..Problems::default() };
+    let email = match Email::parse(&form.email) {
+        Ok(email) if email == account.email => {
+            let problems = wrong("That is your address already.".to_owned());
+            return overview::show_again(layout, &user, &accounts, problems).await;
+        }
+        Ok(email) => email,
+        Err(error) => return overview::show_again(layout, &user, &accounts, wrong(error.to_string())).await,
+    };
+    let question = Question {
+        title: "Change your e-mail address",
+        action: "/account/email",
+        fields: vec![("email", email.as_str())],
+    };
+    let confirmed = match accounts.ask_again(&layout, &user, &client, &form.password, question).await? {
+        Ok(confirmed) => confirmed,
+        Err(asked) => return Ok(asked),
+    };
+    accounts.ask_new_address(&account, &email, &client).await?;
+    let mut response = see_other("/account#email");
+    confirmed.carry(&mut response, &accounts)?;
+    Notice::AddressChangeAsked.show_next(&mut response);
+    Ok(response)
+}
+
+impl Accounts {
+    /// Sends a link to the new address and tells the old one. The answer is the same when the new one has an account already: then no
+    /// link leaves.
+    async fn ask_new_address(&self, account: &store::Account, to: &Email, client: &Client) -> Result<(), Error> {
+        let counters = throttle::of_mail(to.as_str(), client.address);
+        throttle::count(&self.database, &self.clock, &counters).await?;
+        let occasion = Occasion::new(self.clock.now(), client);
+        let mut transaction = self.database.begin().await?;
+        links::void(&mut transaction, &account.id, Purpose::ChangeEmail).await?;
+        let confirm = Message::ConfirmNewAddress(occasion.clone());
+        mail::post(&mut transaction, &self.clock, to, Some(&account.id), &confirm).await?;
+        let told = Message::AddressChangeAsked { occasion, to: to.as_str().to_owned() };
+        mail::post(&mut transaction, &self.clock, &account.email, Some(&account.id), &told).await?;
+        activity::record(&mut transaction, &account.id, &self.entry(Event::AddressChangeAsked, client)).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// What the link to the new address does; tells whether the address was still free.
+    pub(super) async fn change_address(
+        &self,
+        transaction: &mut Transaction,
+        link: &Link,
+        client: &Client,
+    ) -> Result<bool, database::Error> {
+        let now = self.clock.now();
+        let Some(before) = store::email_of(transaction, &link.user_id).await? else {
+            return Ok(false);
+        };
+        // Links to the old address are void before the account lets go of it.
+        links::void(transaction, &link.user_id, Purpose::Reset).await?;
+        links::void(transaction, &link.user_id, Purpose::Verify).await?;
+        if !store::set_email(transaction, &link.user_id, &link.email, now).await? {
+            return Ok(false);
+        }
+        (self.hooks.on_verified)(transaction, &link.user_id, &link.email).await?;
+        let told = Message::AddressChanged { occasion: Occasion::new(now, client), to: link.email.clone() };
+        mail::post(transaction, &self.clock, &before, Some(&link.user_id), &told).await?;
+        activity::record(transaction, &link.user_id, &self.entry(Event::AddressChanged, client)).await?;
+        Ok(true)
+    }
+}

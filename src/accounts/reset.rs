@@ -1,0 +1,175 @@
+//! A forgotten password: a link by mail, and a new password by the link (OWASP Forgot Password Cheat Sheet).
+//!
+//! The request is queued whether or not an account has the address, and looked into when its mail leaves: the answer is the same, in
+//! text and in time.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use askama::Template;
+use serde::Deserialize;
+
+use super::activity::{self, Event};
+use super::verify::{LinkQuery, dead_link, without_referrer};
+use super::{Accounts, store, throttle};
+use crate::database;
+use crate::mail::links::{self, Purpose, Token};
+use crate::mail::{self, Email, Message, Occasion};
+use crate::sessions;
+use crate::web::body::Form;
+use crate::web::{Client, Error, Layout, Notice, page, see_other};
+
+#[derive(Template)]
+#[template(path = "accounts/forgot.html")]
+struct ForgotPage {
+    layout: Layout,
+    email: String,
+    error: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "accounts/forgot_sent.html")]
+struct ForgotSentPage {
+    layout: Layout,
+}
+
+/// What the address of the page may carry.
+#[derive(Deserialize)]
+pub(super) struct ForgotQuery {
+    sent: Option<String>,
+}
+
+pub(super) async fn forgot_form(
+    layout: Layout,
+    query: Option<web::Query<ForgotQuery>>,
+) -> Result<HttpResponse, Error> {
+    match query.and_then(|query| query.into_inner().sent) {
+        Some(_) => page(StatusCode::OK, &ForgotSentPage { layout }),
+        None => page(StatusCode::OK, &ForgotPage { layout, email: String::new(), error: None }),
+    }
+}
+
+/// What the form sends.
+#[derive(Deserialize)]
+pub(super) struct ForgotForm {
+    email: String,
+}
+
+pub(super) async fn forgot_submit(
+    layout: Layout,
+    client: Client,
+    accounts: web::Data<Accounts>,
+    Form(form): Form<ForgotForm>,
+) -> Result<HttpResponse, Error> {
+    match Email::parse(&form.email) {
+        Ok(email) => {
+            accounts.send_link(&email, None, &client, Message::Reset, Some(Event::PasswordResetAsked)).await?;
+            Ok(see_other("/password/forgot?sent=1"))
+        }
+        Err(error) => {
+            let shown = ForgotPage { layout, email: form.email, error: Some(error.to_string()) };
+            page(StatusCode::UNPROCESSABLE_ENTITY, &shown)
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "accounts/reset.html")]
+struct ResetPage {
+    layout: Layout,
+    token: String,
+    email: String,
+    error: Option<String>,
+}
+
+pub(super) async fn form(
+    layout: Layout,
+    accounts: web::Data<Accounts>,
+    query: web::Query<LinkQuery>,
+) -> Result<HttpResponse, Error> {
+    match accounts.link(&query.token).await?.filter(|(_, link)| link.purpose == Purpose::Reset) {
+        Some((token, link)) => {
+            let token = token.as_str().to_owned();
+            without_referrer(page(StatusCode::OK, &ResetPage { layout, token, email: link.email, error: None })?)
+        }
+        None => dead_link(StatusCode::NOT_FOUND, layout, Purpose::Reset),
+    }
+}
+
+/// What the form sends.
+#[derive(Deserialize)]
+pub(super) struct ResetForm {
+    token: String,
+    password: String,
+}
+
+pub(super) async fn submit(
+    layout: Layout,
+    client: Client,
+    accounts: web::Data<Accounts>,
+    Form(form): Form<ResetForm>,
+) -> Result<HttpResponse, Error> {
+    match accounts.reset(&form.token, &form.password, &client).await? {
+        Reset::Done => {
+            let mut response = see_other("/login");
+            Notice::PasswordReset.show_next(&mut response);
+            Ok(response)
+        }
+        Reset::Refused { email, reason } => {
+            let shown = ResetPage { layout, token: form.token, email, error: Some(reason) };
+            without_referrer(page(StatusCode::UNPROCESSABLE_ENTITY, &shown)?)
+        }
+        Reset::DeadLink => dead_link(StatusCode::UNPROCESSABLE_ENTITY, layout, Purpose::Reset),
+    }
+}
+
+enum Reset {
+    Done,
+    Refused { email: String, reason: String },
+    DeadLink,
+}
+
+impl Accounts {
+    async fn reset(&self, token: &str, password: &str, client: &Client) -> Result<Reset, Error> {
+        let link = self.link(token).await?.filter(|(_, link)| link.purpose == Purpose::Reset);
+        let Some((token, link)) = link else {
+            return Ok(Reset::DeadLink);
+        };
+        let password = match self.hasher.choose(password, &link.email).await? {
+            Ok(password) => password,
+            Err(reason) => return Ok(Reset::Refused { email: link.email, reason: reason.to_string() }),
+        };
+        let hash = self.hasher.hash(password).await?;
+        Ok(if self.set_new_password(&token, &hash, client).await? { Reset::Done } else { Reset::DeadLink })
+    }
+
+    async fn set_new_password(&self, token: &Token, hash: &str, client: &Client) -> Result<bool, database::Error> {
+        let now = self.clock.now();
+        let told = Message::PasswordChanged(Occasion::new(now, client));
+        self.database
+            .write(async |transaction| {
+                let Some(link) = links::redeem(transaction, token, now).await? else {
+                    return Ok(false);
+                };
+                let user_id = &link.user_id;
+                if !store::set_password(transaction, user_id, None, hash).await? {
+                    return Ok(false);
+                }
+                // Whoever reads the mail has the address: no second link is needed to show it.
+                if store::verify(transaction, user_id, &link.email, now).await? {
+                    (self.hooks.on_verified)(transaction, user_id, &link.email).await?;
+                }
+                sessions::end_all_but(transaction, user_id, None, now).await?;
+                links::void(transaction, user_id, Purpose::Reset).await?;
+                links::void(transaction, user_id, Purpose::ChangeEmail).await?;
+                store::browsers::forget_all(transaction, user_id).await?;
+                let counters = throttle::of_stranger(&link.email, client.address);
+                store::throttles::give_back(transaction, &counters).await?;
+                activity::record(transaction, user_id, &self.entry(Event::PasswordReset, client)).await?;
+                if let Ok(email) = Email::parse(&link.email) {
+                    mail::post(transaction, &self.clock, &email, Some(user_id), &told).await?;
+                }
+                Ok(true)
+            })
+            .await
+    }
+}

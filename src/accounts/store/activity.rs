@@ -1,0 +1,96 @@
+//! The rows of activity.
+
+use crate::accounts::Email;
+use crate::accounts::activity::{Entry, KEPT};
+use crate::clock::UnixSeconds;
+use crate::database::{Database, Error, Transaction};
+
+/// Rows removed by one statement: small enough that nobody waits for it.
+const BATCH: i64 = 500;
+
+/// One event as it is shown.
+pub(in crate::accounts) struct Happened {
+    pub event: String,
+    pub client_address: String,
+    pub user_agent: String,
+    pub at: UnixSeconds,
+}
+
+/// Writes an event of a user.
+pub(in crate::accounts) async fn record(
+    transaction: &mut Transaction,
+    user_id: &str,
+    entry: &Entry<'_>,
+) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO activity (id, user_id, event, client_address, user_agent, at) VALUES ($1, $2, $3, $4, $5, $6)",
+    )
+    .bind(&entry.id)
+    .bind(user_id)
+    .bind(entry.event.code())
+    .bind(entry.client.address.to_string())
+    .bind(&entry.client.user_agent)
+    .bind(entry.at.get())
+    .execute(&mut **transaction)
+    .await
+    .map(drop)
+}
+
+/// Writes an event of whoever has the address, with the same work when nobody has it.
+pub(in crate::accounts) async fn record_for_address(
+    transaction: &mut Transaction,
+    email: &Email,
+    entry: &Entry<'_>,
+) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO activity (id, user_id, event, client_address, user_agent, at)
+         VALUES ($1, (SELECT id FROM users WHERE email = $2), $3, $4, $5, $6)",
+    )
+    .bind(&entry.id)
+    .bind(email.as_str())
+    .bind(entry.event.code())
+    .bind(entry.client.address.to_string())
+    .bind(&entry.client.user_agent)
+    .bind(entry.at.get())
+    .execute(&mut **transaction)
+    .await
+    .map(drop)
+}
+
+/// The user's last events, newest first.
+pub(in crate::accounts) async fn list(
+    database: &Database,
+    user_id: &str,
+    now: UnixSeconds,
+    most: i64,
+) -> Result<Vec<Happened>, Error> {
+    let rows: Vec<(String, String, String, i64)> = sqlx::query_as(
+        "SELECT event, client_address, user_agent, at FROM activity
+         WHERE user_id = $1 AND at > $2 ORDER BY at DESC, id DESC LIMIT $3",
+    )
+    .bind(user_id)
+    .bind(now.plus(-KEPT).get())
+    .bind(most)
+    .fetch_all(database.pool())
+    .await?;
+    let happened = |(event, client_address, user_agent, at)| Happened {
+        event,
+        client_address,
+        user_agent,
+        at: UnixSeconds::new(at),
+    };
+    Ok(rows.into_iter().map(happened).collect())
+}
+
+/// Upkeep: removes some events that are too old, or whose address nobody has; tells how many.
+pub(in crate::accounts) async fn clean(database: &Database, now: UnixSeconds) -> Result<u64, Error> {
+    let done = sqlx::query(
+        "DELETE FROM activity WHERE id IN (
+             SELECT id FROM activity WHERE at <= $1 OR user_id IS NULL ORDER BY at LIMIT $2)",
+    )
+    .bind(now.plus(-KEPT).get())
+    .bind(BATCH)
+    .execute(database.pool())
+    .await?;
+    Ok(done.rows_affected())
+}

@@ -1,0 +1,157 @@
+//! How often something may be tried.
+//!
+//! Counters are rows, so they survive a restart and hold on every node. Each try is counted before it is looked at, in one statement: many at once
+//! get no further than one after the other. Past the free tries each one is followed by a wait, twice as long as the one before.
+//! A try that comes during a wait changes nothing, so nobody prolongs another's wait, and costs one read.
+//!
+//! Signing in is counted for the account and the address together, for the address, and for the account overall (ASVS 5.0
+//! V6.3.1). A browser in which the account signed in before has a counter of its own in place of these three, so a stranger who
+//! hammers the account does not lock its owner out there. An IPv6 address counts by its /64, which one customer has whole.
+
+use std::net::IpAddr;
+
+use sha2::{Digest, Sha256};
+
+use super::store::throttles as store;
+use crate::clock::Clock;
+use crate::database::Database;
+use crate::web::Error;
+
+/// What is counted together and how much of it is free.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limit {
+    name: &'static str,
+    /// Tries without a wait.
+    pub free: i64,
+    /// Seconds to wait after the last free try; doubled after each further one.
+    pub first_wait: i64,
+    /// The longest wait, in seconds.
+    pub longest_wait: i64,
+    /// Seconds without a try after which the count starts from nothing.
+    pub forgotten_after: i64,
+}
+
+const HOUR: i64 = 3600;
+
+/// Wrong passwords for one account from one address.
+const LOGIN_HERE: Limit =
+    Limit { name: "login-here", free: 8, first_wait: 30, longest_wait: HOUR, forgotten_after: 24 * HOUR };
+/// Wrong passwords for one account in a browser that it knows.
+const LOGIN_KNOWN_BROWSER: Limit = Limit { name: "login-known-browser", ..LOGIN_HERE };
+/// Wrong passwords from one address, whatever the account.
+const LOGIN_ADDRESS: Limit =
+    Limit { name: "login-address", free: 100, first_wait: 60, longest_wait: HOUR, forgotten_after: 6 * HOUR };
+/// Wrong passwords for one account, wherever from (NIST SP 800-63B-4 section 3.2.2: at most 100).
+const LOGIN_ACCOUNT: Limit =
+    Limit { name: "login-account", free: 50, first_wait: 60, longest_wait: HOUR, forgotten_after: 24 * HOUR };
+/// The password asked for again, in one account.
+pub(super) const CONFIRM: Limit = Limit { name: "confirm", ..LOGIN_HERE };
+/// New accounts, and addresses found to be taken, from one address.
+pub(super) const SIGN_UP: Limit =
+    Limit { name: "sign-up", free: 50, first_wait: 60, longest_wait: HOUR, forgotten_after: 6 * HOUR };
+/// Mail to one account's address, asked for from one address.
+const MAIL_HERE: Limit =
+    Limit { name: "mail-here", free: 5, first_wait: 60, longest_wait: HOUR, forgotten_after: 6 * HOUR };
+/// Mail asked for from one address.
+const MAIL_ADDRESS: Limit =
+    Limit { name: "mail-address", free: 30, first_wait: 60, longest_wait: HOUR, forgotten_after: 6 * HOUR };
+/// Mail to one address, wherever from.
+const MAIL_ACCOUNT: Limit =
+    Limit { name: "mail-account", free: 20, first_wait: 60, longest_wait: HOUR, forgotten_after: 24 * HOUR };
+
+/// One counter: a limit, and a hash of what it is for.
+#[derive(Clone, Debug)]
+pub(super) struct Counter {
+    pub limit: Limit,
+    pub key: String,
+}
+
+impl Counter {
+    pub(super) fn new(limit: Limit, of: &[&str]) -> Self {
+        let mut hash = Sha256::new();
+        for part in of {
+            hash.update(part.as_bytes());
+            hash.update([0]);
+        }
+        let digest: String = hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        Self { limit, key: format!("{}:{digest}", limit.name) }
+    }
+
+    /// Whether a right password shows that all tries it counted were the owner's own.
+    pub(super) fn is_for_one(&self) -> bool {
+        [LOGIN_HERE.name, LOGIN_KNOWN_BROWSER.name, CONFIRM.name].contains(&self.limit.name)
+    }
+}
+
+/// The counters of a sign-in by a stranger.
+pub(super) fn of_stranger(email: &str, address: IpAddr) -> Vec<Counter> {
+    let network = network(address);
+    vec![
+        Counter::new(LOGIN_ADDRESS, &[&network]),
+        Counter::new(LOGIN_ACCOUNT, &[email]),
+        Counter::new(LOGIN_HERE, &[email, &network]),
+    ]
+}
+
+/// The counter of a sign-in in a browser that the account knows.
+pub(super) fn of_known_browser(email: &str, browser: &str) -> Vec<Counter> {
+    vec![Counter::new(LOGIN_KNOWN_BROWSER, &[email, browser])]
+}
+
+/// The counters of mail that someone asks for.
+pub(super) fn of_mail(email: &str, address: IpAddr) -> Vec<Counter> {
+    let network = network(address);
+    vec![
+        Counter::new(MAIL_ADDRESS, &[&network]),
+        Counter::new(MAIL_ACCOUNT, &[email]),
+        Counter::new(MAIL_HERE, &[email, &network]),
+    ]
+}
+
+/// What an address counts as: itself, or its /64.
+pub(super) fn network(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+    }
+}
+
+/// Counts one try on each counter, or none when one of them says to wait.
+///
+/// # Errors
+/// [`Error::Throttled`] with the seconds to wait, or the database's.
+pub(super) async fn count(database: &Database, clock: &Clock, counters: &[Counter]) -> Result<(), Error> {
+    let now = clock.now();
+    let mut waits_until = store::blocked_until(database, counters).await?;
+    if waits_until <= now.get() && !store::count(database, counters, now).await? {
+        waits_until = store::blocked_until(database, counters).await?.max(now.get() + 1);
+    }
+    if waits_until > now.get() {
+        tracing::info!(seconds = waits_until - now.get(), "a try was put off");
+        return Err(Error::Throttled { retry_after: waits_until - now.get() });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_customer_counts_as_one() {
+        let of = |text: &str| network(text.parse().unwrap());
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), of("2001:db8:1:2:ffff::1"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+    }
+
+    #[test]
+    fn a_key_says_nothing_of_whose_it_is_and_parts_do_not_run_together() {
+        let key = |of: &[&str]| Counter::new(CONFIRM, of).key;
+        assert!(!key(&["ann@example.com"]).contains("ann"));
+        assert_ne!(key(&["a", "bc"]), key(&["ab", "c"]));
+    }
+}

@@ -3,15 +3,15 @@
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::accounts::{Email, users};
 use crate::clock::Clock;
-use crate::config::{self, Config, MailUrl};
+use crate::config::{self, Config};
 use crate::database::Database;
+use crate::mail::Transport;
 use crate::orders::{self, ImportSource, Progress, Stage, count};
 use crate::{server, telemetry};
 
@@ -285,32 +285,8 @@ async fn check(config: &Config) -> Result<(), Failure> {
     database.ping().await.map_err(failed)?;
     database.close().await;
     print("the database answers");
-    check_mail(&config.mail_url).await?;
+    let transport = Transport::new(config).map_err(failed)?;
+    transport.check().await.map_err(|error| failed(format!("mail cannot leave: {error}; check MAIL_URL")))?;
     print("mail can be handed over");
     Ok(())
-}
-
-async fn check_mail(mail: &MailUrl) -> Result<(), Failure> {
-    match mail {
-        MailUrl::File(folder) => crate::database::make_private_folder(folder).map_err(|error| {
-            failed(format!(
-                "cannot write mail to {}: {error}; set MAIL_URL to a folder that can be written",
-                folder.display()
-            ))
-        }),
-        MailUrl::Smtp(url) => {
-            let port = url.port().unwrap_or(if url.scheme() == "smtps" { 465 } else { 587 });
-            let host = url.host_str().unwrap_or_default().to_owned();
-            let reach = tokio::net::TcpStream::connect((host.as_str(), port));
-            match tokio::time::timeout(Duration::from_secs(5), reach).await {
-                Ok(Ok(_)) => Ok(()),
-                Ok(Err(error)) => {
-                    Err(failed(format!("cannot reach the mail server {host}:{port}: {error}; check MAIL_URL")))
-                }
-                Err(_) => Err(failed(format!(
-                    "the mail server {host}:{port} does not answer within 5 seconds; check MAIL_URL"
-                ))),
-            }
-        }
-    }
 }

@@ -1,7 +1,6 @@
 //! The app: its routes, the order of its middleware; running, draining, stopping.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
 use std::time::Duration;
 
 use actix_files::Files;
@@ -11,14 +10,16 @@ use actix_web::http::header::{self, ContentType};
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::{App, HttpResponse, HttpServer, web};
 use askama::Template;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
-use crate::accounts::{self, Accounts, Hasher, OnSignUp, OnVerified};
+use crate::accounts::{self, Accounts, Hasher, HeldAbout, Hooks, OnDeleted, OnSignUp, OnVerified};
 use crate::clock::Clock;
 use crate::config::{Config, Environment, TlsFiles};
 use crate::database::{Database, OpenError};
 use crate::sessions::{CurrentUser, Keys, Lifetimes, Sessions, guard};
 use crate::web::{Assets, Error, Layout, Site, assets, error, headers, notice, origin, page, see_other};
-use crate::{api, orders, telemetry};
+use crate::{api, mail, orders, telemetry};
 
 /// How long a client may take to send a request's head; its body has a limit of its own.
 const HEAD_ARRIVES_WITHIN: Duration = Duration::from_secs(10);
@@ -26,6 +27,11 @@ const HEAD_ARRIVES_WITHIN: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// How long requests in flight may take after the order to stop.
 const DRAIN_SECONDS: u64 = 30;
+/// How long mail that is under way may take after that.
+const BACKGROUND_STOPS_WITHIN: Duration = Duration::from_secs(12);
+/// How often upkeep looks for something to remove, and how long it pauses while there is.
+const UPKEEP_EVERY: Duration = Duration::from_secs(60);
+const UPKEEP_BREATH: Duration = Duration::from_millis(200);
 
 /// What happens to orders when an account is made in development: it starts with samples.
 const SAMPLES: OnSignUp =
@@ -33,6 +39,12 @@ const SAMPLES: OnSignUp =
 
 /// What happens to orders when an address turns out to be someone's: those placed with it become theirs.
 pub const CLAIM: OnVerified = |transaction, user_id, email| Box::pin(orders::claim(transaction, user_id, email));
+
+/// What goes of orders when an account is deleted: the samples that were made for it.
+const REMOVE_SAMPLES: OnDeleted = |transaction, user_id| Box::pin(orders::remove_samples(transaction, user_id));
+
+/// The orders of a user, as the API shows them.
+const ORDERS_OF: HeldAbout = |database, user_id| Box::pin(api::orders_of(database, user_id));
 
 /// Why the server did not start or stopped; each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +65,9 @@ pub enum ServeError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// Mail cannot be sent the way that the settings say.
+    #[error("{0}")]
+    Mail(String),
     /// The certificate or its key cannot be used.
     #[error("cannot use TLS_CERT and TLS_KEY: {0}; name PEM files with the certificate chain and its private key")]
     Tls(String),
@@ -76,8 +91,9 @@ pub async fn run(config: Config, clock: Clock) -> Result<(), ServeError> {
     let origin =
         config.public_url.as_ref().map_or_else(|| derived_origin(&config, bound), |url| url.as_str().to_owned());
     let house = House::build(&config, clock, database.clone(), assets, &origin, bound.port())?;
-    let server = start(listener, &config, house)?;
+    let server = start(listener, &config, house.clone())?;
     let metrics = config.metrics_addr.map(start_metrics).transpose()?;
+    let background = Background::start(&house);
 
     let handle = server.handle();
     actix_web::rt::spawn(stop_on_signal(handle));
@@ -87,6 +103,7 @@ pub async fn run(config: Config, clock: Clock) -> Result<(), ServeError> {
     if let Some(metrics) = metrics {
         metrics.stop(false).await;
     }
+    background.stop().await;
     database.close().await;
     tracing::info!("stopped");
     served
@@ -109,6 +126,7 @@ struct House {
     clock: web::Data<Clock>,
     sessions: web::Data<Sessions>,
     accounts: web::Data<Accounts>,
+    transport: web::Data<mail::Transport>,
 }
 
 impl House {
@@ -129,9 +147,15 @@ impl House {
             remembered: config.remember_me_seconds,
         };
         let sessions = Sessions::new(database.clone(), clock.clone(), keys, lifetimes);
-        let hasher = Hasher::new().map_err(|error| ServeError::Failed(error.to_string()))?;
-        let on_sign_up = config.demo_orders.then_some(SAMPLES);
-        let accounts = Accounts::new(database.clone(), clock.clone(), sessions.clone(), hasher, on_sign_up);
+        let hasher = Hasher::new(words_of(origin)).map_err(|error| ServeError::Failed(error.to_string()))?;
+        let hooks = Hooks {
+            on_sign_up: config.demo_orders.then_some(SAMPLES),
+            on_verified: CLAIM,
+            on_deleted: REMOVE_SAMPLES,
+            orders_of: ORDERS_OF,
+        };
+        let accounts = Accounts::new(database.clone(), clock.clone(), sessions.clone(), hasher, hooks);
+        let transport = mail::Transport::new(config).map_err(ServeError::Mail)?;
         let loopback_ports = if development { vec![port, port_of(origin)] } else { Vec::new() };
         let site = Site {
             assets,
@@ -145,8 +169,15 @@ impl House {
             clock: web::Data::new(clock),
             sessions: web::Data::new(sessions),
             accounts: web::Data::new(accounts),
+            transport: web::Data::new(transport),
         })
     }
+}
+
+/// Words of the site's name, for passwords not to be made of.
+fn words_of(origin: &str) -> Vec<String> {
+    let host = url::Url::parse(origin).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
+    host.split('.').filter(|word| word.len() > 2).map(str::to_owned).chain([host.clone()]).collect()
 }
 
 fn port_of(origin: &str) -> u16 {
@@ -165,6 +196,7 @@ macro_rules! app {
             .app_data(house.clock.clone())
             .app_data(house.sessions.clone())
             .app_data(house.accounts.clone())
+            .app_data(house.transport.clone())
             .app_data(web::FormConfig::default().limit(crate::web::body::LARGEST))
             .app_data(web::JsonConfig::default().limit(crate::web::body::LARGEST))
             .wrap(from_fn(origin::refuse_forged))
@@ -174,7 +206,7 @@ macro_rules! app {
             .wrap(Compress::default())
             .wrap(from_fn(headers::secure))
             .wrap(from_fn(telemetry::trace_request))
-            .configure(|routes| routes_of(routes, house.site.assets.folder()))
+            .configure(|routes| routes_of(routes, &house.site))
     }};
 }
 
@@ -193,8 +225,8 @@ fn start(listener: TcpListener, config: &Config, house: House) -> Result<Server,
     Ok(server.run())
 }
 
-fn routes_of(routes: &mut web::ServiceConfig, static_folder: &Path) {
-    let files = Files::new("", static_folder).use_etag(true).use_last_modified(true).prefer_utf8(true);
+fn routes_of(routes: &mut web::ServiceConfig, site: &Site) {
+    let files = Files::new("", site.assets.folder()).use_etag(true).use_last_modified(true).prefer_utf8(true);
     routes
         .service(web::scope("/static").wrap(from_fn(assets::cache)).service(files))
         .service(web::resource("/healthz").get(healthz))
@@ -210,6 +242,14 @@ fn routes_of(routes: &mut web::ServiceConfig, static_folder: &Path) {
                 .wrap(from_fn(notice::show_once))
                 .service(web::resource("/").get(front))
                 .configure(accounts::configure)
+                .configure(|routes| {
+                    if site.development {
+                        mail::configure_development(routes);
+                    }
+                })
+                .service(
+                    web::scope("/account").wrap(from_fn(guard::require_user)).configure(accounts::configure_account),
+                )
                 .service(web::scope("/orders").wrap(from_fn(guard::require_user)).configure(orders::configure))
                 .default_service(web::to(nothing_here)),
         );
@@ -293,6 +333,56 @@ fn tls_config(files: &TlsFiles) -> Result<rustls::ServerConfig, ServeError> {
         .with_safe_default_protocol_versions()
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
         .map_err(|error| failed(error.to_string()))
+}
+
+/// What goes on beside requests: mail leaves, and what nobody needs any more is removed.
+struct Background {
+    stop: watch::Sender<bool>,
+    tasks: [JoinHandle<()>; 2],
+}
+
+impl Background {
+    fn start(house: &House) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let site = house.site.origin.as_str().to_owned();
+        let (database, clock) = (house.database.as_ref().clone(), house.clock.as_ref().clone());
+        let transport = house.transport.as_ref().clone();
+        let delivery = mail::deliver(database, clock, transport, site, stopped.clone());
+        let tasks = [actix_web::rt::spawn(delivery), actix_web::rt::spawn(keep_up(house.clone(), stopped))];
+        Self { stop, tasks }
+    }
+
+    /// Lets what is under way finish, for a while.
+    async fn stop(self) {
+        self.stop.send(true).ok();
+        for task in self.tasks {
+            tokio::time::timeout(BACKGROUND_STOPS_WITHIN, task).await.ok();
+        }
+    }
+}
+
+/// Upkeep: each minute, small batches with pauses in between, so that no request waits for it.
+async fn keep_up(house: House, mut stop: watch::Receiver<bool>) {
+    loop {
+        let removed = match clean(&house).await {
+            Ok(removed) => removed,
+            Err(error) => {
+                tracing::error!(%error, "upkeep failed and is tried again");
+                0
+            }
+        };
+        let pause = if removed > 0 { UPKEEP_BREATH } else { UPKEEP_EVERY };
+        tokio::select! {
+            _ = stop.changed() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+async fn clean(house: &House) -> Result<u64, crate::database::Error> {
+    Ok(house.sessions.clean().await?
+        + mail::clean_tokens(&house.database, house.clock.now()).await?
+        + house.accounts.clean().await?)
 }
 
 async fn stop_on_signal(handle: ServerHandle) {

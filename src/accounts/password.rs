@@ -231,7 +231,9 @@ mod tests {
 
     #[test]
     fn common_and_guessable_passwords_are_refused_with_the_reason() {
-        for text in ["password", "12345678", "qwertyuiop", "northwind", "herring1", "savea@northwind.example", "aaaaaaaaaaaa"] {
+        for text in
+            ["password", "12345678", "qwertyuiop", "northwind", "herring1", "savea@northwind.example", "aaaaaaaaaaaa"]
+        {
             let Some(PasswordError::Guessable(reason)) = refusal(text) else { panic!("{text} was taken") };
             assert!(!reason.is_empty());
         }

@@ -38,10 +38,7 @@ pub(super) struct ForgotQuery {
     sent: Option<String>,
 }
 
-pub(super) async fn forgot_form(
-    layout: Layout,
-    query: Option<web::Query<ForgotQuery>>,
-) -> Result<HttpResponse, Error> {
+pub(super) async fn forgot_form(layout: Layout, query: Option<web::Query<ForgotQuery>>) -> Result<HttpResponse, Error> {
     match query.and_then(|query| query.into_inner().sent) {
         Some(_) => page(StatusCode::OK, &ForgotSentPage { layout }),
         None => page(StatusCode::OK, &ForgotPage { layout, email: String::new(), error: None }),

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::bearer::BearerUser;
-use crate::accounts::{Accounts, SignUpRefused};
+use crate::accounts::{Accounts, SignUpRefused, Visit};
 use crate::clock::Clock;
 use crate::sessions::{Audience, Ending, Issued, Sessions};
 use crate::web::body::Json;
@@ -56,6 +56,7 @@ pub(super) struct SessionAnswer {
     (status = 201, description = "The account was made", body = TokenAnswer),
     (status = 400, description = "The body is not JSON of that shape", body = super::openapi::Problem, content_type = "application/problem+json"),
     (status = 422, description = "The address or the password is not taken, and why", body = super::openapi::Problem, content_type = "application/problem+json"),
+    (status = 429, description = "Too many tries; again after Retry-After seconds", body = super::openapi::Problem, content_type = "application/problem+json"),
     (status = 503, description = "Busy; again after Retry-After seconds", body = super::openapi::Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn create_new_user(
@@ -64,8 +65,8 @@ pub(super) async fn create_new_user(
     clock: web::Data<Clock>,
     Json(body): Json<Credentials>,
 ) -> Result<HttpResponse, Error> {
-    let issued = accounts.sign_up(&body.email, &body.password, Audience::Api, &client).await?.map_err(invalid)?;
-    Ok(no_store(&mut HttpResponse::Created()).json(answer(issued, &clock)))
+    let signed_in = accounts.sign_up(&body.email, &body.password, visit(&client)).await?.map_err(invalid)?;
+    Ok(no_store(&mut HttpResponse::Created()).json(answer(signed_in.issued, &clock)))
 }
 
 /// Get a token for an account.
@@ -73,6 +74,7 @@ pub(super) async fn create_new_user(
     (status = 200, description = "Signed in", body = TokenAnswer),
     (status = 400, description = "The body is not JSON of that shape", body = super::openapi::Problem, content_type = "application/problem+json"),
     (status = 401, description = "The address and the password do not go together", body = super::openapi::Problem, content_type = "application/problem+json"),
+    (status = 429, description = "Too many tries; again after Retry-After seconds", body = super::openapi::Problem, content_type = "application/problem+json"),
     (status = 503, description = "Busy; again after Retry-After seconds", body = super::openapi::Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn login(
@@ -81,9 +83,13 @@ pub(super) async fn login(
     clock: web::Data<Clock>,
     Json(body): Json<Credentials>,
 ) -> Result<HttpResponse, Error> {
-    let issued = accounts.log_in(&body.email, &body.password, Audience::Api, Ending::Fixed, &client).await?;
+    let signed_in = accounts.log_in(&body.email, &body.password, visit(&client)).await?;
     let wrong = || Error::Unauthorized("the e-mail address and the password do not go together".to_owned());
-    Ok(no_store(&mut HttpResponse::Ok()).json(answer(issued.ok_or_else(wrong)?, &clock)))
+    Ok(no_store(&mut HttpResponse::Ok()).json(answer(signed_in.ok_or_else(wrong)?.issued, &clock)))
+}
+
+fn visit(client: &Client) -> Visit<'_> {
+    Visit { audience: Audience::Api, ending: Ending::Fixed, client, browser: None }
 }
 
 /// Who the token belongs to and until when it holds.

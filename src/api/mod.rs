@@ -10,6 +10,8 @@ mod orders;
 
 use actix_web::web;
 
+pub use orders::orders_of;
+
 /// Routes of the API. Each handler that needs a user takes [`bearer::BearerUser`], which refuses strangers itself.
 pub fn configure(routes: &mut web::ServiceConfig) {
     routes

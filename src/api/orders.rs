@@ -8,7 +8,7 @@ use super::accounts::no_store;
 use super::bearer::BearerUser;
 use super::openapi::Problem;
 use crate::clock::UnixSeconds;
-use crate::database::Database;
+use crate::database::{self, Database};
 use crate::orders::{self, Cursor, From, Order, OrderDetail, OrderLine, OrderNumber, PAGE};
 use crate::web::Error;
 
@@ -154,6 +154,28 @@ pub(super) async fn find(
     let number = OrderNumber::parse(&number).ok_or(Error::NotFound)?;
     let found = orders::find(&database, &caller.user.user_id, &number).await?.ok_or(Error::NotFound)?;
     Ok(no_store(&mut HttpResponse::Ok()).json(answer(found)))
+}
+
+/// All orders of a user with their lines, newest first, as this API shows them.
+///
+/// # Errors
+/// The database's.
+pub async fn orders_of(database: &Database, user_id: &str) -> Result<serde_json::Value, database::Error> {
+    let mut all = Vec::new();
+    let mut from = From::Start;
+    loop {
+        let part = orders::list(database, user_id, &from, MOST).await?;
+        let last = part.orders.last().filter(|_| part.has_more).map(Cursor::at);
+        for order in part.orders {
+            if let Some(found) = orders::find(database, user_id, &order.number).await? {
+                all.push(answer(found));
+            }
+        }
+        match last {
+            Some(cursor) => from = From::After(cursor),
+            None => return serde_json::to_value(all).map_err(|error| database::Error::Encode(error.into())),
+        }
+    }
 }
 
 fn summary(order: Order) -> OrderSummary {

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::Message;
 use super::links::Token;
 use super::store::{self, Due};
 use super::transport::{Transport, TransportError};
-use super::Message;
 use crate::clock::Clock;
 use crate::database::Database;
 

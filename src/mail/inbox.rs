@@ -63,11 +63,7 @@ async fn inbox(layout: Layout, transport: web::Data<Transport>) -> Result<HttpRe
     page(StatusCode::OK, &InboxPage { layout, server: false, letters })
 }
 
-async fn letter(
-    layout: Layout,
-    transport: web::Data<Transport>,
-    id: web::Path<String>,
-) -> Result<HttpResponse, Error> {
+async fn letter(layout: Layout, transport: web::Data<Transport>, id: web::Path<String>) -> Result<HttpResponse, Error> {
     let letter = transport.folder().and_then(|folder| read(folder, &id)).ok_or(Error::NotFound)?;
     let of_line = |line: &str| match line.starts_with("http://") || line.starts_with("https://") {
         true => TextLine::Link(line.to_owned()),

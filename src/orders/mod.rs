@@ -1,7 +1,7 @@
 //! What customers come for: the list of their orders, one order, and how orders get here.
 //!
 //! Routes, below the guard: `/orders`, `/orders/{number}`. Hands out the queries that pages and the API share
-//! ([`list`], [`find`]), [`import`], and what the server ties to accounts: [`add_samples`], [`claim`].
+//! ([`list`], [`find`]), [`import`], and what the server ties to accounts: [`add_samples`], [`remove_samples`], [`claim`].
 //!
 //! Invariants: every query that shows an order names the user it is for; an imported order belongs to nobody until the
 //! address it was placed with is known to be someone's.
@@ -19,7 +19,7 @@ pub use import::{ImportError, ImportSource, ImportSummary, Progress, Stage, impo
 pub use money::{Currency, Money, MoneyError, count};
 pub use order::{Address, Order, OrderDetail, OrderLine, OrderNumber, Status};
 pub use samples::add_samples;
-pub use store::{Cursor, From, Part, find, list};
+pub use store::{Cursor, From, Part, find, list, remove_samples};
 
 use crate::database::{Error, Transaction};
 

@@ -5,14 +5,13 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
-use time::macros::format_description;
 
 use super::order::{Address, Order, OrderDetail, OrderLine, OrderNumber};
 use super::store::{self, Cursor, From, Part};
 use super::{PAGE, count};
-use crate::clock::UnixSeconds;
 use crate::database::Database;
 use crate::sessions::CurrentUser;
+use crate::web::words::{day, moment};
 use crate::web::{Error, Layout, page, see_other};
 
 #[derive(Template)]
@@ -188,7 +187,7 @@ fn events(order: &Order) -> Vec<Event> {
     ];
     let mut happened: Vec<_> = known.into_iter().filter_map(|(what, at)| at.map(|at| (what, at))).collect();
     happened.sort_by_key(|(_, at)| *at);
-    happened.into_iter().map(|(what, at)| Event { what, at: at.to_string(), on: minute(at) }).collect()
+    happened.into_iter().map(|(what, at)| Event { what, at: at.to_string(), on: moment(at) }).collect()
 }
 
 /// The address as on a parcel, without the parts that are not known.
@@ -207,18 +206,6 @@ fn address_lines(address: &Address) -> Vec<String> {
     lines.into_iter().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
 }
 
-/// `4 July 1996`, in UTC.
-fn day(at: UnixSeconds) -> String {
-    let format = format_description!("[day padding:none] [month repr:long] [year]");
-    at.utc().format(format).unwrap_or_else(|_| at.to_string())
-}
-
-/// `4 July 1996, 12:00`, in UTC.
-fn minute(at: UnixSeconds) -> String {
-    let format = format_description!("[day padding:none] [month repr:long] [year], [hour]:[minute]");
-    at.utc().format(format).unwrap_or_else(|_| at.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,7 +213,7 @@ mod tests {
     #[test]
     fn dates_read_as_people_write_them() {
         assert_eq!(day(UnixSeconds::new(836_481_600)), "4 July 1996");
-        assert_eq!(minute(UnixSeconds::new(836_481_600)), "4 July 1996, 12:00");
+        assert_eq!(moment(UnixSeconds::new(836_481_600)), "4 July 1996, 12:00");
         assert_eq!(day(UnixSeconds::new(i64::MAX)), "31 December 9999");
     }
 

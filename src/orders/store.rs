@@ -233,6 +233,9 @@ pub async fn claim(transaction: &mut Transaction, user_id: &str, email: &str) ->
 }
 
 /// Removes the samples that were made for the user.
+///
+/// # Errors
+/// The database's.
 pub async fn remove_samples(transaction: &mut Transaction, user_id: &str) -> Result<(), Error> {
     sqlx::query("DELETE FROM orders WHERE issued_by = $1").bind(user_id).execute(&mut **transaction).await.map(drop)
 }

@@ -181,14 +181,15 @@ impl Sessions {
     }
 
     /// Notes that the password was given again. The session goes on under another id, so that tokens from before are dead (ASVS
-    /// 5.0 V7.2.4); `None` when it has ended meanwhile.
+    /// 5.0 V7.2.4): the new id and its token; `None` when it has ended meanwhile.
     ///
     /// # Errors
     /// The database's.
-    pub async fn confirm(&self, user: &CurrentUser) -> Result<Option<Issued>, database::Error> {
+    pub async fn confirm(&self, user: &CurrentUser) -> Result<Option<(String, Issued)>, database::Error> {
         let session_id = self.clock.new_id();
         let lives = store::rename(&self.database, &user.session_id, &session_id, self.clock.now()).await?;
-        Ok(lives.then(|| self.reissue(user, &session_id)))
+        let issued = self.reissue(user, &session_id);
+        Ok(lives.then_some((session_id, issued)))
     }
 
     fn reissue(&self, user: &CurrentUser, session_id: &str) -> Issued {

@@ -146,6 +146,28 @@ pub(super) async fn list_live(
     Ok(rows.into_iter().map(session).collect())
 }
 
+/// Writes that the session was in use.
+pub(super) async fn touch(database: &Database, session_id: &str, now: UnixSeconds) -> Result<(), Error> {
+    sqlx::query("UPDATE sessions SET last_seen_at = $1 WHERE id = $2 AND last_seen_at < $3")
+        .bind(now.get())
+        .bind(session_id)
+        .bind(now.get())
+        .execute(database.pool())
+        .await
+        .map(drop)
+}
+
+/// Ends the session; one that has ended stays as it is.
+pub(super) async fn revoke(database: &Database, session_id: &str, now: UnixSeconds) -> Result<(), Error> {
+    sqlx::query("UPDATE sessions SET revoked_at = $1, expires_at = $2 WHERE id = $3 AND revoked_at IS NULL")
+        .bind(now.get())
+        .bind(now.get())
+        .bind(session_id)
+        .execute(database.pool())
+        .await
+        .map(drop)
+}
+
 /// Gives a live session another id and notes that the password was given; tells whether it still lived.
 pub(super) async fn rename(database: &Database, old: &str, new: &str, now: UnixSeconds) -> Result<bool, Error> {
     let done = sqlx::query(

@@ -43,7 +43,11 @@ const WORDS: [(Notice, &str, &str); 11] = [
     (Notice::SessionOver, "session-over", "You were logged out meanwhile. Log in to go on where you were."),
     (Notice::Verified, "verified", "Thank you: the address is confirmed."),
     (Notice::VerificationSent, "verification-sent", "The link is on its way. It comes within a minute or two."),
-    (Notice::AddressChangeAsked, "address-change-asked", "We have sent a link to the new address. It changes once you follow it."),
+    (
+        Notice::AddressChangeAsked,
+        "address-change-asked",
+        "We have sent a link to the new address. It changes once you follow it.",
+    ),
     (Notice::PasswordChanged, "password-changed", "Your password is changed. Everywhere else you are logged out."),
     (Notice::PasswordReset, "password-reset", "Your new password is set. Log in with it."),
     (Notice::SessionEnded, "session-ended", "That session has ended."),

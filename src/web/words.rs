@@ -6,7 +6,9 @@ use crate::clock::UnixSeconds;
 
 /// `4 July 1996`, in UTC.
 pub fn day(at: UnixSeconds) -> String {
-    at.utc().format(format_description!("[day padding:none] [month repr:long] [year]")).unwrap_or_else(|_| at.to_string())
+    at.utc()
+        .format(format_description!("[day padding:none] [month repr:long] [year]"))
+        .unwrap_or_else(|_| at.to_string())
 }
 
 /// `4 July 1996, 14:05`, in UTC.
@@ -38,7 +40,13 @@ mod tests {
 
     #[test]
     fn a_wait_is_never_said_to_be_shorter_than_it_is() {
-        let said = [(0, "in 1 second"), (30, "in 30 seconds"), (121, "in 3 minutes"), (3600, "in 60 minutes"), (7201, "in 3 hours")];
+        let said = [
+            (0, "in 1 second"),
+            (30, "in 30 seconds"),
+            (121, "in 3 minutes"),
+            (3600, "in 60 minutes"),
+            (7201, "in 3 hours"),
+        ];
         for (seconds, words) in said {
             assert_eq!(wait_in_words(seconds), words);
         }

@@ -115,14 +115,20 @@ pub(in crate::accounts) async fn verify(
     email: &str,
     now: UnixSeconds,
 ) -> Result<bool, Error> {
-    let done =
-        sqlx::query("UPDATE users SET verified_at = COALESCE(verified_at, $1) WHERE id = $2 AND email = $3")
-            .bind(now.get())
-            .bind(id)
-            .bind(email)
-            .execute(&mut **transaction)
-            .await?;
+    let done = sqlx::query("UPDATE users SET verified_at = COALESCE(verified_at, $1) WHERE id = $2 AND email = $3")
+        .bind(now.get())
+        .bind(id)
+        .bind(email)
+        .execute(&mut **transaction)
+        .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// The account's address, as it stands in this transaction.
+pub(in crate::accounts) async fn email_of(transaction: &mut Transaction, id: &str) -> Result<Option<Email>, Error> {
+    let row: Option<(String,)> =
+        sqlx::query_as("SELECT email FROM users WHERE id = $1").bind(id).fetch_optional(&mut **transaction).await?;
+    Ok(row.and_then(|(email,)| Email::parse(&email).ok()))
 }
 
 /// Gives the account another address, which was shown to be its owner's; tells whether it was free.

@@ -1,0 +1,73 @@
+//! Deleting the account. Its sessions, links, mail and activity go; the shop keeps the orders without it.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::{HttpResponse, web};
+use askama::Template;
+use serde::Deserialize;
+
+use super::{Accounts, store};
+use crate::database;
+use crate::mail::{self, Message, Occasion};
+use crate::sessions::{CurrentUser, cookie};
+use crate::web::body::Form;
+use crate::web::{Client, Error, Layout, Notice, page, see_other};
+
+#[derive(Template)]
+#[template(path = "accounts/delete.html")]
+struct DeletePage {
+    layout: Layout,
+    error: Option<String>,
+}
+
+pub(super) async fn form(layout: Layout, _: CurrentUser) -> Result<HttpResponse, Error> {
+    page(StatusCode::OK, &DeletePage { layout, error: None })
+}
+
+/// What the form sends.
+#[derive(Deserialize)]
+pub(super) struct DeleteForm {
+    password: String,
+}
+
+pub(super) async fn submit(
+    layout: Layout,
+    client: Client,
+    user: CurrentUser,
+    accounts: web::Data<Accounts>,
+    Form(form): Form<DeleteForm>,
+) -> Result<HttpResponse, Error> {
+    let account = accounts.of(&user).await?;
+    let error = if form.password.is_empty() {
+        Some("Enter your password.".to_owned())
+    } else if accounts.is_password_of(&account, &form.password, &client).await? {
+        None
+    } else {
+        Some("That is not your password. Nothing was deleted.".to_owned())
+    };
+    if error.is_some() {
+        return page(StatusCode::UNPROCESSABLE_ENTITY, &DeletePage { layout, error });
+    }
+    accounts.delete(&account, &client).await?;
+    let mut response = see_other("/login");
+    response.add_cookie(&cookie::clear()).map_err(|error| Error::Internal(error.into()))?;
+    let forget = (HeaderName::from_static("clear-site-data"), HeaderValue::from_static("\"cache\""));
+    response.headers_mut().insert(forget.0, forget.1);
+    Notice::AccountDeleted.show_next(&mut response);
+    Ok(response)
+}
+
+impl Accounts {
+    async fn delete(&self, account: &store::Account, client: &Client) -> Result<(), database::Error> {
+        let told = Message::AccountDeleted(Occasion::new(self.clock.now(), client));
+        self.database
+            .write(async |transaction| {
+                (self.hooks.on_deleted)(transaction, &account.id).await?;
+                store::delete(transaction, &account.id).await?;
+                mail::post(transaction, &self.clock, &account.email, None, &told).await
+            })
+            .await?;
+        tracing::info!(user = %account.id, "an account was deleted");
+        Ok(())
+    }
+}

@@ -1,0 +1,88 @@
+//! Everything that is held about the customer, to download.
+
+use actix_web::http::header;
+use actix_web::{HttpResponse, web};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Accounts;
+use super::activity::{self, Event, Happened};
+use super::ask_again::Question;
+use crate::sessions::{ActiveSession, Audience, CurrentUser};
+use crate::web::body::Form;
+use crate::web::{Client, Error, Layout};
+
+/// More events than 90 days can honestly hold.
+const MOST_EVENTS: i64 = 100_000;
+
+/// What the button sends.
+#[derive(Deserialize)]
+pub(super) struct ExportForm {
+    /// From the page that asks again.
+    #[serde(default)]
+    password: String,
+}
+
+pub(super) async fn submit(
+    layout: Layout,
+    client: Client,
+    user: CurrentUser,
+    accounts: web::Data<Accounts>,
+    Form(form): Form<ExportForm>,
+) -> Result<HttpResponse, Error> {
+    let question = Question { title: "Download your data", action: "/account/export", fields: Vec::new() };
+    let confirmed = match accounts.ask_again(&layout, &user, &client, &form.password, question).await? {
+        Ok(confirmed) => confirmed,
+        Err(asked) => return Ok(asked),
+    };
+    let held = accounts.held_about(&user).await?;
+    accounts.record(&user.user_id, Event::DataDownloaded, &client).await?;
+    let text = serde_json::to_string_pretty(&held).map_err(|error| Error::Internal(error.into()))?;
+    let mut response = HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, "application/json; charset=utf-8"))
+        .insert_header((header::CONTENT_DISPOSITION, "attachment; filename=\"order-portal-data.json\""))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .body(text);
+    confirmed.carry(&mut response, &accounts)?;
+    Ok(response)
+}
+
+impl Accounts {
+    /// The account, its sessions, its activity and its orders; times as RFC 3339, money in minor units.
+    async fn held_about(&self, user: &CurrentUser) -> Result<Value, Error> {
+        let account = self.of(user).await?;
+        let sessions = self.sessions.list(&user.user_id).await?;
+        let activity = activity::list(&self.database, &user.user_id, self.clock.now(), MOST_EVENTS).await?;
+        Ok(json!({
+            "account": {
+                "id": account.id,
+                "email": account.email.as_str(),
+                "created_at": account.created_at.to_string(),
+                "email_verified_at": account.verified_at.map(|at| at.to_string()),
+            },
+            "sessions": sessions.iter().map(session).collect::<Vec<_>>(),
+            "activity": activity.iter().map(event).collect::<Vec<_>>(),
+            "orders": (self.hooks.orders_of)(&self.database, &user.user_id).await?,
+        }))
+    }
+}
+
+fn session(session: &ActiveSession) -> Value {
+    json!({
+        "used_by": if session.audience == Audience::Api { "api" } else { "browser" },
+        "address": session.client_address,
+        "user_agent": session.user_agent,
+        "created_at": session.created_at.to_string(),
+        "last_seen_at": session.last_seen_at.to_string(),
+        "expires_at": session.expires_at.to_string(),
+    })
+}
+
+fn event(happened: &Happened) -> Value {
+    json!({
+        "event": happened.event,
+        "address": happened.client_address,
+        "user_agent": happened.user_agent,
+        "at": happened.at.to_string(),
+    })
+}

@@ -1,0 +1,26 @@
+//! Staying signed in when the page says that the session is about to end (WCAG 2.2, success criterion 2.2.1).
+
+use actix_web::http::header;
+use actix_web::{HttpResponse, web};
+use serde_json::json;
+
+use super::set_session;
+use crate::clock::Clock;
+use crate::sessions::{CurrentUser, Sessions};
+use crate::web::Error;
+
+/// Renews the token at once and tells how long it lives.
+pub(super) async fn submit(
+    user: CurrentUser,
+    sessions: web::Data<Sessions>,
+    clock: web::Data<Clock>,
+) -> Result<HttpResponse, Error> {
+    let issued = sessions.stay(&user).await?;
+    let now = clock.now();
+    let can_stay = issued.expires_at < user.session_expires_at;
+    let mut response = HttpResponse::Ok()
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .json(json!({ "ends_in": issued.expires_at.since(now), "can_stay": can_stay }));
+    set_session(&mut response, &issued, now)?;
+    Ok(response)
+}

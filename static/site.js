@@ -38,7 +38,8 @@ function offerToShow(input) {
   input.after(button);
 }
 
-document.querySelectorAll("form[method=post]").forEach(sendOnce);
+// A download leaves the page as it is, so its button may be pressed again.
+document.querySelectorAll("form[method=post]:not([data-again])").forEach(sendOnce);
 document.querySelectorAll("input[type=password]").forEach(offerToShow);
 
 // A page kept in memory for the Back button would show orders after logout: it leaves empty and asks the server when it returns.
@@ -55,3 +56,140 @@ addEventListener("pageshow", (event) => {
   }
   document.querySelectorAll("form").forEach((form) => sent.delete(form));
 });
+
+// A meter beside a password that is being chosen. The server judges; while it does not answer, nothing is shown.
+const JUDGE_AFTER_MS = 350;
+
+function meter(input) {
+  const box = document.createElement("div");
+  box.className = "strength";
+  box.hidden = true;
+  const bar = document.createElement("meter");
+  Object.assign(bar, { min: 0, max: 4, low: 2, high: 3, optimum: 4 });
+  bar.setAttribute("aria-label", "Strength of the password");
+  const words = document.createElement("p");
+  words.setAttribute("role", "status");
+  box.append(bar, words);
+  input.closest(".field").append(box);
+
+  let waiting;
+  let asked = 0;
+  input.addEventListener("input", () => {
+    clearTimeout(waiting);
+    asked += 1;
+    if (!input.value) {
+      box.hidden = true;
+      return;
+    }
+    waiting = setTimeout(() => judge(asked), JUDGE_AFTER_MS);
+  });
+
+  async function judge(question) {
+    const email = document.querySelector("#email")?.value ?? "";
+    const body = new URLSearchParams({ email, password: input.value });
+    const answer = await fetch("/password/strength", { method: "POST", body }).catch(() => null);
+    if (!answer?.ok || question !== asked) return;
+    const { score, words: said } = await answer.json();
+    if (question !== asked) return;
+    bar.value = Math.max(score, 0.3);
+    words.textContent = said;
+    box.hidden = false;
+  }
+}
+
+document.querySelectorAll("input[data-strength]").forEach(meter);
+
+// Two minutes before an idle session ends the page says so and offers to stay. Other tabs tell when they were used.
+const WARN_BEFORE_S = 120;
+// Timers of browsers hold no more than this.
+const LONGEST_TIMER_S = 86_400;
+
+function watchSession(body) {
+  let endsAt = 0;
+  let canStay = false;
+  let timer;
+  const tabs = "BroadcastChannel" in window ? new BroadcastChannel("session") : null;
+  const dialog = document.createElement("dialog");
+  dialog.className = "session-end";
+  dialog.setAttribute("aria-labelledby", "session-end-title");
+  const title = document.createElement("h2");
+  title.id = "session-end-title";
+  const text = document.createElement("p");
+  const stay = document.createElement("button");
+  stay.type = "button";
+  stay.textContent = "Stay logged in";
+  const close = document.createElement("button");
+  close.type = "button";
+  close.className = "plain";
+  close.textContent = "Not now";
+  const actions = document.createElement("div");
+  actions.className = "actions";
+  actions.append(stay, close);
+  dialog.append(title, text, actions);
+  body.append(dialog);
+
+  const left = () => Math.round((endsAt - Date.now()) / 1000);
+
+  function schedule(seconds, extendable) {
+    endsAt = Date.now() + seconds * 1000;
+    canStay = extendable;
+    if (dialog.open) dialog.close();
+    tick();
+  }
+
+  function tick() {
+    clearTimeout(timer);
+    const seconds = left();
+    if (seconds <= -1) {
+      // The server knows better: whoever is still signed in sees the page again, anyone else the login.
+      location.reload();
+      return;
+    }
+    if (seconds <= WARN_BEFORE_S) warn(seconds);
+    const next = seconds > WARN_BEFORE_S ? seconds - WARN_BEFORE_S : Math.min(seconds + 2, dialog.open ? 15 : seconds + 2);
+    timer = setTimeout(tick, Math.min(Math.max(next, 1), LONGEST_TIMER_S) * 1000);
+  }
+
+  function warn(seconds) {
+    const minutes = Math.max(1, Math.ceil(seconds / 60));
+    title.textContent = `You will be logged out in ${minutes === 1 ? "one minute" : `${minutes} minutes`}`;
+    text.textContent = canStay
+      ? "Nothing was done here for a while. Stay logged in to go on where you are."
+      : "This session has lasted as long as it may. Finish what you are doing, then log in again.";
+    stay.hidden = !canStay;
+    close.textContent = canStay ? "Not now" : "Understood";
+    if (!dialog.open && !dialog.dataset.dismissed) {
+      dialog.showModal();
+      document.title = `Logged out soon – ${document.title.replace(/^Logged out soon – /, "")}`;
+    }
+  }
+
+  stay.addEventListener("click", async () => {
+    const answer = await fetch("/account/stay", { method: "POST" }).catch(() => null);
+    if (!answer?.ok || answer.redirected) {
+      location.reload();
+      return;
+    }
+    const { ends_in: seconds, can_stay: extendable } = await answer.json();
+    document.title = document.title.replace(/^Logged out soon – /, "");
+    schedule(seconds, extendable);
+    tabs?.postMessage({ seconds, extendable });
+  });
+  close.addEventListener("click", () => {
+    dialog.dataset.dismissed = "yes";
+    dialog.close();
+  });
+  tabs?.addEventListener("message", ({ data }) => {
+    delete dialog.dataset.dismissed;
+    schedule(Number(data.seconds), Boolean(data.extendable));
+  });
+  // A computer that slept comes back late.
+  document.addEventListener("visibilitychange", () => document.hidden || tick());
+
+  const seconds = Number(body.dataset.endsIn);
+  const extendable = body.hasAttribute("data-can-stay");
+  schedule(seconds, extendable);
+  tabs?.postMessage({ seconds, extendable });
+}
+
+if (document.body.matches("[data-ends-in]")) watchSession(document.body);

@@ -17,9 +17,12 @@ pub type Transaction = sqlx::Transaction<'static, Any>;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
-/// Connections kept open. SQLite hands each query to a thread of the connection, so more of them than cores answer
-/// more requests a second.
+/// Connections kept open for reading; on PostgreSQL for writing, too. SQLite hands each query to a thread of the
+/// connection, so more of them than cores answer more requests a second.
 const CONNECTIONS: u32 = 8;
+/// SQLite has one writer at a time. With one connection for it, writes queue up here, and however long they wait for another
+/// program's, an import say, pages still find connections to read with.
+const SQLITE_WRITERS: u32 = 1;
 /// How long a request waits for a free connection before it is told to come back later.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a write that met another one on PostgreSQL is tried before it fails.
@@ -29,6 +32,8 @@ const WRITE_ATTEMPTS: u32 = 10;
 /// survives a power cut.
 const SQLITE_TUNING: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
      PRAGMA busy_timeout = 10000; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000;";
+/// What reads cannot write by mistake, past the queue of writers.
+const SQLITE_READERS: &str = "PRAGMA query_only = ON;";
 const POSTGRES_TUNING: &str = "SET client_min_messages = warning; SET TIME ZONE 'UTC';";
 
 /// Where the data lives: an `sqlite:` or `postgres:` address that was checked when it was read.
@@ -141,7 +146,8 @@ pub struct Applied {
 /// The open database. Clones share its connections.
 #[derive(Clone)]
 pub struct Database {
-    pool: AnyPool,
+    readers: AnyPool,
+    writers: AnyPool,
     engine: Engine,
 }
 
@@ -157,29 +163,25 @@ impl Database {
             Engine::Sqlite => prepare_sqlite_file(url)?,
             Engine::Postgres => url.0.clone(),
         };
-        let tuning = match engine {
-            Engine::Sqlite => SQLITE_TUNING,
-            Engine::Postgres => POSTGRES_TUNING,
-        };
         let failed = |source| OpenError::Connect { url: url.clone(), source };
         let options = AnyConnectOptions::from_url(&connect_to)
             .map_err(failed)?
             .log_statements(log::LevelFilter::Trace)
             .log_slow_statements(log::LevelFilter::Warn, Duration::from_secs(1));
-        let pool = AnyPoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .test_before_acquire(engine == Engine::Postgres)
-            .after_connect(move |connection, _| {
-                Box::pin(async move {
-                    sqlx::raw_sql(tuning).execute(connection).await?;
-                    Ok(())
-                })
-            })
-            .connect_with(options)
-            .await
-            .map_err(failed)?;
-        Ok(Self { pool, engine })
+        let (readers, writers) = match engine {
+            Engine::Sqlite => {
+                let writers = pool(SQLITE_WRITERS, vec![SQLITE_TUNING]).connect_with(options.clone()).await;
+                let readers = pool(CONNECTIONS, vec![SQLITE_TUNING, SQLITE_READERS]).connect_lazy_with(options);
+                (readers, writers.map_err(failed)?)
+            }
+            Engine::Postgres => {
+                let all =
+                    pool(CONNECTIONS, vec![POSTGRES_TUNING]).test_before_acquire(true).connect_with(options).await;
+                let all = all.map_err(failed)?;
+                (all.clone(), all)
+            }
+        };
+        Ok(Self { readers, writers, engine })
     }
 
     /// Applies the migrations that are missing and tells which; run by every node at its start, one at a time.
@@ -189,7 +191,7 @@ impl Database {
     /// [`OpenError::Migrate`].
     pub async fn migrate(&self) -> Result<Vec<Applied>, OpenError> {
         let before = self.applied_versions().await.map_err(OpenError::Migrate)?;
-        MIGRATIONS.run(&self.pool).await.map_err(|error| match error {
+        MIGRATIONS.run(&self.writers).await.map_err(|error| match error {
             MigrateError::VersionMissing(version) => OpenError::Newer(version),
             other => OpenError::Migrate(other),
         })?;
@@ -201,15 +203,20 @@ impl Database {
     }
 
     async fn applied_versions(&self) -> Result<Vec<i64>, MigrateError> {
-        let mut connection = self.pool.acquire().await?;
+        let mut connection = self.writers.acquire().await?;
         connection.ensure_migrations_table(&MIGRATIONS.table_name).await?;
         let applied = connection.list_applied_migrations(&MIGRATIONS.table_name).await?;
         Ok(applied.into_iter().map(|migration| migration.version).collect())
     }
 
-    /// For a single statement; each takes a connection of its own.
-    pub fn pool(&self) -> &AnyPool {
-        &self.pool
+    /// For a single statement that reads; each takes a connection of its own.
+    pub fn reader(&self) -> &AnyPool {
+        &self.readers
+    }
+
+    /// For a single statement that writes. Not to be asked for inside of a transaction: SQLite has no second writer.
+    pub fn writer(&self) -> &AnyPool {
+        &self.writers
     }
 
     /// Runs `work` in one transaction in which what was read stays true until it is written: SQLite's single
@@ -239,7 +246,7 @@ impl Database {
     /// # Errors
     /// What the driver says.
     pub async fn begin(&self) -> Result<Transaction, Error> {
-        self.pool.begin().await
+        self.writers.begin().await
     }
 
     async fn write_once<T, E: WriteError>(
@@ -250,7 +257,7 @@ impl Database {
             Engine::Sqlite => "BEGIN IMMEDIATE",
             Engine::Postgres => "BEGIN ISOLATION LEVEL SERIALIZABLE",
         };
-        let mut transaction = self.pool.begin_with(begin).await?;
+        let mut transaction = self.writers.begin_with(begin).await?;
         let done = work(&mut transaction).await?;
         transaction.commit().await?;
         Ok(done)
@@ -261,7 +268,7 @@ impl Database {
     /// # Errors
     /// What the driver says.
     pub async fn ping(&self) -> Result<(), Error> {
-        sqlx::query("SELECT 1").fetch_one(&self.pool).await.map(drop)
+        sqlx::query("SELECT 1").fetch_one(&self.readers).await.map(drop)
     }
 
     /// Writes a consistent copy of an SQLite database to `file`, readable by its owner alone, while others go on
@@ -276,7 +283,7 @@ impl Database {
         let failed = |source: std::io::Error| BackupError::File { file: file.to_owned(), source };
         make_private_file(file).map_err(failed)?;
         let target = file.to_str().ok_or_else(|| failed(std::io::ErrorKind::InvalidFilename.into()))?;
-        let copied = sqlx::query("VACUUM INTO $1").bind(target).execute(&self.pool).await;
+        let copied = sqlx::query("VACUUM INTO $1").bind(target).execute(&self.writers).await;
         copied.map(drop).map_err(|source| {
             std::fs::remove_file(file).ok();
             BackupError::Copy(source)
@@ -285,11 +292,23 @@ impl Database {
 
     /// Finishes what is under way and closes; SQLite's write-ahead log is folded into its file.
     pub async fn close(&self) {
+        self.readers.close().await;
         if self.engine == Engine::Sqlite {
-            sqlx::raw_sql(AssertSqlSafe("PRAGMA optimize;")).execute(&self.pool).await.ok();
+            sqlx::raw_sql(AssertSqlSafe("PRAGMA optimize;")).execute(&self.writers).await.ok();
         }
-        self.pool.close().await;
+        self.writers.close().await;
     }
+}
+
+fn pool(connections: u32, tuning: Vec<&'static str>) -> AnyPoolOptions {
+    AnyPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+        .after_connect(move |connection, _| {
+            let tuning = tuning.concat();
+            Box::pin(async move { sqlx::raw_sql(AssertSqlSafe(tuning)).execute(connection).await.map(drop) })
+        })
 }
 
 /// Why no backup was written.

@@ -104,7 +104,7 @@ impl Accounts {
     /// [`Error::Throttled`], [`Error::Busy`] when too many passwords wait to be checked, or the database's.
     pub async fn log_in(&self, email: &str, password: &str, visit: Visit<'_>) -> Result<Option<SignedIn>, Error> {
         let Ok(email) = Email::parse(email) else {
-            return Ok(None);
+            return self.refuse_malformed(password, &visit).await.map(|()| None);
         };
         let counters = self.login_counters(&email, &visit).await?;
         throttle::count(&self.database, &self.clock, &counters).await?;
@@ -115,6 +115,12 @@ impl Accounts {
             Some(account) => self.welcome(&account, password, &visit, &counters).await,
             None => self.note_failure(&email, &visit).await.map(|()| None),
         }
+    }
+
+    /// What is no address costs a try and a hash as well: it reads and takes as long as an unknown one.
+    async fn refuse_malformed(&self, password: &str, visit: &Visit<'_>) -> Result<(), Error> {
+        throttle::count(&self.database, &self.clock, &[throttle::of_network(visit.client.address)]).await?;
+        self.hasher.verify(Password::offered(password), None).await.map(drop)
     }
 
     async fn login_counters(&self, email: &Email, visit: &Visit<'_>) -> Result<Vec<Counter>, Error> {

@@ -62,7 +62,7 @@ pub(super) async fn take_due(
     .bind(turn_ends.get())
     .bind(now.get())
     .bind(now.get())
-    .fetch_optional(database.pool())
+    .fetch_optional(database.writer())
     .await?;
     Ok(row.map(|(id, user_id, recipient, message, created_at, attempts)| Due {
         id,
@@ -79,14 +79,14 @@ pub(super) async fn postpone(database: &Database, id: &str, due_at: UnixSeconds)
     sqlx::query("UPDATE mail_queue SET due_at = $1 WHERE id = $2")
         .bind(due_at.get())
         .bind(id)
-        .execute(database.pool())
+        .execute(database.writer())
         .await
         .map(drop)
 }
 
 /// Takes the message out of the queue.
 pub(super) async fn remove(database: &Database, id: &str) -> Result<(), Error> {
-    sqlx::query("DELETE FROM mail_queue WHERE id = $1").bind(id).execute(database.pool()).await.map(drop)
+    sqlx::query("DELETE FROM mail_queue WHERE id = $1").bind(id).execute(database.writer()).await.map(drop)
 }
 
 /// Stores a link's hash, if there is still someone to send it to and the message still waits; tells whether it did.
@@ -117,7 +117,7 @@ pub(super) async fn insert_token(
         .bind(&due.recipient)
         .bind(&due.user_id)
         .bind(&due.id)
-        .execute(database.pool())
+        .execute(database.writer())
         .await?;
     Ok(done.rows_affected() > 0)
 }
@@ -129,7 +129,7 @@ pub(super) async fn find_token(database: &Database, hash: &[u8], now: UnixSecond
     )
     .bind(hash)
     .bind(now.get())
-    .fetch_optional(database.pool())
+    .fetch_optional(database.reader())
     .await?;
     Ok(row.and_then(link))
 }
@@ -185,7 +185,7 @@ pub async fn clean_tokens(database: &Database, now: UnixSeconds) -> Result<u64, 
     )
     .bind(now.get())
     .bind(BATCH)
-    .execute(database.pool())
+    .execute(database.writer())
     .await?;
     Ok(done.rows_affected())
 }

@@ -136,10 +136,12 @@ fn smtp(url: &url::Url) -> Result<AsyncSmtpTransport<Tokio1Executor>, String> {
 
 fn is_loopback(url: &url::Url) -> bool {
     match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
+        // For schemes that it does not know, url keeps addresses as names.
+        Some(url::Host::Domain(name)) => {
+            name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        }
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        // For schemes that it does not know, url keeps addresses as names.
         None => false,
     }
 }
@@ -175,8 +177,8 @@ mod tests {
         smtp(&url::Url::parse(url).unwrap()).is_ok()
     }
 
-    #[test]
-    fn a_server_elsewhere_is_spoken_to_over_tls_alone() {
+    #[actix_web::test]
+    async fn a_server_elsewhere_is_spoken_to_over_tls_alone() {
         let kind = |url: &str| is_loopback(&url::Url::parse(url).unwrap());
         assert!(kind("smtp://localhost:2525") && kind("smtp://127.0.0.1:25"));
         assert!(!kind("smtp://mail.shop.example"));

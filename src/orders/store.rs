@@ -137,7 +137,7 @@ pub async fn list(database: &Database, user_id: &str, from: &From, limit: u32) -
         .bind(cursor.placed_at.get())
         .bind(&cursor.id),
     };
-    let mut rows = query.bind(one_more).fetch_all(database.pool()).await?;
+    let mut rows = query.bind(one_more).fetch_all(database.reader()).await?;
     let has_more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
     if matches!(from, From::Before(_)) {
@@ -183,7 +183,7 @@ pub async fn find(database: &Database, user_id: &str, number: &OrderNumber) -> R
     )
     .bind(user_id)
     .bind(number.as_str())
-    .fetch_optional(database.pool())
+    .fetch_optional(database.reader())
     .await?;
     let Some(DetailRow { order, address }) = row else {
         return Ok(None);
@@ -209,7 +209,7 @@ async fn lines(database: &Database, order: &Order) -> Result<Vec<OrderLine>, Err
         "SELECT sku, name, quantity, unit_price, discount FROM order_lines WHERE order_id = $1 ORDER BY position",
     )
     .bind(&order.id)
-    .fetch_all(database.pool())
+    .fetch_all(database.reader())
     .await?;
     let money = |minor| Money::new(minor, order.currency());
     let line = |(sku, name, quantity, unit_price, discount)| OrderLine {

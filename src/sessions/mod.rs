@@ -19,11 +19,15 @@ pub use store::ActiveSession;
 pub use token::{Audience, Keys};
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock::{Clock, UnixSeconds};
 use crate::database::{self, Database, Transaction};
 use crate::web::{Client, Viewer};
 use token::Claims;
+
+/// How long a page waits until it is noted that it was asked for.
+const NOTE_WITHIN: Duration = Duration::from_millis(100);
 
 /// How long sessions live, in seconds.
 #[derive(Clone, Copy, Debug)]
@@ -158,10 +162,7 @@ impl Sessions {
         let now = self.clock.now();
         let user = &resumed.user;
         if now.since(resumed.last_seen_at) * 2 > self.lifetimes.token {
-            // A page is worth more than the note that it was seen: the next request writes it.
-            if let Err(error) = store::touch(&self.database, &user.session_id, now).await {
-                tracing::warn!(%error, "\"last seen\" was not written");
-            }
+            self.note_seen(&user.session_id, now).await;
         }
         let half = user.token_expires_at.since(resumed.issued_at) / 2;
         let is_last = user.token_expires_at >= user.session_expires_at;
@@ -169,6 +170,15 @@ impl Sessions {
             return Ok(None);
         }
         Ok(Some(self.reissue(user, &user.session_id)))
+    }
+
+    /// A page is worth more than the note that it was seen: what cannot be written soon is left to the next request.
+    async fn note_seen(&self, session_id: &str, now: UnixSeconds) {
+        match tokio::time::timeout(NOTE_WITHIN, store::touch(&self.database, session_id, now)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "\"last seen\" was not written"),
+            Err(_) => tracing::debug!("\"last seen\" waits for another write"),
+        }
     }
 
     /// A fresh token for a session of the browser, because the customer asks to stay signed in.

@@ -70,7 +70,7 @@ pub(super) async fn insert(database: &Database, session: &NewSession<'_>) -> Res
     .bind(session.expires_at.get())
     .bind(session.user_id)
     .bind(session.password_hash)
-    .execute(database.pool())
+    .execute(database.writer())
     .await?;
     Ok(done.rows_affected() == 1)
 }
@@ -90,7 +90,7 @@ pub(super) async fn find_live(
     .bind(session_id)
     .bind(audience.as_str())
     .bind(now.get())
-    .fetch_optional(database.pool())
+    .fetch_optional(database.reader())
     .await?;
     Ok(row.map(|(user_id, email, verified_at, last_seen_at, confirmed_at, expires_at, idle_end)| LiveSession {
         user_id,
@@ -122,7 +122,7 @@ pub(super) async fn list_live(
     .bind(user_id)
     .bind(now.get())
     .bind(idle_since.get())
-    .fetch_all(database.pool())
+    .fetch_all(database.reader())
     .await?;
     let session = |(id, audience, idle_end, client_address, user_agent, created_at, last_seen_at, expires_at): (
         _,
@@ -152,7 +152,7 @@ pub(super) async fn touch(database: &Database, session_id: &str, now: UnixSecond
         .bind(now.get())
         .bind(session_id)
         .bind(now.get())
-        .execute(database.pool())
+        .execute(database.writer())
         .await
         .map(drop)
 }
@@ -163,7 +163,7 @@ pub(super) async fn revoke(database: &Database, session_id: &str, now: UnixSecon
         .bind(now.get())
         .bind(now.get())
         .bind(session_id)
-        .execute(database.pool())
+        .execute(database.writer())
         .await
         .map(drop)
 }
@@ -177,7 +177,7 @@ pub(super) async fn rename(database: &Database, old: &str, new: &str, now: UnixS
     .bind(now.get())
     .bind(now.get())
     .bind(old)
-    .execute(database.pool())
+    .execute(database.writer())
     .await?;
     Ok(done.rows_affected() == 1)
 }
@@ -196,7 +196,7 @@ pub(super) async fn revoke_one_of(
     .bind(now.get())
     .bind(session_id)
     .bind(user_id)
-    .execute(database.pool())
+    .execute(database.writer())
     .await?;
     Ok(done.rows_affected() == 1)
 }
@@ -228,7 +228,7 @@ pub(super) async fn clean(database: &Database, now: UnixSeconds) -> Result<u64, 
     )
     .bind(now.get())
     .bind(BATCH)
-    .execute(database.pool())
+    .execute(database.writer())
     .await?;
     Ok(done.rows_affected())
 }

@@ -71,7 +71,7 @@ pub(in crate::accounts) async fn list(
     .bind(user_id)
     .bind(now.plus(-KEPT).get())
     .bind(most)
-    .fetch_all(database.pool())
+    .fetch_all(database.reader())
     .await?;
     let happened = |(event, client_address, user_agent, at)| Happened {
         event,
@@ -90,7 +90,7 @@ pub(in crate::accounts) async fn clean(database: &Database, now: UnixSeconds) ->
     )
     .bind(now.plus(-KEPT).get())
     .bind(BATCH)
-    .execute(database.pool())
+    .execute(database.writer())
     .await?;
     Ok(done.rows_affected())
 }

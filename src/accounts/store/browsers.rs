@@ -14,7 +14,7 @@ pub(in crate::accounts) async fn is_known(database: &Database, email: &Email, ha
     )
     .bind(hash)
     .bind(email.as_str())
-    .fetch_optional(database.pool())
+    .fetch_optional(database.reader())
     .await?;
     Ok(row.is_some())
 }
@@ -23,7 +23,7 @@ pub(in crate::accounts) async fn is_known(database: &Database, email: &Email, ha
 pub(in crate::accounts) async fn is_ours(database: &Database, hash: &[u8]) -> Result<bool, Error> {
     let row: Option<(i64,)> = sqlx::query_as("SELECT last_used_at FROM known_browsers WHERE hash = $1 LIMIT 1")
         .bind(hash)
-        .fetch_optional(database.pool())
+        .fetch_optional(database.reader())
         .await?;
     Ok(row.is_some())
 }
@@ -66,7 +66,7 @@ pub(in crate::accounts) async fn clean(database: &Database, unused_since: UnixSe
     .bind(unused_since.get())
     .bind(BATCH)
     .bind(unused_since.get())
-    .execute(database.pool())
+    .execute(database.writer())
     .await?;
     Ok(done.rows_affected())
 }

@@ -38,7 +38,7 @@ pub(in crate::accounts) async fn find_by_email(database: &Database, email: &Emai
     let row: Option<AccountRow> =
         sqlx::query_as("SELECT id, email, password_hash, created_at, verified_at FROM users WHERE email = $1")
             .bind(email.as_str())
-            .fetch_optional(database.pool())
+            .fetch_optional(database.reader())
             .await?;
     Ok(row.and_then(account))
 }
@@ -47,7 +47,7 @@ pub(in crate::accounts) async fn find(database: &Database, id: &str) -> Result<O
     let row: Option<AccountRow> =
         sqlx::query_as("SELECT id, email, password_hash, created_at, verified_at FROM users WHERE id = $1")
             .bind(id)
-            .fetch_optional(database.pool())
+            .fetch_optional(database.reader())
             .await?;
     Ok(row.and_then(account))
 }
@@ -83,7 +83,7 @@ pub(in crate::accounts) async fn replace_hash(
         .bind(new)
         .bind(id)
         .bind(old)
-        .execute(database.pool())
+        .execute(database.writer())
         .await?;
     Ok(done.rows_affected() == 1)
 }

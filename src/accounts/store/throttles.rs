@@ -13,7 +13,7 @@ pub(in crate::accounts) async fn blocked_until(database: &Database, counters: &[
     for counter in counters {
         let until: Option<i64> = sqlx::query_scalar("SELECT blocked_until FROM throttles WHERE key = $1")
             .bind(&counter.key)
-            .fetch_optional(database.pool())
+            .fetch_optional(database.reader())
             .await?;
         latest = latest.max(until.unwrap_or(0));
     }
@@ -92,7 +92,7 @@ pub(in crate::accounts) async fn clean(database: &Database, now: UnixSeconds) ->
     )
     .bind(now.get())
     .bind(BATCH)
-    .execute(database.pool())
+    .execute(database.writer())
     .await?;
     Ok(done.rows_affected())
 }

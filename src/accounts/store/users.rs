@@ -28,7 +28,7 @@ pub async fn list(database: &Database) -> Result<Vec<UserLine>, Error> {
                 (SELECT COUNT(*) FROM orders o WHERE o.user_id = u.id)
          FROM users u ORDER BY u.email",
     )
-    .fetch_all(database.pool())
+    .fetch_all(database.reader())
     .await?;
     let line =
         |(email, created_at, verified_at, disabled_at, orders): (_, i64, Option<i64>, Option<i64>, _)| UserLine {
@@ -104,7 +104,7 @@ pub async fn disable(database: &Database, clock: &Clock, email: &Email) -> Resul
 pub async fn enable(database: &Database, email: &Email) -> Result<bool, Error> {
     let found = sqlx::query("UPDATE users SET disabled_at = NULL WHERE email = $1")
         .bind(email.as_str())
-        .execute(database.pool())
+        .execute(database.writer())
         .await?;
     Ok(found.rows_affected() == 1)
 }

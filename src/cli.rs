@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::database::Database;
 use crate::mail::Transport;
-use crate::orders::{self, ImportSource, Progress, Stage, count};
+use crate::orders::{self, ImportSource, Mode, Progress, Stage, ToDo, count};
 use crate::{server, telemetry};
 
 /// Arguments of the program.
@@ -50,7 +50,13 @@ enum Command {
     Import {
         /// The CSV file, or - for standard input
         file: PathBuf,
+        /// Read and compare everything, write nothing, and say what would be new, changed and unchanged
+        #[arg(long)]
+        dry_run: bool,
     },
+    /// List what customers ask of the shop: orders to cancel, orders placed here
+    #[command(subcommand)]
+    Orders(OrdersCommand),
     /// List, verify, disable or enable accounts
     #[command(subcommand)]
     User(UserCommand),
@@ -67,6 +73,19 @@ enum Command {
     ///
     /// Secrets are not printed.
     Check,
+}
+
+#[derive(Subcommand)]
+#[allow(clippy::doc_markdown)] // These comments are what --help prints.
+enum OrdersCommand {
+    /// List orders whose customers want them cancelled, the oldest request first
+    ///
+    /// An order leaves the list when an import says that it was cancelled or sent.
+    Cancellations,
+    /// List orders that customers placed here by ordering again, the oldest first
+    ///
+    /// An order leaves the list when an import brings it, under the number that it has here.
+    Placed,
 }
 
 #[derive(Subcommand)]
@@ -135,7 +154,10 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     match command {
         Command::Serve => server::run(config, clock).await.map_err(failed),
         Command::Secret => Ok(()),
-        Command::Import { file } => import(&config, &clock, file).await,
+        Command::Import { file, dry_run } => {
+            import(&config, &clock, file, if dry_run { Mode::DryRun } else { Mode::Load }).await
+        }
+        Command::Orders(command) => list_orders(&config, command).await,
         Command::User(command) => user(&config, &clock, command).await,
         Command::Migrate => migrate(&config).await,
         Command::Backup { file } => backup(&config, &file).await,
@@ -154,11 +176,11 @@ async fn open(config: &Config) -> Result<Database, Failure> {
     Ok(database)
 }
 
-async fn import(config: &Config, clock: &Clock, file: PathBuf) -> Result<(), Failure> {
+async fn import(config: &Config, clock: &Clock, file: PathBuf, mode: Mode) -> Result<(), Failure> {
     let source = if file == Path::new("-") { ImportSource::Stdin } else { ImportSource::File(file) };
     let database = open(config).await?;
     let bar = progress_bar();
-    let imported = orders::import(&database, clock, source, &mut |progress| {
+    let imported = orders::import(&database, clock, source, mode, &mut |progress| {
         show(&bar, progress);
     })
     .await;
@@ -167,12 +189,13 @@ async fn import(config: &Config, clock: &Clock, file: PathBuf) -> Result<(), Fai
     let done = imported.map_err(failed)?;
     let number = |number: u64| count(i64::try_from(number).unwrap_or(i64::MAX));
     print(format!(
-        "{} orders with {} lines: {} new, {} changed, {} unchanged",
+        "{} orders with {} lines: {} new, {} changed, {} unchanged{}",
         number(done.orders),
         number(done.lines),
         number(done.new),
         number(done.changed),
-        number(done.unchanged)
+        number(done.unchanged),
+        if mode == Mode::DryRun { "; nothing was written" } else { "" }
     ));
     Ok(())
 }
@@ -195,6 +218,41 @@ fn show(bar: &ProgressBar, progress: Progress) {
         bar.set_length(total);
     }
     bar.set_position(progress.bytes_read);
+}
+
+async fn list_orders(config: &Config, command: OrdersCommand) -> Result<(), Failure> {
+    let database = open(config).await?;
+    let (listed, none) = match command {
+        OrdersCommand::Cancellations => (orders::cancellations(&database).await, "no customer asks to cancel an order"),
+        OrdersCommand::Placed => (orders::placed_here(&database).await, "no order placed here waits for the shop"),
+    };
+    database.close().await;
+    let orders = listed.map_err(failed)?;
+    if orders.is_empty() {
+        print(none);
+        return Ok(());
+    }
+    let width = |of: fn(&ToDo) -> &str, least: usize| {
+        orders.iter().map(|order| of(order).chars().count()).max().unwrap_or(0).max(least)
+    };
+    let (number, email) = (width(|order| &order.number, 5) + 1, width(|order| &order.email, 8));
+    print(format!(
+        "{:number$}  {:email$}  {:20}  {:10}  {:>14}  AGAIN",
+        "ORDER", "CUSTOMER", "ASKED", "STATUS", "TOTAL"
+    ));
+    for order in &orders {
+        let again = order.copy_of.as_ref().map(|original| format!("#{original}")).unwrap_or_default();
+        let line = format!(
+            "{:number$}  {:email$}  {:20}  {:10}  {:>14}  {again}",
+            format!("#{}", order.number),
+            order.email,
+            order.asked_at.to_string(),
+            order.status,
+            order.total.to_string(),
+        );
+        print(line.trim_end());
+    }
+    Ok(())
 }
 
 async fn user(config: &Config, clock: &Clock, command: UserCommand) -> Result<(), Failure> {

@@ -249,6 +249,18 @@ impl Database {
         self.writers.begin().await
     }
 
+    /// One look at the data that nothing changes meanwhile; it writes nothing.
+    ///
+    /// # Errors
+    /// What the driver says.
+    pub async fn begin_reading(&self) -> Result<Transaction, Error> {
+        let begin = match self.engine {
+            Engine::Sqlite => "BEGIN",
+            Engine::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        };
+        self.readers.begin_with(begin).await
+    }
+
     async fn write_once<T, E: WriteError>(
         &self,
         work: &mut impl AsyncFnMut(&mut Transaction) -> Result<T, E>,

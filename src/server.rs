@@ -250,6 +250,7 @@ fn routes_of(routes: &mut web::ServiceConfig, site: &Site) {
                 .service(
                     web::scope("/account").wrap(from_fn(guard::require_user)).configure(accounts::configure_account),
                 )
+                .service(orders::spreadsheet().wrap(from_fn(guard::require_user)))
                 .service(web::scope("/orders").wrap(from_fn(guard::require_user)).configure(orders::configure))
                 .default_service(web::to(nothing_here)),
         );
@@ -382,6 +383,7 @@ async fn keep_up(house: House, mut stop: watch::Receiver<bool>) {
 async fn clean(house: &House) -> Result<u64, crate::database::Error> {
     Ok(house.sessions.clean().await?
         + mail::clean_tokens(&house.database, house.clock.now()).await?
+        + orders::clean(&house.database, house.clock.now()).await?
         + house.accounts.clean().await?)
 }
 

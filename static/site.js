@@ -42,6 +42,11 @@ function offerToShow(input) {
 document.querySelectorAll("form[method=post]:not([data-again])").forEach(sendOnce);
 document.querySelectorAll("input[type=password]").forEach(offerToShow);
 
+// In which time zone this browser is, so that times read right from the first page on.
+document.querySelectorAll("input[name=zone][type=hidden]").forEach((input) => {
+  input.value = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "";
+});
+
 // A page kept in memory for the Back button would show orders after logout: it leaves empty and asks the server when it returns.
 if (document.body.matches("[data-guarded]")) {
   addEventListener("pagehide", () => {
@@ -193,3 +198,65 @@ function watchSession(body) {
 }
 
 if (document.body.matches("[data-ends-in]")) watchSession(document.body);
+
+// A list that follows its filters while they change. The form alone does the same, with a page in between.
+const LOOK_AFTER_MS = 250;
+
+function followFilters(form) {
+  let waiting;
+  let asked = 0;
+  let shownFor = location.search;
+
+  function address() {
+    const query = new URLSearchParams();
+    for (const [name, value] of new FormData(form)) {
+      const isDate = name === "from" || name === "to";
+      if (value.trim() && !(isDate && form.elements.period.value !== "range")) query.set(name, value);
+    }
+    if (query.get("sort") === "newest") query.delete("sort");
+    return query.size ? `${form.action}?${query}` : form.action;
+  }
+
+  async function look(url) {
+    asked += 1;
+    const question = asked;
+    const answer = await fetch(url, { headers: { accept: "text/html" } }).catch(() => null);
+    if (question !== asked) return;
+    const page = answer?.ok && !answer.redirected ? new DOMParser().parseFromString(await answer.text(), "text/html") : null;
+    const found = page?.getElementById(form.dataset.live);
+    const shown = document.getElementById(form.dataset.live);
+    if (question !== asked) return;
+    if (!found || !shown) {
+      // The server has something else to say: whatever it is, its page says it.
+      location.assign(url);
+      return;
+    }
+    shown.replaceWith(document.adoptNode(found));
+    history.pushState(null, "", url);
+    shownFor = location.search;
+  }
+
+  const changed = (delay) => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => look(address()), delay);
+  };
+  form.addEventListener("input", (event) => {
+    // A range needs its dates first, and a date is not whole while it is typed.
+    if (event.target.name === "period" && event.target.value === "range") return;
+    if (event.target.type !== "date" || event.target.value || !event.target.validity.badInput) {
+      changed(event.target.type === "search" || event.target.type === "date" ? LOOK_AFTER_MS : 0);
+    }
+  });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    changed(0);
+  });
+  // Back leads to the filters before. A link within the page changes none.
+  addEventListener("popstate", () => {
+    if (location.search !== shownFor) location.reload();
+  });
+}
+
+document.querySelectorAll("form[data-live]").forEach((form) => {
+  if (document.getElementById(form.dataset.live)) followFilters(form);
+});

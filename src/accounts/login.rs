@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::mail::Email;
 use crate::sessions::{Audience, CurrentUser, Ending};
 use crate::web::body::Form;
-use crate::web::{Client, Error, Layout, NextPath, page, see_other, wait_in_words};
+use crate::web::{Client, Error, Layout, NextPath, Zone, page, see_other, wait_in_words};
 
 /// One message, whether or not the address is known.
 const WRONG: &str = "The e-mail address and the password do not go together. Check both and try again.";
@@ -57,6 +57,9 @@ pub(super) struct LoginForm {
     remember: String,
     #[serde(default)]
     next: String,
+    /// Filled in by the script.
+    #[serde(default)]
+    zone: String,
 }
 
 pub(super) async fn submit(
@@ -74,7 +77,8 @@ pub(super) async fn submit(
     let next = NextPath::parse(&form.next);
     let remember = !matches!(form.remember.as_str(), "" | "false" | "off" | "0");
     let ending = if remember { Ending::Fixed } else { Ending::Idle };
-    let visit = Visit { audience: Audience::Web, ending, client: &client, browser: browser.0 };
+    let zone = Zone::parse(&form.zone);
+    let visit = Visit { audience: Audience::Web, ending, client: &client, browser: browser.0, zone };
     let (status, error, retry_after) = match accounts.log_in(&form.email, &form.password, visit).await {
         Ok(Some(signed_in)) => {
             let mut response = see_other(next.as_ref().map_or("/orders", NextPath::as_str));
@@ -157,6 +161,9 @@ impl Accounts {
         let mut transaction = self.database.begin().await?;
         store::throttles::give_back(&mut transaction, counters).await?;
         activity::record(&mut transaction, &account.id, &self.entry(Event::SignedIn, visit.client)).await?;
+        if let Some(zone) = &visit.zone {
+            store::guess_zone(&mut transaction, &account.id, zone).await?;
+        }
         if let Some(browser) = &browser {
             store::browsers::remember(&mut transaction, &account.id, &browser.hash(), self.clock.now()).await?;
         }

@@ -24,6 +24,7 @@ mod signup;
 mod stay;
 mod store;
 mod throttle;
+mod time_zone;
 mod verify;
 
 use std::pin::Pin;
@@ -39,7 +40,7 @@ pub use store::users;
 use crate::clock::{Clock, UnixSeconds};
 use crate::database::{self, Database, Transaction};
 use crate::sessions::{Audience, CurrentUser, Ending, Issued, Sessions, cookie};
-use crate::web::{Client, Error};
+use crate::web::{Client, Error, Zone};
 use activity::{Entry, Event};
 
 type Work<'a, T> = Pin<Box<dyn Future<Output = Result<T, database::Error>> + 'a>>;
@@ -90,6 +91,8 @@ pub struct Visit<'a> {
     pub client: &'a Client,
     /// The browser that it claims to come from.
     pub browser: Option<KnownBrowser>,
+    /// The time zone that the browser tells.
+    pub zone: Option<Zone>,
 }
 
 /// Someone who is signed in from now on.
@@ -186,5 +189,6 @@ pub fn configure_account(routes: &mut web::ServiceConfig) {
         .service(web::resource("/activity").get(overview::all_activity))
         .service(web::resource("/export").post(export::submit))
         .service(web::resource("/delete").get(delete::form).post(delete::submit))
+        .service(web::resource("/time-zone").get(time_zone::form).post(time_zone::submit))
         .service(web::resource("/stay").post(stay::submit));
 }

@@ -9,7 +9,7 @@ use super::activity::{self, Happened};
 use crate::clock::UnixSeconds;
 use crate::sessions::{ActiveSession, Audience, CurrentUser};
 use crate::web::words::{day, moment};
-use crate::web::{Error, Layout, page, user_agent};
+use crate::web::{Error, Layout, Zone, page, user_agent};
 
 /// Events on the account page; all of them have a page of their own.
 const LATEST: i64 = 6;
@@ -35,6 +35,7 @@ struct OverviewPage {
     since: String,
     sessions: Vec<SessionView>,
     activity: Vec<EventView>,
+    zone: String,
     problems: Problems,
 }
 
@@ -60,8 +61,8 @@ struct TimeView {
     words: String,
 }
 
-fn time_view(at: UnixSeconds) -> TimeView {
-    TimeView { machine: at.to_string(), words: moment(at) }
+fn time_view(at: UnixSeconds, zone: &Zone) -> TimeView {
+    TimeView { machine: at.to_string(), words: moment(at, zone) }
 }
 
 pub(super) async fn show(
@@ -92,36 +93,38 @@ async fn render(
     let account = accounts.of(user).await?;
     let sessions = accounts.sessions.list(&user.user_id).await?;
     let activity = activity::list(&accounts.database, &user.user_id, accounts.clock.now(), LATEST).await?;
+    let zone = layout.zone();
     let shown = OverviewPage {
         layout,
         email: account.email.as_str().to_owned(),
         is_verified: account.verified_at.is_some(),
-        since: day(account.created_at),
-        sessions: sessions.into_iter().map(|session| session_view(session, &user.session_id)).collect(),
-        activity: activity.into_iter().map(event_view).collect(),
+        since: day(account.created_at, &zone),
+        sessions: sessions.into_iter().map(|session| session_view(session, &user.session_id, &zone)).collect(),
+        activity: activity.into_iter().map(|happened| event_view(happened, &zone)).collect(),
+        zone: zone.name().to_owned(),
         problems,
     };
     page(status, &shown)
 }
 
-fn session_view(session: ActiveSession, current: &str) -> SessionView {
+fn session_view(session: ActiveSession, current: &str, zone: &Zone) -> SessionView {
     SessionView {
         is_current: session.id == current,
         is_api: session.audience == Audience::Api,
         id: session.id,
         device: user_agent::in_words(&session.user_agent),
         address: session.client_address,
-        begun: time_view(session.created_at),
-        last_seen: time_view(session.last_seen_at),
+        begun: time_view(session.created_at, zone),
+        last_seen: time_view(session.last_seen_at, zone),
     }
 }
 
-fn event_view(happened: Happened) -> EventView {
+fn event_view(happened: Happened, zone: &Zone) -> EventView {
     EventView {
         what: activity::in_words(&happened.event).to_owned(),
         device: user_agent::in_words(&happened.user_agent),
         address: happened.client_address,
-        at: time_view(happened.at),
+        at: time_view(happened.at, zone),
     }
 }
 
@@ -138,5 +141,7 @@ pub(super) async fn all_activity(
     accounts: web::Data<Accounts>,
 ) -> Result<HttpResponse, Error> {
     let activity = activity::list(&accounts.database, &user.user_id, accounts.clock.now(), MOST).await?;
-    page(StatusCode::OK, &ActivityPage { layout, activity: activity.into_iter().map(event_view).collect() })
+    let zone = layout.zone();
+    let activity = activity.into_iter().map(|happened| event_view(happened, &zone)).collect();
+    page(StatusCode::OK, &ActivityPage { layout, activity })
 }

@@ -14,7 +14,7 @@ use crate::database;
 use crate::mail::{self, Email, Message, Occasion};
 use crate::sessions::{Audience, CurrentUser, Ending};
 use crate::web::body::Form;
-use crate::web::{Client, Error, Layout, Notice, page, see_other};
+use crate::web::{Client, Error, Layout, Notice, Zone, page, see_other};
 
 /// Why no account was made: what to say beside each field.
 #[derive(Debug, Default)]
@@ -46,6 +46,9 @@ pub(super) async fn form(layout: Layout, user: Option<CurrentUser>) -> Result<Ht
 pub(super) struct SignupForm {
     email: String,
     password: String,
+    /// Filled in by the script.
+    #[serde(default)]
+    zone: String,
 }
 
 pub(super) async fn submit(
@@ -60,7 +63,8 @@ pub(super) async fn submit(
     if user.is_some() {
         return Ok(see_other("/orders"));
     }
-    let visit = Visit { audience: Audience::Web, ending: Ending::Idle, client: &client, browser: browser.0 };
+    let zone = Zone::parse(&form.zone);
+    let visit = Visit { audience: Audience::Web, ending: Ending::Idle, client: &client, browser: browser.0, zone };
     match accounts.sign_up(&form.email, &form.password, visit).await? {
         Ok(signed_in) => {
             let mut response = see_other("/orders");
@@ -122,7 +126,7 @@ impl Accounts {
         }
         let hash = self.hasher.hash(password).await?;
         let browser = self.browser_after(&visit).await?;
-        let Some(user_id) = self.add(&email, &hash, visit.client, browser.as_ref()).await? else {
+        let Some(user_id) = self.add(&email, &hash, &visit, browser.as_ref()).await? else {
             return Ok(Err(taken()));
         };
         tracing::info!(user = %user_id, "an account was made");
@@ -135,9 +139,10 @@ impl Accounts {
         &self,
         email: &Email,
         hash: &str,
-        client: &Client,
+        visit: &Visit<'_>,
         browser: Option<&KnownBrowser>,
     ) -> Result<Option<String>, database::Error> {
+        let client = visit.client;
         let (user_id, now) = (self.clock.new_id(), self.clock.now());
         let welcome = Message::Verify(Occasion::new(now, client));
         self.database
@@ -147,6 +152,9 @@ impl Accounts {
                 }
                 if let Some(on_sign_up) = self.hooks.on_sign_up {
                     on_sign_up(transaction, &user_id, now, &self.clock).await?;
+                }
+                if let Some(zone) = &visit.zone {
+                    store::guess_zone(transaction, &user_id, zone).await?;
                 }
                 if let Some(browser) = browser {
                     store::browsers::remember(transaction, &user_id, &browser.hash(), now).await?;

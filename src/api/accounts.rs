@@ -89,7 +89,7 @@ pub(super) async fn login(
 }
 
 fn visit(client: &Client) -> Visit<'_> {
-    Visit { audience: Audience::Api, ending: Ending::Fixed, client, browser: None }
+    Visit { audience: Audience::Api, ending: Ending::Fixed, client, browser: None, zone: None }
 }
 
 /// Who the token belongs to and until when it holds.

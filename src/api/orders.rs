@@ -7,10 +7,10 @@ use utoipa::{IntoParams, ToSchema};
 use super::accounts::no_store;
 use super::bearer::BearerUser;
 use super::openapi::Problem;
-use crate::clock::UnixSeconds;
+use crate::clock::{Clock, UnixSeconds};
 use crate::database::{self, Database};
-use crate::orders::{self, Cursor, From, Order, OrderDetail, OrderLine, OrderNumber, PAGE};
-use crate::web::Error;
+use crate::orders::{self, Asked, Cursor, Filter, From, Order, OrderDetail, OrderLine, OrderNumber, PAGE, Wrong};
+use crate::web::{Error, Zone};
 
 /// The most orders that one answer holds.
 const MOST: u32 = 100;
@@ -24,9 +24,43 @@ pub(super) struct Wanted {
     limit: Option<String>,
     /// `next` of the answer before.
     after: Option<String>,
+    /// Words that must stand in the order's number, or in a product's name or sku.
+    q: Option<String>,
+    /// placed, processing, `partly_sent`, sent, delivered, cancelled or refunded.
+    status: Option<String>,
+    /// `this-year` or `last-year`, in UTC; or range, with dates.
+    period: Option<String>,
+    /// The first date (UTC).
+    #[param(example = "2026-01-01", format = Date)]
+    from: Option<String>,
+    /// The last date (UTC).
+    #[param(example = "2026-12-31", format = Date)]
+    to: Option<String>,
+    /// newest (first; if left out), oldest, highest or lowest (total first).
+    sort: Option<String>,
 }
 
-/// Some of the customer's orders, newest first.
+impl Wanted {
+    fn filter(&self, now: UnixSeconds) -> Result<Filter, Error> {
+        let asked = Asked {
+            q: self.q.clone(),
+            status: self.status.clone(),
+            period: self.period.clone(),
+            from: self.from.clone(),
+            to: self.to.clone(),
+            sort: self.sort.clone(),
+        };
+        asked.read(&Zone::utc(), now).map_err(|wrong| Error::BadRequest(reasons(wrong)))
+    }
+}
+
+fn reasons(wrong: Wrong) -> String {
+    let named = [("", wrong.other), ("q: ", wrong.q), ("from: ", wrong.from), ("to: ", wrong.to)];
+    let said = named.into_iter().filter_map(|(name, reason)| reason.map(|reason| format!("{name}{reason}")));
+    said.collect::<Vec<_>>().join(" ")
+}
+
+/// Some of the customer's orders, in the order that was asked for.
 #[derive(Serialize, ToSchema)]
 pub(super) struct OrderList {
     orders: Vec<OrderSummary>,
@@ -102,10 +136,10 @@ pub(super) struct ShippingAddress {
     phone: String,
 }
 
-/// The customer's orders, newest first, page by page.
+/// The customer's orders, or those that a filter leaves, page by page.
 #[utoipa::path(get, path = "/api/userOrders", tag = "orders", operation_id = "userOrders", params(Wanted), security(("bearer" = [])), responses(
     (status = 200, description = "The orders", body = OrderList),
-    (status = 400, description = "A limit or cursor that makes no sense", body = Problem, content_type = "application/problem+json"),
+    (status = 400, description = "A limit, cursor or filter that makes no sense, and why", body = Problem, content_type = "application/problem+json"),
     (status = 401, description = "No token", body = Problem, content_type = "application/problem+json"),
     (status = 403, description = "A token that does not hold", body = Problem, content_type = "application/problem+json"),
 ))]
@@ -113,8 +147,10 @@ pub(super) async fn list(
     caller: BearerUser,
     wanted: Result<web::Query<Wanted>, actix_web::Error>,
     database: web::Data<Database>,
+    clock: web::Data<Clock>,
 ) -> Result<HttpResponse, Error> {
-    let wanted = wanted.map_err(|_| Error::BadRequest("give limit and after at most once each".to_owned()))?;
+    let wanted = wanted.map_err(|_| Error::BadRequest("give each parameter at most once".to_owned()))?;
+    let filter = wanted.filter(clock.now())?;
     let limit = match &wanted.limit {
         None => PAGE,
         Some(text) => {
@@ -123,12 +159,12 @@ pub(super) async fn list(
     };
     let from = match &wanted.after {
         None => From::Start,
-        Some(text) => Cursor::parse(text)
-            .map(From::After)
-            .ok_or_else(|| Error::BadRequest("after takes what the answer before gave as next".to_owned()))?,
+        Some(text) => Cursor::parse(text, filter.sort()).map(From::After).ok_or_else(|| {
+            Error::BadRequest("after takes what the answer before gave as next, with the same sort".to_owned())
+        })?,
     };
-    let part = orders::list(&database, &caller.user.user_id, &from, limit).await?;
-    let next = part.orders.last().filter(|_| part.has_more).map(|order| Cursor::at(order).to_string());
+    let part = orders::list(&database, &caller.user.user_id, &filter, &from, limit).await?;
+    let next = part.orders.last().filter(|_| part.has_more).map(|order| Cursor::at(order, filter.sort()).to_string());
     let orders = part.orders.into_iter().map(summary).collect();
     Ok(no_store(&mut HttpResponse::Ok()).json(OrderList { orders, next }))
 }
@@ -162,10 +198,10 @@ pub(super) async fn find(
 /// The database's.
 pub async fn orders_of(database: &Database, user_id: &str) -> Result<serde_json::Value, database::Error> {
     let mut all = Vec::new();
-    let mut from = From::Start;
+    let (filter, mut from) = (Filter::default(), From::Start);
     loop {
-        let part = orders::list(database, user_id, &from, MOST).await?;
-        let last = part.orders.last().filter(|_| part.has_more).map(Cursor::at);
+        let part = orders::list(database, user_id, &filter, &from, MOST).await?;
+        let last = part.orders.last().filter(|_| part.has_more).map(|order| Cursor::at(order, filter.sort()));
         for order in part.orders {
             if let Some(found) = orders::find(database, user_id, &order.number).await? {
                 all.push(answer(found));
@@ -182,7 +218,7 @@ fn summary(order: Order) -> OrderSummary {
     let time = |at: Option<UnixSeconds>| at.map(|at| at.to_string());
     OrderSummary {
         number: order.number.as_str().to_owned(),
-        status: order.status().as_str(),
+        status: order.status.as_str(),
         placed_at: order.placed_at.to_string(),
         paid_at: time(order.paid_at),
         fulfilled_at: time(order.fulfilled_at),

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::links::Purpose;
 use crate::clock::UnixSeconds;
-use crate::web::{Client, words};
+use crate::web::{Client, Zone, words};
 
 /// When something was done and from where, for the reader to judge whether it was them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ impl Occasion {
     }
 
     fn in_words(&self) -> String {
-        format!("{} UTC, from {} ({})", words::moment(self.at), self.address, self.device)
+        format!("{} UTC, from {} ({})", words::moment(self.at, &Zone::utc()), self.address, self.device)
     }
 }
 
@@ -53,6 +53,26 @@ pub enum Message {
     PasswordChanged(Occasion),
     /// The account is gone.
     AccountDeleted(Occasion),
+    /// The shop was asked to call an order off.
+    CancellationAsked {
+        /// By whom.
+        occasion: Occasion,
+        /// The order's number.
+        number: String,
+    },
+    /// An order was placed once more.
+    OrderedAgain {
+        /// By whom.
+        occasion: Occasion,
+        /// The new order's number.
+        number: String,
+        /// The number of the order that it repeats.
+        copy_of: String,
+        /// What it holds, line by line.
+        lines: Vec<String>,
+        /// What it costs.
+        total: String,
+    },
 }
 
 /// A message as it is sent.
@@ -175,6 +195,24 @@ impl Message {
                     "Your account and what it held about you are gone. The shop keeps its own record of your orders.".to_owned(),
                     format!("Deleted: {}.", occasion.in_words()),
                 ],
+                "",
+                Vec::new(),
+            ),
+            Self::CancellationAsked { occasion, number } => said(
+                "You asked to cancel an order",
+                vec![
+                    format!("The shop knows that you want to cancel order {number}. Whether it still could be stopped shows with the order."),
+                    format!("Asked: {}.", occasion.in_words()),
+                ],
+                "",
+                Vec::new(),
+            ),
+            Self::OrderedAgain { occasion, number, copy_of, lines, total } => said(
+                "Your order is placed",
+                std::iter::once(format!("Order {number} is placed: the same as order {copy_of}."))
+                    .chain(lines.iter().cloned())
+                    .chain([format!("Total: {total}. The shop confirms what it can send."), format!("Placed: {}.", occasion.in_words())])
+                    .collect(),
                 "",
                 Vec::new(),
             ),

@@ -1,27 +1,44 @@
 //! What customers come for: the list of their orders, one order, and how orders get here.
 //!
-//! Routes, below the guard: `/orders`, `/orders/{number}`. Hands out the queries that pages and the API share
-//! ([`list`], [`find`]), [`import`], and what the server ties to accounts: [`add_samples`], [`remove_samples`], [`claim`].
+//! Routes, below the guard: `/orders`, `/orders.csv`, `/orders/{number}`, and for what a customer does to an order
+//! `/orders/{number}/cancel` and `/orders/{number}/again`. Hands out the queries that pages and the API share ([`list`], [`find`],
+//! with [`Filter`] and [`Cursor`]), [`import`], what the operator lists ([`cancellations`], [`placed_here`]), [`clean`] for upkeep, and what
+//! the server ties to accounts: [`add_samples`], [`remove_samples`], [`claim`].
 //!
 //! Invariants: every query that shows an order names the user it is for; an imported order belongs to nobody until the
-//! address it was placed with is known to be someone's.
+//! address it was placed with is known to be someone's; what a form does is done once however often it is sent.
 
+mod actions;
+mod breakdown;
+mod chart;
+mod cursor;
+mod detail;
+mod filter;
+mod idempotency;
 mod import;
 mod money;
 mod order;
 mod pages;
 mod samples;
+mod search;
+mod spending;
+mod spreadsheet;
 mod store;
+mod timeline;
 
 use actix_web::web;
 
-pub use import::{ImportError, ImportSource, ImportSummary, Progress, Stage, import};
+pub use cursor::Cursor;
+pub use filter::{Asked, Filter, Period, Sort, Wrong};
+pub use import::{ImportError, ImportSource, ImportSummary, Mode, Progress, Stage, import};
 pub use money::{Currency, Money, MoneyError, count};
 pub use order::{Address, Order, OrderDetail, OrderLine, OrderNumber, Status};
 pub use samples::add_samples;
-pub use store::{Cursor, From, Part, find, list, remove_samples};
+pub use store::actions::{ToDo, cancellations, placed_here};
+pub use store::{From, Part, find, lines_of, list, remove_samples};
 
-use crate::database::{Error, Transaction};
+use crate::clock::UnixSeconds;
+use crate::database::{Database, Error, Transaction};
 
 /// Orders on one page of the list.
 pub const PAGE: u32 = 20;
@@ -39,7 +56,28 @@ pub async fn claim(transaction: &mut Transaction, user_id: &str, email: &str) ->
     Ok(claimed)
 }
 
+/// How long a form that is sent again is known again, in seconds.
+const KEYS_KEPT: i64 = 7 * 86_400;
+
+/// Upkeep: makes some older orders findable and removes some keys of forms that nobody sends again; tells how many rows.
+///
+/// # Errors
+/// The database's.
+pub async fn clean(database: &Database, now: UnixSeconds) -> Result<u64, Error> {
+    Ok(store::upkeep::make_searchable(database).await?
+        + store::upkeep::forget_keys(database, now.plus(-KEYS_KEPT)).await?)
+}
+
 /// Routes of the pages, for below `/orders`.
 pub fn configure(routes: &mut web::ServiceConfig) {
-    routes.service(web::resource("").get(pages::list)).service(web::resource("/{number}").get(pages::detail));
+    routes
+        .service(web::resource("").get(pages::list))
+        .service(web::resource("/{number}").get(detail::show))
+        .service(web::resource("/{number}/cancel").post(actions::cancel))
+        .service(web::resource("/{number}/again").post(actions::order_again));
+}
+
+/// The list as a spreadsheet, for `/orders.csv`.
+pub fn spreadsheet() -> actix_web::Resource {
+    web::resource("/orders.csv").get(spreadsheet::download)
 }

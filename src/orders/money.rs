@@ -108,6 +108,15 @@ impl Money {
         self.minor == 0
     }
 
+    /// Digits with a point alone, for programs: `1234.50`.
+    pub fn plain(self) -> String {
+        let decimals = self.currency.decimals();
+        let digits = format!("{:0>width$}", self.minor.unsigned_abs(), width = decimals + 1);
+        let (whole, fraction) = digits.split_at(digits.len() - decimals);
+        let sign = if self.minor < 0 { "-" } else { "" };
+        if decimals == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
+    }
+
     /// The same amount, taken off.
     #[must_use]
     pub fn negated(self) -> Self {

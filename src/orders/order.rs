@@ -45,6 +45,27 @@ pub enum Status {
 }
 
 impl Status {
+    /// All of them, as an order goes through them.
+    pub const ALL: [Self; 7] = [
+        Self::Placed,
+        Self::Processing,
+        Self::PartlySent,
+        Self::Sent,
+        Self::Delivered,
+        Self::Cancelled,
+        Self::Refunded,
+    ];
+
+    /// Reads what [`as_str`](Self::as_str) writes.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == word)
+    }
+
+    /// Whether nothing of the order has left the shop yet, so that it can still be called off.
+    pub fn can_be_cancelled(self) -> bool {
+        matches!(self, Self::Placed | Self::Processing)
+    }
+
     /// From Shopify's words for payment and fulfilment.
     pub fn of(payment: &str, fulfillment: &str, is_cancelled: bool) -> Self {
         match (payment, fulfillment) {
@@ -118,12 +139,18 @@ pub struct Order {
     pub total: Money,
     /// How many lines it has.
     pub line_count: i64,
+    /// Where it is.
+    pub status: Status,
+    /// When the customer asked for it to be called off.
+    pub cancellation_asked_at: Option<UnixSeconds>,
+    /// The number of the order that this one repeats.
+    pub copy_of: Option<OrderNumber>,
 }
 
 impl Order {
-    /// Where it is.
-    pub fn status(&self) -> Status {
-        Status::of(&self.payment_status, &self.fulfillment_status, self.cancelled_at.is_some())
+    /// Whether its customer may ask for it to be called off.
+    pub fn can_be_cancelled(&self) -> bool {
+        self.status.can_be_cancelled() && self.cancellation_asked_at.is_none()
     }
 
     /// What its amounts are in.
@@ -190,8 +217,33 @@ pub struct OrderDetail {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// An order with those words of Shopify's, placed ten seconds after 1970, that cost nothing.
+    pub(in crate::orders) fn order(payment: &str, fulfillment: &str) -> Order {
+        let nothing = Currency::parse("USD").map(|currency| Money::new(0, currency)).unwrap();
+        Order {
+            id: "0190-ab".to_owned(),
+            number: OrderNumber::parse("10248").unwrap(),
+            placed_at: UnixSeconds::new(10),
+            paid_at: None,
+            fulfilled_at: None,
+            cancelled_at: None,
+            payment_status: payment.to_owned(),
+            fulfillment_status: fulfillment.to_owned(),
+            subtotal: nothing,
+            shipping: nothing,
+            taxes: nothing,
+            discount: nothing,
+            refunded: nothing,
+            total: nothing,
+            line_count: 1,
+            status: Status::of(payment, fulfillment, false),
+            cancellation_asked_at: None,
+            copy_of: None,
+        }
+    }
 
     #[test]
     fn numbers_stand_in_addresses_as_they_are() {

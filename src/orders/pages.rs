@@ -1,4 +1,4 @@
-//! The list of a customer's orders, and one order.
+//! The list of a customer's orders: found, filtered, sorted, summed up.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
@@ -6,21 +6,40 @@ use askama::Template;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
-use super::order::{Address, Order, OrderDetail, OrderLine, OrderNumber};
-use super::store::{self, Cursor, From, Part};
+use super::chart::{self, Chart};
+use super::cursor::Cursor;
+use super::filter::{Asked, Filter, Period, Sort, Wrong};
+use super::money::Money;
+use super::order::{Order, OrderNumber, Status};
+use super::spending::{Spending, spending};
+use super::store::{self, From, Part};
 use super::{PAGE, count};
+use crate::clock::Clock;
 use crate::database::Database;
 use crate::sessions::CurrentUser;
-use crate::web::words::{day, moment};
-use crate::web::{Error, Layout, page, see_other};
+use crate::web::words::day;
+use crate::web::{Error, Layout, Zone, page};
 
 #[derive(Template)]
 #[template(path = "orders/list.html")]
 struct ListPage {
     layout: Layout,
+    /// `None` when there is nothing to filter: the customer has no order at all.
+    form: Option<FilterForm>,
+    /// `None` when the filter makes no sense.
+    results: Option<Results>,
+}
+
+/// What the filter leaves.
+struct Results {
     orders: Vec<Row>,
-    newer: Option<String>,
-    older: Option<String>,
+    /// How many, and what they cost: `37 orders, $1,234.50`.
+    summary: String,
+    left: Option<String>,
+    charts: Vec<Chart>,
+    previous: Option<Step>,
+    following: Option<Step>,
+    spreadsheet: String,
 }
 
 /// A line of the list, in words.
@@ -31,13 +50,40 @@ struct Row {
     placed_on: String,
     status: &'static str,
     status_class: &'static str,
+    is_cancellation_asked: bool,
     items: String,
     total: String,
 }
 
-/// Where in the list the page stands; at most one of the two.
+/// The way to the page before or after.
+struct Step {
+    url: String,
+    label: &'static str,
+}
+
+/// The form above the list, as it was sent.
+struct FilterForm {
+    q: String,
+    statuses: Vec<Choice>,
+    periods: Vec<Choice>,
+    from: String,
+    to: String,
+    sorts: Vec<Choice>,
+    is_narrow: bool,
+    wrong: Wrong,
+}
+
+struct Choice {
+    value: &'static str,
+    label: &'static str,
+    is_chosen: bool,
+}
+
+/// What the address of the page may carry: a filter, and where in the list the page stands, at most one of the two.
 #[derive(Deserialize)]
 pub(super) struct Place {
+    #[serde(flatten)]
+    asked: Asked,
     after: Option<String>,
     before: Option<String>,
 }
@@ -45,175 +91,177 @@ pub(super) struct Place {
 pub(super) async fn list(
     user: CurrentUser,
     layout: Layout,
-    place: Option<web::Query<Place>>,
+    place: Result<web::Query<Place>, actix_web::Error>,
     database: web::Data<Database>,
+    clock: web::Data<Clock>,
 ) -> Result<HttpResponse, Error> {
-    let Some(from) = place.and_then(|place| wanted(&place)) else {
-        return Ok(see_other("/orders"));
+    let place = place.map_err(|_| Error::BadRequest("give each part of the filter once".to_owned()))?.into_inner();
+    let zone = layout.zone();
+    let filter = match place.asked.read(&zone, clock.now()) {
+        Ok(filter) => filter,
+        Err(Wrong { other: Some(reason), .. }) => return Err(Error::BadRequest(reason)),
+        Err(wrong) => {
+            let form = Some(form(&place.asked, true, wrong));
+            return page(StatusCode::UNPROCESSABLE_ENTITY, &ListPage { layout, form, results: None });
+        }
     };
-    let mut from = from;
-    let mut part = store::list(&database, &user.user_id, &from, PAGE).await?;
-    // Stepping up to the newest orders shows a whole first page, however few lay above.
-    if matches!(from, From::Before(_)) && !part.has_more {
-        from = From::Start;
-        part = store::list(&database, &user.user_id, &from, PAGE).await?;
-    }
-    let (newer, older) = neighbours(&from, &part);
-    let orders = part.orders.iter().map(row).collect();
-    page(StatusCode::OK, &ListPage { layout, orders, newer, older })
+    let from = wanted(&place, filter.sort())?;
+    let Some(spending) = spending(&database, &user.user_id, &filter, &zone).await? else {
+        return page(StatusCode::OK, &ListPage { layout, form: None, results: None });
+    };
+    let (from, part) = part(&database, &user.user_id, &filter, from).await?;
+    let form = Some(form(&place.asked, filter.is_narrow(), Wrong::default()));
+    let results = Some(results(&place.asked, &filter, &from, &part, &spending, &zone));
+    page(StatusCode::OK, &ListPage { layout, form, results })
 }
 
-fn wanted(place: &Place) -> Option<From> {
+fn wanted(place: &Place, sort: Sort) -> Result<From, Error> {
+    let broken =
+        || Error::BadRequest("the place in the list is cut off or was altered; begin at the first page".to_owned());
     match (&place.after, &place.before) {
-        (None, None) => Some(From::Start),
-        (Some(after), None) => Cursor::parse(after).map(From::After),
-        (None, Some(before)) => Cursor::parse(before).map(From::Before),
-        (Some(_), Some(_)) => None,
+        (None, None) => Ok(From::Start),
+        (Some(after), None) => Cursor::parse(after, sort).map(From::After).ok_or_else(broken),
+        (None, Some(before)) => Cursor::parse(before, sort).map(From::Before).ok_or_else(broken),
+        (Some(_), Some(_)) => Err(broken()),
     }
 }
 
-fn neighbours(from: &From, part: &Part) -> (Option<String>, Option<String>) {
-    let newer = part.orders.first().map(|order| format!("/orders?before={}", Cursor::at(order)));
-    let older = part.orders.last().map(|order| format!("/orders?after={}", Cursor::at(order)));
-    match from {
-        From::Start => (None, older.filter(|_| part.has_more)),
-        From::After(_) => (newer, older.filter(|_| part.has_more)),
-        From::Before(_) => (newer.filter(|_| part.has_more), older),
+async fn part(database: &Database, user_id: &str, filter: &Filter, from: From) -> Result<(From, Part), Error> {
+    let part = store::list(database, user_id, filter, &from, PAGE).await?;
+    // Stepping up to the beginning shows a whole first page, however few lay above.
+    if matches!(from, From::Before(_)) && !part.has_more {
+        let part = store::list(database, user_id, filter, &From::Start, PAGE).await?;
+        return Ok((From::Start, part));
+    }
+    Ok((from, part))
+}
+
+fn results(asked: &Asked, filter: &Filter, from: &From, part: &Part, spending: &Spending, zone: &Zone) -> Results {
+    let (previous, following) = neighbours(asked, filter.sort(), from, part);
+    Results {
+        orders: part.orders.iter().map(|order| row(order, zone)).collect(),
+        summary: summary(spending),
+        left: left(spending),
+        charts: spending.currencies.iter().filter_map(chart::chart).collect(),
+        previous,
+        following,
+        spreadsheet: address("/orders.csv", asked, None),
     }
 }
 
-fn row(order: &Order) -> Row {
+fn row(order: &Order, zone: &Zone) -> Row {
     Row {
-        url: format!("/orders/{}", utf8_percent_encode(order.number.as_str(), UNRESERVED)),
+        url: url(&order.number),
         number: format!("#{}", order.number.as_str()),
         placed_at: order.placed_at.to_string(),
-        placed_on: day(order.placed_at),
-        status: order.status().label(),
-        status_class: order.status().as_str(),
+        placed_on: day(order.placed_at, zone),
+        status: order.status.label(),
+        status_class: order.status.as_str(),
+        is_cancellation_asked: order.cancellation_asked_at.is_some() && order.status.can_be_cancelled(),
         items: count(order.line_count),
         total: order.total.to_string(),
     }
 }
 
+/// Where an order stands.
+pub(super) fn url(number: &OrderNumber) -> String {
+    format!("/orders/{}", utf8_percent_encode(number.as_str(), UNRESERVED))
+}
+
 /// What needs no escape in a path (RFC 3986 section 2.3).
 const UNRESERVED: &percent_encoding::AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-#[derive(Template)]
-#[template(path = "orders/detail.html")]
-struct DetailPage {
-    layout: Layout,
-    number: String,
-    status: &'static str,
-    status_class: &'static str,
-    placed_at: String,
-    placed_on: String,
-    lines: Vec<LineRow>,
-    subtotal: String,
-    discount: Option<String>,
-    shipping: String,
-    taxes: String,
-    total: String,
-    refunded: Option<String>,
-    events: Vec<Event>,
-    address: Vec<String>,
-}
-
-struct LineRow {
-    name: String,
-    sku: String,
-    quantity: String,
-    unit_price: String,
-    amount: String,
-    discount: Option<String>,
-}
-
-struct Event {
-    what: &'static str,
-    at: String,
-    on: String,
-}
-
-pub(super) async fn detail(
-    user: CurrentUser,
-    layout: Layout,
-    number: web::Path<String>,
-    database: web::Data<Database>,
-) -> Result<HttpResponse, Error> {
-    let number = OrderNumber::parse(&number).ok_or(Error::NotFound)?;
-    let found = store::find(&database, &user.user_id, &number).await?.ok_or(Error::NotFound)?;
-    page(StatusCode::OK, &detail_page(layout, &found))
-}
-
-fn detail_page(layout: Layout, found: &OrderDetail) -> DetailPage {
-    let order = &found.order;
-    let unless_zero = |money: super::Money| (!money.is_zero()).then(|| money.negated().to_string());
-    DetailPage {
-        layout,
-        number: format!("#{}", order.number.as_str()),
-        status: order.status().label(),
-        status_class: order.status().as_str(),
-        placed_at: order.placed_at.to_string(),
-        placed_on: day(order.placed_at),
-        lines: found.lines.iter().map(line_row).collect(),
-        subtotal: order.subtotal.to_string(),
-        discount: unless_zero(order.discount),
-        shipping: order.shipping.to_string(),
-        taxes: order.taxes.to_string(),
-        total: order.total.to_string(),
-        refunded: unless_zero(order.refunded),
-        events: events(order),
-        address: address_lines(&found.address),
+fn summary(spending: &Spending) -> String {
+    let orders = if spending.orders == 1 { "order" } else { "orders" };
+    let sums: Vec<Money> = spending.currencies.iter().map(|currency| currency.total).collect();
+    match sums.as_slice() {
+        [] => format!("{} {orders}", count(spending.orders)),
+        sums => format!("{} {orders}, {}", count(spending.orders), listed(sums)),
     }
 }
 
-fn line_row(line: &OrderLine) -> LineRow {
-    LineRow {
-        name: line.name.clone(),
-        sku: line.sku.clone(),
-        quantity: count(line.quantity),
-        unit_price: line.unit_price.to_string(),
-        amount: line.amount().to_string(),
-        discount: (!line.discount.is_zero()).then(|| line.discount.negated().to_string()),
+/// What is left of the sum where orders were called off or refunded.
+fn left(spending: &Spending) -> Option<String> {
+    let spent: Vec<Money> = spending.currencies.iter().map(|currency| currency.spent).collect();
+    let is_less = spending.currencies.iter().any(|currency| currency.spent != currency.total);
+    is_less.then(|| format!("{} after cancellations and refunds", listed(&spent)))
+}
+
+fn listed(amounts: &[Money]) -> String {
+    let said: Vec<String> = amounts.iter().map(ToString::to_string).collect();
+    match said.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+        _ => said.concat(),
     }
 }
 
-/// What happened and when, in the order in which it did.
-fn events(order: &Order) -> Vec<Event> {
-    let known = [
-        ("Placed", Some(order.placed_at)),
-        ("Paid", order.paid_at),
-        ("Sent", order.fulfilled_at),
-        ("Cancelled", order.cancelled_at),
-    ];
-    let mut happened: Vec<_> = known.into_iter().filter_map(|(what, at)| at.map(|at| (what, at))).collect();
-    happened.sort_by_key(|(_, at)| *at);
-    happened.into_iter().map(|(what, at)| Event { what, at: at.to_string(), on: moment(at) }).collect()
+fn neighbours(asked: &Asked, sort: Sort, from: &From, part: &Part) -> (Option<Step>, Option<Step>) {
+    let (before, after) = match sort {
+        Sort::Newest => ("Newer", "Older"),
+        Sort::Oldest => ("Older", "Newer"),
+        Sort::Highest => ("Higher", "Lower"),
+        Sort::Lowest => ("Lower", "Higher"),
+    };
+    let step = |name, order: Option<&Order>, label| {
+        order.map(|order| Step { url: address("/orders", asked, Some((name, Cursor::at(order, sort)))), label })
+    };
+    let previous = step("before", part.orders.first(), before);
+    let following = step("after", part.orders.last(), after);
+    match from {
+        From::Start => (None, following.filter(|_| part.has_more)),
+        From::After(_) => (previous, following.filter(|_| part.has_more)),
+        From::Before(_) => (previous.filter(|_| part.has_more), following),
+    }
 }
 
-/// The address as on a parcel, without the parts that are not known.
-fn address_lines(address: &Address) -> Vec<String> {
-    let city = [address.zip.as_str(), address.city.as_str()].map(str::trim).join(" ");
-    let lines = [
-        &address.name,
-        &address.company,
-        &address.address1,
-        &address.address2,
-        &city,
-        &address.province,
-        &address.country,
-        &address.phone,
-    ];
-    lines.into_iter().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
+fn address(path: &str, asked: &Asked, place: Option<(&str, Cursor)>) -> String {
+    let place = place.map(|(name, cursor)| format!("{name}={cursor}"));
+    let parts: Vec<String> =
+        [Some(asked.query()).filter(|query| !query.is_empty()), place].into_iter().flatten().collect();
+    if parts.is_empty() { path.to_owned() } else { format!("{path}?{}", parts.join("&")) }
+}
+
+fn form(asked: &Asked, is_narrow: bool, wrong: Wrong) -> FilterForm {
+    let typed = |value: &Option<String>| value.clone().unwrap_or_default();
+    let status = asked.status.as_deref().unwrap_or_default().trim();
+    let sort = asked.sort.as_deref().unwrap_or_default().trim();
+    let period = asked.period().flatten();
+    FilterForm {
+        q: typed(&asked.q),
+        statuses: Status::ALL
+            .map(|known| Choice { value: known.as_str(), label: known.label(), is_chosen: known.as_str() == status })
+            .into(),
+        periods: Period::ALL
+            .map(|(known, value, label)| Choice { value, label, is_chosen: period == Some(known) })
+            .into(),
+        from: typed(&asked.from),
+        to: typed(&asked.to),
+        sorts: Sort::ALL.map(|(_, value, label)| Choice { value, label, is_chosen: value == sort }).into(),
+        is_narrow,
+        wrong,
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::money::Currency;
+    use super::super::spending::InCurrency;
     use super::*;
 
     #[test]
-    fn an_address_shows_what_is_known_and_no_empty_lines() {
-        let address = Address { name: "Ann ".into(), zip: "51100".into(), city: "Reims".into(), ..Address::default() };
-        assert_eq!(address_lines(&address), ["Ann", "51100 Reims"]);
-        assert!(address_lines(&Address::default()).is_empty());
+    fn the_summary_names_each_currency() {
+        let of = |code: &str, minor| InCurrency {
+            total: Money::new(minor, Currency::parse(code).unwrap()),
+            spent: Money::new(minor - 1, Currency::parse(code).unwrap()),
+            months: Vec::new(),
+            has_earlier: false,
+        };
+        let said = |orders, currencies| summary(&Spending { orders, currencies });
+        assert_eq!(said(0, Vec::new()), "0 orders");
+        assert_eq!(said(1, vec![of("USD", 1250)]), "1 order, $12.50");
+        let three = vec![of("EUR", 100), of("JPY", 1200), of("USD", 1250)];
+        assert_eq!(said(1200, three), "1,200 orders, €1.00, ¥1,200 and $12.50");
+        let refunded = Spending { orders: 1, currencies: vec![of("USD", 1250)] };
+        assert_eq!(left(&refunded).unwrap(), "$12.49 after cancellations and refunds");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::store;
+use super::store::samples as store;
 use crate::clock::{Clock, UnixSeconds};
 use crate::database::{Error, Transaction};
 

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use crate::clock::{Clock, UnixSeconds};
 use crate::database::{self, Database, Transaction};
-use crate::web::{Client, Viewer};
+use crate::web::{Client, Viewer, Zone};
 use token::Claims;
 
 /// How long a page waits until it is noted that it was asked for.
@@ -147,6 +147,7 @@ impl Sessions {
                 verified: row.verified_at.is_some(),
                 ends_in: claims.exp - now.get(),
                 can_stay: claims.exp < row.expires_at,
+                zone: row.time_zone.as_deref().and_then(Zone::parse).unwrap_or_default(),
             },
             issued_at: UnixSeconds::new(claims.iat),
             last_seen_at: UnixSeconds::new(row.last_seen_at),

@@ -24,6 +24,7 @@ pub(super) struct LiveSession {
     pub user_id: String,
     pub email: String,
     pub verified_at: Option<i64>,
+    pub time_zone: Option<String>,
     pub last_seen_at: i64,
     pub confirmed_at: i64,
     pub expires_at: i64,
@@ -82,8 +83,8 @@ pub(super) async fn find_live(
     audience: Audience,
     now: UnixSeconds,
 ) -> Result<Option<LiveSession>, Error> {
-    let row: Option<(String, String, Option<i64>, i64, i64, i64, String)> = sqlx::query_as(
-        "SELECT s.user_id, u.email, u.verified_at, s.last_seen_at, s.confirmed_at, s.expires_at, s.idle_end
+    let row: Option<(String, String, Option<i64>, Option<String>, i64, i64, i64, String)> = sqlx::query_as(
+        "SELECT s.user_id, u.email, u.verified_at, u.time_zone, s.last_seen_at, s.confirmed_at, s.expires_at, s.idle_end
          FROM sessions s JOIN users u ON u.id = s.user_id
          WHERE s.id = $1 AND s.audience = $2 AND s.revoked_at IS NULL AND s.expires_at > $3 AND u.disabled_at IS NULL",
     )
@@ -92,14 +93,17 @@ pub(super) async fn find_live(
     .bind(now.get())
     .fetch_optional(database.reader())
     .await?;
-    Ok(row.map(|(user_id, email, verified_at, last_seen_at, confirmed_at, expires_at, idle_end)| LiveSession {
-        user_id,
-        email,
-        verified_at,
-        last_seen_at,
-        confirmed_at,
-        expires_at,
-        ending: ending(&idle_end),
+    Ok(row.map(|(user_id, email, verified_at, time_zone, last_seen_at, confirmed_at, expires_at, idle_end)| {
+        LiveSession {
+            user_id,
+            email,
+            verified_at,
+            time_zone,
+            last_seen_at,
+            confirmed_at,
+            expires_at,
+            ending: ending(&idle_end),
+        }
     }))
 }
 

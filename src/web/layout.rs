@@ -6,8 +6,8 @@ use std::future::{Ready, ready};
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 
-use super::Site;
 use super::notice::Notice;
+use super::{Site, Zone};
 
 /// Data of `templates/layout.html`; each page's view has it in a field `layout`.
 #[derive(Clone, Debug, Default)]
@@ -37,9 +37,16 @@ pub struct Viewer {
     pub ends_in: i64,
     /// Whether staying signed in beyond that is possible without the password.
     pub can_stay: bool,
+    /// In which they read times.
+    pub zone: Zone,
 }
 
 impl Layout {
+    /// In which the page shows times.
+    pub fn zone(&self) -> Zone {
+        self.viewer.as_ref().map(|viewer| viewer.zone.clone()).unwrap_or_default()
+    }
+
     /// The layout of the answer to `request`.
     pub fn of(request: &HttpRequest) -> Self {
         let Some(site) = request.app_data::<web::Data<Site>>() else {

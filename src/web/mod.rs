@@ -15,6 +15,7 @@ pub mod origin;
 mod page;
 pub mod user_agent;
 pub mod words;
+pub mod zone;
 
 pub use assets::Assets;
 pub use client::Client;
@@ -24,6 +25,7 @@ pub use next::NextPath;
 pub use notice::Notice;
 pub use page::{page, see_other};
 pub use words::wait_in_words;
+pub use zone::Zone;
 
 /// What pages know of the site they belong to; in app data.
 pub struct Site {

@@ -34,10 +34,16 @@ pub enum Notice {
     OthersEnded,
     /// The account is gone.
     AccountDeleted,
+    /// Times are shown in another zone.
+    ZoneChanged,
+    /// The shop was asked to call an order off.
+    CancellationAsked,
+    /// An order was placed again.
+    OrderedAgain,
 }
 
 /// Each notice with the word that the cookie holds and the sentence that people read.
-const WORDS: [(Notice, &str, &str); 11] = [
+const WORDS: [(Notice, &str, &str); 14] = [
     (Notice::LoggedOut, "logged-out", "You are logged out."),
     (Notice::SignedUp, "signed-up", "Your account is ready. Welcome!"),
     (Notice::SessionOver, "session-over", "You were logged out meanwhile. Log in to go on where you were."),
@@ -53,6 +59,13 @@ const WORDS: [(Notice, &str, &str); 11] = [
     (Notice::SessionEnded, "session-ended", "That session has ended."),
     (Notice::OthersEnded, "others-ended", "All other sessions have ended."),
     (Notice::AccountDeleted, "account-deleted", "Your account is deleted."),
+    (Notice::ZoneChanged, "zone-changed", "Times are shown for that place from now on."),
+    (
+        Notice::CancellationAsked,
+        "cancellation-asked",
+        "The shop knows that you want to cancel. Whether it still could shows here.",
+    ),
+    (Notice::OrderedAgain, "ordered-again", "Your order is placed: the same again. The shop takes it from here."),
 ];
 
 impl Notice {

@@ -2,19 +2,20 @@
 
 use time::macros::format_description;
 
+use super::Zone;
 use crate::clock::UnixSeconds;
 
-/// `4 July 1996`, in UTC.
-pub fn day(at: UnixSeconds) -> String {
-    at.utc()
+/// `4 July 1996`.
+pub fn day(at: UnixSeconds, zone: &Zone) -> String {
+    zone.local(at)
         .format(format_description!("[day padding:none] [month repr:long] [year]"))
         .unwrap_or_else(|_| at.to_string())
 }
 
-/// `4 July 1996, 14:05`, in UTC.
-pub fn moment(at: UnixSeconds) -> String {
+/// `4 July 1996, 14:05`.
+pub fn moment(at: UnixSeconds, zone: &Zone) -> String {
     let format = format_description!("[day padding:none] [month repr:long] [year], [hour]:[minute]");
-    at.utc().format(format).unwrap_or_else(|_| at.to_string())
+    zone.local(at).format(format).unwrap_or_else(|_| at.to_string())
 }
 
 /// `in 30 seconds`, `in 5 minutes`: never sooner than is meant.
@@ -55,7 +56,10 @@ mod tests {
     #[test]
     fn times_read_like_a_letter() {
         let at = UnixSeconds::new(836_481_900);
-        assert_eq!((day(at).as_str(), moment(at).as_str()), ("4 July 1996", "4 July 1996, 12:05"));
-        assert_eq!(day(UnixSeconds::new(i64::MAX)), "31 December 9999");
+        let said = |name: &str| moment(at, &Zone::parse(name).unwrap());
+        assert_eq!(day(at, &Zone::utc()), "4 July 1996");
+        assert_eq!(said("UTC"), "4 July 1996, 12:05");
+        assert_eq!(said("Asia/Kolkata"), "4 July 1996, 17:35");
+        assert_eq!(day(UnixSeconds::new(i64::MAX), &Zone::utc()), "31 December 9999");
     }
 }

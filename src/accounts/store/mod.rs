@@ -8,6 +8,7 @@ pub mod users;
 use crate::accounts::Email;
 use crate::clock::UnixSeconds;
 use crate::database::{Database, Error, Transaction};
+use crate::web::Zone;
 
 /// What the account's own pages need to know of it.
 pub(in crate::accounts) struct Account {
@@ -129,6 +130,32 @@ pub(in crate::accounts) async fn email_of(transaction: &mut Transaction, id: &st
     let row: Option<(String,)> =
         sqlx::query_as("SELECT email FROM users WHERE id = $1").bind(id).fetch_optional(&mut **transaction).await?;
     Ok(row.and_then(|(email,)| Email::parse(&email).ok()))
+}
+
+/// Takes what the browser tells of the time zone, unless one was chosen.
+pub(in crate::accounts) async fn guess_zone(transaction: &mut Transaction, id: &str, zone: &Zone) -> Result<(), Error> {
+    sqlx::query("UPDATE users SET time_zone = $1 WHERE id = $2 AND time_zone_chosen_at IS NULL")
+        .bind(zone.name())
+        .bind(id)
+        .execute(&mut **transaction)
+        .await
+        .map(drop)
+}
+
+/// Has times shown in the zone that the customer chose.
+pub(in crate::accounts) async fn choose_zone(
+    database: &Database,
+    id: &str,
+    zone: &Zone,
+    now: UnixSeconds,
+) -> Result<(), Error> {
+    sqlx::query("UPDATE users SET time_zone = $1, time_zone_chosen_at = $2 WHERE id = $3")
+        .bind(zone.name())
+        .bind(now.get())
+        .bind(id)
+        .execute(database.writer())
+        .await
+        .map(drop)
 }
 
 /// Gives the account another address, which was shown to be its owner's; tells whether it was free.

@@ -17,7 +17,7 @@ pub use error::ImportError;
 use export::{Export, ImportedOrder};
 
 use crate::clock::Clock;
-use crate::database::Database;
+use crate::database::{Database, Transaction};
 
 /// Orders that are written with one set of statements.
 const BATCH: usize = 100;
@@ -29,6 +29,15 @@ pub enum ImportSource {
     File(PathBuf),
     /// Standard input, kept in a temporary file while it is read twice.
     Stdin,
+}
+
+/// Whether anything is to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Orders are written.
+    Load,
+    /// Everything is read and compared, and nothing is written.
+    DryRun,
 }
 
 /// What the import is doing.
@@ -76,6 +85,7 @@ pub async fn import(
     database: &Database,
     clock: &Clock,
     source: ImportSource,
+    mode: Mode,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<ImportSummary, ImportError> {
     let (name, file) = open(&source)?;
@@ -99,31 +109,53 @@ pub async fn import(
     }
     let reading = check;
     let gathered = if reading.order_is_kept { Vec::new() } else { reading.gathered()? };
-    database
-        .write(async |transaction| {
-            let mut summary = ImportSummary::default();
-            let orders: Box<dyn Iterator<Item = _>> = if reading.order_is_kept {
-                Box::new(reading.adjacent()?)
-            } else {
-                Box::new(gathered.iter().cloned().map(|order| Ok((order, 0))))
-            };
-            let mut batch = Vec::with_capacity(BATCH);
-            for order in orders {
-                let (order, bytes_read) = order?;
-                summary.orders += 1;
-                summary.lines += order.lines.len() as u64;
-                batch.push(order);
-                if batch.len() == BATCH {
-                    store::write(transaction, clock, &batch, &mut summary).await?;
-                    batch.clear();
-                    let orders = summary.orders;
-                    progress(Progress { stage: Stage::Loading, bytes_read, bytes_total, orders });
-                }
+    let load = Load { clock, reading: &reading, gathered: &gathered, bytes_total, mode };
+    match mode {
+        Mode::Load => database.write(async |transaction| load.run(transaction, progress).await).await,
+        Mode::DryRun => {
+            let mut transaction = database.begin_reading().await?;
+            load.run(&mut transaction, progress).await
+        }
+    }
+}
+
+/// The second reading.
+struct Load<'a> {
+    clock: &'a Clock,
+    reading: &'a Reading<'a>,
+    gathered: &'a [ImportedOrder],
+    bytes_total: Option<u64>,
+    mode: Mode,
+}
+
+impl Load<'_> {
+    async fn run(
+        &self,
+        transaction: &mut Transaction,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<ImportSummary, ImportError> {
+        let mut summary = ImportSummary::default();
+        let orders: Box<dyn Iterator<Item = _>> = if self.reading.order_is_kept {
+            Box::new(self.reading.adjacent()?)
+        } else {
+            Box::new(self.gathered.iter().cloned().map(|order| Ok((order, 0))))
+        };
+        let mut batch = Vec::with_capacity(BATCH);
+        for order in orders {
+            let (order, bytes_read) = order?;
+            summary.orders += 1;
+            summary.lines += order.lines.len() as u64;
+            batch.push(order);
+            if batch.len() == BATCH {
+                store::write(transaction, self.clock, &batch, self.mode, &mut summary).await?;
+                batch.clear();
+                let (bytes_total, orders) = (self.bytes_total, summary.orders);
+                progress(Progress { stage: Stage::Loading, bytes_read, bytes_total, orders });
             }
-            store::write(transaction, clock, &batch, &mut summary).await?;
-            Ok(summary)
-        })
-        .await
+        }
+        store::write(transaction, self.clock, &batch, self.mode, &mut summary).await?;
+        Ok(summary)
+    }
 }
 
 fn open(source: &ImportSource) -> Result<(String, File), ImportError> {

@@ -4,10 +4,12 @@ use std::collections::HashMap;
 
 use sqlx::AssertSqlSafe;
 
-use super::ImportSummary;
 use super::export::{ImportedLine, ImportedOrder};
+use super::{ImportSummary, Mode};
 use crate::clock::Clock;
 use crate::database::{Error, Transaction};
+use crate::orders::order::Status;
+use crate::orders::search::searched;
 
 /// Lines that go into one statement; SQLite takes 32,766 parameters, a line has seven.
 const LINES: usize = 500;
@@ -34,6 +36,7 @@ pub(super) async fn write(
     transaction: &mut Transaction,
     clock: &Clock,
     orders: &[ImportedOrder],
+    mode: Mode,
     summary: &mut ImportSummary,
 ) -> Result<(), Error> {
     let before = before(transaction, orders).await?;
@@ -55,7 +58,7 @@ pub(super) async fn write(
             }
         }
     }
-    if changes.is_empty() {
+    if changes.is_empty() || mode == Mode::DryRun {
         return Ok(());
     }
     write_orders(transaction, &changes).await?;
@@ -124,6 +127,9 @@ async fn write_orders(transaction: &mut Transaction, changes: &[Change<'_>]) -> 
         "ship_country",
         "ship_phone",
         "fingerprint",
+        "status",
+        "search_head",
+        "search_text",
     ];
     let updates: Vec<String> = columns[1..].iter().map(|column| format!("{column} = excluded.{column}")).collect();
     let sql = format!(
@@ -146,7 +152,10 @@ async fn write_orders(transaction: &mut Transaction, changes: &[Change<'_>]) -> 
         {
             query = query.bind(part);
         }
-        query = query.bind(fingerprint);
+        let status = Status::of(&order.payment_status, &order.fulfillment_status, order.cancelled_at.is_some());
+        let lines = order.lines.iter().map(|line| (line.sku.as_str(), line.name.as_str()));
+        let searched = searched(&order.number, lines);
+        query = query.bind(fingerprint).bind(status.as_str()).bind(searched.head).bind(searched.whole);
     }
     query.execute(&mut **transaction).await.map(drop)
 }

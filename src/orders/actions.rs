@@ -1,0 +1,241 @@
+//! What a customer can do to an order: ask for it to be called off, and order the same again.
+//!
+//! Each is one transaction in which the form's key is looked up first, so that whatever is sent twice is done once.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use serde::Deserialize;
+
+use super::detail;
+use super::idempotency::IdempotencyKey;
+use super::order::{OrderDetail, OrderNumber, Status};
+use super::pages::url;
+use super::store::actions as store;
+use crate::clock::Clock;
+use crate::database::{self, Database, Transaction};
+use crate::mail::{self, Email, Message, Occasion};
+use crate::sessions::CurrentUser;
+use crate::web::body::Form;
+use crate::web::{Client, Error, Layout, Notice, see_other};
+
+/// Orders that one customer may place here in a day: enough for anyone, too few to flood a shop with.
+const A_DAY: i64 = 50;
+const DAY: i64 = 86_400;
+/// What a mail shows of an order at most: lines, and characters of each.
+const LINES_TOLD: usize = 30;
+const LETTERS_TOLD: usize = 120;
+
+/// What the buttons send.
+#[derive(Deserialize)]
+pub(super) struct ActionForm {
+    key: String,
+}
+
+/// How it went.
+enum Outcome {
+    /// Done now or when the form came first; the order to show.
+    Done(OrderNumber),
+    /// The order cannot be called off any more.
+    TooLate,
+    /// The key came with something else before.
+    KeyIsTaken,
+    /// So many in one day.
+    TooMany,
+}
+
+/// Who does what to which order.
+struct Action<'a> {
+    database: &'a Database,
+    clock: &'a Clock,
+    user: &'a CurrentUser,
+    found: &'a OrderDetail,
+    key: IdempotencyKey,
+    /// Where mail goes, if that address was shown to be theirs.
+    email: Option<Email>,
+    occasion: Occasion,
+}
+
+pub(super) async fn cancel(
+    user: CurrentUser,
+    layout: Layout,
+    client: Client,
+    number: web::Path<String>,
+    database: web::Data<Database>,
+    clock: web::Data<Clock>,
+    Form(form): Form<ActionForm>,
+) -> Result<HttpResponse, Error> {
+    let found = detail::find(&database, &user, &number).await?;
+    let action = action(&database, &clock, &user, &found, &form, &layout, &client)?;
+    let outcome = action.cancel().await?;
+    answer(outcome, Notice::CancellationAsked, layout, &user, &database, &found).await
+}
+
+pub(super) async fn order_again(
+    user: CurrentUser,
+    layout: Layout,
+    client: Client,
+    number: web::Path<String>,
+    database: web::Data<Database>,
+    clock: web::Data<Clock>,
+    Form(form): Form<ActionForm>,
+) -> Result<HttpResponse, Error> {
+    let found = detail::find(&database, &user, &number).await?;
+    let action = action(&database, &clock, &user, &found, &form, &layout, &client)?;
+    let outcome = action.order_again().await?;
+    answer(outcome, Notice::OrderedAgain, layout, &user, &database, &found).await
+}
+
+fn action<'a>(
+    database: &'a Database,
+    clock: &'a Clock,
+    user: &'a CurrentUser,
+    found: &'a OrderDetail,
+    form: &ActionForm,
+    layout: &Layout,
+    client: &Client,
+) -> Result<Action<'a>, Error> {
+    let no_key = || Error::BadRequest("the form's key is missing or was altered; load the order again".to_owned());
+    let key = IdempotencyKey::parse(&form.key).ok_or_else(no_key)?;
+    let email = layout.viewer.as_ref().filter(|viewer| viewer.verified);
+    let email = email.and_then(|viewer| Email::parse(&viewer.email).ok());
+    Ok(Action { database, clock, user, found, key, email, occasion: Occasion::new(clock.now(), client) })
+}
+
+async fn answer(
+    outcome: Outcome,
+    notice: Notice,
+    layout: Layout,
+    user: &CurrentUser,
+    database: &Database,
+    found: &OrderDetail,
+) -> Result<HttpResponse, Error> {
+    match outcome {
+        Outcome::Done(number) => {
+            let mut response = see_other(&url(&number));
+            notice.show_next(&mut response);
+            Ok(response)
+        }
+        Outcome::TooLate => {
+            // It may have been sent since the page was loaded.
+            let found = detail::find(database, user, found.order.number.as_str()).await?;
+            let refusal = Some(too_late(found.order.status).to_owned());
+            detail::render(StatusCode::UNPROCESSABLE_ENTITY, layout, user, database, &found, refusal).await
+        }
+        Outcome::KeyIsTaken => Err(Error::BadRequest(
+            "the form was sent before with something else in it; load the order again".to_owned(),
+        )),
+        Outcome::TooMany => Err(Error::Throttled { retry_after: 3_600 }),
+    }
+}
+
+fn too_late(status: Status) -> &'static str {
+    match status {
+        Status::Cancelled => "The order is cancelled already.",
+        Status::Refunded => "The order is refunded already.",
+        Status::Delivered => {
+            "The order has arrived, so it cannot be cancelled. The shop tells you how to send it back."
+        }
+        _ => "The order is on its way, so it cannot be cancelled any more. The shop tells you how to send it back.",
+    }
+}
+
+impl Action<'_> {
+    async fn cancel(&self) -> Result<Outcome, database::Error> {
+        let order = &self.found.order;
+        let request = format!("cancel {}", order.id);
+        self.database
+            .write(async |transaction| {
+                if let Some(outcome) = self.answered_before(transaction, &request).await? {
+                    return Ok(outcome);
+                }
+                let now = self.clock.now();
+                let is_new = store::ask_to_cancel(transaction, &self.user.user_id, &order.id, now).await?;
+                // Asked for from another page meanwhile is as good.
+                if !is_new && !(order.cancellation_asked_at.is_some() && order.status.can_be_cancelled()) {
+                    return Ok(Outcome::TooLate);
+                }
+                if is_new {
+                    let number = format!("#{}", order.number.as_str());
+                    let told = Message::CancellationAsked { occasion: self.occasion.clone(), number };
+                    self.tell(transaction, &told).await?;
+                }
+                self.done(transaction, &request, order.number.clone()).await
+            })
+            .await
+    }
+
+    async fn order_again(&self) -> Result<Outcome, database::Error> {
+        let order = &self.found.order;
+        let request = format!("again {}", order.id);
+        let new_id = self.clock.new_id();
+        self.database
+            .write(async |transaction| {
+                if let Some(outcome) = self.answered_before(transaction, &request).await? {
+                    return Ok(outcome);
+                }
+                let now = self.clock.now();
+                if store::placed_here_since(transaction, &self.user.user_id, now.plus(-DAY)).await? >= A_DAY {
+                    return Ok(Outcome::TooMany);
+                }
+                let copied = store::copy(transaction, &self.user.user_id, &order.id, &new_id, now).await?;
+                let Some(number) = copied else {
+                    return Err(database::Error::RowNotFound);
+                };
+                self.tell(transaction, &self.confirmation(&number)).await?;
+                self.done(transaction, &request, number).await
+            })
+            .await
+    }
+
+    async fn answered_before(
+        &self,
+        transaction: &mut Transaction,
+        request: &str,
+    ) -> Result<Option<Outcome>, database::Error> {
+        let before = store::answered_before(transaction, &self.user.user_id, self.key.as_str()).await?;
+        let outcome = |(asked, answer): (String, String)| match OrderNumber::parse(&answer) {
+            Some(number) if asked == request => Outcome::Done(number),
+            _ => Outcome::KeyIsTaken,
+        };
+        Ok(before.map(outcome))
+    }
+
+    async fn done(
+        &self,
+        transaction: &mut Transaction,
+        request: &str,
+        number: OrderNumber,
+    ) -> Result<Outcome, database::Error> {
+        let now = self.clock.now();
+        store::remember_answer(transaction, &self.user.user_id, self.key.as_str(), request, &number, now).await?;
+        Ok(Outcome::Done(number))
+    }
+
+    async fn tell(&self, transaction: &mut Transaction, message: &Message) -> Result<(), database::Error> {
+        match &self.email {
+            Some(email) => mail::post(transaction, self.clock, email, Some(&self.user.user_id), message).await,
+            None => Ok(()),
+        }
+    }
+
+    fn confirmation(&self, number: &OrderNumber) -> Message {
+        let order = &self.found.order;
+        let shortened = |name: &str| match name.char_indices().nth(LETTERS_TOLD) {
+            Some((end, _)) => format!("{}…", &name[..end]),
+            None => name.to_owned(),
+        };
+        let lines = self.found.lines.iter();
+        let mut told: Vec<String> =
+            lines.take(LINES_TOLD).map(|line| format!("{} × {}", line.quantity, shortened(&line.name))).collect();
+        if self.found.lines.len() > LINES_TOLD {
+            told.push(format!("and {} more", self.found.lines.len() - LINES_TOLD));
+        }
+        Message::OrderedAgain {
+            occasion: self.occasion.clone(),
+            number: format!("#{}", number.as_str()),
+            copy_of: format!("#{}", order.number.as_str()),
+            lines: told,
+            total: order.total.to_string(),
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Time zones: in which a customer reads times, and in which a day, a month and a year begin.
+
+use jiff::Timestamp;
+use jiff::tz::{self, TimeZone};
+use time::{Date, Month, OffsetDateTime, UtcOffset};
+
+use crate::clock::UnixSeconds;
+
+/// Regions of the IANA database that people live in; its other names are there for old programs.
+const REGIONS: [&str; 10] = [
+    "Africa/",
+    "America/",
+    "Antarctica/",
+    "Arctic/",
+    "Asia/",
+    "Atlantic/",
+    "Australia/",
+    "Europe/",
+    "Indian/",
+    "Pacific/",
+];
+
+/// A time zone of the IANA database, which the program carries within.
+#[derive(Clone, Debug)]
+pub struct Zone(TimeZone);
+
+impl Default for Zone {
+    fn default() -> Self {
+        Self::utc()
+    }
+}
+
+impl Zone {
+    /// Coordinated universal time.
+    pub fn utc() -> Self {
+        Self(TimeZone::UTC)
+    }
+
+    /// Reads a name such as `Europe/Berlin`.
+    pub fn parse(name: &str) -> Option<Self> {
+        let is_plain =
+            name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_-+".contains(&byte));
+        let is_known = is_plain && (name == "UTC" || REGIONS.iter().any(|region| name.starts_with(region)));
+        is_known.then(|| tz::db().get(name).ok()).flatten().map(Self)
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.0.iana_name().unwrap_or("UTC")
+    }
+
+    /// The name as people read it: `New York`, `UTC`.
+    pub fn place(&self) -> String {
+        self.name().rsplit('/').next().unwrap_or_default().replace('_', " ")
+    }
+
+    /// Every zone that can be chosen, by name.
+    pub fn all() -> Vec<String> {
+        let known = tz::db().available().map(|name| name.as_str().to_owned());
+        let mut names: Vec<String> =
+            known.filter(|name| REGIONS.iter().any(|region| name.starts_with(region))).collect();
+        names.sort_unstable();
+        names.insert(0, "UTC".to_owned());
+        names
+    }
+
+    /// What calendar and clock show here at that moment.
+    pub fn local(&self, at: UnixSeconds) -> OffsetDateTime {
+        let offset = Timestamp::from_second(at.get()).map_or(0, |moment| self.0.to_offset(moment).seconds());
+        let offset = UtcOffset::from_whole_seconds(offset).unwrap_or(UtcOffset::UTC);
+        // Within hours of the years 0000 and 9999 another year would begin.
+        at.utc().checked_to_offset(offset).unwrap_or_else(|| at.utc())
+    }
+
+    /// The date here at that moment.
+    pub fn date(&self, at: UnixSeconds) -> Date {
+        self.local(at).date()
+    }
+
+    /// The first moment of a date here. Where clocks go forward at midnight, that is the first that there is.
+    pub fn start_of(&self, date: Date) -> UnixSeconds {
+        let (month, day) = (u8::from(date.month()).cast_signed(), date.day().cast_signed());
+        let start = i16::try_from(date.year())
+            .ok()
+            .and_then(|year| jiff::civil::Date::new(year, month, day).ok())
+            .and_then(|date| self.0.to_timestamp(date.at(0, 0, 0, 0)).ok());
+        start.map_or_else(
+            || UnixSeconds::from(date.midnight().assume_utc()),
+            |start| UnixSeconds::new(start.as_second()),
+        )
+    }
+}
+
+/// The first day of the month after that of `date`; `None` after the last that there is.
+pub fn next_month(date: Date) -> Option<Date> {
+    let (year, month) = match date.month() {
+        Month::December => (date.year() + 1, Month::January),
+        month => (date.year(), month.next()),
+    };
+    Date::from_calendar_date(year, month, 1).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::date;
+
+    use super::*;
+
+    fn zone(name: &str) -> Zone {
+        Zone::parse(name).unwrap()
+    }
+
+    #[test]
+    fn a_moment_is_another_date_elsewhere() {
+        // 2024-03-01T02:30:00Z
+        let at = UnixSeconds::new(1_709_260_200);
+        assert_eq!(zone("America/New_York").date(at), date!(2024 - 02 - 29));
+        assert_eq!(zone("Asia/Tokyo").local(at).hour(), 11);
+        assert_eq!(Zone::utc().date(at), date!(2024 - 03 - 01));
+    }
+
+    #[test]
+    fn a_day_begins_with_its_clock_in_summer_and_winter() {
+        let berlin = zone("Europe/Berlin");
+        assert_eq!(berlin.start_of(date!(2024 - 07 - 01)).to_string(), "2024-06-30T22:00:00Z");
+        assert_eq!(berlin.start_of(date!(2024 - 01 - 01)).to_string(), "2023-12-31T23:00:00Z");
+        // Cairo's clocks went forward at that midnight.
+        assert_eq!(zone("Africa/Cairo").start_of(date!(2024 - 04 - 26)).to_string(), "2024-04-25T22:00:00Z");
+    }
+
+    #[test]
+    fn what_is_no_zone_is_refused() {
+        for name in
+            ["", "Berlin", "Europe/Atlantis", "../etc/passwd", "Europe/../x", "GMT+1", "\0", &"Europe/".repeat(20)]
+        {
+            assert!(Zone::parse(name).is_none(), "{name:?}");
+        }
+        assert!(Zone::all().iter().all(|name| Zone::parse(name).is_some()));
+    }
+
+    #[test]
+    fn the_ends_of_time_break_nothing() {
+        for at in [i64::MIN, i64::MAX] {
+            zone("Pacific/Auckland").local(UnixSeconds::new(at));
+            zone("Pacific/Honolulu").local(UnixSeconds::new(at));
+        }
+        assert_eq!(next_month(date!(9999 - 12 - 01)), None);
+    }
+}

@@ -108,7 +108,7 @@ impl Accounts {
     /// [`Error::Throttled`], [`Error::Busy`] when too many passwords wait to be checked, or the database's.
     pub async fn log_in(&self, email: &str, password: &str, visit: Visit<'_>) -> Result<Option<SignedIn>, Error> {
         let Ok(email) = Email::parse(email) else {
-            return self.refuse_malformed(password, &visit).await.map(|()| None);
+            return self.refuse_malformed(email, password, &visit).await.map(|()| None);
         };
         let counters = self.login_counters(&email, &visit).await?;
         throttle::count(&self.database, &self.clock, &counters).await?;
@@ -122,8 +122,9 @@ impl Accounts {
     }
 
     /// What is no address costs a try and a hash as well: it reads and takes as long as an unknown one.
-    async fn refuse_malformed(&self, password: &str, visit: &Visit<'_>) -> Result<(), Error> {
-        throttle::count(&self.database, &self.clock, &[throttle::of_network(visit.client.address)]).await?;
+    async fn refuse_malformed(&self, typed: &str, password: &str, visit: &Visit<'_>) -> Result<(), Error> {
+        let counters = throttle::of_stranger(typed, visit.client.address);
+        throttle::count(&self.database, &self.clock, &counters).await?;
         self.hasher.verify(Password::offered(password), None).await.map(drop)
     }
 

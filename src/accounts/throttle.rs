@@ -83,15 +83,14 @@ impl Counter {
     }
 }
 
-/// The counter of sign-ins from one address, whatever the account.
-pub(super) fn of_network(address: IpAddr) -> Counter {
-    Counter::new(LOGIN_ADDRESS, &[&network(address)])
-}
-
 /// The counters of a sign-in by a stranger.
 pub(super) fn of_stranger(email: &str, address: IpAddr) -> Vec<Counter> {
     let network = network(address);
-    vec![of_network(address), Counter::new(LOGIN_ACCOUNT, &[email]), Counter::new(LOGIN_HERE, &[email, &network])]
+    vec![
+        Counter::new(LOGIN_ADDRESS, &[&network]),
+        Counter::new(LOGIN_ACCOUNT, &[email]),
+        Counter::new(LOGIN_HERE, &[email, &network]),
+    ]
 }
 
 /// The counter of a sign-in in a browser that the account knows.

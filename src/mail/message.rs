@@ -53,15 +53,22 @@ pub enum Message {
     PasswordChanged(Occasion),
     /// The account is gone.
     AccountDeleted(Occasion),
-    /// The shop was asked to call an order off.
+    /// What the customer did to an order.
+    AboutOrder(AboutOrder),
+}
+
+/// What a customer did to an order, said back to them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum AboutOrder {
+    /// The shop was asked to call it off.
     CancellationAsked {
         /// By whom.
         occasion: Occasion,
         /// The order's number.
         number: String,
     },
-    /// An order was placed once more.
-    OrderedAgain {
+    /// It was placed once more.
+    PlacedAgain {
         /// By whom.
         occasion: Occasion,
         /// The new order's number.
@@ -198,24 +205,34 @@ impl Message {
                 "",
                 Vec::new(),
             ),
-            Self::CancellationAsked { occasion, number } => said(
+            Self::AboutOrder(message) => {
+                let (subject, before) = message.say();
+                said(subject, before, "", Vec::new())
+            }
+        }
+    }
+}
+
+impl AboutOrder {
+    fn say(&self) -> (&'static str, Vec<String>) {
+        match self {
+            Self::CancellationAsked { occasion, number } => (
                 "You asked to cancel an order",
                 vec![
-                    format!("The shop knows that you want to cancel order {number}. Whether it still could be stopped shows with the order."),
+                    format!(
+                        "The shop knows that you want to cancel order {number}. Whether it still could be stopped shows with the order."
+                    ),
                     format!("Asked: {}.", occasion.in_words()),
                 ],
-                "",
-                Vec::new(),
             ),
-            Self::OrderedAgain { occasion, number, copy_of, lines, total } => said(
-                "Your order is placed",
-                std::iter::once(format!("Order {number} is placed: the same as order {copy_of}."))
-                    .chain(lines.iter().cloned())
-                    .chain([format!("Total: {total}. The shop confirms what it can send."), format!("Placed: {}.", occasion.in_words())])
-                    .collect(),
-                "",
-                Vec::new(),
-            ),
+            Self::PlacedAgain { occasion, number, copy_of, lines, total } => {
+                let before = [format!("Order {number} is placed: the same as order {copy_of}.")];
+                let after = [
+                    format!("Total: {total}. The shop confirms what it can send."),
+                    format!("Placed: {}.", occasion.in_words()),
+                ];
+                ("Your order is placed", before.into_iter().chain(lines.iter().cloned()).chain(after).collect())
+            }
         }
     }
 }

@@ -18,6 +18,6 @@ mod transport;
 pub use address::{Email, EmailError};
 pub use delivery::deliver;
 pub use inbox::configure_development;
-pub use message::{Message, Occasion};
+pub use message::{AboutOrder, Message, Occasion};
 pub use store::{clean_tokens, post};
 pub use transport::{Transport, TransportError};

@@ -13,7 +13,7 @@ use super::pages::url;
 use super::store::actions as store;
 use crate::clock::Clock;
 use crate::database::{self, Database, Transaction};
-use crate::mail::{self, Email, Message, Occasion};
+use crate::mail::{self, AboutOrder, Email, Message, Occasion};
 use crate::sessions::CurrentUser;
 use crate::web::body::Form;
 use crate::web::{Client, Error, Layout, Notice, see_other};
@@ -150,14 +150,15 @@ impl Action<'_> {
                 }
                 let now = self.clock.now();
                 let is_new = store::ask_to_cancel(transaction, &self.user.user_id, &order.id, now).await?;
-                // Asked for from another page meanwhile is as good.
-                if !is_new && !(order.cancellation_asked_at.is_some() && order.status.can_be_cancelled()) {
+                // Asked for from another page before is as good.
+                let was_asked = order.cancellation_asked_at.is_some() && order.status.can_be_cancelled();
+                if !is_new && !was_asked {
                     return Ok(Outcome::TooLate);
                 }
                 if is_new {
                     let number = format!("#{}", order.number.as_str());
-                    let told = Message::CancellationAsked { occasion: self.occasion.clone(), number };
-                    self.tell(transaction, &told).await?;
+                    let told = AboutOrder::CancellationAsked { occasion: self.occasion.clone(), number };
+                    self.tell(transaction, told).await?;
                 }
                 self.done(transaction, &request, order.number.clone()).await
             })
@@ -181,7 +182,7 @@ impl Action<'_> {
                 let Some(number) = copied else {
                     return Err(database::Error::RowNotFound);
                 };
-                self.tell(transaction, &self.confirmation(&number)).await?;
+                self.tell(transaction, self.confirmation(&number)).await?;
                 self.done(transaction, &request, number).await
             })
             .await
@@ -211,14 +212,17 @@ impl Action<'_> {
         Ok(Outcome::Done(number))
     }
 
-    async fn tell(&self, transaction: &mut Transaction, message: &Message) -> Result<(), database::Error> {
+    async fn tell(&self, transaction: &mut Transaction, message: AboutOrder) -> Result<(), database::Error> {
         match &self.email {
-            Some(email) => mail::post(transaction, self.clock, email, Some(&self.user.user_id), message).await,
+            Some(email) => {
+                mail::post(transaction, self.clock, email, Some(&self.user.user_id), &Message::AboutOrder(message))
+                    .await
+            }
             None => Ok(()),
         }
     }
 
-    fn confirmation(&self, number: &OrderNumber) -> Message {
+    fn confirmation(&self, number: &OrderNumber) -> AboutOrder {
         let order = &self.found.order;
         let shortened = |name: &str| match name.char_indices().nth(LETTERS_TOLD) {
             Some((end, _)) => format!("{}…", &name[..end]),
@@ -230,7 +234,7 @@ impl Action<'_> {
         if self.found.lines.len() > LINES_TOLD {
             told.push(format!("and {} more", self.found.lines.len() - LINES_TOLD));
         }
-        Message::OrderedAgain {
+        AboutOrder::PlacedAgain {
             occasion: self.occasion.clone(),
             number: format!("#{}", number.as_str()),
             copy_of: format!("#{}", order.number.as_str()),

@@ -92,6 +92,18 @@ async fn a_form_sent_after_the_sessions_end_leads_to_login_and_back_to_its_page(
 }
 
 #[tokio::test]
+async fn the_address_of_a_form_that_was_shown_again_leads_to_its_page() {
+    let app = TestApp::start().await;
+    let mut visitor = app.customer(ANN).await;
+    for form in FORMS {
+        let answer = visitor.get(&format!("/account/{form}")).await;
+        let (status, leads_to) = answer.leads_to();
+        let leads_back = status == 303 && leads_to.starts_with("/account#");
+        assert!(leads_back || answer.is_page(200), "{form}: {status} {leads_to}");
+    }
+}
+
+#[tokio::test]
 async fn a_wrong_current_password_changes_nothing_and_is_said_at_its_field() {
     let app = TestApp::start().await;
     let mut visitor = app.customer(ANN).await;

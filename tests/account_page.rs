@@ -232,6 +232,20 @@ async fn all_other_sessions_can_be_ended_at_once() {
 }
 
 #[tokio::test]
+async fn the_id_of_another_customers_session_ends_nothing() {
+    let app = TestApp::start().await;
+    let mut bob = app.customer(BOB).await;
+    let mut here = app.customer(ANN).await;
+    for id in [session_id(&bob).as_str(), "", "nonsense", "a\0b", "' OR 1=1 --"] {
+        let answer = here.post("/account/sessions/end", &[("session", id)]).await;
+        assert_eq!(answer.leads_to(), (303, "/account#sessions"), "{id:?}");
+        let page = here.get("/account").await.text();
+        assert!(!page.contains("That session has ended"), "{id:?}");
+    }
+    assert!(is_signed_in(&mut bob).await && is_signed_in(&mut here).await);
+}
+
+#[tokio::test]
 async fn what_happened_to_the_account_is_listed_with_time_and_address() {
     let app = TestApp::start_with(&[("TRUSTED_PROXIES", "127.0.0.1")]).await;
     let mut visitor = app.customer(ANN).await;

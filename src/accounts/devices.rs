@@ -36,12 +36,13 @@ pub(super) async fn end_one(
         Ok(confirmed) => confirmed,
         Err(asked) => return Ok(asked),
     };
-    if sessions.end_one_of(&user.user_id, &form.session).await? {
-        accounts.record(&user.user_id, Event::SessionEnded, &client).await?;
-    }
     let mut response = see_other("/account#sessions");
     confirmed.carry(&mut response, &accounts)?;
-    Notice::SessionEnded.show_next(&mut response);
+    // A session goes on under another id once the password was given in it: nobody is told that it ended when it did not.
+    if sessions.end_one_of(&user.user_id, &form.session).await? {
+        accounts.record(&user.user_id, Event::SessionEnded, &client).await?;
+        Notice::SessionEnded.show_next(&mut response);
+    }
     Ok(response)
 }
 

@@ -23,5 +23,6 @@ mod place;
 mod sessions;
 mod settings;
 mod shop;
+mod throttle;
 mod token;
 mod web;

@@ -25,4 +25,5 @@ mod settings;
 mod shop;
 mod throttle;
 mod token;
+mod upkeep;
 mod web;

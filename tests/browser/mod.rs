@@ -1,5 +1,6 @@
 //! The portal in real Chromium.
 
+mod accounts;
 mod chromium;
 
 use fantoccini::Locator;

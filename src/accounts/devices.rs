@@ -31,6 +31,7 @@ pub(super) async fn end_one(
         title: "End a session",
         action: "/account/sessions/end",
         fields: vec![("session", form.session.as_str())],
+        is_download: false,
     };
     let confirmed = match accounts.ask_again(&layout, &user, &client, &form.password, question).await? {
         Ok(confirmed) => confirmed,
@@ -61,8 +62,12 @@ pub(super) async fn end_others(
     accounts: web::Data<Accounts>,
     Form(form): Form<EndOthersForm>,
 ) -> Result<HttpResponse, Error> {
-    let question =
-        Question { title: "End all other sessions", action: "/account/sessions/end-others", fields: Vec::new() };
+    let question = Question {
+        title: "End all other sessions",
+        action: "/account/sessions/end-others",
+        fields: Vec::new(),
+        is_download: false,
+    };
     let confirmed = match accounts.ask_again(&layout, &user, &client, &form.password, question).await? {
         Ok(confirmed) => confirmed,
         Err(asked) => return Ok(asked),

@@ -233,6 +233,26 @@ async fn after_ten_minutes_the_password_is_asked_for_and_what_was_typed_is_kept(
 
 #[tokio::test]
 #[ignore = "needs Chromium and chromedriver; tests/run includes it"]
+async fn a_download_that_asked_for_the_password_can_be_had_again_at_once() {
+    let app = app().await;
+    app.customer(EMAIL).await;
+    let browser = logged_in(&app, Scripts::On).await;
+    let folder = tempfile::tempdir().unwrap();
+    browser.download_to(folder.path()).await;
+    forget_the_password_was_given(&app).await;
+    browser.open("/account").await;
+    browser.press("form[action='/account/export'] button").await;
+    browser.shows("give your password once more").await;
+    browser.fill("#password", PASSWORD).await;
+    for _ in 0..2 {
+        browser.press("main form [type=submit]").await;
+        downloaded(folder.path()).await;
+    }
+    browser.close().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
 async fn keep_me_signed_in_outlives_the_browser() {
     let app = app().await;
     app.customer(EMAIL).await;

@@ -313,6 +313,27 @@ async fn a_session_that_has_ended_meanwhile_leads_to_login_and_back() {
 
 #[tokio::test]
 #[ignore = "needs Chromium and chromedriver; tests/run includes it"]
+async fn a_page_that_looks_whether_its_session_goes_on_does_not_send_its_form_again() {
+    let app = TestApp::start_with(&[("TOKEN_TTL_SECONDS", "6")]).await;
+    app.customer(EMAIL).await;
+    let browser = logged_in(&app, Scripts::On).await;
+    browser.open("/account").await;
+    browser.press("dialog .plain").await;
+    browser.fill("#current-password", "not my password").await;
+    browser.press("form[action='/account/password'] [type=submit]").await;
+    browser.arrives_at("/account/password").await;
+    let failures = "SELECT COUNT(*) FROM activity WHERE event = 'confirm-failed'";
+    let failures = async || sqlx::query_scalar::<_, i64>(failures).fetch_one(&app.database().await).await.unwrap();
+    assert_eq!(failures().await, 1);
+    // Something else in this browser keeps the session alive, and the page does not hear of it.
+    browser.run("setInterval(() => fetch('/account/activity'), 500)").await;
+    browser.arrives_at("/account").await;
+    assert_eq!(failures().await, 1);
+    browser.close().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
 async fn without_scripts_a_form_sent_after_the_sessions_end_leads_to_login_and_back() {
     let app = app().await;
     app.customer(EMAIL).await;

@@ -47,6 +47,11 @@ document.querySelectorAll("input[name=zone][type=hidden]").forEach((input) => {
   input.value = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "";
 });
 
+// Asks the server for the page anew. To reload it would send a form again whose answer it is.
+function loadAnew() {
+  location.replace(location.pathname + location.search);
+}
+
 // A page kept in memory for the Back button would show orders after logout: it leaves empty and asks the server when it returns.
 if (document.body.matches("[data-guarded]")) {
   addEventListener("pagehide", () => {
@@ -56,7 +61,7 @@ if (document.body.matches("[data-guarded]")) {
 addEventListener("pageshow", (event) => {
   if (!event.persisted) return;
   if (document.body.matches("[data-guarded]")) {
-    location.reload();
+    loadAnew();
     return;
   }
   document.querySelectorAll("form").forEach((form) => sent.delete(form));
@@ -147,7 +152,7 @@ function watchSession(body) {
     const seconds = left();
     if (seconds <= -1) {
       // The server knows better: whoever is still signed in sees the page again, anyone else the login.
-      location.reload();
+      loadAnew();
       return;
     }
     if (seconds <= WARN_BEFORE_S) warn(seconds);
@@ -172,7 +177,7 @@ function watchSession(body) {
   stay.addEventListener("click", async () => {
     const answer = await fetch("/account/stay", { method: "POST" }).catch(() => null);
     if (!answer?.ok || answer.redirected) {
-      location.reload();
+      loadAnew();
       return;
     }
     const { ends_in: seconds, can_stay: extendable } = await answer.json();
@@ -253,7 +258,7 @@ function followFilters(form) {
   });
   // Back leads to the filters before. A link within the page changes none.
   addEventListener("popstate", () => {
-    if (location.search !== shownFor) location.reload();
+    if (location.search !== shownFor) loadAnew();
   });
 }
 

@@ -5,9 +5,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod account_page;
 mod accounts;
 mod api;
 mod app;
+mod ask_again;
 mod browser;
 mod guard;
 mod http;
@@ -21,5 +23,7 @@ mod place;
 mod sessions;
 mod settings;
 mod shop;
+mod throttle;
 mod token;
+mod upkeep;
 mod web;

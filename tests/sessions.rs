@@ -94,23 +94,47 @@ async fn an_idle_session_ends_with_its_token() {
     assert_eq!(visitor.get("/orders").await.status, 303);
 }
 
-#[tokio::test]
-async fn a_secret_is_replaced_without_logging_anyone_out() {
-    const NEW: &str = "the next secret, which is also longer than thirty-two bytes";
-    let mut app = TestApp::start().await;
-    let mut visitor = app.customer("ann@example.com").await;
-    let before = visitor.token();
+const NEXT_SECRET: &str = "the next secret, which is also longer than thirty-two bytes";
+
+/// Replaces the secret as an operator does: the one before still verifies.
+async fn replace_secret(app: &mut TestApp) {
     app.stop_by("TERM");
-    app.set("TOKEN_SECRET", NEW);
+    app.set("TOKEN_SECRET", NEXT_SECRET);
     app.set("TOKEN_SECRET_PREVIOUS", &format!("some other secret that was in use once upon a time,{SECRET}"));
     app.start_again().await;
+}
+
+#[tokio::test]
+async fn a_secret_is_replaced_without_logging_anyone_out() {
+    let mut app = TestApp::start().await;
+    let mut visitor = app.customer("ann@example.com").await;
+    let api = app.api_token("ann@example.com").await;
+    replace_secret(&mut app).await;
     assert!(visitor.get("/orders").await.is_page(200));
-    let after = app.customer("bob@example.com").await.token();
-    assert_ne!(Token::read(&before).header["kid"], Token::read(&after).header["kid"]);
+    assert_eq!(app.api_get("/api/session", &api).await.status, 200);
     app.stop_by("TERM");
     app.unset("TOKEN_SECRET_PREVIOUS");
     app.start_again().await;
     assert_eq!(visitor.get("/orders").await.status, 303, "a secret that was taken away still verified");
+    assert_eq!(app.api_get("/api/session", &api).await.status, 403);
+}
+
+#[tokio::test]
+async fn a_secret_that_was_replaced_verifies_and_never_signs() {
+    let mut app = TestApp::start().await;
+    let mut early = app.customer("ann@example.com").await;
+    let before = early.token();
+    replace_secret(&mut app).await;
+    let new = app.customer("bob@example.com").await.token();
+    let (renewed, _) = orders_with(&app, &aged(&before, 1000, 800)).await.session_cookie().expect("not renewed");
+    early.post("/account/stay", &[]).await;
+    app.stop_by("TERM");
+    app.unset("TOKEN_SECRET_PREVIOUS");
+    app.start_again().await;
+    for token in [&new, &renewed, &early.token()] {
+        assert_ne!(Token::read(token).header["kid"], Token::read(&before).header["kid"]);
+        orders_with(&app, token).await;
+    }
 }
 
 #[tokio::test]

@@ -22,6 +22,8 @@ pub(super) struct Question<'a> {
     pub action: &'a str,
     /// What it held besides the password.
     pub fields: Vec<(&'a str, &'a str)>,
+    /// Whether a file comes of it: then the page stays, and its button may be pressed again.
+    pub is_download: bool,
 }
 
 /// The customer is who they say.
@@ -48,6 +50,7 @@ struct AskAgainPage {
     title: String,
     action: String,
     fields: Vec<(String, String)>,
+    is_download: bool,
     error: Option<String>,
 }
 
@@ -77,6 +80,7 @@ impl Accounts {
             title: question.title.to_owned(),
             action: question.action.to_owned(),
             fields: question.fields.into_iter().map(owned).collect(),
+            is_download: question.is_download,
             error,
         };
         page(StatusCode::UNPROCESSABLE_ENTITY, &asked).map(Err)

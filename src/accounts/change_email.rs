@@ -44,6 +44,7 @@ pub(super) async fn submit(
         title: "Change your e-mail address",
         action: "/account/email",
         fields: vec![("email", email.as_str())],
+        is_download: false,
     };
     let confirmed = match accounts.ask_again(&layout, &user, &client, &form.password, question).await? {
         Ok(confirmed) => confirmed,

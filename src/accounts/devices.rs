@@ -31,17 +31,19 @@ pub(super) async fn end_one(
         title: "End a session",
         action: "/account/sessions/end",
         fields: vec![("session", form.session.as_str())],
+        is_download: false,
     };
     let confirmed = match accounts.ask_again(&layout, &user, &client, &form.password, question).await? {
         Ok(confirmed) => confirmed,
         Err(asked) => return Ok(asked),
     };
-    if sessions.end_one_of(&user.user_id, &form.session).await? {
-        accounts.record(&user.user_id, Event::SessionEnded, &client).await?;
-    }
     let mut response = see_other("/account#sessions");
     confirmed.carry(&mut response, &accounts)?;
-    Notice::SessionEnded.show_next(&mut response);
+    // A session goes on under another id once the password was given in it: nobody is told that it ended when it did not.
+    if sessions.end_one_of(&user.user_id, &form.session).await? {
+        accounts.record(&user.user_id, Event::SessionEnded, &client).await?;
+        Notice::SessionEnded.show_next(&mut response);
+    }
     Ok(response)
 }
 
@@ -60,8 +62,12 @@ pub(super) async fn end_others(
     accounts: web::Data<Accounts>,
     Form(form): Form<EndOthersForm>,
 ) -> Result<HttpResponse, Error> {
-    let question =
-        Question { title: "End all other sessions", action: "/account/sessions/end-others", fields: Vec::new() };
+    let question = Question {
+        title: "End all other sessions",
+        action: "/account/sessions/end-others",
+        fields: Vec::new(),
+        is_download: false,
+    };
     let confirmed = match accounts.ask_again(&layout, &user, &client, &form.password, question).await? {
         Ok(confirmed) => confirmed,
         Err(asked) => return Ok(asked),

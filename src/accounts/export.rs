@@ -30,7 +30,8 @@ pub(super) async fn submit(
     accounts: web::Data<Accounts>,
     Form(form): Form<ExportForm>,
 ) -> Result<HttpResponse, Error> {
-    let question = Question { title: "Download your data", action: "/account/export", fields: Vec::new() };
+    let question =
+        Question { title: "Download your data", action: "/account/export", fields: Vec::new(), is_download: true };
     let confirmed = match accounts.ask_again(&layout, &user, &client, &form.password, question).await? {
         Ok(confirmed) => confirmed,
         Err(asked) => return Ok(asked),

@@ -27,6 +27,7 @@ mod throttle;
 mod time_zone;
 mod verify;
 
+use std::future::{Ready, ready};
 use std::pin::Pin;
 
 use actix_web::{HttpResponse, web};
@@ -40,7 +41,7 @@ pub use store::users;
 use crate::clock::{Clock, UnixSeconds};
 use crate::database::{self, Database, Transaction};
 use crate::sessions::{Audience, CurrentUser, Ending, Issued, Sessions, cookie};
-use crate::web::{Client, Error, Zone};
+use crate::web::{Client, Error, Zone, see_other};
 use activity::{Entry, Event};
 
 type Work<'a, T> = Pin<Box<dyn Future<Output = Result<T, database::Error>> + 'a>>;
@@ -177,17 +178,23 @@ pub fn configure(routes: &mut web::ServiceConfig) {
         .service(web::resource("/verify").get(verify::form).post(verify::submit));
 }
 
+/// The way to a section of the account page. The address of a form is asked for, too: by who loads its answer again, or logs in
+/// after the session ended under it.
+fn section(address: &'static str) -> impl Fn() -> Ready<HttpResponse> + Clone {
+    move || ready(see_other(address))
+}
+
 /// Routes for below `/account`, behind the guard.
 pub fn configure_account(routes: &mut web::ServiceConfig) {
     routes
         .service(web::resource("").get(overview::show))
-        .service(web::resource("/verification").post(verify::send_again))
-        .service(web::resource("/password").post(change_password::submit))
-        .service(web::resource("/email").post(change_email::submit))
-        .service(web::resource("/sessions/end").post(devices::end_one))
-        .service(web::resource("/sessions/end-others").post(devices::end_others))
+        .service(web::resource("/verification").get(section("/account#email")).post(verify::send_again))
+        .service(web::resource("/password").get(section("/account#password")).post(change_password::submit))
+        .service(web::resource("/email").get(section("/account#email")).post(change_email::submit))
+        .service(web::resource("/sessions/end").get(section("/account#sessions")).post(devices::end_one))
+        .service(web::resource("/sessions/end-others").get(section("/account#sessions")).post(devices::end_others))
         .service(web::resource("/activity").get(overview::all_activity))
-        .service(web::resource("/export").post(export::submit))
+        .service(web::resource("/export").get(section("/account#data")).post(export::submit))
         .service(web::resource("/delete").get(delete::form).post(delete::submit))
         .service(web::resource("/time-zone").get(time_zone::form).post(time_zone::submit))
         .service(web::resource("/stay").post(stay::submit));

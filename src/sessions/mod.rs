@@ -229,7 +229,8 @@ impl Sessions {
     /// # Errors
     /// The database's.
     pub async fn end_one_of(&self, user_id: &str, session_id: &str) -> Result<bool, database::Error> {
-        store::revoke_one_of(&self.database, user_id, session_id, self.clock.now()).await
+        Ok(token::is_id(session_id)
+            && store::revoke_one_of(&self.database, user_id, session_id, self.clock.now()).await?)
     }
 
     /// Upkeep: removes some sessions that have ended; tells how many.

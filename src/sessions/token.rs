@@ -111,11 +111,8 @@ impl Keys {
         let key_id = header.kid.filter(|_| is_ours)?;
         let (_, key) = self.verifying.iter().find(|(id, _)| *id == key_id)?;
         let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation).ok()?.claims;
-        // Signed or not, what goes to the database is of the shape that we write: PostgreSQL fails on a NUL.
-        let is_id =
-            claims.sid.len() <= 64 && claims.sid.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         let is_timely = claims.nbf <= now.get() && claims.iat <= now.get() && now.get() < claims.exp;
-        (is_id && is_timely && claims.aud == audience.as_str()).then_some(claims)
+        (is_id(&claims.sid) && is_timely && claims.aud == audience.as_str()).then_some(claims)
     }
 }
 
@@ -123,6 +120,11 @@ impl Keys {
 fn key_id(secret: &[u8]) -> String {
     let digest = Sha256::new().chain_update(b"order-portal key id\0").chain_update(secret).finalize();
     digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Whether a session's id may go to the database. Signed or not, only the shape that we write does: PostgreSQL fails on a NUL.
+pub(super) fn is_id(text: &str) -> bool {
+    text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 #[cfg(test)]

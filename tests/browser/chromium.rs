@@ -1,5 +1,6 @@
 //! A Chromium of its own for one test.
 
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -55,7 +56,8 @@ impl Chromium {
         let allowed = if scripts == Scripts::On { 1 } else { 2 };
         let preferences = json!({ "profile.managed_default_content_settings.javascript": allowed });
         let options = json!({ "args": arguments, "prefs": preferences });
-        let capabilities = json!({ "goog:chromeOptions": options }).as_object().unwrap().clone();
+        let capabilities = json!({ "goog:chromeOptions": options, "goog:loggingPrefs": { "browser": "ALL" } });
+        let capabilities = capabilities.as_object().unwrap().clone();
         let mut builder = ClientBuilder::new(HttpConnector::new());
         builder.capabilities(capabilities);
         for _ in 0..100 {
@@ -74,7 +76,7 @@ impl Chromium {
 
     /// Waits until the browser is there.
     pub async fn arrives_at(&self, path: &str) {
-        for _ in 0..100 {
+        for _ in 0..200 {
             if self.client.current_url().await.unwrap().path() == path {
                 return;
             }
@@ -92,11 +94,48 @@ impl Chromium {
         self.client.wait().for_element(Locator::Css(selector)).await.unwrap().click().await.unwrap();
     }
 
+    pub async fn has(&self, selector: &str) -> bool {
+        !self.client.find_all(Locator::Css(selector)).await.unwrap().is_empty()
+    }
+
+    /// Waits until nothing on the page is of that kind any more.
+    pub async fn gone(&self, selector: &str) {
+        for _ in 0..200 {
+            if !self.has(selector).await {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{selector} is still on the page at {}", self.address().await);
+    }
+
+    /// Waits until the page shows the words.
+    pub async fn shows(&self, words: &str) {
+        for _ in 0..200 {
+            // Between two pages there may be no body.
+            let body = self.run("return document.body?.innerText ?? ''").await;
+            if body.as_str().unwrap().contains(words) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{words:?} is not on the page at {}:\n{}", self.address().await, self.text("body").await);
+    }
+
+    pub async fn address(&self) -> String {
+        self.client.current_url().await.unwrap().to_string()
+    }
+
+    /// Types into a field in place of what it holds.
+    pub async fn fill(&self, selector: &str, text: &str) {
+        let field = self.client.wait().for_element(Locator::Css(selector)).await.unwrap();
+        field.clear().await.unwrap();
+        field.send_keys(text).await.unwrap();
+    }
+
     /// Fills the form on the page and sends it.
     pub async fn send_credentials(&self, email: &str, password: &str) {
-        let field = self.client.find(Locator::Css("#email")).await.unwrap();
-        field.clear().await.unwrap();
-        field.send_keys(email).await.unwrap();
+        self.fill("#email", email).await;
         self.client.find(Locator::Css("#password")).await.unwrap().send_keys(password).await.unwrap();
         self.press("main form [type=submit]").await;
     }
@@ -105,18 +144,82 @@ impl Chromium {
         self.client.execute(script, Vec::new()).await.unwrap()
     }
 
-    /// A command of Chromium's own.
-    pub async fn devtools(&self, command: &str, parameters: Value) {
-        let session = self.client.session_id().await.unwrap().unwrap();
-        let address = format!("{}/session/{session}/goog/cdp/execute", self.driver.address);
-        let body = json!({ "cmd": command, "params": parameters });
-        let answer = reqwest::Client::new().post(address).json(&body).send().await.unwrap();
-        assert_eq!(answer.status(), 200);
+    /// The mail of that subject, in development's inbox, once it has left.
+    pub async fn open_mail(&self, subject: &str) {
+        for _ in 0..100 {
+            self.open("/dev/mail").await;
+            let found = self.client.find(Locator::LinkText(subject)).await;
+            if let Ok(letter) = found {
+                letter.click().await.unwrap();
+                self.shows(subject).await;
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("no mail of that subject came: {subject}");
     }
 
+    /// The session cookie as the browser keeps it, out of scripts' reach.
+    pub async fn session_cookie(&self) -> Value {
+        self.command(reqwest::Method::GET, "cookie/__Host-session", &json!({})).await
+    }
+
+    /// A command of Chromium's own.
+    pub async fn devtools(&self, command: &str, parameters: Value) -> Value {
+        let body = json!({ "cmd": command, "params": parameters });
+        self.command(reqwest::Method::POST, "goog/cdp/execute", &body).await
+    }
+
+    /// A command of the driver that the client does not know.
+    async fn command(&self, method: reqwest::Method, path: &str, body: &Value) -> Value {
+        let session = self.client.session_id().await.unwrap().unwrap();
+        let address = format!("{}/session/{session}/{path}", self.driver.address);
+        let answer = reqwest::Client::new().request(method, address).json(body).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        answer.json::<Value>().await.unwrap()["value"].take()
+    }
+
+    /// Has downloads land in the folder.
+    pub async fn download_to(&self, folder: &Path) {
+        let parameters = json!({ "behavior": "allow", "downloadPath": folder.to_str().unwrap() });
+        self.devtools("Browser.setDownloadBehavior", parameters).await;
+    }
+
+    /// Holds the page to phones' widths and to the contrast promised for text and controls, in light and in dark.
+    pub async fn looks_right(&self) {
+        let address = self.address().await;
+        for width in [320, 390] {
+            let metrics = json!({ "width": width, "height": 720, "deviceScaleFactor": 1, "mobile": true });
+            self.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
+            let overflow = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+            assert_eq!(self.run(overflow).await, 0, "{address} scrolls sideways at {width}");
+        }
+        for scheme in ["light", "dark"] {
+            let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+            self.devtools("Emulation.setEmulatedMedia", features).await;
+            let faint = self.run(include_str!("contrast.js")).await;
+            assert_eq!(faint, json!([]), "{address} in {scheme}");
+        }
+        self.devtools("Emulation.setEmulatedMedia", json!({ "features": [] })).await;
+        self.devtools("Emulation.clearDeviceMetricsOverride", json!({})).await;
+    }
+
+    /// Ends the browser; on none of the pages that it was at may anything have been refused or have failed.
     pub async fn close(self) {
+        let log = self.command(reqwest::Method::POST, "se/log", &json!({ "type": "browser" })).await;
+        let worth_a_look = |entry: &&Value| entry["level"] != "INFO" && !is_as_it_should_be(entry);
+        let complaints: Vec<&Value> = log.as_array().unwrap().iter().filter(worth_a_look).collect();
+        assert!(complaints.is_empty(), "{complaints:#?}");
         self.client.close().await.unwrap();
     }
+}
+
+/// What Chromium notes as an error and is none: a page with a status of its own, a form that was wrong say, as if a file were
+/// missing; and a page that moves in differently from the one before, a mail as HTML say.
+fn is_as_it_should_be(entry: &Value) -> bool {
+    let message = entry["message"].as_str().unwrap();
+    let is_status = message.contains("the server responded with a status of 4") && !message.contains("/static/");
+    is_status || message.ends_with("ViewTransition opt-in disabled")
 }
 
 /// Serves the page as another site would, and tells where.

@@ -1,5 +1,6 @@
 //! The portal in real Chromium.
 
+mod accounts;
 mod chromium;
 
 use fantoccini::Locator;
@@ -91,25 +92,32 @@ async fn everything_works_without_scripts() {
 
 #[tokio::test]
 #[ignore = "needs Chromium and chromedriver; tests/run includes it"]
-async fn no_page_scrolls_sideways_on_a_phone() {
+async fn every_page_fits_a_phone_and_can_be_read() {
     let app = app().await;
     let browser = Chromium::start(&app, Scripts::On).await;
-    let fits = async |path: &str| {
+    for path in
+        ["/", "/login", "/signup", "/password/forgot", "/password/forgot?sent=1", "/verify?token=x", "/dev/mail"]
+    {
         browser.open(path).await;
-        for width in [320, 390] {
-            let metrics = serde_json::json!({ "width": width, "height": 720, "deviceScaleFactor": 1, "mobile": true });
-            browser.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
-            let overflow = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
-            assert_eq!(browser.run(overflow).await, 0, "{path} at {width}");
-        }
-    };
-    for path in ["/", "/login", "/signup", "/nothing"] {
-        fits(path).await;
+        browser.looks_right().await;
     }
+    browser.open("/nothing").await;
+    browser.looks_right().await;
     browser.open("/signup").await;
+    browser.send_credentials("nobody", "short").await;
+    browser.shows("Your account is not made yet").await;
+    browser.looks_right().await;
     browser.send_credentials(EMAIL, PASSWORD).await;
-    for path in ["/orders", "/orders/S1096", "/orders/none"] {
-        fits(path).await;
+    browser.arrives_at("/orders").await;
+    browser.looks_right().await;
+    for path in ["/orders/S1096", "/orders/none", "/account", "/account/activity", "/account/delete"] {
+        browser.open(path).await;
+        browser.looks_right().await;
     }
+    browser.open_mail("Confirm your e-mail address").await;
+    browser.looks_right().await;
+    browser.press(".letter a").await;
+    browser.shows("Once you confirm").await;
+    browser.looks_right().await;
     browser.close().await;
 }

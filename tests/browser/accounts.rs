@@ -1,0 +1,396 @@
+//! Journeys through accounts: confirming an address, a forgotten password, the account page, the end of a session.
+
+use std::path::Path;
+use std::time::Duration;
+
+use fantoccini::Locator;
+use serde_json::Value;
+
+use super::chromium::{Chromium, Scripts};
+use super::{EMAIL, app};
+use crate::app::{PASSWORD, TestApp};
+use crate::shop;
+use crate::token::now;
+
+const NEW_PASSWORD: &str = "eleven brass owls in a row";
+
+/// A browser in which the customer, who exists, has logged in.
+async fn logged_in(app: &TestApp, scripts: Scripts) -> Chromium {
+    let browser = Chromium::start(app, scripts).await;
+    log_in(&browser, PASSWORD).await;
+    browser
+}
+
+async fn log_in(browser: &Chromium, password: &str) {
+    browser.open("/login").await;
+    browser.send_credentials(EMAIL, password).await;
+    browser.arrives_at("/orders").await;
+}
+
+async fn run_sql(app: &TestApp, sql: &'static str) {
+    sqlx::query(sql).execute(&app.database().await).await.unwrap();
+}
+
+/// Lets the password have been given so long ago that it is asked for again.
+async fn forget_the_password_was_given(app: &TestApp) {
+    run_sql(app, "UPDATE sessions SET confirmed_at = confirmed_at - 601").await;
+}
+
+async fn change_password(browser: &Chromium, current: &str, new: &str) {
+    browser.open("/account").await;
+    browser.fill("#current-password", current).await;
+    browser.fill("#new-password", new).await;
+    browser.press("form[action='/account/password'] [type=submit]").await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
+async fn a_customer_confirms_the_address_and_finds_the_orders_from_before() {
+    let app = app().await;
+    app.write("export.csv", shop::export(&[shop::order("#7001", EMAIL)]));
+    app.done(&["import", "export.csv"]);
+    let browser = Chromium::start(&app, Scripts::On).await;
+    browser.open("/signup").await;
+    browser.send_credentials(EMAIL, PASSWORD).await;
+    browser.arrives_at("/orders").await;
+    assert!(browser.text(".banner").await.contains("Confirm your e-mail address"));
+    assert!(!browser.text("main").await.contains("#7001"));
+    browser.press(".banner a[href='/dev/mail']").await;
+    browser.arrives_at("/dev/mail").await;
+    browser.open_mail("Confirm your e-mail address").await;
+    browser.press(".letter a[href*='/verify?token=']").await;
+    browser.arrives_at("/verify").await;
+    browser.press("main form [type=submit]").await;
+    browser.arrives_at("/orders").await;
+    browser.shows("Thank you: the address is confirmed.").await;
+    browser.shows("#7001").await;
+    assert!(!browser.has(".banner").await);
+    browser.close().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
+async fn whoever_forgot_the_password_comes_back_by_mail() {
+    let app = app().await;
+    app.customer(EMAIL).await;
+    let browser = Chromium::start(&app, Scripts::On).await;
+    browser.open("/login").await;
+    browser.press("a[href='/password/forgot']").await;
+    browser.fill("#email", EMAIL).await;
+    browser.press("main form [type=submit]").await;
+    browser.shows("Check your inbox").await;
+    browser.open_mail("Choose a new password").await;
+    browser.press(".letter a[href*='/password/reset?token=']").await;
+    browser.arrives_at("/password/reset").await;
+    browser.fill("#password", "password").await;
+    browser.press("main form [type=submit]").await;
+    browser.text("#password-error").await;
+    browser.fill("#password", NEW_PASSWORD).await;
+    browser.press("main form [type=submit]").await;
+    browser.arrives_at("/login").await;
+    browser.shows("Your new password is set").await;
+    browser.send_credentials(EMAIL, NEW_PASSWORD).await;
+    browser.arrives_at("/orders").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
+async fn developments_inbox_shows_a_mail_as_text_and_as_html() {
+    let app = app().await;
+    app.customer(EMAIL).await;
+    let browser = Chromium::start(&app, Scripts::On).await;
+    browser.open_mail("Confirm your e-mail address").await;
+    assert!(browser.text(".meta").await.contains(EMAIL));
+    let link = browser.text(".letter a[href*='/verify?token=']").await;
+    assert!(link.starts_with(&format!("http://localhost:{}/verify?token=", app.port)), "{link}");
+    browser.press(".meta a[href$='/html']").await;
+    browser.shows("Or copy this address into the browser").await;
+    assert_eq!(browser.text("h1").await, "Confirm your e-mail address");
+    let face = "return getComputedStyle(document.querySelector('a')).backgroundColor";
+    assert_eq!(browser.run(face).await, "rgb(21, 94, 66)", "the mail's own styles are refused");
+    browser.press(&format!("a[href='{link}']")).await;
+    browser.arrives_at("/verify").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
+async fn sessions_ended_from_one_browser_are_over_in_the_other_at_its_next_click() {
+    let app = app().await;
+    app.customer(EMAIL).await;
+    let here = logged_in(&app, Scripts::On).await;
+    let there = logged_in(&app, Scripts::On).await;
+    here.open("/account").await;
+    assert_eq!(here.run("return document.querySelectorAll('.here').length").await, 1);
+    assert!(here.text("#sessions").await.contains("Chrome on Linux"));
+    here.press("form[action='/account/sessions/end-others'] button").await;
+    here.shows("All other sessions have ended.").await;
+    there.press("table a").await;
+    there.arrives_at("/login").await;
+    there.shows("You were logged out meanwhile").await;
+    log_in(&there, PASSWORD).await;
+    here.open("/account").await;
+    here.press("form[action='/account/sessions/end'] button").await;
+    here.shows("That session has ended.").await;
+    there.press("table a").await;
+    there.arrives_at("/login").await;
+    here.close().await;
+    there.close().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
+async fn a_new_password_logs_every_other_browser_out_and_the_activity_tells() {
+    let app = app().await;
+    app.customer(EMAIL).await;
+    let here = logged_in(&app, Scripts::On).await;
+    let there = logged_in(&app, Scripts::On).await;
+    change_password(&here, "not my password", NEW_PASSWORD).await;
+    here.text("#current-password-error").await;
+    assert_eq!(here.run("return document.activeElement.id").await, "current-password");
+    assert_eq!(here.run("return document.querySelector('#new-password').value").await, "");
+    change_password(&here, PASSWORD, NEW_PASSWORD).await;
+    here.shows("Your password is changed. Everywhere else you are logged out.").await;
+    there.press("table a").await;
+    there.arrives_at("/login").await;
+    here.press("a[href='/account/activity']").await;
+    here.arrives_at("/account/activity").await;
+    let activity = here.text("main").await;
+    for words in ["Password changed", "Wrong password in the account", "Logged in", "Signed up"] {
+        assert!(activity.contains(words), "{words}: {activity}");
+    }
+    log_in(&there, NEW_PASSWORD).await;
+    here.close().await;
+    there.close().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
+async fn a_customer_downloads_what_is_held_and_deletes_the_account() {
+    let app = app().await;
+    app.customer(EMAIL).await;
+    let browser = logged_in(&app, Scripts::On).await;
+    let folder = tempfile::tempdir().unwrap();
+    browser.download_to(folder.path()).await;
+    browser.open("/account").await;
+    for _ in 0..2 {
+        browser.press("form[action='/account/export'] button").await;
+        let held = downloaded(folder.path()).await;
+        assert_eq!(held["account"]["email"], EMAIL);
+    }
+    browser.press("a[href='/account/delete']").await;
+    browser.fill("#password", "not my password").await;
+    browser.press("main form [type=submit]").await;
+    browser.shows("Nothing was deleted.").await;
+    browser.fill("#password", PASSWORD).await;
+    browser.press("main form [type=submit]").await;
+    browser.arrives_at("/login").await;
+    browser.shows("Your account is deleted.").await;
+    browser.send_credentials(EMAIL, PASSWORD).await;
+    browser.shows("do not go together").await;
+    browser.close().await;
+}
+
+/// Waits for the download, reads it and takes it out of the folder.
+async fn downloaded(folder: &Path) -> Value {
+    let file = folder.join("order-portal-data.json");
+    for _ in 0..100 {
+        if let Ok(text) = std::fs::read(&file) {
+            std::fs::remove_file(&file).unwrap();
+            return serde_json::from_slice(&text).unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{} was not downloaded", file.display());
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
+async fn after_ten_minutes_the_password_is_asked_for_and_what_was_typed_is_kept() {
+    let app = app().await;
+    app.customer(EMAIL).await;
+    let browser = logged_in(&app, Scripts::On).await;
+    forget_the_password_was_given(&app).await;
+    browser.open("/account").await;
+    browser.fill("#new-email", "new@example.com").await;
+    browser.press("form[action='/account/email'] [type=submit]").await;
+    browser.shows("give your password once more").await;
+    assert_eq!(browser.run("return document.activeElement.id").await, "password");
+    browser.looks_right().await;
+    browser.fill("#password", "not my password").await;
+    browser.press("main form [type=submit]").await;
+    browser.shows("That is not your password").await;
+    browser.looks_right().await;
+    browser.fill("#password", PASSWORD).await;
+    browser.press("main form [type=submit]").await;
+    browser.arrives_at("/account").await;
+    browser.shows("We have sent a link to the new address.").await;
+    browser.open_mail("Confirm your new e-mail address").await;
+    assert!(browser.text(".meta").await.contains("new@example.com"));
+    browser.close().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
+async fn a_download_that_asked_for_the_password_can_be_had_again_at_once() {
+    let app = app().await;
+    app.customer(EMAIL).await;
+    let browser = logged_in(&app, Scripts::On).await;
+    let folder = tempfile::tempdir().unwrap();
+    browser.download_to(folder.path()).await;
+    forget_the_password_was_given(&app).await;
+    browser.open("/account").await;
+    browser.press("form[action='/account/export'] button").await;
+    browser.shows("give your password once more").await;
+    browser.fill("#password", PASSWORD).await;
+    for _ in 0..2 {
+        browser.press("main form [type=submit]").await;
+        downloaded(folder.path()).await;
+    }
+    browser.close().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
+async fn keep_me_signed_in_outlives_the_browser() {
+    let app = app().await;
+    app.customer(EMAIL).await;
+    let browser = logged_in(&app, Scripts::On).await;
+    assert!(browser.session_cookie().await.get("expiry").is_none());
+    browser.press("form[action='/logout'] button").await;
+    browser.arrives_at("/login").await;
+    browser.press("#remember").await;
+    browser.send_credentials(EMAIL, PASSWORD).await;
+    browser.arrives_at("/orders").await;
+    let cookie = browser.session_cookie().await;
+    let days = (cookie["expiry"].as_i64().unwrap() - now()) / 86_400;
+    assert!((29..=30).contains(&days), "{cookie}");
+    assert_eq!(
+        (&cookie["httpOnly"], &cookie["secure"], &cookie["sameSite"]),
+        (&true.into(), &true.into(), &"Strict".into())
+    );
+    browser.close().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
+async fn two_minutes_before_an_idle_session_ends_the_page_offers_to_stay() {
+    let app = TestApp::start_with(&[("TOKEN_TTL_SECONDS", "124")]).await;
+    app.customer(EMAIL).await;
+    let browser = logged_in(&app, Scripts::On).await;
+    let before = browser.session_cookie().await["value"].clone();
+    assert!(!browser.has("dialog[open]").await, "too early");
+    browser.shows("You will be logged out in 2 minutes").await;
+    browser.looks_right().await;
+    assert_eq!(browser.run("return document.activeElement.textContent").await, "Stay logged in");
+    assert!(browser.client.title().await.unwrap().starts_with("Logged out soon"));
+    browser.press("dialog button").await;
+    browser.gone("dialog[open]").await;
+    assert!(!browser.client.title().await.unwrap().starts_with("Logged out soon"));
+    assert_ne!(browser.session_cookie().await["value"], before, "the session was not extended");
+    browser.shows("You will be logged out in 2 minutes").await;
+    browser.press("dialog .plain").await;
+    browser.gone("dialog[open]").await;
+    browser.press("a[href='/account']").await;
+    browser.arrives_at("/account").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
+async fn a_session_that_has_ended_meanwhile_leads_to_login_and_back() {
+    let app = TestApp::start_with(&[("TOKEN_TTL_SECONDS", "4")]).await;
+    app.customer(EMAIL).await;
+    let browser = logged_in(&app, Scripts::On).await;
+    browser.open("/account").await;
+    browser.arrives_at("/login").await;
+    browser.shows("You were logged out meanwhile").await;
+    browser.send_credentials(EMAIL, PASSWORD).await;
+    browser.arrives_at("/account").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
+async fn a_page_that_looks_whether_its_session_goes_on_does_not_send_its_form_again() {
+    let app = TestApp::start_with(&[("TOKEN_TTL_SECONDS", "6")]).await;
+    app.customer(EMAIL).await;
+    let browser = logged_in(&app, Scripts::On).await;
+    browser.open("/account").await;
+    browser.press("dialog .plain").await;
+    browser.fill("#current-password", "not my password").await;
+    browser.press("form[action='/account/password'] [type=submit]").await;
+    browser.arrives_at("/account/password").await;
+    let failures = "SELECT COUNT(*) FROM activity WHERE event = 'confirm-failed'";
+    let failures = async || sqlx::query_scalar::<_, i64>(failures).fetch_one(&app.database().await).await.unwrap();
+    assert_eq!(failures().await, 1);
+    // Something else in this browser keeps the session alive, and the page does not hear of it.
+    browser.run("setInterval(() => fetch('/account/activity'), 500)").await;
+    browser.arrives_at("/account").await;
+    assert_eq!(failures().await, 1);
+    browser.close().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
+async fn without_scripts_a_form_sent_after_the_sessions_end_leads_to_login_and_back() {
+    let app = app().await;
+    app.customer(EMAIL).await;
+    let browser = logged_in(&app, Scripts::Off).await;
+    for form in ["/account/email", "/account/sessions/end-others"] {
+        browser.open("/account").await;
+        run_sql(&app, "UPDATE sessions SET revoked_at = created_at").await;
+        browser.press(&format!("form[action='{form}'] button")).await;
+        browser.arrives_at("/login").await;
+        browser.shows("You were logged out meanwhile").await;
+        browser.send_credentials(EMAIL, PASSWORD).await;
+        browser.arrives_at("/account").await;
+        app.api_token(EMAIL).await;
+    }
+    browser.close().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
+async fn a_form_that_was_shown_again_leads_to_login_and_back_to_its_section() {
+    let app = app().await;
+    app.customer(EMAIL).await;
+    let browser = logged_in(&app, Scripts::Off).await;
+    change_password(&browser, "not my password", NEW_PASSWORD).await;
+    browser.arrives_at("/account/password").await;
+    run_sql(&app, "UPDATE sessions SET revoked_at = created_at").await;
+    browser.press("form[action='/account/password'] [type=submit]").await;
+    browser.arrives_at("/login").await;
+    browser.send_credentials(EMAIL, PASSWORD).await;
+    browser.arrives_at("/account").await;
+    assert!(browser.address().await.ends_with("/account#password"));
+    browser.close().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
+async fn a_meter_judges_a_password_while_it_is_typed_and_the_server_decides() {
+    let app = app().await;
+    let browser = Chromium::start(&app, Scripts::On).await;
+    browser.open("/signup").await;
+    browser.fill("#email", EMAIL).await;
+    assert!(browser.has(".strength[hidden]").await, "nothing was typed yet");
+    let password = browser.client.find(Locator::Css("#password")).await.unwrap();
+    password.send_keys("password").await.unwrap();
+    browser.gone(".strength[hidden]").await;
+    let weak = browser.text(".strength p").await;
+    assert!(!weak.is_empty());
+    let score = "return document.querySelector('.strength meter').value";
+    assert!(browser.run(score).await.as_f64().unwrap() < 1.0);
+    browser.looks_right().await;
+    browser.press("main form [type=submit]").await;
+    browser.text("#password-error").await;
+    browser.fill("#password", NEW_PASSWORD).await;
+    browser.gone(".strength[hidden]").await;
+    assert_ne!(browser.text(".strength p").await, weak);
+    assert!(browser.run(score).await.as_f64().unwrap() >= 3.0);
+    browser.press("main form [type=submit]").await;
+    browser.arrives_at("/orders").await;
+    browser.close().await;
+}

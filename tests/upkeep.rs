@@ -1,0 +1,187 @@
+//! What nobody needs any more is removed in the background, at the start and each minute.
+
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use sqlx::{AnyPool, AssertSqlSafe};
+
+use crate::app::{PASSWORD, TestApp};
+use crate::http;
+use crate::place::Place;
+use crate::token::now;
+
+const DAY: i64 = 86_400;
+/// Rows that one statement does not remove alone.
+const MANY: i64 = 1100;
+const DONE_WITHIN: Duration = Duration::from_secs(20);
+
+/// A place with its database made and one account in it.
+async fn place() -> (Place, AnyPool) {
+    let place = Place::new().await;
+    place.done(&["migrate"]);
+    let database = place.database().await;
+    run(&database, "INSERT INTO users (id, email, password_hash, created_at) VALUES ('u', 'ann@example.com', '', 0)")
+        .await;
+    (place, database)
+}
+
+async fn run(database: &AnyPool, sql: &str) {
+    sqlx::query(AssertSqlSafe(sql)).execute(database).await.unwrap();
+}
+
+/// As many rows as asked for; `i` in `values` is each one's number.
+async fn insert(database: &AnyPool, count: i64, table: &str, columns: &str, values: &str) {
+    run(
+        database,
+        &format!(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})
+             INSERT INTO {table} ({columns}) SELECT {values} FROM n"
+        ),
+    )
+    .await;
+}
+
+async fn sessions(database: &AnyPool, count: i64, name: &str, expires_at: i64) {
+    let columns = "id, user_id, audience, idle_end, client_address, user_agent, created_at, last_seen_at, expires_at";
+    let values = format!("'{name}-' || i, 'u', 'web', 'yes', '192.0.2.1', '', 0, 0, {expires_at} - i");
+    insert(database, count, "sessions", columns, &values).await;
+}
+
+async fn activity(database: &AnyPool, count: i64, name: &str, user: &str, at: i64) {
+    let values = format!("'{name}-' || i, {user}, 'signed-in', '192.0.2.1', '', {at} - i");
+    insert(database, count, "activity", "id, user_id, event, client_address, user_agent, at", &values).await;
+}
+
+async fn counters(database: &AnyPool, count: i64, name: &str, forgotten_at: i64) {
+    let values = format!("'{name}:' || i, 1, 0, 0, {forgotten_at} - i");
+    insert(database, count, "throttles", "key, attempts, last_at, blocked_until, forgotten_at", &values).await;
+}
+
+async fn link(database: &AnyPool, hash: &str, expires_at: i64) {
+    let insert = "INSERT INTO mailed_tokens (hash, user_id, purpose, email, created_at, expires_at)
+                  VALUES ($1, 'u', 'reset', 'ann@example.com', 0, $2)";
+    sqlx::query(insert).bind(hash.as_bytes()).bind(expires_at).execute(database).await.unwrap();
+}
+
+async fn known_browser(database: &AnyPool, hash: &str, last_used_at: i64) {
+    let insert = "INSERT INTO known_browsers (hash, user_id, last_used_at) VALUES ($1, 'u', $2)";
+    sqlx::query(insert).bind(hash.as_bytes()).bind(last_used_at).execute(database).await.unwrap();
+}
+
+async fn count(database: &AnyPool, table: &str) -> i64 {
+    let sql = AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));
+    sqlx::query_scalar(sql).fetch_one(database).await.unwrap()
+}
+
+/// Waits until as many rows as expected are left, and no fewer.
+async fn comes_down_to(database: &AnyPool, table: &str, left: i64) {
+    let began = Instant::now();
+    loop {
+        let counted = count(database, table).await;
+        if counted == left {
+            return;
+        }
+        assert!(counted > left, "{table}: {counted} rows are left in place of {left}");
+        assert!(began.elapsed() < DONE_WITHIN, "{table}: {counted} rows are still there");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn ended_sessions_are_removed_and_live_ones_stay() {
+    let (place, database) = place().await;
+    sessions(&database, MANY, "ended", now()).await;
+    sessions(&database, 3, "live", now() + 1000).await;
+    let _app = TestApp::start_in(place).await;
+    comes_down_to(&database, "sessions", 3).await;
+    assert_eq!(count(&database, "sessions WHERE id LIKE 'live-%'").await, 3);
+}
+
+#[tokio::test]
+async fn links_that_hold_no_more_are_removed_and_others_stay() {
+    let (place, database) = place().await;
+    for index in 0..20 {
+        link(&database, &format!("expired {index}"), now() - index).await;
+    }
+    link(&database, "holds", now() + 1000).await;
+    let _app = TestApp::start_in(place).await;
+    comes_down_to(&database, "mailed_tokens", 1).await;
+}
+
+#[tokio::test]
+async fn activity_is_kept_for_90_days_and_for_as_long_as_there_is_someone_to_show_it_to() {
+    let (place, database) = place().await;
+    activity(&database, MANY, "old", "'u'", now() - 90 * DAY).await;
+    activity(&database, MANY, "nobodys", "NULL", now()).await;
+    activity(&database, 3, "recent", "'u'", now() - 89 * DAY).await;
+    let _app = TestApp::start_in(place).await;
+    comes_down_to(&database, "activity", 3).await;
+    assert_eq!(count(&database, "activity WHERE id LIKE 'recent-%'").await, 3);
+}
+
+#[tokio::test]
+async fn counters_without_a_try_for_long_are_removed_and_others_stay() {
+    let (place, database) = place().await;
+    counters(&database, MANY, "old", now()).await;
+    counters(&database, 3, "recent", now() + 1000).await;
+    let _app = TestApp::start_in(place).await;
+    comes_down_to(&database, "throttles", 3).await;
+    assert_eq!(count(&database, "throttles WHERE key LIKE 'recent:%'").await, 3);
+}
+
+#[tokio::test]
+async fn browsers_that_were_not_used_for_400_days_are_forgotten() {
+    let (place, database) = place().await;
+    for index in 0..20 {
+        known_browser(&database, &format!("unused {index}"), now() - 400 * DAY - index).await;
+    }
+    known_browser(&database, "used", now() - 399 * DAY).await;
+    let _app = TestApp::start_in(place).await;
+    comes_down_to(&database, "known_browsers", 1).await;
+}
+
+#[tokio::test]
+async fn accounts_orders_and_waiting_mail_are_no_upkeeps_business() {
+    let (place, database) = place().await;
+    sessions(&database, 1, "ended", now()).await;
+    let waiting = "INSERT INTO mail_queue (id, recipient, message, created_at, due_at, attempts)
+                   VALUES ('m', 'ann@example.com', '{}', 0, 4102444800, 1)";
+    run(&database, waiting).await;
+    let _app = TestApp::start_in(place).await;
+    comes_down_to(&database, "sessions", 0).await;
+    assert_eq!((count(&database, "users").await, count(&database, "mail_queue").await), (1, 1));
+}
+
+#[tokio::test]
+async fn pages_are_served_while_upkeep_has_much_to_do() {
+    let (place, database) = place().await;
+    activity(&database, 60 * MANY, "old", "'u'", now() - 90 * DAY).await;
+    let app = TestApp::start_in(place).await;
+    for number in 0..5 {
+        app.customer(&format!("customer{number}@example.com")).await;
+    }
+    assert!(count(&database, "activity WHERE user_id = 'u'").await > 0, "it was not much");
+}
+
+#[tokio::test]
+async fn no_request_removes_anything() {
+    let app = TestApp::start().await;
+    let mut visitor = app.customer("bob@example.com").await;
+    let database = app.database().await;
+    run(&database, "INSERT INTO users (id, email, password_hash, created_at) VALUES ('u', 'ann@example.com', '', 0)")
+        .await;
+    let began = Instant::now();
+    loop {
+        sessions(&database, 1, &began.elapsed().as_micros().to_string(), now()).await;
+        for path in ["/orders", "/account", "/login"] {
+            visitor.get(path).await;
+        }
+        let wrong = [("email", "ann@example.com"), ("password", PASSWORD)];
+        http::send(app.request(Method::POST, "/login").form(&wrong)).await;
+        // The upkeep of the start may still have been at it.
+        if count(&database, "sessions WHERE user_id = 'u'").await == 1 {
+            return;
+        }
+        assert!(began.elapsed() < DONE_WITHIN, "requests remove what has ended");
+    }
+}

@@ -304,12 +304,13 @@ fn plain(status: StatusCode, text: &'static str) -> HttpResponse {
 /// Prometheus' text on a listener of its own, which the public does not reach.
 fn start_metrics(address: SocketAddr) -> Result<ServerHandle, ServeError> {
     let listener = listen(address, "METRICS_ADDR")?;
-    let server = HttpServer::new(|| App::new().service(web::resource("/metrics").get(metrics)))
-        .workers(1)
-        .disable_signals()
-        .listen(listener)
-        .map_err(|error| ServeError::Failed(error.to_string()))?
-        .run();
+    let server =
+        HttpServer::new(|| App::new().wrap(from_fn(headers::secure)).service(web::resource("/metrics").get(metrics)))
+            .workers(1)
+            .disable_signals()
+            .listen(listener)
+            .map_err(|error| ServeError::Failed(error.to_string()))?
+            .run();
     let handle = server.handle();
     actix_web::rt::spawn(server);
     tracing::info!(%address, "metrics");

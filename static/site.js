@@ -190,8 +190,9 @@ function watchSession(body) {
     dialog.close();
   });
   tabs?.addEventListener("message", ({ data }) => {
+    if (!Number.isFinite(data?.seconds) || typeof data.extendable !== "boolean") return;
     delete dialog.dataset.dismissed;
-    schedule(Number(data.seconds), Boolean(data.extendable));
+    schedule(data.seconds, data.extendable);
   });
   // A computer that slept comes back late.
   document.addEventListener("visibilitychange", () => document.hidden || tick());

@@ -1,8 +1,8 @@
 //! Asking for the password again before what could take an account over (ASVS 5.0 V7.5.1), unless it was given in the last ten
 //! minutes. What was typed so far goes along, so nothing is lost.
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, ResponseError};
 use askama::Template;
 
 use super::activity::Event;
@@ -34,12 +34,18 @@ pub(super) struct Confirmed {
 }
 
 impl Confirmed {
-    /// Has the answer carry the session on under its new id, if it got one.
-    pub(super) fn carry(&self, response: &mut HttpResponse, accounts: &Accounts) -> Result<(), Error> {
-        match &self.issued {
-            Some(issued) => set_session(response, issued, accounts.clock.now()),
-            None => Ok(()),
+    /// Has the answer carry the session on under its new id, if it got one; also where what was asked for failed after all: the old id
+    /// is dead, and without the new one the customer would be logged out.
+    pub(super) fn carry(
+        &self,
+        answer: Result<HttpResponse, Error>,
+        accounts: &Accounts,
+    ) -> Result<HttpResponse, Error> {
+        let mut response = answer.unwrap_or_else(|error| error.error_response());
+        if let Some(issued) = &self.issued {
+            set_session(&mut response, issued, accounts.clock.now())?;
         }
+        Ok(response)
     }
 }
 

@@ -50,11 +50,12 @@ pub(super) async fn submit(
         Ok(confirmed) => confirmed,
         Err(asked) => return Ok(asked),
     };
-    accounts.ask_new_address(&account, &email, &client).await?;
-    let mut response = see_other("/account#email");
-    confirmed.carry(&mut response, &accounts)?;
-    Notice::AddressChangeAsked.show_next(&mut response);
-    Ok(response)
+    let asked = accounts.ask_new_address(&account, &email, &client).await.map(|()| {
+        let mut response = see_other("/account#email");
+        Notice::AddressChangeAsked.show_next(&mut response);
+        response
+    });
+    confirmed.carry(asked, &accounts)
 }
 
 impl Accounts {

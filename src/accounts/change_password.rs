@@ -33,9 +33,8 @@ pub(super) async fn submit(
         Ok(()) => {
             let confirmed = accounts.confirmed(&user).await?;
             let mut response = see_other("/account#password");
-            confirmed.carry(&mut response, &accounts)?;
             Notice::PasswordChanged.show_next(&mut response);
-            Ok(response)
+            confirmed.carry(Ok(response), &accounts)
         }
     }
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::Accounts;
 use super::activity::{self, Event};
 use super::ask_again::Question;
-use crate::sessions::{self, CurrentUser, Sessions};
+use crate::sessions::{self, CurrentUser};
 use crate::web::body::Form;
 use crate::web::{Client, Error, Layout, Notice, see_other};
 
@@ -24,7 +24,6 @@ pub(super) async fn end_one(
     client: Client,
     user: CurrentUser,
     accounts: web::Data<Accounts>,
-    sessions: web::Data<Sessions>,
     Form(form): Form<EndForm>,
 ) -> Result<HttpResponse, Error> {
     let question = Question {
@@ -37,14 +36,7 @@ pub(super) async fn end_one(
         Ok(confirmed) => confirmed,
         Err(asked) => return Ok(asked),
     };
-    let mut response = see_other("/account#sessions");
-    confirmed.carry(&mut response, &accounts)?;
-    // A session goes on under another id once the password was given in it: nobody is told that it ended when it did not.
-    if sessions.end_one_of(&user.user_id, &form.session).await? {
-        accounts.record(&user.user_id, Event::SessionEnded, &client).await?;
-        Notice::SessionEnded.show_next(&mut response);
-    }
-    Ok(response)
+    confirmed.carry(accounts.end_one(&user, &form.session, &client).await, &accounts)
 }
 
 /// What the button below all sessions sends.
@@ -72,13 +64,28 @@ pub(super) async fn end_others(
         Ok(confirmed) => confirmed,
         Err(asked) => return Ok(asked),
     };
-    let mut transaction = accounts.database.begin().await?;
-    sessions::end_all_but(&mut transaction, &user.user_id, Some(&confirmed.session_id), accounts.clock.now()).await?;
-    let entry = accounts.entry(Event::OtherSessionsEnded, &client);
-    activity::record(&mut transaction, &user.user_id, &entry).await?;
-    transaction.commit().await?;
-    let mut response = see_other("/account#sessions");
-    confirmed.carry(&mut response, &accounts)?;
-    Notice::OthersEnded.show_next(&mut response);
-    Ok(response)
+    confirmed.carry(accounts.end_others(&user, &confirmed.session_id, &client).await, &accounts)
+}
+
+impl Accounts {
+    async fn end_one(&self, user: &CurrentUser, session_id: &str, client: &Client) -> Result<HttpResponse, Error> {
+        let mut response = see_other("/account#sessions");
+        // A session goes on under another id once the password was given in it: nobody is told that it ended when it did not.
+        if self.sessions.end_one_of(&user.user_id, session_id).await? {
+            self.record(&user.user_id, Event::SessionEnded, client).await?;
+            Notice::SessionEnded.show_next(&mut response);
+        }
+        Ok(response)
+    }
+
+    async fn end_others(&self, user: &CurrentUser, kept: &str, client: &Client) -> Result<HttpResponse, Error> {
+        let mut transaction = self.database.begin().await?;
+        sessions::end_all_but(&mut transaction, &user.user_id, Some(kept), self.clock.now()).await?;
+        let entry = self.entry(Event::OtherSessionsEnded, client);
+        activity::record(&mut transaction, &user.user_id, &entry).await?;
+        transaction.commit().await?;
+        let mut response = see_other("/account#sessions");
+        Notice::OthersEnded.show_next(&mut response);
+        Ok(response)
+    }
 }

@@ -36,19 +36,21 @@ pub(super) async fn submit(
         Ok(confirmed) => confirmed,
         Err(asked) => return Ok(asked),
     };
-    let held = accounts.held_about(&user).await?;
-    accounts.record(&user.user_id, Event::DataDownloaded, &client).await?;
-    let text = serde_json::to_string_pretty(&held).map_err(|error| Error::Internal(error.into()))?;
-    let mut response = HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, "application/json; charset=utf-8"))
-        .insert_header((header::CONTENT_DISPOSITION, "attachment; filename=\"order-portal-data.json\""))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .body(text);
-    confirmed.carry(&mut response, &accounts)?;
-    Ok(response)
+    confirmed.carry(accounts.download(&user, &client).await, &accounts)
 }
 
 impl Accounts {
+    async fn download(&self, user: &CurrentUser, client: &Client) -> Result<HttpResponse, Error> {
+        let held = self.held_about(user).await?;
+        self.record(&user.user_id, Event::DataDownloaded, client).await?;
+        let text = serde_json::to_string_pretty(&held).map_err(|error| Error::Internal(error.into()))?;
+        Ok(HttpResponse::Ok()
+            .insert_header((header::CONTENT_TYPE, "application/json; charset=utf-8"))
+            .insert_header((header::CONTENT_DISPOSITION, "attachment; filename=\"order-portal-data.json\""))
+            .insert_header((header::CACHE_CONTROL, "no-store"))
+            .body(text))
+    }
+
     /// The account, its sessions, its activity and its orders; times as RFC 3339, money in minor units.
     async fn held_about(&self, user: &CurrentUser) -> Result<Value, Error> {
         let account = self.of(user).await?;

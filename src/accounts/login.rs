@@ -158,7 +158,7 @@ impl Accounts {
         let Some(issued) = started else {
             return Ok(None);
         };
-        let browser = self.browser_after(visit).await?;
+        let browser = self.browser_of(visit).await?;
         let mut transaction = self.database.begin().await?;
         store::throttles::give_back(&mut transaction, counters).await?;
         activity::record(&mut transaction, &account.id, &self.entry(Event::SignedIn, visit.client)).await?;

@@ -140,17 +140,22 @@ impl Accounts {
         transaction.commit().await
     }
 
-    /// The cookie's value for a browser in which someone has just signed in: the one that it has, if it is one of ours.
-    async fn browser_after(&self, visit: &Visit<'_>) -> Result<Option<KnownBrowser>, Error> {
-        if visit.audience == Audience::Api {
-            return Ok(None);
+    /// The browser of a visit that has just been let in; scripts have none.
+    async fn browser_of(&self, visit: &Visit<'_>) -> Result<Option<KnownBrowser>, Error> {
+        match visit.audience {
+            Audience::Api => Ok(None),
+            Audience::Web => self.browser_after(visit.browser.as_ref()).await.map(Some),
         }
-        if let Some(browser) = &visit.browser
+    }
+
+    /// The cookie's value for a browser in which its owner was let in: the one that it has, if it is one of ours.
+    async fn browser_after(&self, claimed: Option<&KnownBrowser>) -> Result<KnownBrowser, Error> {
+        if let Some(browser) = claimed
             && store::browsers::is_ours(&self.database, &browser.hash()).await?
         {
-            return Ok(Some(browser.clone()));
+            return Ok(browser.clone());
         }
-        KnownBrowser::new().map(Some).map_err(|error| Error::Internal(error.to_string().into()))
+        KnownBrowser::new().map_err(|error| Error::Internal(error.to_string().into()))
     }
 
     /// Upkeep: removes some of what nobody needs any more; tells how many rows.

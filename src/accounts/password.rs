@@ -51,17 +51,18 @@ impl Password {
     /// A password for an account with that address, on a site with those words in its name.
     fn choose(text: &str, email: &str, site_words: &[String]) -> Result<Self, PasswordError> {
         let password = Self::offered(text);
-        match password.0.chars().count() {
-            0 => return Err(PasswordError::Missing),
-            length if length < SHORTEST => return Err(PasswordError::TooShort),
-            length if length > LONGEST => return Err(PasswordError::TooLong),
-            _ => {}
-        }
         let judgement = judge(&password.0, email, site_words);
-        if judgement.score() < WEAKEST {
-            return Err(PasswordError::Guessable(reason(&judgement)));
+        password.held_to(&judgement)
+    }
+
+    fn held_to(self, judgement: &zxcvbn::Entropy) -> Result<Self, PasswordError> {
+        match self.0.chars().count() {
+            0 => Err(PasswordError::Missing),
+            length if length < SHORTEST => Err(PasswordError::TooShort),
+            length if length > LONGEST => Err(PasswordError::TooLong),
+            _ if judgement.score() < WEAKEST => Err(PasswordError::Guessable(reason(judgement))),
+            _ => Ok(self),
         }
-        Ok(password)
     }
 
     /// A password as it was typed to log in: whatever it is, it is only compared.
@@ -88,17 +89,21 @@ pub struct Strength {
 }
 
 fn strength(text: &str, email: &str, site_words: &[String]) -> Strength {
-    let judgement = judge(&Password::offered(text).0, email, site_words);
+    let password = Password::offered(text);
+    let judgement = judge(&password.0, email, site_words);
     let score = u8::from(judgement.score());
-    let words = match Password::choose(text, email, site_words) {
-        Err(error) => error.to_string(),
-        Ok(_) if score == 2 => "Good enough. One more word makes it strong.".to_owned(),
-        Ok(_) if score == 3 => "Strong.".to_owned(),
-        Ok(_) => "Very strong.".to_owned(),
-    };
-    // What would be refused never reads as half full.
-    let is_refused = Password::choose(text, email, site_words).is_err();
-    Strength { score: if is_refused { score.min(1) } else { score }, words }
+    match password.held_to(&judgement) {
+        // What would be refused never reads as half full.
+        Err(error) => Strength { score: score.min(1), words: error.to_string() },
+        Ok(_) => {
+            let words = match score {
+                2 => "Good enough. One more word makes it strong.",
+                3 => "Strong.",
+                _ => "Very strong.",
+            };
+            Strength { score, words: words.to_owned() }
+        }
+    }
 }
 
 fn reason(judgement: &zxcvbn::Entropy) -> String {
@@ -117,6 +122,7 @@ pub struct Hasher {
     site_words: Arc<[String]>,
     places: Arc<Semaphore>,
     cores: Arc<Semaphore>,
+    meter: Arc<Semaphore>,
 }
 
 impl Hasher {
@@ -136,6 +142,7 @@ impl Hasher {
             site_words: site_words.into(),
             places: Arc::new(Semaphore::new(cores * (QUEUE_PER_CORE + 1))),
             cores: Arc::new(Semaphore::new(cores)),
+            meter: Arc::new(Semaphore::new(1)),
         })
     }
 
@@ -148,13 +155,20 @@ impl Hasher {
         self.run(move || Password::choose(&text, &email, &site_words)).await
     }
 
-    /// How strong a password would be for an account with that address.
+    /// How strong a password would be for an account with that address. Anyone may ask, as often as they type, so this has a place of
+    /// its own: it takes none from those who log in.
     ///
     /// # Errors
-    /// [`Error::Busy`] when the queue is full.
+    /// [`Error::Busy`] while it judges another one.
     pub async fn strength(&self, text: String, email: String) -> Result<Strength, Error> {
+        let place = Arc::clone(&self.meter).try_acquire_owned().map_err(|_| Error::Busy)?;
         let site_words = Arc::clone(&self.site_words);
-        self.run(move || strength(&text, &email, &site_words)).await
+        let judged = tokio::task::spawn_blocking(move || {
+            let strength = strength(&text, &email, &site_words);
+            drop(place);
+            strength
+        });
+        judged.await.map_err(|error| Error::Internal(error.into()))
     }
 
     /// The password as a PHC string with a salt of its own.

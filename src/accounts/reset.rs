@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::activity::{self, Event};
 use super::verify::{LinkQuery, dead_link, without_referrer};
-use super::{Accounts, store, throttle};
+use super::{Accounts, ClaimedBrowser, KnownBrowser, store, throttle};
 use crate::database;
 use crate::mail::links::{self, Purpose, Token};
 use crate::mail::{self, Email, Message, Occasion};
@@ -102,12 +102,15 @@ pub(super) struct ResetForm {
 pub(super) async fn submit(
     layout: Layout,
     client: Client,
+    claimed: ClaimedBrowser,
     accounts: web::Data<Accounts>,
     Form(form): Form<ResetForm>,
 ) -> Result<HttpResponse, Error> {
-    match accounts.reset(&form.token, &form.password, &client).await? {
+    let browser = accounts.browser_after(claimed.0.as_ref()).await?;
+    match accounts.reset(&form.token, &form.password, &client, &browser).await? {
         Reset::Done => {
             let mut response = see_other("/login");
+            response.add_cookie(&browser.cookie()).map_err(|error| Error::Internal(error.into()))?;
             Notice::PasswordReset.show_next(&mut response);
             Ok(response)
         }
@@ -126,7 +129,13 @@ enum Reset {
 }
 
 impl Accounts {
-    async fn reset(&self, token: &str, password: &str, client: &Client) -> Result<Reset, Error> {
+    async fn reset(
+        &self,
+        token: &str,
+        password: &str,
+        client: &Client,
+        browser: &KnownBrowser,
+    ) -> Result<Reset, Error> {
         let link = self.link(token).await?.filter(|(_, link)| link.purpose == Purpose::Reset);
         let Some((token, link)) = link else {
             return Ok(Reset::DeadLink);
@@ -136,10 +145,17 @@ impl Accounts {
             Err(reason) => return Ok(Reset::Refused { email: link.email, reason: reason.to_string() }),
         };
         let hash = self.hasher.hash(password).await?;
-        Ok(if self.set_new_password(&token, &hash, client).await? { Reset::Done } else { Reset::DeadLink })
+        let is_done = self.set_new_password(&token, &hash, client, browser).await?;
+        Ok(if is_done { Reset::Done } else { Reset::DeadLink })
     }
 
-    async fn set_new_password(&self, token: &Token, hash: &str, client: &Client) -> Result<bool, database::Error> {
+    async fn set_new_password(
+        &self,
+        token: &Token,
+        hash: &str,
+        client: &Client,
+        browser: &KnownBrowser,
+    ) -> Result<bool, database::Error> {
         let now = self.clock.now();
         let told = Message::PasswordChanged(Occasion::new(now, client));
         self.database
@@ -158,9 +174,11 @@ impl Accounts {
                 sessions::end_all_but(transaction, user_id, None, now).await?;
                 links::void(transaction, user_id, Purpose::Reset).await?;
                 links::void(transaction, user_id, Purpose::ChangeEmail).await?;
+                // Strangers' failures do not keep the owner out of the browser in which the mail was read.
                 store::browsers::forget_all(transaction, user_id).await?;
-                let counters = throttle::of_stranger(&link.email, client.address);
-                store::throttles::give_back(transaction, &counters).await?;
+                store::browsers::remember(transaction, user_id, &browser.hash(), now).await?;
+                let counters = throttle::of_account(&link.email, client.address);
+                store::throttles::forget(transaction, &counters).await?;
                 activity::record(transaction, user_id, &self.entry(Event::PasswordReset, client)).await?;
                 if let Ok(email) = Email::parse(&link.email) {
                     mail::post(transaction, &self.clock, &email, Some(user_id), &told).await?;

@@ -114,18 +114,18 @@ impl Accounts {
         password: &str,
         visit: Visit<'_>,
     ) -> Result<Result<SignedIn, SignUpRefused>, Error> {
+        let network = throttle::network(visit.client.address);
+        throttle::count(&self.database, &self.clock, &[Counter::new(throttle::SIGN_UP, &[&network])]).await?;
         let chosen = self.hasher.choose(password, email).await?;
         let (email, password) = match (Email::parse(email), chosen) {
             (Ok(email), Ok(password)) => (email, password),
             (email, password) => return Ok(Err(refused(email.err(), password.err()))),
         };
-        let network = throttle::network(visit.client.address);
-        throttle::count(&self.database, &self.clock, &[Counter::new(throttle::SIGN_UP, &[&network])]).await?;
         if store::exists(&self.database, &email).await? {
             return Ok(Err(taken()));
         }
         let hash = self.hasher.hash(password).await?;
-        let browser = self.browser_after(&visit).await?;
+        let browser = self.browser_of(&visit).await?;
         let Some(user_id) = self.add(&email, &hash, &visit, browser.as_ref()).await? else {
             return Ok(Err(taken()));
         };

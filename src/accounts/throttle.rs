@@ -41,14 +41,15 @@ const LOGIN_KNOWN_BROWSER: Limit = Limit { name: "login-known-browser", ..LOGIN_
 /// Wrong passwords from one address, whatever the account.
 const LOGIN_ADDRESS: Limit =
     Limit { name: "login-address", free: 100, first_wait: 60, longest_wait: HOUR, forgotten_after: 6 * HOUR };
-/// Wrong passwords for one account, wherever from (NIST SP 800-63B-4 section 3.2.2: at most 100).
+/// Wrong passwords for one account, wherever from. Past the free ones a guess an hour is left (NIST SP 800-63B-4 section 3.2.2 asks for
+/// a limit of 100 or fewer in a row): to shut the account for good would hand strangers the key to lock its owner out.
 const LOGIN_ACCOUNT: Limit =
     Limit { name: "login-account", free: 50, first_wait: 60, longest_wait: HOUR, forgotten_after: 24 * HOUR };
 /// The password asked for again, in one account.
 pub(super) const CONFIRM: Limit = Limit { name: "confirm", ..LOGIN_HERE };
-/// New accounts, and addresses found to be taken, from one address.
+/// Forms of sign-up from one address: new accounts, addresses found to be taken, passwords that were refused.
 pub(super) const SIGN_UP: Limit =
-    Limit { name: "sign-up", free: 50, first_wait: 60, longest_wait: HOUR, forgotten_after: 6 * HOUR };
+    Limit { name: "sign-up", free: 200, first_wait: 60, longest_wait: HOUR, forgotten_after: 6 * HOUR };
 /// Mail to one account's address, asked for from one address.
 const MAIL_HERE: Limit =
     Limit { name: "mail-here", free: 5, first_wait: 60, longest_wait: HOUR, forgotten_after: 6 * HOUR };
@@ -91,6 +92,11 @@ pub(super) fn of_stranger(email: &str, address: IpAddr) -> Vec<Counter> {
         Counter::new(LOGIN_ACCOUNT, &[email]),
         Counter::new(LOGIN_HERE, &[email, &network]),
     ]
+}
+
+/// The counters that keep one account's owner waiting at that address.
+pub(super) fn of_account(email: &str, address: IpAddr) -> Vec<Counter> {
+    vec![Counter::new(LOGIN_ACCOUNT, &[email]), Counter::new(LOGIN_HERE, &[email, &network(address)])]
 }
 
 /// The counter of a sign-in in a browser that the account knows.

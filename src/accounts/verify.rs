@@ -76,9 +76,10 @@ pub(super) async fn submit(
     Ok(response)
 }
 
-/// A page whose address holds a token: it goes nowhere else.
+/// A page whose address holds a token: no more of it than this site's name goes anywhere. (With `no-referrer` browsers would not even
+/// say whose form they send, and older ones say nothing else.)
 pub(super) fn without_referrer(mut response: HttpResponse) -> Result<HttpResponse, Error> {
-    response.headers_mut().insert(header::REFERRER_POLICY, header::HeaderValue::from_static("no-referrer"));
+    response.headers_mut().insert(header::REFERRER_POLICY, header::HeaderValue::from_static("strict-origin"));
     Ok(response)
 }
 

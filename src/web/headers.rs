@@ -11,7 +11,7 @@ use actix_web::web;
 use super::Site;
 
 /// Starts from nothing (OWASP ASVS 5.0, V3.4): our own files, our own forms, no frame, no inline anything.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; object-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
      connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 const PERMISSIONS_POLICY: &str = "camera=(), geolocation=(), microphone=(), payment=(), usb=(), browsing-topics=()";
 /// Two years, as the preload list wants it (RFC 6797).

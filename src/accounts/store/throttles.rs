@@ -84,6 +84,14 @@ pub(in crate::accounts) async fn give_back(transaction: &mut Transaction, counte
     Ok(())
 }
 
+/// Has the counters start from nothing.
+pub(in crate::accounts) async fn forget(transaction: &mut Transaction, counters: &[Counter]) -> Result<(), Error> {
+    for counter in counters {
+        sqlx::query("DELETE FROM throttles WHERE key = $1").bind(&counter.key).execute(&mut **transaction).await?;
+    }
+    Ok(())
+}
+
 /// Upkeep: removes some counters that are forgotten; tells how many.
 pub(in crate::accounts) async fn clean(database: &Database, now: UnixSeconds) -> Result<u64, Error> {
     let done = sqlx::query(

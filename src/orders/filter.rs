@@ -68,7 +68,7 @@ impl Period {
     pub const ALL: [(Self, &'static str, &'static str); 3] = [
         (Self::ThisYear, "this-year", "This year"),
         (Self::LastYear, "last-year", "Last year"),
-        (Self::Range, "range", "From … to …"),
+        (Self::Range, "range", "Between dates"),
     ];
 }
 

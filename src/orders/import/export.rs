@@ -1,9 +1,7 @@
 //! Reading an export: which columns there are, which rows make one order.
 
-use std::collections::HashSet;
-use std::collections::hash_map::{DefaultHasher, Entry, HashMap};
+use std::collections::hash_map::{Entry, HashMap};
 use std::fs::File;
-use std::hash::{Hash, Hasher};
 use std::io::BufReader;
 
 use csv::{ErrorKind, Reader, ReaderBuilder, StringRecord};
@@ -12,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::ImportError;
 use super::fields::Cell;
+use super::met_numbers::MetNumbers;
 use crate::orders::money::{Currency, Money};
 use crate::orders::order::{Address, OrderNumber};
 
@@ -125,8 +124,7 @@ impl<'a> Export<'a> {
     /// Orders whose rows stand together, each with the bytes read so far; [`ImportError::Scattered`] at the first row that
     /// belongs to an order further up.
     pub(super) fn into_orders(mut self) -> impl Iterator<Item = Result<(ImportedOrder, u64), ImportError>> + use<'a> {
-        // 8 bytes an order: a clash of two numbers costs memory, not correctness.
-        let mut met: HashSet<u64> = HashSet::new();
+        let mut met = MetNumbers::default();
         let mut open: Option<ImportedOrder> = None;
         let mut is_over = false;
         std::iter::from_fn(move || {
@@ -139,7 +137,7 @@ impl<'a> Export<'a> {
                     }
                     Ok(Some((number, part))) => {
                         let continues = open.as_ref().is_some_and(|order| order.number == number);
-                        let is_back = !continues && !met.insert(hash_of(&number));
+                        let is_back = !continues && !met.insert(&number);
                         match (part, open.as_mut()) {
                             _ if is_back => {
                                 return Some(stop(&mut is_over, ImportError::Scattered));
@@ -279,12 +277,6 @@ fn code<S: serde::Serializer>(currency: &Currency, serializer: S) -> Result<S::O
 fn stop<T>(is_over: &mut bool, error: ImportError) -> Result<T, ImportError> {
     *is_over = true;
     Err(error)
-}
-
-fn hash_of(number: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    number.hash(&mut hasher);
-    hasher.finish()
 }
 
 fn columns(file: &str, names: &StringRecord) -> Result<HashMap<&'static str, usize>, ImportError> {

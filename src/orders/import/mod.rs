@@ -7,6 +7,7 @@
 mod error;
 mod export;
 mod fields;
+mod met_numbers;
 mod store;
 
 use std::fs::File;

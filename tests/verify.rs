@@ -222,3 +222,18 @@ async fn the_link_is_sent_again_on_request_but_not_without_end() {
     post::all_gone(&app).await;
     assert_eq!(post::letters_to(&app, ANN, CONFIRM).len(), 1 + sent, "a confirmed address was asked again");
 }
+
+#[tokio::test]
+async fn a_link_to_an_address_that_the_account_no_longer_has_is_dead() {
+    let app = TestApp::start().await;
+    let mut visitor = app.customer(ANN).await;
+    visitor.post("/password/forgot", &[("email", ANN)]).await;
+    let verify = post::letter_to(&app, ANN, CONFIRM).await;
+    let reset = post::letter_to(&app, ANN, NEW_PASSWORD).await;
+    execute(&app, "UPDATE users SET email = 'ann@elsewhere.example'").await;
+    assert_dead(&app, "/verify", verify.token()).await;
+    assert_dead(&app, "/password/reset", reset.token()).await;
+    assert!(!is_verified(&app, "ann@elsewhere.example").await);
+    let fields = [("email", "ann@elsewhere.example"), ("password", PASSWORD)];
+    assert_eq!(app.visitor().post("/login", &fields).await.status, 303, "the password was replaced");
+}

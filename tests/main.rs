@@ -9,6 +9,7 @@ mod accounts;
 mod api;
 mod app;
 mod browser;
+mod change_email;
 mod guard;
 mod http;
 mod import;

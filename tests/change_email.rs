@@ -1,5 +1,7 @@
 //! Changing the address of an account.
 
+use sha2::{Digest, Sha256};
+
 use crate::app::{PASSWORD, TestApp};
 use crate::http::Visitor;
 use crate::post::{self, CONFIRM, CONFIRM_NEW, NEW_PASSWORD};
@@ -157,4 +159,19 @@ async fn an_address_that_is_none_or_is_theirs_already_is_refused_beside_the_fiel
             answer.status
         );
     }
+}
+
+#[tokio::test]
+async fn a_link_that_was_sent_twice_changes_the_address_once() {
+    let app = TestApp::start().await;
+    let mut visitor = app.customer(OLD).await;
+    ask(&mut visitor, NEW).await;
+    let link = post::letter_to(&app, NEW, CONFIRM_NEW).await;
+    // As when the connection broke after the mail server had taken the letter.
+    let token = "5ca1ab1e".repeat(8);
+    let again = "INSERT INTO mailed_tokens (hash, user_id, purpose, email, created_at, expires_at)
+         SELECT $1, user_id, purpose, email, created_at, expires_at FROM mailed_tokens WHERE purpose = 'change-email'";
+    sqlx::query(again).bind(Sha256::digest(&token).to_vec()).execute(&app.database().await).await.unwrap();
+    assert_eq!(press(&app, link.token()).await, 303);
+    assert_eq!(press(&app, &token).await, 422);
 }

@@ -117,12 +117,40 @@ async fn letters_that_wait_outlive_a_stop_and_a_kill() {
 }
 
 #[tokio::test]
+async fn a_letter_that_is_refused_for_good_is_dropped_and_the_log_names_neither_address_nor_token() {
+    let server = MailServer::start();
+    let app = TestApp::start_with(&[("MAIL_URL", &server.url()), ("RUST_LOG", "trace")]).await;
+    server.is_now(Mood::Refuses);
+    app.customer("ann-of-the-hills@example.com").await;
+    post::all_gone(&app).await;
+    server.is_now(Mood::RefusesContent);
+    app.customer("bob-of-the-dales@example.com").await;
+    post::all_gone(&app).await;
+    let logs = app.logs();
+    assert!(
+        logs.contains("550") && logs.contains("554") && logs.contains("5.1.1"),
+        "the reasons are not said:\n{logs}"
+    );
+    let refused = server.refused();
+    assert_eq!(refused.len(), 1, "tried again");
+    for secret in ["ann-of-the-hills", "bob-of-the-dales", refused[0].token()] {
+        let line = logs.lines().find(|line| line.contains(secret));
+        assert!(line.is_none(), "{secret} stands in the log: {}", line.unwrap());
+    }
+    server.is_now(Mood::Takes);
+    app.customer("carol@example.com").await;
+    post::all_gone(&app).await;
+    assert_eq!(recipients(&server), ["carol@example.com"], "others suffer");
+}
+
+#[tokio::test]
 async fn a_letter_that_is_put_off_is_tried_again() {
     let server = MailServer::start();
     server.is_now(Mood::PutsOff);
     let app = app_with(&server).await;
     app.customer(ANN).await;
     are_put_off(&app, 1).await;
+    assert!(app.logs().contains("451 4.7.1") && !app.logs().contains(ANN), "{}", app.logs());
     server.is_now(Mood::Takes);
     are_due_now(&app).await;
     post::all_gone(&app).await;

@@ -160,6 +160,23 @@ async fn a_letter_that_is_put_off_is_tried_again() {
 }
 
 #[tokio::test]
+async fn a_password_that_the_server_doubts_costs_no_letter() {
+    let server = MailServer::start();
+    server.is_now(Mood::DoubtsPassword);
+    let url = server.url().replace("://", "://portal:sunflower-sonata@");
+    let app = TestApp::start_with(&[("MAIL_URL", &url)]).await;
+    app.customer(ANN).await;
+    are_put_off(&app, 1).await;
+    let ran = app.run(&["check"]);
+    assert!(fails_in_one_line(&ran) && ran.stderr.contains("535"), "{ran:?}");
+    server.is_now(Mood::Takes);
+    are_due_now(&app).await;
+    post::all_gone(&app).await;
+    assert_eq!(recipients(&server), [ANN]);
+    assert!(!app.logs().contains("sunflower-sonata") && !ran.output().contains("sunflower-sonata"));
+}
+
+#[tokio::test]
 async fn two_nodes_on_one_database_deliver_each_letter_once() {
     let server = MailServer::start();
     let first = app_with(&server).await;

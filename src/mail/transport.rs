@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
+use lettre::transport::smtp::response::Category;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 
 use super::message::Letter;
@@ -151,7 +152,12 @@ fn why(error: &lettre::transport::smtp::Error) -> TransportError {
         Some(enhanced) => format!("the server answered {code} {enhanced}"),
         None => format!("the server answered {code}"),
     };
-    if error.is_permanent() { TransportError::Refused(answer) } else { TransportError::PutOff(answer) }
+    match (error.is_permanent(), code.category) {
+        // 53x (RFC 4954 section 6) is about our credentials, which the next letter would bring as well.
+        (true, Category::Unspecified3) => TransportError::Down(answer),
+        (true, _) => TransportError::Refused(answer),
+        (false, _) => TransportError::PutOff(answer),
+    }
 }
 
 /// `5.1.1` and the like (RFC 3463).

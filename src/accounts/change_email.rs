@@ -86,9 +86,10 @@ impl Accounts {
         let Some(before) = store::email_of(transaction, &link.user_id).await? else {
             return Ok(false);
         };
-        // Links to the old address are void before the account lets go of it.
-        links::void(transaction, &link.user_id, Purpose::Reset).await?;
-        links::void(transaction, &link.user_id, Purpose::Verify).await?;
+        // Links to the old address are void before the account lets go of it; so is the same link, when its mail went out twice.
+        for purpose in [Purpose::Reset, Purpose::Verify, Purpose::ChangeEmail] {
+            links::void(transaction, &link.user_id, purpose).await?;
+        }
         if !store::set_email(transaction, &link.user_id, &link.email, now).await? {
             return Ok(false);
         }

@@ -122,10 +122,12 @@ pub(super) async fn insert_token(
     Ok(done.rows_affected() > 0)
 }
 
+/// The link behind a hash. Whatever else happened meanwhile, it counts only while its address is the account's, or is to become so.
 pub(super) async fn find_token(database: &Database, hash: &[u8], now: UnixSeconds) -> Result<Option<Link>, Error> {
     let row: Option<(String, String, String)> = sqlx::query_as(
         "SELECT t.user_id, t.purpose, t.email FROM mailed_tokens t JOIN users u ON u.id = t.user_id
-         WHERE t.hash = $1 AND t.expires_at > $2 AND u.disabled_at IS NULL",
+         WHERE t.hash = $1 AND t.expires_at > $2 AND u.disabled_at IS NULL
+           AND (t.email = u.email OR t.purpose = 'change-email')",
     )
     .bind(hash)
     .bind(now.get())
@@ -134,6 +136,7 @@ pub(super) async fn find_token(database: &Database, hash: &[u8], now: UnixSecond
     Ok(row.and_then(link))
 }
 
+/// The same, and it never counts again.
 pub(super) async fn take_token(
     transaction: &mut Transaction,
     hash: &[u8],
@@ -141,7 +144,10 @@ pub(super) async fn take_token(
 ) -> Result<Option<Link>, Error> {
     let row: Option<(String, String, String)> = sqlx::query_as(
         "DELETE FROM mailed_tokens
-         WHERE hash = $1 AND expires_at > $2 AND user_id IN (SELECT id FROM users WHERE disabled_at IS NULL)
+         WHERE hash = $1 AND expires_at > $2 AND EXISTS (
+             SELECT 1 FROM users u
+             WHERE u.id = mailed_tokens.user_id AND u.disabled_at IS NULL
+               AND (u.email = mailed_tokens.email OR mailed_tokens.purpose = 'change-email'))
          RETURNING user_id, purpose, email",
     )
     .bind(hash)

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
+use lettre::transport::smtp::response::Category;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 
 use super::message::Letter;
@@ -104,12 +105,7 @@ impl Transport {
             Way::Folder(folder) => {
                 write(folder, id, &message.formatted()).map_err(|error| TransportError::Down(error.to_string()))
             }
-            Way::Smtp(smtp) => match smtp.send(message).await {
-                Ok(_) => Ok(()),
-                Err(error) if error.is_permanent() => Err(refused(&explain(&error))),
-                Err(error) if error.is_transient() => Err(TransportError::PutOff(explain(&error))),
-                Err(error) => Err(TransportError::Down(explain(&error))),
-            },
+            Way::Smtp(smtp) => smtp.send(message).await.map(drop).map_err(|error| why(&error)),
         }
     }
 }
@@ -146,7 +142,31 @@ fn is_loopback(url: &url::Url) -> bool {
     }
 }
 
-/// The error with its causes; neither holds an address or a credential of ours.
+/// What becomes of a letter after `error`. A server's words stay out of the log: most name the recipient, some quote the letter.
+fn why(error: &lettre::transport::smtp::Error) -> TransportError {
+    let Some(code) = error.status() else {
+        return TransportError::Down(explain(error));
+    };
+    let words = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    let answer = match words.split_whitespace().next().filter(|word| is_enhanced_status(word)) {
+        Some(enhanced) => format!("the server answered {code} {enhanced}"),
+        None => format!("the server answered {code}"),
+    };
+    match (error.is_permanent(), code.category) {
+        // 53x (RFC 4954 section 6) is about our credentials, which the next letter would bring as well.
+        (true, Category::Unspecified3) => TransportError::Down(answer),
+        (true, _) => TransportError::Refused(answer),
+        (false, _) => TransportError::PutOff(answer),
+    }
+}
+
+/// `5.1.1` and the like (RFC 3463).
+fn is_enhanced_status(word: &str) -> bool {
+    let is_number = |part: &str| (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
+    word.split('.').count() == 3 && word.split('.').all(is_number)
+}
+
+/// The error with its causes, for whoever set the server up.
 fn explain(error: &lettre::transport::smtp::Error) -> String {
     let mut words = error.to_string();
     let mut cause = std::error::Error::source(error);

@@ -1,0 +1,177 @@
+//! Changing the address of an account.
+
+use sha2::{Digest, Sha256};
+
+use crate::app::{PASSWORD, TestApp};
+use crate::http::Visitor;
+use crate::post::{self, CONFIRM, CONFIRM_NEW, NEW_PASSWORD};
+use crate::shop::{export, order};
+use crate::token::now;
+
+const OLD: &str = "ann@example.com";
+const NEW: &str = "ann@elsewhere.example";
+const ABOUT_TO: &str = "Your e-mail address is about to change";
+const DONE: &str = "Your e-mail address was changed";
+
+async fn ask(visitor: &mut Visitor, to: &str) -> crate::http::Answer {
+    visitor.post("/account/email", &[("email", to)]).await
+}
+
+async fn password_was_given(app: &TestApp, seconds_ago: i64) {
+    let update = sqlx::query("UPDATE sessions SET confirmed_at = $1").bind(now() - seconds_ago);
+    update.execute(&app.database().await).await.unwrap();
+}
+
+async fn log_in(app: &TestApp, email: &str) -> u16 {
+    app.visitor().post("/login", &[("email", email), ("password", PASSWORD)]).await.status
+}
+
+async fn press(app: &TestApp, token: &str) -> u16 {
+    app.visitor().post("/verify", &[("token", token)]).await.status
+}
+
+#[tokio::test]
+async fn the_password_is_asked_for_again_when_it_was_given_over_ten_minutes_ago() {
+    let app = TestApp::start().await;
+    let mut visitor = app.customer(OLD).await;
+    password_was_given(&app, 590).await;
+    assert_eq!(ask(&mut visitor, NEW).await.status, 303, "asked too early");
+    password_was_given(&app, 601).await;
+    let asked = ask(&mut visitor, "other@elsewhere.example").await;
+    assert!(asked.is_page(422) && asked.text().contains("autocomplete=\"current-password\""), "{}", asked.status);
+    assert!(asked.text().contains("value=\"other@elsewhere.example\""), "what was typed is lost");
+    let with = |password| [("email", "other@elsewhere.example"), ("password", password)];
+    let wrong = visitor.post("/account/email", &with("not the password at all")).await;
+    assert!(wrong.is_page(422) && wrong.text().contains("id=\"password-error\""), "{}", wrong.status);
+    let before = visitor.token();
+    assert_eq!(visitor.post("/account/email", &with(PASSWORD)).await.status, 303);
+    assert_eq!(ask(&mut visitor, NEW).await.status, 303, "asked twice");
+    let old_token = app.get_with_cookie("/orders", &format!("__Host-session={before}")).await;
+    assert_eq!(old_token.status, 303, "a token from before the password was given still worked");
+}
+
+#[tokio::test]
+async fn wrong_passwords_are_counted_when_it_is_asked_for_again() {
+    let app = TestApp::start().await;
+    let mut visitor = app.customer(OLD).await;
+    password_was_given(&app, 601).await;
+    let mut last = 0;
+    for _ in 0..20 {
+        let fields = [("email", NEW), ("password", "not the password at all")];
+        last = visitor.post("/account/email", &fields).await.status;
+    }
+    assert_eq!(last, 429);
+}
+
+#[tokio::test]
+async fn the_address_changes_once_the_new_one_is_confirmed_and_the_old_one_is_told_before_and_after() {
+    let app = TestApp::start().await;
+    let mut visitor = app.customer(OLD).await;
+    let file = app.write("orders.csv", export(&[order("#7001", NEW), order("#7002", "bob@example.com")]));
+    app.done(&["import", &file]);
+    assert_eq!(ask(&mut visitor, " Ann@Elsewhere.Example ").await.leads_to(), (303, "/account#email"));
+    let link = post::letter_to(&app, NEW, CONFIRM_NEW).await;
+    let told = post::letter_to(&app, OLD, ABOUT_TO).await;
+    assert!(told.text.contains(NEW) && !told.raw.contains("token"), "{}", told.text);
+    assert!(app.get(link.path()).await.text().contains(NEW));
+    assert_eq!((log_in(&app, OLD).await, log_in(&app, NEW).await), (303, 401), "changed before it was confirmed");
+    assert_eq!(visitor.get("/orders/7001").await.status, 404);
+    assert_eq!(press(&app, link.token()).await, 303);
+    assert_eq!((log_in(&app, OLD).await, log_in(&app, NEW).await), (401, 303));
+    assert!(visitor.get("/orders/7001").await.is_page(200));
+    assert_eq!(visitor.get("/orders/7002").await.status, 404);
+    assert!(!visitor.get("/orders").await.text().contains("/account/verification"), "the new address is unconfirmed");
+    let told = post::letter_to(&app, OLD, DONE).await;
+    assert!(told.text.contains(NEW), "{}", told.text);
+    assert_eq!(press(&app, link.token()).await, 422, "the link worked twice");
+}
+
+#[tokio::test]
+async fn links_to_the_old_address_die_with_the_change() {
+    let app = TestApp::start().await;
+    let mut visitor = app.customer(OLD).await;
+    visitor.post("/password/forgot", &[("email", OLD)]).await;
+    ask(&mut visitor, NEW).await;
+    post::all_gone(&app).await;
+    let of = |to, subject| post::letters_to(&app, to, subject).remove(0);
+    let (verify, reset) = (of(OLD, CONFIRM), of(OLD, NEW_PASSWORD));
+    assert_eq!(press(&app, of(NEW, CONFIRM_NEW).token()).await, 303);
+    assert_eq!(press(&app, verify.token()).await, 422);
+    let fields = [("token", reset.token()), ("password", "a quiet harbour at dusk")];
+    assert_eq!(app.visitor().post("/password/reset", &fields).await.status, 422);
+    assert_eq!(log_in(&app, NEW).await, 303);
+}
+
+#[tokio::test]
+async fn an_address_that_has_an_account_reads_the_same_and_gets_no_link() {
+    let app = TestApp::start().await;
+    app.customer("bob@example.com").await;
+    let mut visitor = app.customer(OLD).await;
+    let free = ask(&mut visitor, NEW).await;
+    let free_page = visitor.get("/account").await.text();
+    let taken = ask(&mut visitor, "bob@example.com").await;
+    let taken_page = visitor.get("/account").await.text();
+    assert_eq!((free.leads_to(), free.text()), (taken.leads_to(), taken.text()));
+    let notice = |page: &str| page.split("role=\"status\"").nth(1).unwrap().split("</p>").next().unwrap().to_owned();
+    assert_eq!(notice(&free_page), notice(&taken_page));
+    post::all_gone(&app).await;
+    assert!(post::letters_to(&app, "bob@example.com", CONFIRM_NEW).is_empty());
+    assert_eq!(post::letters_to(&app, OLD, ABOUT_TO).len(), 2);
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_before_it_is_confirmed_stays_with_who_took_it() {
+    let app = TestApp::start().await;
+    let mut visitor = app.customer(OLD).await;
+    ask(&mut visitor, NEW).await;
+    let link = post::letter_to(&app, NEW, CONFIRM_NEW).await;
+    let mut other = app.customer(NEW).await;
+    assert_eq!(press(&app, link.token()).await, 422);
+    assert!(visitor.get("/account").await.text().contains(OLD));
+    assert!(other.get("/account").await.text().contains("not confirmed yet"));
+    assert_eq!(log_in(&app, OLD).await, 303);
+}
+
+#[tokio::test]
+async fn asking_for_another_address_or_a_new_password_stops_a_change_under_way() {
+    let app = TestApp::start().await;
+    let mut visitor = app.customer(OLD).await;
+    ask(&mut visitor, NEW).await;
+    let first = post::letter_to(&app, NEW, CONFIRM_NEW).await;
+    ask(&mut visitor, "ann@third.example").await;
+    let second = post::letter_to(&app, "ann@third.example", CONFIRM_NEW).await;
+    assert_eq!(press(&app, first.token()).await, 422);
+    let fields = [("current_password", PASSWORD), ("new_password", "a quiet harbour at dusk")];
+    assert_eq!(visitor.post("/account/password", &fields).await.leads_to(), (303, "/account#password"));
+    assert_eq!(press(&app, second.token()).await, 422);
+    assert!(visitor.get("/account").await.text().contains(OLD));
+}
+
+#[tokio::test]
+async fn an_address_that_is_none_or_is_theirs_already_is_refused_beside_the_field() {
+    let app = TestApp::start().await;
+    let mut visitor = app.customer(OLD).await;
+    for typed in ["", "ann@", "Ann@Example.com", "a@b.example\r\nBcc: c@d.example"] {
+        let answer = ask(&mut visitor, typed).await;
+        assert!(
+            answer.is_page(422) && answer.text().contains("id=\"new-email-error\""),
+            "{typed:?}: {}",
+            answer.status
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_link_that_was_sent_twice_changes_the_address_once() {
+    let app = TestApp::start().await;
+    let mut visitor = app.customer(OLD).await;
+    ask(&mut visitor, NEW).await;
+    let link = post::letter_to(&app, NEW, CONFIRM_NEW).await;
+    // As when the connection broke after the mail server had taken the letter.
+    let token = "5ca1ab1e".repeat(8);
+    let again = "INSERT INTO mailed_tokens (hash, user_id, purpose, email, created_at, expires_at)
+         SELECT $1, user_id, purpose, email, created_at, expires_at FROM mailed_tokens WHERE purpose = 'change-email'";
+    sqlx::query(again).bind(Sha256::digest(&token).to_vec()).execute(&app.database().await).await.unwrap();
+    assert_eq!(press(&app, link.token()).await, 303);
+    assert_eq!(press(&app, &token).await, 422);
+}

@@ -1,0 +1,274 @@
+//! A mail server on loopback (RFC 5321): small, but one that a real client talks to, and as rude as a test wants it.
+//!
+//! It has threads of its own, so it answers while a test waits for a command to end.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use crate::place::free_port;
+use crate::post::{self, Letter};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mood {
+    Takes,
+    /// 451 for every recipient, naming them, as most servers do.
+    PutsOff,
+    /// 550 for every recipient, naming them.
+    Refuses,
+    /// 554 once the letter was read, quoting its link, as filters do.
+    RefusesContent,
+    /// 535 for every password.
+    DoubtsPassword,
+    /// Never says a word.
+    Silent,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tls {
+    Never,
+    FromTheStart,
+    Offered,
+}
+
+pub struct MailServer {
+    pub port: u16,
+    /// The certificate that it shows, which nobody has signed.
+    pub certificate: String,
+    shared: Arc<Shared>,
+    listens: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    tls: Tls,
+    config: Arc<ServerConfig>,
+    mood: Mutex<Mood>,
+    taken: Mutex<Vec<Letter>>,
+    refused: Mutex<Vec<Letter>>,
+    wire: Mutex<Vec<u8>>,
+    connections: Mutex<Vec<TcpStream>>,
+    stops: AtomicBool,
+}
+
+impl MailServer {
+    pub fn start() -> Self {
+        Self::start_with(Tls::Never)
+    }
+
+    pub fn start_with(tls: Tls) -> Self {
+        let (certificate, config) = self_signed();
+        let shared = Shared {
+            tls,
+            config,
+            mood: Mutex::new(Mood::Takes),
+            taken: Mutex::default(),
+            refused: Mutex::default(),
+            wire: Mutex::default(),
+            connections: Mutex::default(),
+            stops: AtomicBool::new(false),
+        };
+        let mut server = Self { port: free_port(), certificate, shared: Arc::new(shared), listens: None };
+        server.start_again();
+        server
+    }
+
+    pub fn start_again(&mut self) {
+        let listener = TcpListener::bind(("127.0.0.1", self.port)).unwrap();
+        self.shared.stops.store(false, Ordering::SeqCst);
+        let shared = Arc::clone(&self.shared);
+        self.listens = Some(std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                if shared.stops.load(Ordering::SeqCst) {
+                    return;
+                }
+                shared.connections.lock().unwrap().push(stream.try_clone().unwrap());
+                let shared = Arc::clone(&shared);
+                // A client that hangs up ends its conversation and nothing else.
+                std::thread::spawn(move || attend(&shared, stream).ok());
+            }
+        }));
+    }
+
+    /// Hangs up on everyone and listens no more.
+    pub fn stop(&mut self) {
+        let Some(listens) = self.listens.take() else {
+            return;
+        };
+        self.shared.stops.store(true, Ordering::SeqCst);
+        TcpStream::connect(("127.0.0.1", self.port)).ok();
+        listens.join().unwrap();
+        for connection in self.shared.connections.lock().unwrap().drain(..) {
+            connection.shutdown(Shutdown::Both).ok();
+        }
+    }
+
+    pub fn is_now(&self, mood: Mood) {
+        *self.shared.mood.lock().unwrap() = mood;
+    }
+
+    pub fn url(&self) -> String {
+        let scheme = if self.shared.tls == Tls::FromTheStart { "smtps" } else { "smtp" };
+        format!("{scheme}://127.0.0.1:{}", self.port)
+    }
+
+    /// What it has taken, in that order.
+    pub fn letters(&self) -> Vec<Letter> {
+        self.shared.taken.lock().unwrap().clone()
+    }
+
+    /// What it has read and turned away.
+    pub fn refused(&self) -> Vec<Letter> {
+        self.shared.refused.lock().unwrap().clone()
+    }
+
+    pub async fn has_taken(&self, count: usize) -> Vec<Letter> {
+        post::until(&format!("{count} letters"), || Some(self.letters()).filter(|taken| taken.len() >= count)).await
+    }
+
+    pub fn is_spoken_to(&self) -> bool {
+        !self.shared.connections.lock().unwrap().is_empty()
+    }
+
+    /// Every byte that clients have sent, as it was on the wire.
+    pub fn overheard(&self) -> String {
+        String::from_utf8_lossy(&self.shared.wire.lock().unwrap()).into_owned()
+    }
+}
+
+impl Drop for MailServer {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn self_signed() -> (String, Arc<ServerConfig>) {
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = builder.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key).unwrap();
+    (made.cert.pem(), Arc::new(config))
+}
+
+trait Line: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Line for T {}
+
+/// Listens in on what comes in.
+struct Tapped {
+    stream: TcpStream,
+    shared: Arc<Shared>,
+}
+
+impl Read for Tapped {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let length = self.stream.read(buffer)?;
+        self.shared.wire.lock().unwrap().extend_from_slice(&buffer[..length]);
+        Ok(length)
+    }
+}
+
+impl Write for Tapped {
+    fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
+        self.stream.write(buffer)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+fn encrypted(shared: &Shared, line: Box<dyn Line>) -> Box<dyn Line> {
+    Box::new(StreamOwned::new(ServerConnection::new(Arc::clone(&shared.config)).unwrap(), line))
+}
+
+fn attend(shared: &Arc<Shared>, stream: TcpStream) -> std::io::Result<()> {
+    let mut line: Box<dyn Line> = Box::new(Tapped { stream, shared: Arc::clone(shared) });
+    if *shared.mood.lock().unwrap() == Mood::Silent {
+        return line.read_to_end(&mut Vec::new()).map(drop);
+    }
+    if shared.tls == Tls::FromTheStart {
+        line = encrypted(shared, line);
+    }
+    let mut talk = BufReader::new(line);
+    let mut offers_tls = shared.tls == Tls::Offered;
+    let mut recipients = Vec::new();
+    say(&mut talk, "220 mail.example ESMTP")?;
+    loop {
+        let mut command = String::new();
+        if talk.read_line(&mut command)? == 0 {
+            return Ok(());
+        }
+        let verb = command.get(..4).unwrap_or_default().to_ascii_uppercase();
+        let mood = *shared.mood.lock().unwrap();
+        match (verb.as_str(), mood) {
+            ("EHLO", _) if offers_tls => say(&mut talk, "250-mail.example\r\n250 STARTTLS")?,
+            ("EHLO", _) => say(&mut talk, "250-mail.example\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 AUTH PLAIN LOGIN")?,
+            ("STAR", _) if offers_tls => {
+                say(&mut talk, "220 2.0.0 go ahead")?;
+                talk = BufReader::new(encrypted(shared, talk.into_inner()));
+                offers_tls = false;
+            }
+            ("AUTH", Mood::DoubtsPassword) => say(&mut talk, "535 5.7.8 Authentication credentials invalid")?,
+            ("AUTH", _) => say(&mut talk, "235 2.7.0 welcome")?,
+            ("MAIL", _) => {
+                recipients.clear();
+                say(&mut talk, "250 2.1.0 ok")?;
+            }
+            ("RCPT", Mood::PutsOff) => say(&mut talk, &format!("451 4.7.1 <{}>: greylisted", address_in(&command)))?,
+            ("RCPT", Mood::Refuses) => {
+                say(&mut talk, &format!("550 5.1.1 <{}>: User unknown", address_in(&command)))?;
+            }
+            ("RCPT", _) => {
+                recipients.push(address_in(&command));
+                say(&mut talk, "250 2.1.5 ok")?;
+            }
+            ("DATA", _) => take_letter(shared, &mut talk, &recipients)?,
+            ("NOOP" | "RSET", _) => say(&mut talk, "250 2.0.0 ok")?,
+            ("QUIT", _) => return say(&mut talk, "221 2.0.0 bye"),
+            _ => say(&mut talk, "500 5.5.2 what?")?,
+        }
+    }
+}
+
+fn take_letter(shared: &Shared, talk: &mut BufReader<Box<dyn Line>>, recipients: &[String]) -> std::io::Result<()> {
+    say(talk, "354 go ahead")?;
+    let mut data = Vec::new();
+    loop {
+        let mut line = Vec::new();
+        if talk.read_until(b'\n', &mut line)? == 0 {
+            return Ok(());
+        }
+        match line.as_slice() {
+            b".\r\n" => break,
+            [b'.', rest @ ..] => data.extend_from_slice(rest),
+            line => data.extend_from_slice(line),
+        }
+    }
+    let letter = Letter::read(&data);
+    assert!(recipients == [letter.to.as_str()], "the envelope and the letter name different people");
+    if *shared.mood.lock().unwrap() == Mood::RefusesContent {
+        let quoted = format!("554 5.7.1 <{}>: spam: {} {}", letter.to, letter.url(), letter.token());
+        shared.refused.lock().unwrap().push(letter);
+        return say(talk, &quoted);
+    }
+    // A server that has more to do, so that two clients meet here.
+    std::thread::sleep(Duration::from_millis(10));
+    shared.taken.lock().unwrap().push(letter);
+    say(talk, "250 2.0.0 taken")
+}
+
+fn address_in(command: &str) -> String {
+    command.split_once('<').and_then(|(_, rest)| rest.split_once('>')).map(|(address, _)| address.to_owned()).unwrap()
+}
+
+fn say(talk: &mut BufReader<Box<dyn Line>>, words: &str) -> std::io::Result<()> {
+    talk.get_mut().write_all(format!("{words}\r\n").as_bytes())?;
+    talk.get_mut().flush()
+}

@@ -1,0 +1,107 @@
+//! What the program has sent: letters in its folder, opened and read.
+
+use std::time::{Duration, Instant};
+
+use mail_parser::MessageParser;
+
+use crate::place::Place;
+
+pub const CONFIRM: &str = "Confirm your e-mail address";
+pub const CONFIRM_NEW: &str = "Confirm your new e-mail address";
+pub const NEW_PASSWORD: &str = "Choose a new password";
+
+const ARRIVES_WITHIN: Duration = Duration::from_secs(30);
+const LOOK_AGAIN: Duration = Duration::from_millis(25);
+
+/// One letter, decoded.
+#[derive(Clone, Debug)]
+pub struct Letter {
+    pub to: String,
+    pub subject: String,
+    pub text: String,
+    pub html: String,
+    /// As it travels.
+    pub raw: String,
+}
+
+impl Letter {
+    pub fn read(raw: &[u8]) -> Self {
+        let mail = MessageParser::default().parse(raw).unwrap();
+        let to = mail.to().unwrap().first().unwrap().address().unwrap();
+        Self {
+            to: to.to_owned(),
+            subject: mail.subject().unwrap().to_owned(),
+            text: mail.body_text(0).unwrap().into_owned(),
+            html: mail.body_html(0).unwrap().into_owned(),
+            raw: String::from_utf8_lossy(raw).into_owned(),
+        }
+    }
+
+    /// The address that its one link leads to, in full.
+    pub fn url(&self) -> &str {
+        let mut urls = self.text.lines().filter(|line| line.starts_with("http") && line.contains("?token="));
+        let url = urls.next().unwrap_or_else(|| panic!("no link in: {}", self.text));
+        assert!(urls.next().is_none(), "two links in: {}", self.text);
+        url
+    }
+
+    /// The same without the site.
+    pub fn path(&self) -> &str {
+        let url = self.url();
+        &url[url.find("//").and_then(|start| url[start + 2..].find('/').map(|slash| start + 2 + slash)).unwrap()..]
+    }
+
+    pub fn token(&self) -> &str {
+        self.url().split_once("?token=").unwrap().1
+    }
+}
+
+/// All letters in the folder, oldest first.
+pub fn letters(place: &Place) -> Vec<Letter> {
+    let folder = std::fs::read_dir(place.path().join("data/mail")).into_iter().flatten().flatten();
+    let mut files: Vec<_> = folder.map(|entry| entry.path()).filter(|path| path.extension().is_some()).collect();
+    files.sort();
+    files.iter().filter(|path| path.extension().unwrap() == "eml").map(|path| Letter::read(&read(path))).collect()
+}
+
+fn read(path: &std::path::Path) -> Vec<u8> {
+    std::fs::read(path).unwrap()
+}
+
+pub fn letters_to(place: &Place, to: &str, subject: &str) -> Vec<Letter> {
+    letters(place).into_iter().filter(|letter| letter.to == to && letter.subject == subject).collect()
+}
+
+/// The only letter with that subject to that address, once it is there.
+pub async fn letter_to(place: &Place, to: &str, subject: &str) -> Letter {
+    let what = format!("\"{subject}\" to {to}");
+    let mut found = until(&what, || Some(letters_to(place, to, subject)).filter(|found| !found.is_empty())).await;
+    assert_eq!(found.len(), 1, "{what}");
+    found.remove(0)
+}
+
+/// Waits until nothing waits to be sent.
+pub async fn all_gone(place: &Place) {
+    let database = place.database().await;
+    let began = Instant::now();
+    loop {
+        let waiting: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM mail_queue").fetch_one(&database).await.unwrap();
+        if waiting == 0 {
+            return;
+        }
+        assert!(began.elapsed() < ARRIVES_WITHIN, "{waiting} letters are still in the queue");
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// Looks until there is something to be found.
+pub async fn until<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(began.elapsed() < ARRIVES_WITHIN, "still missing: {what}");
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}

@@ -159,3 +159,26 @@ fn sql_stands_in_stores_alone() {
         }
     }
 }
+
+#[test]
+fn every_test_that_the_security_page_names_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/asvs.md")).unwrap();
+    let (mut file, mut named) = (String::new(), 0);
+    for quoted in page.split('`').skip(1).step_by(2) {
+        let (path, test) = quoted.split_once("::").unwrap_or((quoted, ""));
+        if path.ends_with(".rs") {
+            file = path.to_owned();
+            assert!(root.join(path).is_file(), "docs/asvs.md names {path}");
+        }
+        // `Keys::verify` and the like are code, not a test.
+        if test.is_empty() || !(path.is_empty() || path.ends_with(".rs")) {
+            continue;
+        }
+        let test = test.rsplit("::").next().unwrap();
+        let text = std::fs::read_to_string(root.join(&file)).unwrap();
+        assert!(text.contains(&format!("fn {test}(")), "docs/asvs.md names {test} in {file}");
+        named += 1;
+    }
+    assert!(named > 50, "only {named} tests are named");
+}

@@ -136,7 +136,7 @@ async fn a_weak_password_is_refused_with_the_reason_and_the_link_stays_good() {
         let answer = choose(&app, letter.token(), weak).await;
         assert!(answer.is_page(422) && answer.text().contains("id=\"password-error\""), "{weak:?}: {}", answer.status);
         assert!(answer.text().contains(letter.token()), "the form cannot be sent again");
-        assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
+        assert_eq!(answer.header("referrer-policy"), Some("strict-origin"));
         assert!(weak.is_empty() || weak == ANN || !answer.text().contains(weak), "the password came back");
     }
     assert_eq!(choose(&app, letter.token(), OTHER).await.leads_to(), (303, "/login"));
@@ -195,7 +195,7 @@ async fn pages_that_hold_a_token_are_kept_by_nobody_and_named_to_nobody() {
     for path in [letter.path(), verify.path()] {
         let page = app.get(path).await;
         assert!(page.is_page(200) && page.text().contains("name=\"token\""));
-        assert_eq!(page.header("referrer-policy"), Some("no-referrer"));
+        assert_eq!(page.header("referrer-policy"), Some("strict-origin"));
         assert_eq!(page.header("cache-control"), Some("no-store"));
         let outside = page.text().split('"').any(|part| part.starts_with("http") && !part.contains("localhost"));
         assert!(!outside, "{}", page.text());

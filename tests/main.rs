@@ -9,6 +9,7 @@ mod accounts;
 mod api;
 mod app;
 mod browser;
+mod finding;
 mod guard;
 mod http;
 mod import;

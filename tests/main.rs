@@ -18,6 +18,7 @@ mod login;
 mod logs;
 mod operations;
 mod orders;
+mod paging;
 mod place;
 mod sessions;
 mod settings;

@@ -39,8 +39,8 @@ enum Outcome {
     TooLate,
     /// The key came with something else before.
     KeyIsTaken,
-    /// So many in one day.
-    TooMany,
+    /// So many in one day; one more after so many seconds.
+    TooMany { wait: i64 },
 }
 
 /// Who does what to which order.
@@ -124,7 +124,7 @@ async fn answer(
         Outcome::KeyIsTaken => Err(Error::BadRequest(
             "the form was sent before with something else in it; load the order again".to_owned(),
         )),
-        Outcome::TooMany => Err(Error::Throttled { retry_after: 3_600 }),
+        Outcome::TooMany { wait } => Err(Error::Throttled { retry_after: wait }),
     }
 }
 
@@ -175,8 +175,10 @@ impl Action<'_> {
                     return Ok(outcome);
                 }
                 let now = self.clock.now();
-                if store::placed_here_since(transaction, &self.user.user_id, now.plus(-DAY)).await? >= A_DAY {
-                    return Ok(Outcome::TooMany);
+                let user_id = &self.user.user_id;
+                let in_the_way = store::earliest_of_latest(transaction, user_id, A_DAY, now.plus(-DAY)).await?;
+                if let Some(placed_at) = in_the_way {
+                    return Ok(Outcome::TooMany { wait: placed_at.plus(DAY).since(now).clamp(1, DAY) });
                 }
                 let copied = store::copy(transaction, &self.user.user_id, &order.id, &new_id, now).await?;
                 let Some(number) = copied else {

@@ -24,5 +24,6 @@ mod place;
 mod sessions;
 mod settings;
 mod shop;
+mod spreadsheet;
 mod token;
 mod web;

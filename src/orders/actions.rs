@@ -226,22 +226,40 @@ impl Action<'_> {
 
     fn confirmation(&self, number: &OrderNumber) -> AboutOrder {
         let order = &self.found.order;
-        let shortened = |name: &str| match name.char_indices().nth(LETTERS_TOLD) {
-            Some((end, _)) => format!("{}…", &name[..end]),
-            None => name.to_owned(),
-        };
         let lines = self.found.lines.iter();
-        let mut told: Vec<String> =
-            lines.take(LINES_TOLD).map(|line| format!("{} × {}", line.quantity, shortened(&line.name))).collect();
+        let mut lines_told: Vec<String> =
+            lines.take(LINES_TOLD).map(|line| format!("{} × {}", line.quantity, told(&line.name))).collect();
         if self.found.lines.len() > LINES_TOLD {
-            told.push(format!("and {} more", self.found.lines.len() - LINES_TOLD));
+            lines_told.push(format!("and {} more", self.found.lines.len() - LINES_TOLD));
         }
         AboutOrder::PlacedAgain {
             occasion: self.occasion.clone(),
             number: format!("#{}", number.as_str()),
             copy_of: format!("#{}", order.number.as_str()),
-            lines: told,
+            lines: lines_told,
             total: order.total.to_string(),
         }
+    }
+}
+
+/// A name as one line of a letter, and not a long one: line ends within it would begin lines that nobody here wrote.
+fn told(name: &str) -> String {
+    let mut letters = name.chars().map(|letter| if letter.is_control() { ' ' } else { letter });
+    let mut told: String = letters.by_ref().take(LETTERS_TOLD).collect();
+    if letters.next().is_some() {
+        told.push('…');
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_line_of_a_letter() {
+        assert_eq!(told("Tea\r\nBcc: everyone\u{1b}[31m"), "Tea  Bcc: everyone [31m");
+        assert_eq!(told(&"漢".repeat(120)), "漢".repeat(120));
+        assert_eq!(told(&"漢".repeat(121)), format!("{}…", "漢".repeat(120)));
     }
 }

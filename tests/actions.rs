@@ -42,7 +42,7 @@ async fn press(visitor: &mut Visitor, number: &str, action: &str) -> Answer {
 }
 
 /// Presses "Order again"; answers the new order's number.
-async fn again(visitor: &mut Visitor, number: &str) -> String {
+pub async fn again(visitor: &mut Visitor, number: &str) -> String {
     let answer = press(visitor, number, "again").await;
     assert_eq!(answer.status, 303, "{}", answer.text());
     answer.header("location").unwrap().strip_prefix("/orders/").unwrap().to_owned()

@@ -12,6 +12,7 @@ mod app;
 mod browser;
 mod finding;
 mod guard;
+mod hostile;
 mod http;
 mod import;
 mod layout_rules;

@@ -105,13 +105,14 @@ impl Chromium {
         self.client.execute(script, Vec::new()).await.unwrap()
     }
 
-    /// A command of Chromium's own.
-    pub async fn devtools(&self, command: &str, parameters: Value) {
+    /// A command of Chromium's own; answers what it gives back.
+    pub async fn devtools(&self, command: &str, parameters: Value) -> Value {
         let session = self.client.session_id().await.unwrap().unwrap();
         let address = format!("{}/session/{session}/goog/cdp/execute", self.driver.address);
         let body = json!({ "cmd": command, "params": parameters });
         let answer = reqwest::Client::new().post(address).json(&body).send().await.unwrap();
         assert_eq!(answer.status(), 200);
+        answer.json::<Value>().await.unwrap()["value"].take()
     }
 
     pub async fn close(self) {

@@ -1,6 +1,7 @@
 //! The portal in real Chromium.
 
 mod chromium;
+mod orders;
 
 use fantoccini::Locator;
 

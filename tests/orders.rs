@@ -10,24 +10,24 @@ use crate::http::Visitor;
 use crate::shop::{self, export, order};
 
 /// The order numbers in the list on a page, in their order.
-fn numbers(page: &str) -> Vec<String> {
+pub fn numbers(page: &str) -> Vec<String> {
     let links = page.split("href=\"/orders/").skip(1);
     links.map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
 }
 
 /// Where the page's link of that relation leads.
-fn link(page: &str, relation: &str) -> Option<String> {
+pub fn link(page: &str, relation: &str) -> Option<String> {
     let (_, rest) = page.split_once(&format!("rel=\"{relation}\" href=\""))?;
     Some(rest.split('"').next()?.replace("&#38;", "&").replace("&amp;", "&"))
 }
 
-async fn list(visitor: &mut Visitor, path: &str) -> String {
+pub async fn list(visitor: &mut Visitor, path: &str) -> String {
     let answer = visitor.get(path).await;
     assert!(answer.is_page(200), "{path}: {}", answer.status);
     answer.text()
 }
 
-fn import(app: &TestApp, rows: &[shop::Row]) {
+pub fn import(app: &TestApp, rows: &[shop::Row]) {
     app.write("orders.csv", export(rows));
     app.done(&["import", "orders.csv"]);
 }
@@ -316,7 +316,7 @@ async fn quickest(app: &TestApp, path: &str, token: &str) -> Duration {
 }
 
 /// The export of the shop Northwind, with 830 orders of 89 customers.
-fn sample_orders() -> PathBuf {
+pub fn sample_orders() -> PathBuf {
     let named = std::env::var_os("ORDERS_SAMPLE_DATA").map(PathBuf::from);
     named.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/northwind_orders_export.csv"))
 }

@@ -39,8 +39,8 @@ enum Outcome {
     TooLate,
     /// The key came with something else before.
     KeyIsTaken,
-    /// So many in one day.
-    TooMany,
+    /// So many in one day; one more after so many seconds.
+    TooMany { wait: i64 },
 }
 
 /// Who does what to which order.
@@ -124,7 +124,7 @@ async fn answer(
         Outcome::KeyIsTaken => Err(Error::BadRequest(
             "the form was sent before with something else in it; load the order again".to_owned(),
         )),
-        Outcome::TooMany => Err(Error::Throttled { retry_after: 3_600 }),
+        Outcome::TooMany { wait } => Err(Error::Throttled { retry_after: wait }),
     }
 }
 
@@ -175,8 +175,10 @@ impl Action<'_> {
                     return Ok(outcome);
                 }
                 let now = self.clock.now();
-                if store::placed_here_since(transaction, &self.user.user_id, now.plus(-DAY)).await? >= A_DAY {
-                    return Ok(Outcome::TooMany);
+                let user_id = &self.user.user_id;
+                let in_the_way = store::earliest_of_latest(transaction, user_id, A_DAY, now.plus(-DAY)).await?;
+                if let Some(placed_at) = in_the_way {
+                    return Ok(Outcome::TooMany { wait: placed_at.plus(DAY).since(now).clamp(1, DAY) });
                 }
                 let copied = store::copy(transaction, &self.user.user_id, &order.id, &new_id, now).await?;
                 let Some(number) = copied else {
@@ -224,22 +226,40 @@ impl Action<'_> {
 
     fn confirmation(&self, number: &OrderNumber) -> AboutOrder {
         let order = &self.found.order;
-        let shortened = |name: &str| match name.char_indices().nth(LETTERS_TOLD) {
-            Some((end, _)) => format!("{}…", &name[..end]),
-            None => name.to_owned(),
-        };
         let lines = self.found.lines.iter();
-        let mut told: Vec<String> =
-            lines.take(LINES_TOLD).map(|line| format!("{} × {}", line.quantity, shortened(&line.name))).collect();
+        let mut lines_told: Vec<String> =
+            lines.take(LINES_TOLD).map(|line| format!("{} × {}", line.quantity, told(&line.name))).collect();
         if self.found.lines.len() > LINES_TOLD {
-            told.push(format!("and {} more", self.found.lines.len() - LINES_TOLD));
+            lines_told.push(format!("and {} more", self.found.lines.len() - LINES_TOLD));
         }
         AboutOrder::PlacedAgain {
             occasion: self.occasion.clone(),
             number: format!("#{}", number.as_str()),
             copy_of: format!("#{}", order.number.as_str()),
-            lines: told,
+            lines: lines_told,
             total: order.total.to_string(),
         }
+    }
+}
+
+/// A name as one line of a letter, and not a long one: line ends within it would begin lines that nobody here wrote.
+fn told(name: &str) -> String {
+    let mut letters = name.chars().map(|letter| if letter.is_control() { ' ' } else { letter });
+    let mut told: String = letters.by_ref().take(LETTERS_TOLD).collect();
+    if letters.next().is_some() {
+        told.push('…');
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_line_of_a_letter() {
+        assert_eq!(told("Tea\r\nBcc: everyone\u{1b}[31m"), "Tea  Bcc: everyone [31m");
+        assert_eq!(told(&"漢".repeat(120)), "漢".repeat(120));
+        assert_eq!(told(&"漢".repeat(121)), format!("{}…", "漢".repeat(120)));
     }
 }

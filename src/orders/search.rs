@@ -38,10 +38,12 @@ pub(super) fn patterns(text: &str) -> Vec<String> {
     fold(text).split_whitespace().map(|word| format!("%{}%", escaped(word))).collect()
 }
 
-/// Lower case, compatibility forms and accents taken off (Unicode NFKD without marks).
+/// Without case, compatibility forms and accents (Unicode NFKD without marks). Through upper case and back, letters that have one
+/// capital become one: `ß` is `ss`, a sigma is the same within a word and at its end.
 fn fold(text: &str) -> String {
     let letters = text.nfkd().filter(|letter| !is_combining_mark(*letter));
-    letters.flat_map(char::to_lowercase).map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+    let small = letters.flat_map(char::to_lowercase).flat_map(char::to_uppercase).flat_map(char::to_lowercase);
+    small.map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }
 
 #[cfg(test)]
@@ -53,6 +55,10 @@ mod tests {
         let text = searched("EU-7", [("GT-1", "Rössle Sauerkraut"), ("", "ＦＵＬＬ width İstanbul")]);
         assert_eq!(text.head, "#eu-7\ngt-1 rossle sauerkraut\n full width istanbul");
         assert_eq!(patterns("RÖSSLE  kraut"), ["%rossle%", "%kraut%"]);
+        assert_eq!(
+            patterns("STRASSE Straße STRAẞE ΟΔΟΣ οδός"),
+            ["%strasse%", "%strasse%", "%strasse%", "%οδοσ%", "%οδοσ%"]
+        );
         assert!(patterns(" \t\n").is_empty());
     }
 

@@ -23,7 +23,7 @@ const BATCH: u32 = 200;
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 /// What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection"), the wide forms among them.
 const FORMULA: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
-/// The most characters that a cell of Excel holds.
+/// The most that a cell of Excel holds, in units of UTF-16: a smiley is two.
 const LONGEST_CELL: usize = 32_000;
 
 pub(super) async fn download(
@@ -141,8 +141,18 @@ fn written<const N: usize>(rows: impl IntoIterator<Item = [String; N]>) -> Resul
 
 /// The cell as text: a quote keeps what looks like a formula from being one.
 fn harmless(cell: String) -> String {
-    let cell: String = if cell.len() > LONGEST_CELL { cell.chars().take(LONGEST_CELL).collect() } else { cell };
+    let cell = if cell.len() > LONGEST_CELL { shortened(&cell) } else { cell };
     if cell.starts_with(FORMULA) { format!("'{cell}") } else { cell }
+}
+
+fn shortened(cell: &str) -> String {
+    let mut room = LONGEST_CELL;
+    let fits = |letter: &char| {
+        let left = room.checked_sub(letter.len_utf16());
+        room = left.unwrap_or(room);
+        left.is_some()
+    };
+    cell.chars().take_while(fits).collect()
 }
 
 #[cfg(test)]
@@ -155,7 +165,15 @@ mod tests {
             assert_eq!(harmless(cell.to_owned()), format!("'{cell}"));
         }
         assert_eq!(harmless("1 × =1+1".to_owned()), "1 × =1+1");
-        assert_eq!(harmless("a".repeat(50_000)).len(), LONGEST_CELL);
+    }
+
+    #[test]
+    fn no_cell_is_longer_than_excel_takes() {
+        for letter in ["a", "é", "漢", "🧀"] {
+            assert_eq!(harmless(letter.repeat(50_000)).encode_utf16().count(), LONGEST_CELL);
+        }
+        let short = "漢".repeat(20_000);
+        assert_eq!(harmless(short.clone()), short);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod chromium;
+mod orders;
 
 use fantoccini::Locator;
 

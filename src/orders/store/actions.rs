@@ -61,17 +61,23 @@ pub(in crate::orders) async fn ask_to_cancel(
     Ok(done.rows_affected() == 1)
 }
 
-/// How many orders the user has placed here since.
-pub(in crate::orders) async fn placed_here_since(
+/// When the user placed the earliest of the latest `count` orders here; `None` when there are fewer since then.
+pub(in crate::orders) async fn earliest_of_latest(
     transaction: &mut Transaction,
     user_id: &str,
+    count: i64,
     since: UnixSeconds,
-) -> Result<i64, Error> {
-    sqlx::query_scalar("SELECT COUNT(*) FROM orders WHERE user_id = $1 AND placed_at > $2 AND copy_of IS NOT NULL")
-        .bind(user_id)
-        .bind(since.get())
-        .fetch_one(&mut **transaction)
-        .await
+) -> Result<Option<UnixSeconds>, Error> {
+    sqlx::query_scalar(
+        "SELECT placed_at FROM orders WHERE user_id = $1 AND placed_at > $2 AND copy_of IS NOT NULL
+         ORDER BY placed_at DESC, id DESC LIMIT 1 OFFSET $3",
+    )
+    .bind(user_id)
+    .bind(since.get())
+    .bind(count - 1)
+    .fetch_optional(&mut **transaction)
+    .await
+    .map(|placed_at: Option<i64>| placed_at.map(UnixSeconds::new))
 }
 
 /// Copies an order of the user, with its lines and what they cost, into a new one that is placed now; `None` when it is gone. The

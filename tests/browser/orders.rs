@@ -1,0 +1,349 @@
+//! Orders in real Chromium: filters that the list follows, paper, double clicks, time zones.
+
+use std::time::Duration;
+
+use fantoccini::Locator;
+use fantoccini::actions::{InputSource, MOUSE_BUTTON_LEFT, MouseActions, PointerAction};
+use serde_json::{Value, json};
+
+use super::chromium::{Chromium, Scripts};
+use crate::app::{PASSWORD, TestApp};
+use crate::northwind;
+use crate::orders::{import, sample_orders};
+use crate::shop::{self, Row, line, order};
+
+const ANN: &str = "ann@example.com";
+
+/// Ann's orders, and her browser after login.
+async fn signed_in(rows: &[Row], scripts: Scripts) -> (TestApp, Chromium) {
+    let app = TestApp::start().await;
+    app.verified_customer(ANN).await;
+    import(&app, rows);
+    let browser = Chromium::start(&app, scripts).await;
+    log_in(&browser, ANN).await;
+    (app, browser)
+}
+
+async fn log_in(browser: &Chromium, email: &str) {
+    browser.open("/login").await;
+    browser.send_credentials(email, PASSWORD).await;
+    browser.arrives_at("/orders").await;
+}
+
+fn with_one_that_differs() -> Vec<Row> {
+    let different = order("#1", ANN).with("Lineitem name", "Blue kettle").with("Fulfillment Status", "unfulfilled");
+    [shop::orders(25, ANN), vec![different]].concat()
+}
+
+/// Waits until the script answers that.
+async fn comes_to(browser: &Chromium, script: &str, expected: impl Into<Value>) {
+    let expected = expected.into();
+    for _ in 0..200 {
+        // While one page gives way to the next there is nothing to ask.
+        let answer = browser.client.execute(&format!("return {script}"), Vec::new()).await.unwrap_or_default();
+        if answer == expected {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(browser.run(&format!("return {script}")).await, expected, "{script}");
+}
+
+const ROWS: &str = "document.querySelectorAll('table.orders tbody tr').length";
+const QUERY: &str = "location.search";
+
+async fn type_into(browser: &Chromium, selector: &str, text: &str) {
+    browser.client.find(Locator::Css(selector)).await.unwrap().send_keys(text).await.unwrap();
+}
+
+/// Chooses by the keyboard, as a click on an option comes without the events of a real one: by the first letter of its words.
+async fn choose(browser: &Chromium, selector: &str, letter: &str) {
+    type_into(browser, selector, letter).await;
+}
+
+async fn set_date(browser: &Chromium, id: &str, date: &str) {
+    let script = format!(
+        "const field = document.getElementById('{id}'); field.value = '{date}'; field.dispatchEvent(new Event('input', {{ bubbles: true }}))"
+    );
+    browser.run(&script).await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
+async fn the_list_follows_its_filters_and_so_do_back_and_forward() {
+    let (_app, browser) = signed_in(&with_one_that_differs(), Scripts::On).await;
+    browser.run("window.x = 1").await;
+    type_into(&browser, "#q", "KETTLE").await;
+    comes_to(&browser, ROWS, 1).await;
+    comes_to(&browser, QUERY, "?q=KETTLE").await;
+    assert_eq!(
+        browser.run("return [window.x, document.activeElement.id, document.activeElement.value]").await,
+        json!([1, "q", "KETTLE"])
+    );
+    assert!(browser.text(".count").await.starts_with("1 order, €29.90"));
+    choose(&browser, "#status", "S").await;
+    comes_to(&browser, QUERY, "?q=KETTLE&status=sent").await;
+    assert!(browser.text("#results").await.contains("No order matches"));
+    let kept = browser.run("return [window.x, document.activeElement.id]").await;
+    assert_eq!(kept, json!([1, "status"]), "the page was loaded anew, or the focus is lost");
+    let form = "['q', 'status', 'sort'].map((id) => document.getElementById(id).value)";
+
+    browser.run("history.back()").await;
+    comes_to(&browser, ROWS, 1).await;
+    comes_to(&browser, form, json!(["KETTLE", "", "newest"])).await;
+    browser.run("history.back()").await;
+    comes_to(&browser, ROWS, 20).await;
+    comes_to(&browser, form, json!(["", "", "newest"])).await;
+    assert_eq!(browser.run(&format!("return {QUERY}")).await, "");
+    browser.run("history.forward()").await;
+    comes_to(&browser, ROWS, 1).await;
+    comes_to(&browser, form, json!(["KETTLE", "", "newest"])).await;
+    browser.run("history.forward()").await;
+    comes_to(&browser, form, json!(["KETTLE", "sent", "newest"])).await;
+    comes_to(&browser, ROWS, 0).await;
+    browser.press("#results a[href='/orders']").await;
+    comes_to(&browser, ROWS, 20).await;
+    comes_to(&browser, form, json!(["", "", "newest"])).await;
+    browser.close().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
+async fn back_from_an_order_leads_to_the_filters_that_it_was_found_with() {
+    let (_app, browser) = signed_in(&with_one_that_differs(), Scripts::On).await;
+    type_into(&browser, "#q", "kettle").await;
+    comes_to(&browser, ROWS, 1).await;
+    browser.press("table.orders a").await;
+    browser.arrives_at("/orders/1").await;
+    browser.run("history.back()").await;
+    browser.arrives_at("/orders").await;
+    comes_to(&browser, ROWS, 1).await;
+    comes_to(&browser, "document.getElementById('q').value", "kettle").await;
+    browser.run("history.back()").await;
+    comes_to(&browser, ROWS, 20).await;
+    comes_to(&browser, "document.getElementById('q').value", "").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
+async fn on_the_way_back_the_form_says_what_the_list_shows() {
+    let (_app, browser) = signed_in(&with_one_that_differs(), Scripts::On).await;
+    let search = browser.client.find(Locator::Css("#q")).await.unwrap();
+    let order = browser.client.find(Locator::Css("table.orders a")).await.unwrap();
+    // Whoever is quick leaves before the list has followed.
+    search.send_keys("kettle").await.unwrap();
+    order.click().await.unwrap();
+    browser.text(".events").await;
+    browser.run("history.back()").await;
+    browser.arrives_at("/orders").await;
+    comes_to(&browser, "document.readyState", "complete").await;
+    let shown = format!("[document.getElementById('q').value, {ROWS}]");
+    let has_followed = browser.client.current_url().await.unwrap().query().is_some();
+    comes_to(&browser, &shown, if has_followed { json!(["kettle", 1]) } else { json!(["", 20]) }).await;
+    browser.close().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
+async fn dates_show_when_they_count_and_a_wrong_one_is_said_at_its_field() {
+    let (_app, browser) = signed_in(&with_one_that_differs(), Scripts::On).await;
+    let shown = "document.getElementById('from').checkVisibility()";
+    comes_to(&browser, shown, false).await;
+    choose(&browser, "#period", "F").await;
+    comes_to(&browser, shown, true).await;
+    set_date(&browser, "from", "2024-01-02").await;
+    comes_to(&browser, QUERY, "?period=range&from=2024-01-02").await;
+    // One order was placed on 2 January, and one on 1 March.
+    comes_to(&browser, ROWS, 2).await;
+    set_date(&browser, "to", "2024-01-01").await;
+    comes_to(&browser, "document.activeElement.id", "to").await;
+    assert!(browser.text("#to-error").await.contains("not before the first"));
+    comes_to(&browser, shown, true).await;
+    set_date(&browser, "to", "2024-01-31").await;
+    browser.press("form.filters button").await;
+    comes_to(&browser, ROWS, 1).await;
+    choose(&browser, "#period", "A").await;
+    comes_to(&browser, ROWS, 20).await;
+    comes_to(&browser, QUERY, "").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
+async fn another_filter_or_order_begins_at_the_first_page() {
+    let (_app, browser) = signed_in(&with_one_that_differs(), Scripts::On).await;
+    browser.press("a[rel=next]").await;
+    comes_to(&browser, ROWS, 6).await;
+    choose(&browser, "#sort", "O").await;
+    comes_to(&browser, QUERY, "?sort=oldest").await;
+    comes_to(&browser, ROWS, 20).await;
+    // The pager that came with the list keeps the order of the list.
+    browser.press("a[rel=next]").await;
+    comes_to(&browser, ROWS, 6).await;
+    assert_eq!(browser.text("table.orders tbody tr:last-child a").await, "#1");
+    assert_eq!(browser.run("return document.getElementById('sort').value").await, "oldest");
+    browser.close().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
+async fn filters_work_without_scripts() {
+    let (_app, browser) = signed_in(&with_one_that_differs(), Scripts::Off).await;
+    type_into(&browser, "#q", "kettle").await;
+    browser.client.find(Locator::Css("#sort")).await.unwrap().select_by_value("lowest").await.unwrap();
+    browser.press("form.filters button").await;
+    let rows = async || browser.client.find_all(Locator::Css("table.orders tbody tr")).await.unwrap().len();
+    assert_eq!(browser.text("table.orders a").await, "#1");
+    assert_eq!(rows().await, 1);
+    let address = browser.client.current_url().await.unwrap();
+    assert!(
+        address.query().unwrap().contains("q=kettle&") && address.query().unwrap().ends_with("sort=lowest"),
+        "{address}"
+    );
+    browser.press(".count a").await;
+    assert_eq!(browser.text("table.orders a").await, "#1");
+    browser.client.back().await.unwrap();
+    assert_eq!(rows().await, 1);
+    browser.close().await;
+}
+
+/// An order of that many lines with everything that a page of one can show.
+fn full_order(number: &str, lines: usize) -> Vec<Row> {
+    let address = [
+        ("Shipping Company", "Vins et alcools Chevalier, société anonyme"),
+        ("Shipping Address2", "Batiment C, 3e étage"),
+        ("Shipping Province", "Grand Est"),
+        ("Shipping Phone", "+33 3 26 47 15 10"),
+    ];
+    let sums = [
+        ("Discount Amount", "12.50"),
+        ("Taxes", "3.10"),
+        ("Subtotal", "100.00"),
+        ("Total", "95.50"),
+        ("Financial Status", "partially_refunded"),
+        ("Refunded Amount", "5.00"),
+        ("Lineitem discount", "1.00"),
+    ];
+    let first = order(number, ANN);
+    let first = address.into_iter().chain(sums).fold(first, |row, (column, value)| row.with(column, value));
+    let further = (1..lines).map(|index| {
+        let name = format!("Stoneware cup number {index}, glazed by hand in the colours of the sea");
+        line(number, ANN, &name).with("Lineitem sku", &format!("CUP-ST-{index:03}")).with("Lineitem discount", "0.50")
+    });
+    std::iter::once(first).chain(further).collect()
+}
+
+/// Pages and sizes of the PDF that the page prints to, in points.
+async fn printed(browser: &Chromium) -> (u64, Vec<(u64, u64)>) {
+    let a4 = json!({ "paperWidth": 8.27, "paperHeight": 11.69 });
+    let pdf = browser.devtools("Page.printToPDF", a4).await;
+    let script = "const text = atob(arguments[0]);
+        const boxes = [...text.matchAll(/\\/MediaBox \\[0 0 ([0-9.]+) ([0-9.]+)\\]/g)];
+        return [text.match(/\\/Type\\s*\\/Page(?!s)/g).length, boxes.map((box) => [Math.round(box[1]), Math.round(box[2])])]";
+    let read = browser.client.execute(script, vec![pdf["data"].clone()]).await.unwrap();
+    serde_json::from_value(read).unwrap()
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
+async fn an_order_of_15_lines_prints_on_one_sheet_without_the_sites_navigation() {
+    let rows = [full_order("#1", 1), full_order("#15", 15), full_order("#60", 60), shop::orders(1, ANN)].concat();
+    let (_app, browser) = signed_in(&rows, Scripts::On).await;
+    for (number, pages) in [("1", 1), ("15", 1)] {
+        browser.open(&format!("/orders/{number}")).await;
+        let (printed, sizes) = printed(&browser).await;
+        assert_eq!(printed, pages, "order {number}");
+        let is_a4 = |(width, height): &(u64, u64)| (594..=596).contains(width) && (841..=843).contains(height);
+        assert!(sizes.len() == 1 && is_a4(&sizes[0]), "order {number}: {sizes:?}");
+    }
+    browser.open("/orders/60").await;
+    assert!(printed(&browser).await.0 > 1, "60 lines on one sheet cannot be read");
+    browser.devtools("Emulation.setEmulatedMedia", json!({ "media": "print" })).await;
+    let in_print = "[...document.querySelectorAll('nav, form, button, input, .skip, .back, .site-footer')].filter((part) => part.checkVisibility()).map((part) => part.outerHTML)";
+    for path in ["/orders/15", "/orders"] {
+        browser.open(path).await;
+        assert_eq!(browser.run(&format!("return {in_print}")).await, json!([]), "{path}");
+        assert_eq!(browser.run("return document.querySelector('h1').checkVisibility()").await, true);
+    }
+    browser.open("/orders/15").await;
+    let missing = "['.lines', '.grand', 'address', '.events', '.status', '.brand'].filter((part) => !document.querySelector(part).checkVisibility())";
+    assert_eq!(browser.run(&format!("return {missing}")).await, json!([]), "not printed");
+    browser.close().await;
+}
+
+async fn double_click(browser: &Chromium, selector: &str) {
+    let element = browser.client.wait().for_element(Locator::Css(selector)).await.unwrap();
+    let down = || PointerAction::Down { button: MOUSE_BUTTON_LEFT };
+    let up = || PointerAction::Up { button: MOUSE_BUTTON_LEFT };
+    let to = PointerAction::MoveToElement { element, duration: None, x: 0.0, y: 0.0 };
+    let mouse = MouseActions::new("mouse".to_owned()).then(to).then(down()).then(up()).then(down()).then(up());
+    browser.client.perform_actions(mouse).await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
+async fn a_double_click_on_order_again_makes_one_order() {
+    for scripts in [Scripts::On, Scripts::Off] {
+        let (app, browser) = signed_in(&[order("#1", ANN)], scripts).await;
+        browser.open("/orders/1").await;
+        double_click(&browser, "form[action='/orders/1/again'] button").await;
+        browser.arrives_at("/orders/W1001").await;
+        assert!(browser.text(".notice").await.contains("Your order is placed"));
+        let placed = app.done(&["orders", "placed"]);
+        assert_eq!(placed.lines().filter(|line| line.starts_with('#')).count(), 1, "{placed}");
+        browser.close().await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
+async fn the_first_page_after_login_shows_times_where_the_browser_is() {
+    let app = TestApp::start().await;
+    app.verified_customer(ANN).await;
+    import(&app, &[order("#1", ANN).with("Created at", "2024-12-31 20:30:00 +0000")]);
+    let browser = Chromium::start(&app, Scripts::On).await;
+    browser.open("/login").await;
+    browser.devtools("Emulation.setTimezoneOverride", json!({ "timezoneId": "Asia/Kolkata" })).await;
+    log_in(&browser, ANN).await;
+    assert_eq!(browser.text("table.orders time").await, "1 January 2025");
+    assert!(["Kolkata", "Calcutta"].contains(&browser.text(".site-footer a").await.as_str()));
+    browser.open("/orders/1").await;
+    assert!(browser.text(".events").await.contains("1 January 2025, 02:00"));
+    browser.close().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
+async fn what_northwinds_customers_spent_adds_up_in_the_browser() {
+    if !sample_orders().is_file() {
+        eprintln!("not run: there is no {}", sample_orders().display());
+        return;
+    }
+    let app = TestApp::start().await;
+    app.done(&["import", sample_orders().to_str().unwrap()]);
+    for email in northwind::CUSTOMERS {
+        let expected = northwind::expected(email);
+        app.verified_customer(email).await;
+        let browser = Chromium::start(&app, Scripts::On).await;
+        log_in(&browser, email).await;
+        let summary = format!("{} orders, {}", expected.totals.len(), northwind::dollars(expected.total()));
+        assert_eq!(browser.text(".count strong").await, summary);
+        let mut shown = 0;
+        loop {
+            let script = "return [...document.querySelectorAll('table.orders tbody tr')].map((row) => [row.querySelector('a').textContent, row.querySelector('.total').textContent])";
+            let rows: Vec<(String, String)> = serde_json::from_value(browser.run(script).await).unwrap();
+            for (number, total) in &rows {
+                assert_eq!(*total, northwind::dollars(expected.totals[number.trim_start_matches('#')]), "{number}");
+            }
+            shown += rows.len();
+            if browser.client.find(Locator::Css("a[rel=next]")).await.is_err() {
+                break;
+            }
+            browser.press("a[rel=next]").await;
+            comes_to(&browser, "location.search.startsWith('?after=') && document.readyState", "complete").await;
+        }
+        assert_eq!(shown, expected.totals.len());
+        browser.close().await;
+    }
+}

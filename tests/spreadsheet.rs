@@ -1,0 +1,210 @@
+//! The list as a spreadsheet.
+
+use reqwest::Method;
+
+use crate::app::TestApp;
+use crate::http::{Answer, Visitor, send};
+use crate::orders::{import, list, numbers};
+use crate::shop::{self, Row, line, order};
+
+const ANN: &str = "ann@example.com";
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+const COLUMNS: [&str; 14] = [
+    "Order",
+    "Placed (UTC)",
+    "Status",
+    "Payment",
+    "Fulfilment",
+    "Items",
+    "Products",
+    "Currency",
+    "Subtotal",
+    "Shipping",
+    "Taxes",
+    "Discount",
+    "Refunded",
+    "Total",
+];
+
+/// The rows below the heading, cell by cell.
+pub fn rows(answer: &Answer) -> Vec<Vec<String>> {
+    let text = answer.body.strip_prefix(BYTE_ORDER_MARK).expect("no byte-order mark");
+    let mut reader = csv::Reader::from_reader(text);
+    reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect()
+}
+
+/// The order numbers in it, without the `#`.
+fn orders_in(answer: &Answer) -> Vec<String> {
+    rows(answer).iter().map(|row| row[0].strip_prefix('#').unwrap().to_owned()).collect()
+}
+
+async fn app_with(rows: &[Row]) -> (TestApp, Visitor) {
+    let app = TestApp::start().await;
+    let ann = app.verified_customer(ANN).await;
+    import(&app, rows);
+    (app, ann)
+}
+
+#[tokio::test]
+async fn a_spreadsheet_program_opens_it_as_it_is() {
+    let first = order("#1", ANN).with("Lineitem name", "Notebook, \"ruled\"\nA5").with("Discount Amount", "1.50");
+    let yen = order("#2", ANN).with("Currency", "JPY").with("Created at", "2024-03-02 23:59:00 +0000");
+    let yen = ["Subtotal", "Total", "Lineitem price"].into_iter().fold(yen, |row, column| row.with(column, "1200"));
+    let (_app, mut ann) = app_with(&[first, line("#1", ANN, "Käse 🧀"), yen.with("Shipping", "0")]).await;
+    let answer = ann.get("/orders.csv").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type"), Some("text/csv; charset=utf-8"));
+    assert_eq!(answer.header("content-disposition"), Some("attachment; filename=\"orders.csv\""));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    let text = String::from_utf8(answer.body.clone()).unwrap();
+    assert!(text.starts_with(&format!("\u{feff}{}\r\n", COLUMNS.join(","))), "{text}");
+    let line_ends = text.matches("\r\n").count();
+    assert_eq!(
+        (line_ends, text.matches('\n').count()),
+        (3, 4),
+        "the only bare line end is the product's own: {text:?}"
+    );
+    assert!(text.contains("\"2 × Notebook, \"\"ruled\"\"\nA5; 1 × Käse 🧀\""), "{text}");
+    let rows = rows(&answer);
+    let yen = ["#2", "2024-03-02 23:59", "Sent", "paid", "fulfilled", "1", "2 × Notebook, ruled", "JPY"];
+    assert_eq!(rows[0][..8], yen);
+    assert_eq!(rows[0][8..], ["1200", "0", "0", "0", "0", "1200"]);
+    assert_eq!(rows[1][7..], ["EUR", "25.00", "4.90", "0.00", "1.50", "0.00", "29.90"]);
+}
+
+#[tokio::test]
+async fn who_is_signed_out_logs_in_first() {
+    let app = TestApp::start().await;
+    let answer = app.get("/orders.csv?q=tea").await;
+    let (status, location) = answer.leads_to();
+    assert!(status == 303 && location.starts_with("/login?next=%2Forders.csv%3Fq%3Dtea"), "{status} {location}");
+    assert!(app.get_with_cookie("/orders.csv", "__Host-session=a.b.c").await.status == 303);
+}
+
+#[tokio::test]
+async fn no_cell_is_taken_for_a_formula() {
+    let names = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "＝1+1", "=HYPERLINK(\"http://evil.example\",\"x\")"];
+    let hostile = |(index, name): (usize, &&str)| {
+        let row = order(&format!("#-{index}"), ANN).with("Lineitem name", name).with("Lineitem sku", name);
+        ["Shipping Name", "Shipping City", "Shipping Phone"].into_iter().fold(row, |row, column| row.with(column, name))
+    };
+    let made: Vec<Row> = names.iter().enumerate().map(hostile).collect();
+    let (_app, mut ann) = app_with(&made).await;
+    let answer = ann.get("/orders.csv").await;
+    let read = rows(&answer);
+    assert_eq!(read.len(), names.len());
+    for row in &read {
+        for cell in row {
+            assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']), "{cell:?}");
+        }
+    }
+    for name in names {
+        assert!(read.iter().any(|row| row[6] == format!("2 × {name}")), "{name:?} does not stand there as it is");
+    }
+}
+
+#[tokio::test]
+async fn it_holds_what_the_list_shows_in_the_lists_order() {
+    let mut made = shop::orders(30, ANN);
+    made.push(order("#1", ANN).with("Lineitem name", "Else").with("Lineitem sku", "X-1"));
+    made.push(order("#2", "bob@example.com"));
+    let (_app, mut ann) = app_with(&made).await;
+    assert_eq!(rows(&ann.get("/orders.csv").await).len(), 31);
+    for query in
+        ["q=else", "q=%23500+notebook&sort=lowest", "from=2024-01-02&to=2024-01-02&sort=oldest", "status=placed"]
+    {
+        let page = list(&mut ann, &format!("/orders?{query}")).await;
+        assert_eq!(orders_in(&ann.get(&format!("/orders.csv?{query}")).await), numbers(&page), "{query}");
+    }
+    let query = "status=sent&sort=highest";
+    let page = list(&mut ann, &format!("/orders?{query}")).await;
+    assert_eq!(orders_in(&ann.get(&format!("/orders.csv?{query}")).await)[..20], numbers(&page));
+}
+
+#[tokio::test]
+async fn a_filter_that_makes_no_sense_is_refused_before_anything_is_written() {
+    let (_app, mut ann) = app_with(&[order("#1", ANN)]).await;
+    for query in ["status=lost", "sort=random", "period=soon", "from=yesterday", "q=a&q=b"] {
+        let answer = ann.get(&format!("/orders.csv?{query}")).await;
+        assert!(answer.is_page(400), "{query}: {}", answer.status);
+        assert_eq!(answer.header("content-disposition"), None, "an error is saved as a file");
+    }
+}
+
+#[tokio::test]
+async fn head_tells_what_get_would_and_sends_nothing() {
+    let (_app, mut ann) = app_with(&shop::orders(3, ANN)).await;
+    let get = ann.get("/orders.csv").await;
+    let head = send(ann.request(Method::HEAD, "/orders.csv")).await;
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    for name in ["content-type", "content-disposition", "cache-control"] {
+        assert_eq!(head.header(name), get.header(name), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn without_orders_it_is_a_heading() {
+    let app = TestApp::start().await;
+    let mut ann = app.customer(ANN).await;
+    assert_eq!(rows(&ann.get("/orders.csv").await), Vec::<Vec<String>>::new());
+}
+
+/// Gives the only customer that many orders of one line, whose product's name is that long, two a second and seven to a total.
+async fn fill(app: &TestApp, from: i64, count: i64, name_length: usize) {
+    let database = app.database().await;
+    let orders = "INSERT INTO orders (id, issued_by, number, user_id, email, placed_at, payment_status, fulfillment_status, currency, \
+         subtotal, shipping, taxes, discount, refunded, total, line_count, ship_name, ship_company, ship_address1, ship_address2, \
+         ship_zip, ship_city, ship_province, ship_country, ship_phone, fingerprint, status, search_head) \
+         WITH RECURSIVE n(i) AS (SELECT CAST($1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < $2) \
+         SELECT 'order-' || CAST(i AS TEXT), 'shop', CAST(i AS TEXT), users.id, users.email, 1000000000 + i / 2, 'paid', \
+         'fulfilled', 'EUR', 1, 0, 0, 0, 0, i / 7, 1, '', '', '', '', '', '', '', '', '', $3, 'sent', CAST(i AS TEXT) FROM n, users";
+    let query = sqlx::query(orders).bind(from).bind(from + count - 1).bind(Vec::<u8>::new());
+    query.execute(&database).await.unwrap();
+    let lines = "INSERT INTO order_lines (order_id, position, sku, name, quantity, unit_price, discount) \
+         SELECT id, 1, '', CAST($1 AS TEXT), 1, 1, 0 FROM orders WHERE CAST(number AS BIGINT) >= $2";
+    sqlx::query(lines).bind("n".repeat(name_length)).bind(from).execute(&database).await.unwrap();
+}
+
+#[tokio::test]
+async fn three_thousand_orders_come_whole_and_as_in_the_list() {
+    let app = TestApp::start().await;
+    let mut ann = app.verified_customer(ANN).await;
+    fill(&app, 100_000, 3_000, 10).await;
+    let token = app.api_token(ANN).await;
+    for sort in ["newest", "lowest"] {
+        let (mut listed, mut path) = (Vec::new(), format!("/api/userOrders?limit=100&sort={sort}"));
+        loop {
+            let page = app.api_get(&path, &token).await.json();
+            let orders = page["orders"].as_array().unwrap().iter();
+            listed.extend(orders.map(|order| order["number"].as_str().unwrap().to_owned()));
+            let Some(next) = page["next"].as_str() else { break };
+            path = format!("/api/userOrders?limit=100&sort={sort}&after={next}");
+        }
+        let answer = ann.get(&format!("/orders.csv?sort={sort}")).await;
+        assert_eq!(listed.len(), 3_000);
+        assert_eq!(orders_in(&answer), listed, "{sort}");
+        assert!(rows(&answer).iter().all(|row| row[6] == "1 × nnnnnnnnnn"), "an order lost its line");
+    }
+}
+
+/// The most memory that the process ever held, in bytes.
+#[cfg(target_os = "linux")]
+fn peak(app: &TestApp) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", app.pid())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
+}
+
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn the_server_holds_no_file_whole_however_long() {
+    let app = TestApp::start().await;
+    let mut ann = app.verified_customer(ANN).await;
+    fill(&app, 100_000, 10_000, 16_000).await;
+    let before = peak(&app);
+    let length = ann.get("/orders.csv").await.body.len();
+    let more = peak(&app).saturating_sub(before);
+    assert!(length > 160_000_000, "{length} bytes");
+    // SQLite's caches fill up meanwhile, 16 MB for each of eight connections; a file that is held whole comes on top.
+    assert!(more < length, "a file of {length} bytes needed {more} bytes of memory");
+}

@@ -1,0 +1,196 @@
+//! Times where the customer is: told by the browser, or chosen; what a day, a month and a year are there.
+
+use crate::app::{PASSWORD, TestApp};
+use crate::http::Visitor;
+use crate::orders::{import, list, numbers};
+use crate::shop::{Row, order};
+use crate::spreadsheet::rows;
+
+const ANN: &str = "ann@example.com";
+
+fn placed(number: &str, at: &str) -> Row {
+    order(number, ANN).with("Created at", at)
+}
+
+/// Ann, verified and signed in, with a browser in that zone.
+async fn app_in(zone: &str, rows: &[Row]) -> (TestApp, Visitor) {
+    let app = TestApp::start().await;
+    let mut ann = app.visitor();
+    let answer = ann.post("/signup", &[("email", ANN), ("password", PASSWORD), ("zone", zone)]).await;
+    assert_eq!(answer.leads_to(), (303, "/orders"), "{}", answer.text());
+    app.done(&["user", "verify", ANN]);
+    import(&app, rows);
+    (app, ann)
+}
+
+/// Signs Ann in from a browser in that zone.
+async fn log_in(app: &TestApp, zone: &str) -> Visitor {
+    let mut ann = app.visitor();
+    let answer = ann.post("/login", &[("email", ANN), ("password", PASSWORD), ("zone", zone)]).await;
+    assert_eq!(answer.leads_to(), (303, "/orders"), "{}", answer.text());
+    ann
+}
+
+/// The place that the foot of the page names.
+async fn place(visitor: &mut Visitor) -> String {
+    let page = list(visitor, "/orders").await;
+    let (_, rest) = page.split_once("Times are those of <a href=\"/account#time-zone\">").unwrap();
+    rest.split('<').next().unwrap().to_owned()
+}
+
+/// The link to the year's or the day's orders, as the form makes it.
+async fn in_range(visitor: &mut Visitor, from: &str, to: &str) -> Vec<String> {
+    numbers(&list(visitor, &format!("/orders?from={from}&to={to}&sort=oldest")).await)
+}
+
+#[tokio::test]
+async fn sign_up_and_login_tell_where_the_browser_is() {
+    let (app, mut ann) = app_in("America/New_York", &[]).await;
+    assert_eq!(place(&mut ann).await, "New York");
+    let mut elsewhere = log_in(&app, "Asia/Tokyo").await;
+    assert_eq!(place(&mut elsewhere).await, "Tokyo");
+    assert_eq!(place(&mut ann).await, "Tokyo", "the zone is the account's, not the session's");
+    for page in ["/signup", "/login"] {
+        let form = app.get(page).await.text();
+        assert!(form.contains("<input type=\"hidden\" name=\"zone\""), "{page} asks for no zone:\n{form}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_time_zone_is_ignored() {
+    let (app, mut ann) = app_in("Europe/Berlin", &[]).await;
+    let long = "Europe/".repeat(1_000);
+    for zone in ["", "Berlin", "Europe/Atlantis", "../../etc/passwd", "Europe/Berlin\0", "<b>", "GMT+1", "utc", &long] {
+        log_in(&app, zone).await;
+        assert_eq!(place(&mut ann).await, "Berlin", "{zone:?} was taken");
+    }
+    let without = app.visitor().post("/login", &[("email", ANN), ("password", PASSWORD)]).await;
+    assert_eq!(without.status, 303);
+    assert_eq!(place(&mut ann).await, "Berlin");
+    let mut bob = app.customer("bob@example.com").await;
+    assert_eq!(place(&mut bob).await, "UTC");
+}
+
+#[tokio::test]
+async fn a_zone_that_was_chosen_stays_whatever_browsers_tell_later() {
+    let (app, mut ann) = app_in("Europe/Berlin", &[]).await;
+    let form = list(&mut ann, "/account/time-zone").await;
+    assert!(form.contains("<option selected>Europe/Berlin"), "{form}");
+    for zone in ["", "Berlin", "Europe/Atlantis", "<b>"] {
+        let refused = ann.post("/account/time-zone", &[("zone", zone)]).await;
+        assert!(refused.is_page(422) && refused.text().contains("Choose one of the places"), "{zone:?}");
+        assert!(!refused.text().contains("<b>"));
+    }
+    let chosen = ann.post("/account/time-zone", &[("zone", "Pacific/Auckland")]).await;
+    assert_eq!(chosen.leads_to(), (303, "/account#time-zone"));
+    assert!(list(&mut ann, "/account").await.contains("Times are shown for that place from now on."));
+    assert_eq!(place(&mut ann).await, "Auckland");
+    let mut again = log_in(&app, "Asia/Tokyo").await;
+    assert_eq!(place(&mut again).await, "Auckland");
+    assert!(list(&mut again, "/account/time-zone").await.contains("<option selected>Pacific/Auckland"));
+}
+
+#[tokio::test]
+async fn every_time_is_read_there_and_marked_up_in_utc() {
+    let sent = placed("#1", "2024-12-31 23:30:00 +0000")
+        .with("Paid at", "2024-12-31 22:59:00 +0000")
+        .with("Fulfilled at", "2025-07-01 22:15:00 +0000");
+    let (app, mut ann) = app_in("Europe/Berlin", &[sent]).await;
+    let shown = list(&mut ann, "/orders").await;
+    assert!(shown.contains("<time datetime=\"2024-12-31T23:30:00Z\">1 January 2025</time>"), "{shown}");
+    let detail = list(&mut ann, "/orders/1").await;
+    for time in [
+        "<time datetime=\"2024-12-31T23:30:00Z\">1 January 2025</time>",
+        "<time datetime=\"2024-12-31T23:30:00Z\">1 January 2025, 00:30</time>",
+        "<time datetime=\"2024-12-31T22:59:00Z\">31 December 2024, 23:59</time>",
+        "<time datetime=\"2025-07-01T22:15:00Z\">2 July 2025, 00:15</time>",
+    ] {
+        assert!(detail.contains(time), "{time} is not on the page:\n{detail}");
+    }
+    let sheet = ann.get("/orders.csv").await;
+    assert!(sheet.text().contains("Placed (Europe/Berlin)"), "{}", sheet.text());
+    assert_eq!(rows(&sheet)[0][1], "2025-01-01 00:30");
+    let told = app.api_get("/api/userOrders/1", &app.api_token(ANN).await).await.json();
+    assert_eq!(told["placed_at"], "2024-12-31T23:30:00Z", "for programs it is UTC");
+}
+
+#[tokio::test]
+async fn the_account_page_tells_times_there_too() {
+    let (app, mut ann) = app_in("Pacific/Kiritimati", &[]).await;
+    // A sign-in at noon in UTC is the next day there, 14 hours ahead.
+    for table in ["sessions SET last_seen_at", "sessions SET created_at", "activity SET at"] {
+        let sql = sqlx::AssertSqlSafe(format!("UPDATE {table} = 1709208000"));
+        sqlx::query(sql).execute(&app.database().await).await.unwrap();
+    }
+    let page = list(&mut ann, "/account").await;
+    assert!(page.contains("<time datetime=\"2024-02-29T12:00:00Z\">1 March 2024, 02:00</time>"), "{page}");
+    assert!(page.contains("Pacific/Kiritimati"), "{page}");
+}
+
+#[tokio::test]
+async fn days_months_and_years_begin_there() {
+    let rows = [
+        placed("#1", "2024-12-31 22:59:59 +0000"),
+        placed("#2", "2024-12-31 23:30:00 +0000"),
+        placed("#3", "2025-01-01 22:59:59 +0000"),
+        placed("#4", "2025-01-01 23:00:00 +0000"),
+        placed("#5", "2025-01-31 23:00:00 +0000"),
+    ];
+    let (app, mut ann) = app_in("Europe/Berlin", &rows).await;
+    assert_eq!(in_range(&mut ann, "2024-12-31", "2024-12-31").await, ["1"]);
+    assert_eq!(in_range(&mut ann, "2025-01-01", "2025-01-01").await, ["2", "3"]);
+    assert_eq!(in_range(&mut ann, "2025-01-01", "2025-12-31").await, ["2", "3", "4", "5"]);
+    let month = |page: &str, name: &str| {
+        let (_, row) = page.split_once(&format!("<th scope=\"row\">{name}<td class=\"number\">"))?;
+        Some(row.split('<').next().unwrap().to_owned())
+    };
+    let page = list(&mut ann, "/orders").await;
+    let counted = |page: &str| ["December 2024", "January 2025", "February 2025"].map(|name| month(page, name));
+    let some = |count: &str| Some(count.to_owned());
+    assert_eq!(counted(&page), [some("1"), some("3"), some("1")]);
+
+    ann.post("/account/time-zone", &[("zone", "UTC")]).await;
+    assert_eq!(in_range(&mut ann, "2024-12-31", "2024-12-31").await, ["1", "2"]);
+    assert_eq!(in_range(&mut ann, "2025-01-01", "2025-01-01").await, ["3", "4"]);
+    assert_eq!(counted(&list(&mut ann, "/orders").await), [some("2"), some("3"), None]);
+    // Scripts know of no zone.
+    let token = app.api_token(ANN).await;
+    ann.post("/account/time-zone", &[("zone", "Europe/Berlin")]).await;
+    let told = app.api_get("/api/userOrders?from=2025-01-01&to=2025-01-01", &token).await.json();
+    assert_eq!(told["orders"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn this_year_and_last_year_begin_there() {
+    // New Year comes to Kiritimati 14 hours before it comes to UTC, and to Honolulu 10 hours after.
+    let now = time::OffsetDateTime::now_utc();
+    let this_year = |hours: i64| (now + time::Duration::hours(hours)).year();
+    let year = this_year(14);
+    let rows = [
+        placed("#1", &format!("{}-12-31 09:59:59 +0000", year - 1)),
+        placed("#2", &format!("{}-12-31 10:00:00 +0000", year - 1)),
+    ];
+    let (_app, mut ann) = app_in("Pacific/Kiritimati", &rows).await;
+    assert_eq!(numbers(&list(&mut ann, "/orders?period=this-year").await), ["2"]);
+    assert_eq!(numbers(&list(&mut ann, "/orders?period=last-year").await), ["1"]);
+    ann.post("/account/time-zone", &[("zone", "Pacific/Honolulu")]).await;
+    let period = if this_year(-10) == year { "last-year" } else { "this-year" };
+    assert_eq!(numbers(&list(&mut ann, &format!("/orders?period={period}")).await), ["2", "1"]);
+}
+
+#[tokio::test]
+async fn a_day_on_which_clocks_change_is_a_whole_day() {
+    // Berlin: 31 March 2024 has 23 hours, 27 October 25.
+    let rows = [
+        placed("#1", "2024-03-30 22:59:59 +0000"),
+        placed("#2", "2024-03-30 23:00:00 +0000"),
+        placed("#3", "2024-03-31 21:59:59 +0000"),
+        placed("#4", "2024-03-31 22:00:00 +0000"),
+        placed("#5", "2024-10-26 22:00:00 +0000"),
+        placed("#6", "2024-10-27 22:59:59 +0000"),
+        placed("#7", "2024-10-27 23:00:00 +0000"),
+    ];
+    let (_app, mut ann) = app_in("Europe/Berlin", &rows).await;
+    assert_eq!(in_range(&mut ann, "2024-03-31", "2024-03-31").await, ["2", "3"]);
+    assert_eq!(in_range(&mut ann, "2024-10-27", "2024-10-27").await, ["5", "6"]);
+}

@@ -15,7 +15,7 @@ use crate::web::zone::next_month;
 /// Months that are told apart; what lies before counts with the first of them.
 const MOST_SPANS: i32 = 1_200;
 /// Months on a chart: the latest, and at least so many.
-const MOST_SHOWN: usize = 60;
+const MOST_SHOWN: usize = 36;
 const LEAST_SHOWN: usize = 6;
 
 /// What the orders of a view come to.

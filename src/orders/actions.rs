@@ -169,6 +169,7 @@ impl Action<'_> {
         let order = &self.found.order;
         let request = format!("again {}", order.id);
         let new_id = self.clock.new_id();
+        let number = store::free_number(self.database).await?;
         self.database
             .write(async |transaction| {
                 if let Some(outcome) = self.answered_before(transaction, &request).await? {
@@ -180,12 +181,11 @@ impl Action<'_> {
                 if let Some(placed_at) = in_the_way {
                     return Ok(Outcome::TooMany { wait: placed_at.plus(DAY).since(now).clamp(1, DAY) });
                 }
-                let copied = store::copy(transaction, &self.user.user_id, &order.id, &new_id, now).await?;
-                let Some(number) = copied else {
+                if !store::copy(transaction, user_id, &order.id, (&new_id, &number), now).await? {
                     return Err(database::Error::RowNotFound);
-                };
+                }
                 self.tell(transaction, self.confirmation(&number)).await?;
-                self.done(transaction, &request, number).await
+                self.done(transaction, &request, number.clone()).await
             })
             .await
     }

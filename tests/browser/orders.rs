@@ -288,7 +288,7 @@ async fn a_double_click_on_order_again_makes_one_order() {
         let (app, browser) = signed_in(&[order("#1", ANN)], scripts).await;
         browser.open("/orders/1").await;
         double_click(&browser, "form[action='/orders/1/again'] button").await;
-        browser.arrives_at("/orders/W1001").await;
+        browser.client.wait().for_element(Locator::Css(".notice")).await.unwrap();
         assert!(browser.text(".notice").await.contains("Your order is placed"));
         let placed = app.done(&["orders", "placed"]);
         assert_eq!(placed.lines().filter(|line| line.starts_with('#')).count(), 1, "{placed}");

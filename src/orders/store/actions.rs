@@ -80,57 +80,68 @@ pub(in crate::orders) async fn earliest_of_latest(
     .map(|placed_at: Option<i64>| placed_at.map(UnixSeconds::new))
 }
 
-/// Copies an order of the user, with its lines and what they cost, into a new one that is placed now; `None` when it is gone. The
-/// number is like nobody else's; should the shop export the order under it, that updates this one.
+/// A number for a new order, like nobody else's: the counter's next that the shop has not used itself. Some are never used. Counted
+/// outside of the transaction that places the order, as within it all customers who order at one moment would meet at the counter.
+pub(in crate::orders) async fn free_number(database: &Database) -> Result<OrderNumber, Error> {
+    for _ in 0..NUMBERS_TRIED {
+        let counted: i64 = sqlx::query_scalar(
+            "UPDATE counters SET value = value + 1 WHERE name = 'orders placed here' RETURNING value",
+        )
+        .fetch_one(database.writer())
+        .await?;
+        let Some(number) = OrderNumber::parse(&format!("W{counted}")) else { break };
+        let used: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM orders WHERE issued_by = 'shop' AND number = $1")
+            .bind(number.as_str())
+            .fetch_one(database.reader())
+            .await?;
+        if used == 0 {
+            return Ok(number);
+        }
+    }
+    Err(Error::RowNotFound)
+}
+
+/// Copies an order of the user, with its lines and what they cost, into a new one of that number that is placed now; tells whether
+/// there was one to copy. Should the shop export the order under the number, that updates this one.
 pub(in crate::orders) async fn copy(
     transaction: &mut Transaction,
     user_id: &str,
     order_id: &str,
-    new_id: &str,
+    (new_id, number): (&str, &OrderNumber),
     now: UnixSeconds,
-) -> Result<Option<OrderNumber>, Error> {
+) -> Result<bool, Error> {
     let lines: Vec<(String, String)> =
         sqlx::query_as("SELECT sku, name FROM order_lines WHERE order_id = $1 ORDER BY position")
             .bind(order_id)
             .fetch_all(&mut **transaction)
             .await?;
-    for _ in 0..NUMBERS_TRIED {
-        let Some(number) = OrderNumber::parse(&format!("W{}", next_number(transaction).await?)) else { break };
-        let text = searched(number.as_str(), lines.iter().map(|(sku, name)| (sku.as_str(), name.as_str())));
-        let copied = sqlx::query(
-            "INSERT INTO orders (id, issued_by, number, user_id, email, placed_at, payment_status, fulfillment_status, status,
-                 currency, subtotal, shipping, taxes, discount, refunded, total, line_count, ship_name, ship_company,
-                 ship_address1, ship_address2, ship_zip, ship_city, ship_province, ship_country, ship_phone, fingerprint,
-                 search_head, search_text, copy_of)
-             SELECT CAST($1 AS TEXT), issued_by, CAST($2 AS TEXT), user_id, email, CAST($3 AS BIGINT), 'pending', 'unfulfilled',
-                 'placed', currency, subtotal, shipping, taxes, discount, 0, total, line_count, ship_name, ship_company,
-                 ship_address1, ship_address2, ship_zip, ship_city, ship_province, ship_country, ship_phone, $4,
-                 CAST($5 AS TEXT), CAST($6 AS TEXT), number
-             FROM orders WHERE id = $7 AND user_id = $8
-             ON CONFLICT (issued_by, number) DO NOTHING",
-        )
-        .bind(new_id)
-        .bind(number.as_str())
-        .bind(now.get())
-        .bind(Vec::<u8>::new())
-        .bind(text.head)
-        .bind(text.whole)
-        .bind(order_id)
-        .bind(user_id)
-        .execute(&mut **transaction)
-        .await?;
-        if copied.rows_affected() == 1 {
-            copy_lines(transaction, order_id, new_id).await?;
-            return Ok(Some(number));
-        }
+    let text = searched(number.as_str(), lines.iter().map(|(sku, name)| (sku.as_str(), name.as_str())));
+    let copied = sqlx::query(
+        "INSERT INTO orders (id, issued_by, number, user_id, email, placed_at, payment_status, fulfillment_status, status,
+             currency, subtotal, shipping, taxes, discount, refunded, total, line_count, ship_name, ship_company,
+             ship_address1, ship_address2, ship_zip, ship_city, ship_province, ship_country, ship_phone, fingerprint,
+             search_head, search_text, copy_of)
+         SELECT CAST($1 AS TEXT), issued_by, CAST($2 AS TEXT), user_id, email, CAST($3 AS BIGINT), 'pending', 'unfulfilled',
+             'placed', currency, subtotal, shipping, taxes, discount, 0, total, line_count, ship_name, ship_company,
+             ship_address1, ship_address2, ship_zip, ship_city, ship_province, ship_country, ship_phone, $4,
+             CAST($5 AS TEXT), CAST($6 AS TEXT), number
+         FROM orders WHERE id = $7 AND user_id = $8",
+    )
+    .bind(new_id)
+    .bind(number.as_str())
+    .bind(now.get())
+    .bind(Vec::<u8>::new())
+    .bind(text.head)
+    .bind(text.whole)
+    .bind(order_id)
+    .bind(user_id)
+    .execute(&mut **transaction)
+    .await?;
+    if copied.rows_affected() == 0 {
+        return Ok(false);
     }
-    Ok(None)
-}
-
-async fn next_number(transaction: &mut Transaction) -> Result<i64, Error> {
-    sqlx::query_scalar("UPDATE counters SET value = value + 1 WHERE name = 'orders placed here' RETURNING value")
-        .fetch_one(&mut **transaction)
-        .await
+    copy_lines(transaction, order_id, new_id).await?;
+    Ok(true)
 }
 
 async fn copy_lines(transaction: &mut Transaction, from: &str, to: &str) -> Result<(), Error> {

@@ -9,13 +9,14 @@
 //! | [`api`] | the JSON face |
 //! | [`orders`], [`accounts`] | what customers come for; who they are |
 //! | [`sessions`] | being signed in: token, cookie, row, guard |
-//! | [`mail`] | messages and how they leave |
+//! | [`mail`] | addresses, messages, one-time links, and how mail leaves |
 //! | [`web`] | what every page needs and no feature owns |
 //! | [`telemetry`] | logs, request ids, metrics |
 //! | [`database`], [`config`], [`clock`] | the ground |
 //!
 //! Arrows point down only: `cli → server → api → {orders, accounts} → sessions → {web, mail} → {telemetry, database, config, clock}`.
-//! `orders` and `accounts` do not name each other; a test holds the `use crate::` lines to this.
+//! `orders` and `accounts` do not name each other, in the last two rows siblings may lean on each other without a circle; a test holds
+//! the `use crate::` lines to this.
 //!
 //! To understand a guarded page read `sessions/mod.rs`, `sessions/guard.rs`, `orders/pages.rs` and `templates/orders/list.html`.
 

@@ -23,7 +23,7 @@ function offerToShow(input) {
   button.className = "show";
   button.textContent = "Show";
   // The label stays as it is and the pressed state changes: both changing would contradict each other.
-  button.setAttribute("aria-label", "Show password");
+  button.setAttribute("aria-label", `Show ${input.labels[0]?.textContent.toLowerCase() ?? "password"}`);
   button.setAttribute("aria-controls", input.id);
 
   const show = (shown) => {
@@ -125,6 +125,8 @@ function watchSession(body) {
   const title = document.createElement("h2");
   title.id = "session-end-title";
   const text = document.createElement("p");
+  text.id = "session-end-text";
+  dialog.setAttribute("aria-describedby", text.id);
   const stay = document.createElement("button");
   stay.type = "button";
   stay.textContent = "Stay logged in";
@@ -144,6 +146,7 @@ function watchSession(body) {
     endsAt = Date.now() + seconds * 1000;
     canStay = extendable;
     if (dialog.open) dialog.close();
+    document.title = document.title.replace(/^Logged out soon – /, "");
     tick();
   }
 
@@ -170,7 +173,7 @@ function watchSession(body) {
     close.textContent = canStay ? "Not now" : "Understood";
     if (!dialog.open && !dialog.dataset.dismissed) {
       dialog.showModal();
-      document.title = `Logged out soon – ${document.title.replace(/^Logged out soon – /, "")}`;
+      document.title = `Logged out soon – ${document.title}`;
     }
   }
 
@@ -181,9 +184,7 @@ function watchSession(body) {
       return;
     }
     const { ends_in: seconds, can_stay: extendable } = await answer.json();
-    document.title = document.title.replace(/^Logged out soon – /, "");
-    schedule(seconds, extendable);
-    tabs?.postMessage({ seconds, extendable });
+    renewed(seconds, extendable);
   });
   close.addEventListener("click", () => {
     dialog.dataset.dismissed = "yes";
@@ -197,13 +198,17 @@ function watchSession(body) {
   // A computer that slept comes back late.
   document.addEventListener("visibilitychange", () => document.hidden || tick());
 
-  const seconds = Number(body.dataset.endsIn);
-  const extendable = body.hasAttribute("data-can-stay");
-  schedule(seconds, extendable);
-  tabs?.postMessage({ seconds, extendable });
+  // An answer for this session has come, and with it a later end; the other tabs are in the same session.
+  function renewed(seconds, extendable) {
+    schedule(seconds, extendable);
+    tabs?.postMessage({ seconds, extendable });
+  }
+
+  return (page) => renewed(Number(page.dataset.endsIn), page.hasAttribute("data-can-stay"));
 }
 
-if (document.body.matches("[data-ends-in]")) watchSession(document.body);
+const sessionGoesOn = document.body.matches("[data-ends-in]") ? watchSession(document.body) : () => {};
+sessionGoesOn(document.body);
 
 // A list that follows its filters while they change. The form alone does the same, with a page in between.
 const LOOK_AFTER_MS = 250;
@@ -212,6 +217,7 @@ function followFilters(form) {
   let waiting;
   let asked = 0;
   let shownFor = location.search;
+  const told = document.getElementById("told");
 
   function address() {
     const query = new URLSearchParams();
@@ -238,6 +244,8 @@ function followFilters(form) {
       return;
     }
     shown.replaceWith(document.adoptNode(found));
+    told.textContent = (found.querySelector(".count strong") ?? found.querySelector("h2"))?.textContent ?? "";
+    sessionGoesOn(page.body);
     history.pushState(null, "", url);
     shownFor = location.search;
   }

@@ -120,7 +120,7 @@ async fn asking_to_cancel_shows_with_the_order_and_reaches_the_operator_and_the_
         assert_eq!(key(&page, "cancel"), None, "it can be asked for twice");
         assert!(key(&page, "again").is_some());
     }
-    assert_eq!(list(&mut ann, "/orders").await.matches("cancel asked").count(), 2);
+    assert_eq!(list(&mut ann, "/orders").await.matches("cancellation asked for").count(), 2);
     assert_eq!(to_do(&app, "cancellations"), ["#1", "#2"]);
     let said = app.done(&["orders", "cancellations"]);
     assert!(said.contains(ANN) && said.contains("€29.90") && said.contains("processing"), "{said}");
@@ -181,7 +181,7 @@ async fn what_the_shop_did_meanwhile_comes_first() {
     assert_eq!(to_do(&app, "cancellations"), Vec::<String>::new(), "what is sent cannot be stopped any more");
     let page = list(&mut ann, "/orders/2").await;
     assert!(!page.contains("You asked to cancel this order on") && page.contains(">You asked to cancel<"), "{page}");
-    assert!(!list(&mut ann, "/orders").await.contains("cancel asked"));
+    assert!(!list(&mut ann, "/orders").await.contains("cancellation asked for"));
     // Should the shop take it back, the wish still stands.
     import(&app, &[waiting("#2", ANN)]);
     assert_eq!(to_do(&app, "cancellations"), ["#2"]);

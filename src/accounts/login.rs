@@ -52,7 +52,7 @@ pub(super) async fn form(
 pub(super) struct LoginForm {
     email: String,
     password: String,
-    /// Any value but an empty one means "keep me signed in".
+    /// Any value but an empty one, `false`, `off` and `0` means "keep me signed in".
     #[serde(default)]
     remember: String,
     #[serde(default)]

@@ -14,7 +14,7 @@ use crate::web::{Error, Viewer};
 pub struct BearerUser {
     /// Who, and in which session.
     pub user: CurrentUser,
-    /// Their address.
+    /// What is shown of them.
     pub viewer: Viewer,
 }
 

@@ -18,7 +18,7 @@ const LISTED: usize = 50;
 #[template(path = "mail/inbox.html")]
 struct InboxPage {
     layout: Layout,
-    /// Where letters go instead; empty when they are here.
+    /// Whether a mail server takes the letters, so that none is here.
     server: bool,
     letters: Vec<LetterLine>,
 }

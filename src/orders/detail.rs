@@ -14,7 +14,7 @@ use super::timeline::{self, Event};
 use crate::database::Database;
 use crate::sessions::CurrentUser;
 use crate::web::words::{day, moment};
-use crate::web::{Error, Layout, Zone, page};
+use crate::web::{Error, Layout, Zone, page, see_other};
 
 #[derive(Template)]
 #[template(path = "orders/detail.html")]
@@ -69,6 +69,11 @@ pub(super) async fn show(
 ) -> Result<HttpResponse, Error> {
     let found = find(&database, &user, &number).await?;
     render(StatusCode::OK, layout, &user, &database, &found, None).await
+}
+
+/// The address of a form is asked for, too: by who loads its answer again, or logs in after the session ended under it.
+pub(super) async fn back(number: web::Path<String>) -> Result<HttpResponse, Error> {
+    OrderNumber::parse(&number).map(|number| see_other(&url(&number))).ok_or(Error::NotFound)
 }
 
 /// The customer's order of that number.

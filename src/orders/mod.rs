@@ -73,8 +73,8 @@ pub fn configure(routes: &mut web::ServiceConfig) {
     routes
         .service(web::resource("").get(pages::list))
         .service(web::resource("/{number}").get(detail::show))
-        .service(web::resource("/{number}/cancel").post(actions::cancel))
-        .service(web::resource("/{number}/again").post(actions::order_again));
+        .service(web::resource("/{number}/cancel").get(detail::back).post(actions::cancel))
+        .service(web::resource("/{number}/again").get(detail::back).post(actions::order_again));
 }
 
 /// The list as a spreadsheet, for `/orders.csv`.

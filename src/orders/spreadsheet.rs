@@ -23,7 +23,7 @@ const BATCH: u32 = 200;
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 /// What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection"), the wide forms among them.
 const FORMULA: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
-/// The most that a cell of Excel holds, in units of UTF-16: a smiley is two.
+/// Below the 32,767 that a cell of Excel holds, in units of UTF-16: a smiley is two.
 const LONGEST_CELL: usize = 32_000;
 
 pub(super) async fn download(

@@ -8,7 +8,8 @@ use actix_web::http::header;
 use super::{Ending, Issued};
 use crate::clock::UnixSeconds;
 
-const NAME: &str = "__Host-session";
+/// The cookie's name.
+pub(super) const NAME: &str = "__Host-session";
 
 /// The token that `request` brings. Two cookies of the name cannot come from us, so they count as none.
 pub fn read(request: &HttpRequest) -> Option<String> {

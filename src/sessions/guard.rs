@@ -30,31 +30,32 @@ pub async fn load_session<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, ActixError> {
-    let renewed = match resume(request.request()).await {
-        Ok(resumed) => resumed.and_then(|(mut resumed, renewed)| {
-            if let Some(renewed) = &renewed {
-                resumed.viewer.ends_in += renewed.expires_at.since(resumed.user.token_expires_at);
-                resumed.viewer.can_stay = renewed.expires_at < resumed.user.session_expires_at;
-            }
-            request.extensions_mut().insert(resumed.user);
-            request.extensions_mut().insert(resumed.viewer);
-            renewed
-        }),
-        Err(error) => {
-            return Ok(request.into_response(error.error_response()).map_into_right_body());
-        }
+    let resumed = match resume_and_renew(request.request()).await {
+        Ok(resumed) => resumed,
+        Err(error) => return Ok(request.into_response(error.error_response()).map_into_right_body()),
     };
+    let mut renewed = None;
+    if let Some((mut resumed, issued)) = resumed {
+        if let Some(issued) = &issued {
+            resumed.viewer.ends_in += issued.expires_at.since(resumed.user.token_expires_at);
+            resumed.viewer.can_stay = issued.expires_at < resumed.user.session_expires_at;
+        }
+        request.extensions_mut().insert(resumed.user);
+        request.extensions_mut().insert(resumed.viewer);
+        renewed = issued;
+    }
     let now = request.app_data::<web::Data<Clock>>().map(|clock| clock.now());
     let mut response = next.call(request).await?;
+    // A handler that set the cookie itself (logged out, password given again) has the last word.
     if let (Some(issued), Some(now)) = (renewed, now)
-        && response.response().cookies().all(|set| set.name() != cookie::clear().name())
+        && response.response().cookies().all(|set| set.name() != cookie::NAME)
     {
         response.response_mut().add_cookie(&cookie::carry(&issued, now)).ok();
     }
     Ok(response.map_into_left_body())
 }
 
-async fn resume(request: &HttpRequest) -> Result<Option<(Resumed, Option<Issued>)>, Error> {
+async fn resume_and_renew(request: &HttpRequest) -> Result<Option<(Resumed, Option<Issued>)>, Error> {
     let Some(token) = cookie::read(request) else {
         return Ok(None);
     };
@@ -64,7 +65,7 @@ async fn resume(request: &HttpRequest) -> Result<Option<(Resumed, Option<Issued>
     let Some(resumed) = sessions.resume(&token, Audience::Web).await? else {
         return Ok(None);
     };
-    let renewed = sessions.renew(&resumed).await?;
+    let renewed = sessions.renew(&resumed).await;
     Ok(Some((resumed, renewed)))
 }
 

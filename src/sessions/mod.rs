@@ -154,12 +154,10 @@ impl Sessions {
         }))
     }
 
-    /// A fresh token for a session of the browser whose token is past half of its life, up to the session's own end; "last
-    /// seen" is written then, too. `None` when it is not yet time.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn renew(&self, resumed: &Resumed) -> Result<Option<Issued>, database::Error> {
+    /// A fresh token for a session of the browser whose token is past half of its life, up to the session's own end; `None` while it is
+    /// not yet time, and for a token that lives to the session's end. "Last seen" is written when the note is older than half of a
+    /// token's life.
+    pub async fn renew(&self, resumed: &Resumed) -> Option<Issued> {
         let now = self.clock.now();
         let user = &resumed.user;
         if now.since(resumed.last_seen_at) * 2 > self.lifetimes.token {
@@ -167,10 +165,7 @@ impl Sessions {
         }
         let half = user.token_expires_at.since(resumed.issued_at) / 2;
         let is_last = user.token_expires_at >= user.session_expires_at;
-        if is_last || now.since(resumed.issued_at) <= half {
-            return Ok(None);
-        }
-        Ok(Some(self.reissue(user, &user.session_id)))
+        (!is_last && now.since(resumed.issued_at) > half).then(|| self.reissue(user, &user.session_id))
     }
 
     /// A page is worth more than the note that it was seen: what cannot be written soon is left to the next request.

@@ -1,8 +1,8 @@
 //! The token: a JWT signed with HS256, held to RFC 8725.
 //!
 //! One algorithm, chosen here and never by the token (section 3.1); keys of at least 32 random bytes (3.5); `iss`, `sub` and
-//! `aud` checked, so that no token passes for another kind (3.8, 3.9, 3.12); no leeway, because one clock signs and
-//! verifies; nothing about the person inside.
+//! `aud` checked, so that no token passes for another kind (3.8, 3.9, 3.12); no leeway, so the clocks of all nodes
+//! have to agree; nothing about the person inside.
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};

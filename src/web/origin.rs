@@ -119,6 +119,8 @@ fn is_own(headers: &HeaderMap, own: &OwnOrigin) -> bool {
     if !sites.is_empty() {
         return sites.iter().all(|site| matches!(*site, "same-origin" | "none"));
     }
+    // With neither header it is no browser that another site drives: all that send forms name an origin. A script carries nobody's
+    // cookie but its own.
     all("origin").iter().all(|origin| own.is_own(origin))
 }
 

@@ -197,7 +197,7 @@ async fn sessions_are_listed_with_browser_system_address_and_times() {
     assert!(that.contains("127.0.0.1") && that.contains(">End</button>") && !that.contains("This browser"));
     assert!(that.contains("2024-06-10T06:13:20Z") && that.contains("10 June 2024, 06:13"));
     assert!(that.contains("2100-01-01T00:00:00Z"), "{that}");
-    assert!(of("(API)").contains(">End</button>"));
+    assert!(of("(an app or script)").contains(">End</button>"));
 }
 
 #[tokio::test]

@@ -150,7 +150,7 @@ async fn dates_show_when_they_count_and_a_wrong_one_is_said_at_its_field() {
     let (_app, browser) = signed_in(&with_one_that_differs(), Scripts::On).await;
     let shown = "document.getElementById('from').checkVisibility()";
     comes_to(&browser, shown, false).await;
-    choose(&browser, "#period", "F").await;
+    choose(&browser, "#period", "B").await;
     comes_to(&browser, shown, true).await;
     set_date(&browser, "from", "2024-01-02").await;
     comes_to(&browser, QUERY, "?period=range&from=2024-01-02").await;

@@ -18,6 +18,9 @@ use crate::shop::{Row, export, line, order};
 const FIRST: i64 = 1_706_572_800;
 const DAY: i64 = 86_400;
 
+/// More pages than any walk here has: one that goes round in circles ends, and fails.
+const TOO_MANY: usize = 100;
+
 /// Words as they are written and as they are found.
 const WORDS: [(&str, &str); 6] = [
     ("Rössle", "rossle"),
@@ -219,7 +222,7 @@ impl World {
             let page = self.part(user_id, filter, &from, size).await;
             let next = page.last.clone().filter(|_| page.has_more);
             pages.push(page);
-            let Some(next) = next else { return pages };
+            let Some(next) = next.filter(|_| pages.len() < TOO_MANY) else { return pages };
             from = From::After(next);
         }
     }
@@ -227,7 +230,7 @@ impl World {
     /// The pages before that one, the nearest last.
     async fn back(&self, user_id: &str, filter: &Filter, size: u32, start: &Page) -> Vec<Page> {
         let (mut pages, mut before) = (Vec::new(), start.first.clone());
-        while let Some(cursor) = before {
+        while let Some(cursor) = before.filter(|_| pages.len() < TOO_MANY) {
             let page = self.part(user_id, filter, &From::Before(cursor), size).await;
             before = page.first.clone().filter(|_| page.has_more);
             pages.insert(0, page);
@@ -308,7 +311,7 @@ fn orders_that_arrive_during_a_walk_make_none_of_the_others_vanish_or_come_twice
             loop {
                 let page = world.part(&user, &filter, &from, wish.page).await;
                 seen.extend(page.numbers.clone());
-                let Some(next) = page.last.filter(|_| page.has_more) else { break };
+                let Some(next) = page.last.filter(|_| page.has_more && seen.len() < TOO_MANY) else { break };
                 from = From::After(next);
                 if next_to_arrive < both.len() {
                     world.import(&rows_of(next_to_arrive)).await;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 
 use crate::database::{self, DatabaseUrl};
+use crate::hex;
 
 /// Below this a secret can be guessed (RFC 8725 section 3.5: as long as the hash, 256 bits).
 const SHORTEST_SECRET: usize = 32;
@@ -477,9 +478,7 @@ fn without_credentials(address: &str) -> String {
 /// # Errors
 /// When the system has no randomness to give.
 pub fn new_secret() -> std::io::Result<String> {
-    let mut bytes = [0_u8; 64];
-    getrandom::fill(&mut bytes).map_err(|error| std::io::Error::other(error.to_string()))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    hex::random::<64>().map_err(|error| std::io::Error::other(error.to_string()))
 }
 
 /// The secret that development keeps between runs, made on the first.

@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use super::store::throttles as store;
 use crate::clock::Clock;
 use crate::database::Database;
+use crate::hex;
 use crate::web::Error;
 
 /// What is counted together and how much of it is free.
@@ -74,7 +75,7 @@ impl Counter {
             hash.update(part.as_bytes());
             hash.update([0]);
         }
-        let digest: String = hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let digest = hex::encode(&hash.finalize()[..16]);
         Self { limit, key: format!("{}:{digest}", limit.name) }
     }
 

@@ -25,6 +25,8 @@ const CONNECTIONS: u32 = 8;
 const SQLITE_WRITERS: u32 = 1;
 /// How long a request waits for a free connection before it is told to come back later.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Rows that one statement of upkeep takes: small enough that no request waits for it.
+pub const UPKEEP_BATCH: i64 = 500;
 /// How often a write that met another one on PostgreSQL is tried before it fails.
 const WRITE_ATTEMPTS: u32 = 10;
 

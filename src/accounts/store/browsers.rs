@@ -2,10 +2,7 @@
 
 use crate::accounts::Email;
 use crate::clock::UnixSeconds;
-use crate::database::{Database, Error, Transaction};
-
-/// Rows removed by one statement: small enough that nobody waits for it.
-const BATCH: i64 = 500;
+use crate::database::{Database, Error, Transaction, UPKEEP_BATCH};
 
 /// Whether the account with that address knows the browser.
 pub(in crate::accounts) async fn is_known(database: &Database, email: &Email, hash: &[u8]) -> Result<bool, Error> {
@@ -64,7 +61,7 @@ pub(in crate::accounts) async fn clean(database: &Database, unused_since: UnixSe
            AND last_used_at <= $3",
     )
     .bind(unused_since.get())
-    .bind(BATCH)
+    .bind(UPKEEP_BATCH)
     .bind(unused_since.get())
     .execute(database.writer())
     .await?;

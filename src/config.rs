@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 
-use crate::database::{self, DatabaseUrl};
+use crate::database::DatabaseUrl;
 use crate::hex;
+use crate::private_files::{make_private_file, make_private_folder};
 
 /// Below this a secret can be guessed (RFC 8725 section 3.5: as long as the hash, 256 bits).
 const SHORTEST_SECRET: usize = 32;
@@ -485,9 +486,9 @@ pub fn new_secret() -> std::io::Result<String> {
 fn development_secret(file: &Path) -> std::io::Result<String> {
     use std::io::Write as _;
     if let Some(folder) = file.parent() {
-        database::make_private_folder(folder)?;
+        make_private_folder(folder)?;
     }
-    match database::make_private_file(file) {
+    match make_private_file(file) {
         Ok(mut new) => {
             let secret = new_secret()?;
             new.write_all(secret.as_bytes())?;

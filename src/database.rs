@@ -10,6 +10,8 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::{Any, AnyPool, AssertSqlSafe, ConnectOptions};
 
+use crate::private_files::{make_private_file, make_private_folder};
+
 /// What a query answers when it fails.
 pub type Error = sqlx::Error;
 /// What a write runs in; see [`Database::write`].
@@ -354,30 +356,6 @@ fn prepare_sqlite_file(url: &DatabaseUrl) -> Result<url::Url, OpenError> {
         with_mode.query_pairs_mut().append_pair("mode", "rwc");
     }
     Ok(with_mode)
-}
-
-/// Makes a folder, and what is missing above it, that its owner alone can enter; leaves one that exists as it is.
-///
-/// # Errors
-/// What the system says.
-pub fn make_private_folder(folder: &Path) -> std::io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
-}
-
-/// Makes a new file that its owner alone can read.
-///
-/// # Errors
-/// What the system says; a file that exists is left as it is.
-pub fn make_private_file(file: &Path) -> std::io::Result<std::fs::File> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(file)
 }
 
 /// SQLSTATE 40001 and 40P01: PostgreSQL undid one of two writes that met.

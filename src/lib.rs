@@ -12,9 +12,9 @@
 //! | [`mail`] | messages and how they leave |
 //! | [`web`] | what every page needs and no feature owns |
 //! | [`telemetry`] | logs, request ids, metrics |
-//! | [`database`], [`config`], [`clock`], [`hex`] | the ground |
+//! | [`database`], [`config`], [`clock`], [`private_files`], [`hex`] | the ground |
 //!
-//! Arrows point down only: `cli → server → api → {orders, accounts} → sessions → {web, mail} → {telemetry, database, config, clock, hex}`.
+//! Arrows point down only: `cli → server → api → {orders, accounts} → sessions → {web, mail} → {telemetry, database, config, clock, private_files, hex}`.
 //! `orders` and `accounts` do not name each other; a test holds the `use crate::` lines to this.
 //!
 //! To understand a guarded page read `sessions/mod.rs`, `sessions/guard.rs`, `orders/pages.rs` and `templates/orders/list.html`.
@@ -28,6 +28,7 @@ pub mod database;
 pub mod hex;
 pub mod mail;
 pub mod orders;
+pub mod private_files;
 pub mod server;
 pub mod sessions;
 pub mod telemetry;

@@ -108,6 +108,14 @@ pub enum OpenError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// An SQLite file cannot be made.
+    #[error("cannot make the database file {file}: {source}; mend its folder's permissions, or change DATABASE_URL")]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// The server or file does not answer.
     #[error("cannot open the database {url}: {source}; check DATABASE_URL and that it can be reached")]
     Connect {
@@ -159,7 +167,7 @@ impl Database {
     /// Opens the database, making an SQLite file that does not exist. Does not migrate.
     ///
     /// # Errors
-    /// [`OpenError::Folder`] or [`OpenError::Connect`].
+    /// [`OpenError::Folder`], [`OpenError::File`] or [`OpenError::Connect`].
     pub async fn open(url: &DatabaseUrl) -> Result<Self, OpenError> {
         sqlx::any::install_default_drivers();
         let engine = url.engine();
@@ -346,14 +354,24 @@ pub enum BackupError {
     Copy(Error),
 }
 
+/// Makes the file, unless the address asks for another mode than to make one. SQLite itself would let everyone read it; an empty
+/// file is a new database to it, and its log and index beside it get the same permissions.
 fn prepare_sqlite_file(url: &DatabaseUrl) -> Result<url::Url, OpenError> {
     let path = sqlite_path(&url.0);
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         make_private_folder(folder).map_err(|source| OpenError::Folder { folder: folder.to_owned(), source })?;
     }
     let mut with_mode = url.0.clone();
-    if !with_mode.query_pairs().any(|(name, _)| name == "mode") {
+    let mode = with_mode.query_pairs().find(|(name, _)| name == "mode").map(|(_, mode)| mode.into_owned());
+    if mode.is_none() {
         with_mode.query_pairs_mut().append_pair("mode", "rwc");
+    }
+    let makes_file = mode.is_none_or(|mode| mode == "rwc") && path != Path::new(":memory:");
+    if makes_file
+        && let Err(source) = make_private_file(&path)
+        && source.kind() != std::io::ErrorKind::AlreadyExists
+    {
+        return Err(OpenError::File { file: path, source });
     }
     Ok(with_mode)
 }

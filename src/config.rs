@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 
-use crate::database::{self, DatabaseUrl};
+use crate::database::DatabaseUrl;
+use crate::hex;
+use crate::private_files::{make_private_file, make_private_folder};
 
 /// Below this a secret can be guessed (RFC 8725 section 3.5: as long as the hash, 256 bits).
 const SHORTEST_SECRET: usize = 32;
@@ -477,18 +479,16 @@ fn without_credentials(address: &str) -> String {
 /// # Errors
 /// When the system has no randomness to give.
 pub fn new_secret() -> std::io::Result<String> {
-    let mut bytes = [0_u8; 64];
-    getrandom::fill(&mut bytes).map_err(|error| std::io::Error::other(error.to_string()))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    hex::random::<64>().map_err(|error| std::io::Error::other(error.to_string()))
 }
 
 /// The secret that development keeps between runs, made on the first.
 fn development_secret(file: &Path) -> std::io::Result<String> {
     use std::io::Write as _;
     if let Some(folder) = file.parent() {
-        database::make_private_folder(folder)?;
+        make_private_folder(folder)?;
     }
-    match database::make_private_file(file) {
+    match make_private_file(file) {
         Ok(mut new) => {
             let secret = new_secret()?;
             new.write_all(secret.as_bytes())?;

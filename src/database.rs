@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
-use sqlx::{Any, AnyPool, AssertSqlSafe, ConnectOptions};
+use sqlx::{Any, AnyPool, AssertSqlSafe, ConnectOptions, Connection};
+
+use crate::private_files::{make_private_file, make_private_folder};
 
 /// What a query answers when it fails.
 pub type Error = sqlx::Error;
@@ -25,6 +27,8 @@ const CONNECTIONS: u32 = 8;
 const SQLITE_WRITERS: u32 = 1;
 /// How long a request waits for a free connection before it is told to come back later.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Rows that one statement of upkeep takes: small enough that no request waits for it.
+pub const UPKEEP_BATCH: i64 = 500;
 /// How often a write that met another one on PostgreSQL is tried before it fails.
 const WRITE_ATTEMPTS: u32 = 10;
 
@@ -71,7 +75,7 @@ impl std::fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut shown = self.0.clone();
         if shown.password().is_some() {
-            shown.set_password(Some("…")).ok();
+            shown.set_password(Some("***")).ok();
         }
         shown.set_query(None);
         f.write_str(shown.as_str())
@@ -101,6 +105,14 @@ pub enum OpenError {
     Folder {
         /// The folder.
         folder: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// An SQLite file cannot be made.
+    #[error("cannot make the database file {file}: {source}; mend its folder's permissions, or change DATABASE_URL")]
+    File {
+        /// The file.
+        file: PathBuf,
         /// What the system says.
         source: std::io::Error,
     },
@@ -155,7 +167,7 @@ impl Database {
     /// Opens the database, making an SQLite file that does not exist. Does not migrate.
     ///
     /// # Errors
-    /// [`OpenError::Folder`] or [`OpenError::Connect`].
+    /// [`OpenError::Folder`], [`OpenError::File`] or [`OpenError::Connect`].
     pub async fn open(url: &DatabaseUrl) -> Result<Self, OpenError> {
         sqlx::any::install_default_drivers();
         let engine = url.engine();
@@ -175,6 +187,7 @@ impl Database {
                 (readers, writers.map_err(failed)?)
             }
             Engine::Postgres => {
+                reach(&options).await.map_err(failed)?;
                 let all =
                     pool(CONNECTIONS, vec![POSTGRES_TUNING]).test_before_acquire(true).connect_with(options).await;
                 let all = all.map_err(failed)?;
@@ -312,6 +325,13 @@ impl Database {
     }
 }
 
+/// Opens one connection and closes it again: a pool tries until its time is over and then says no more than that.
+async fn reach(options: &AnyConnectOptions) -> Result<(), Error> {
+    let no_answer = |_| Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "the server does not answer"));
+    let connection = tokio::time::timeout(ACQUIRE_TIMEOUT, options.connect()).await.map_err(no_answer)??;
+    connection.close().await
+}
+
 fn pool(connections: u32, tuning: Vec<&'static str>) -> AnyPoolOptions {
     AnyPoolOptions::new()
         .max_connections(connections)
@@ -342,40 +362,26 @@ pub enum BackupError {
     Copy(Error),
 }
 
+/// Makes the file, unless the address asks for another mode than to make one. SQLite itself would let everyone read it; an empty
+/// file is a new database to it, and its log and index beside it get the same permissions.
 fn prepare_sqlite_file(url: &DatabaseUrl) -> Result<url::Url, OpenError> {
     let path = sqlite_path(&url.0);
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         make_private_folder(folder).map_err(|source| OpenError::Folder { folder: folder.to_owned(), source })?;
     }
     let mut with_mode = url.0.clone();
-    if !with_mode.query_pairs().any(|(name, _)| name == "mode") {
+    let mode = with_mode.query_pairs().find(|(name, _)| name == "mode").map(|(_, mode)| mode.into_owned());
+    if mode.is_none() {
         with_mode.query_pairs_mut().append_pair("mode", "rwc");
     }
+    let makes_file = mode.is_none_or(|mode| mode == "rwc") && path != Path::new(":memory:");
+    if makes_file
+        && let Err(source) = make_private_file(&path)
+        && source.kind() != std::io::ErrorKind::AlreadyExists
+    {
+        return Err(OpenError::File { file: path, source });
+    }
     Ok(with_mode)
-}
-
-/// Makes a folder, and what is missing above it, that its owner alone can enter; leaves one that exists as it is.
-///
-/// # Errors
-/// What the system says.
-pub fn make_private_folder(folder: &Path) -> std::io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
-}
-
-/// Makes a new file that its owner alone can read.
-///
-/// # Errors
-/// What the system says; a file that exists is left as it is.
-pub fn make_private_file(file: &Path) -> std::io::Result<std::fs::File> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(file)
 }
 
 /// SQLSTATE 40001 and 40P01: PostgreSQL undid one of two writes that met.
@@ -398,7 +404,7 @@ mod tests {
     fn an_address_is_shown_without_its_password() {
         let url = DatabaseUrl::parse("postgres://portal:hunter2@db.example/shop?sslmode=require&password=x").unwrap();
         assert!(!url.to_string().contains("hunter2") && !format!("{url:?}").contains("hunter2"));
-        assert!(!url.to_string().contains("password=x"));
+        assert_eq!(url.to_string(), "postgres://portal:***@db.example/shop");
     }
 
     #[test]

@@ -12,9 +12,9 @@
 //! | [`mail`] | addresses, messages, one-time links, and how mail leaves |
 //! | [`web`] | what every page needs and no feature owns |
 //! | [`telemetry`] | logs, request ids, metrics |
-//! | [`database`], [`config`], [`clock`] | the ground |
+//! | [`database`], [`config`], [`clock`], [`private_files`], [`hex`] | the ground |
 //!
-//! Arrows point down only: `cli → server → api → {orders, accounts} → sessions → {web, mail} → {telemetry, database, config, clock}`.
+//! Arrows point down only: `cli → server → api → {orders, accounts} → sessions → {web, mail} → {telemetry, database, config, clock, private_files, hex}`.
 //! `orders` and `accounts` do not name each other, in the last two rows siblings may lean on each other without a circle; a test holds
 //! the `use crate::` lines to this.
 //!
@@ -26,8 +26,10 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod database;
+pub mod hex;
 pub mod mail;
 pub mod orders;
+pub mod private_files;
 pub mod server;
 pub mod sessions;
 pub mod telemetry;

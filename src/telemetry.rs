@@ -11,7 +11,10 @@ use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest};
 use prometheus::{HistogramVec, IntCounterVec, TextEncoder, register_histogram_vec, register_int_counter_vec};
 use tracing::Instrument;
-use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::filter::{EnvFilter, FilterExt, LevelFilter, filter_fn};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, Registry};
 
 use crate::config::LogFormat;
 
@@ -39,20 +42,26 @@ pub struct RequestId(pub String);
 
 /// Starts logging to standard error. `filter` is as `RUST_LOG` has it, checked before. Called once.
 pub fn init(format: LogFormat, filter: &str) {
-    let mut filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    for library in DISCREET {
-        if let Ok(directive) = format!("{library}=warn").parse() {
-            filter = filter.add_directive(directive);
-        }
-    }
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let wanted = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    // Beside the filter and not within it, where a more exact directive would win.
+    let discreet = filter_fn(|about| *about.level() <= LevelFilter::WARN || !is_discreet(about.target()));
+    let filter = wanted.and(discreet);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let done = match format {
-        LogFormat::Pretty => builder.with_ansi(is_terminal).with_target(false).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init(),
+    let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
+        LogFormat::Pretty => lines.with_ansi(is_terminal).with_target(false).with_filter(filter).boxed(),
+        LogFormat::Json => {
+            lines.json().flatten_event(true).with_current_span(true).with_span_list(false).with_filter(filter).boxed()
+        }
     };
     // Only a second call fails, and then logging is on already.
-    drop(done);
+    tracing_subscriber::registry().with(lines).try_init().ok();
+}
+
+/// Whether a target is one of those libraries, or a part of one.
+fn is_discreet(target: &str) -> bool {
+    let library = target.split("::").next().unwrap_or(target);
+    DISCREET.contains(&library)
 }
 
 /// Middleware, the outermost: names the request, logs it with its status and time, counts it. The query is left out: it

@@ -12,7 +12,7 @@ const STOREYS: [&[&str]; 8] = [
     &["orders", "accounts"],
     &["sessions"],
     &["web", "mail"],
-    &["database", "config", "clock", "telemetry"],
+    &["database", "config", "clock", "hex", "private_files", "telemetry"],
 ];
 
 /// Siblings at the foot may lean on each other, without a circle; those above may not.

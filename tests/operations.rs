@@ -119,6 +119,36 @@ async fn a_database_of_a_newer_program_is_refused() {
     }
 }
 
+/// In a folder that was there before, which anyone may enter.
+#[cfg(unix)]
+#[tokio::test]
+async fn the_database_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut place = Place::new().await;
+    if place.is_postgres() {
+        return;
+    }
+    let folder = place.path().join("shared");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).unwrap();
+    place.set("DATABASE_URL", "sqlite://shared/portal.db");
+    let app = TestApp::start_in(place).await;
+    app.customer("ann@example.com").await;
+    for name in ["portal.db", "portal.db-wal", "portal.db-shm"] {
+        let mode = std::fs::metadata(folder.join(name)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_file_that_cannot_be_made_is_explained() {
+    let mut place = Place::new().await;
+    place.write("file", "");
+    place.set("DATABASE_URL", "sqlite://file/portal.db");
+    let ran = place.run(&["migrate"]);
+    assert!(ran.status == 1 && is_one_line(&ran) && ran.stderr.contains("DATABASE_URL"), "{ran:?}");
+}
+
 #[tokio::test]
 async fn a_backup_taken_while_the_portal_serves_is_whole_and_private() {
     let app = TestApp::start().await;

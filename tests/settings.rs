@@ -93,6 +93,20 @@ async fn check_says_when_the_database_cannot_be_reached() {
     place.set("DATABASE_URL", &format!("postgres://portal:{HIDDEN}@127.0.0.1:1/portal"));
     let ran = place.run(&["check"]);
     assert!(ran.status == 1 && !ran.output().contains(HIDDEN) && ran.stderr.contains("DATABASE_URL"), "{ran:?}");
+    assert!(ran.stderr.contains("portal:***@") && ran.stderr.contains("Connection refused"), "{ran:?}");
+    assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
+}
+
+#[tokio::test]
+async fn check_says_what_a_database_server_refuses() {
+    let mut place = Place::new().await;
+    if place.is_postgres() {
+        let url = format!("{}_that_nobody_made", place.setting("DATABASE_URL"));
+        place.set("DATABASE_URL", &url);
+        let ran = place.run(&["check"]);
+        assert!(ran.status == 1 && ran.stderr.contains("does not exist"), "{ran:?}");
+        assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
+    }
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use askama::Template;
 
 use super::activity::Event;
 use super::throttle::{self, Counter};
-use super::{Accounts, Password, set_session, store};
+use super::{Accounts, Password, has_ended, set_session, store};
 use crate::sessions::{CurrentUser, Issued};
 use crate::web::{Client, Error, Layout, page};
 
@@ -70,12 +70,13 @@ impl Accounts {
         password: &str,
         question: Question<'_>,
     ) -> Result<Result<Confirmed, HttpResponse>, Error> {
+        let account = self.of(user).await?;
         if self.clock.now().since(user.confirmed_at) < ENOUGH_FOR {
             return Ok(Ok(Confirmed { session_id: user.session_id.clone(), issued: None }));
         }
         let error = if password.is_empty() {
             None
-        } else if self.is_password_of(&self.of(user).await?, password, client).await? {
+        } else if self.is_password_of(&account, password, client).await? {
             return self.confirmed(user).await.map(Ok);
         } else {
             Some("That is not your password. Try again.".to_owned())
@@ -94,8 +95,7 @@ impl Accounts {
 
     /// Notes in the session that the password was given.
     pub(super) async fn confirmed(&self, user: &CurrentUser) -> Result<Confirmed, Error> {
-        let ended = || Error::Unauthorized("the session has ended".to_owned());
-        let (session_id, issued) = self.sessions.confirm(user).await?.ok_or_else(ended)?;
+        let (session_id, issued) = self.sessions.confirm(user).await?.ok_or_else(has_ended)?;
         Ok(Confirmed { session_id, issued: Some(issued) })
     }
 

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::activity::{self, Event};
 use super::ask_again::Question;
 use super::overview::{self, Problems};
-use super::{Accounts, store, throttle};
+use super::{Accounts, has_ended, store, throttle};
 use crate::database::{self, Transaction};
 use crate::mail::links::{self, Link, Purpose};
 use crate::mail::{self, Email, Message, Occasion};
@@ -50,7 +50,7 @@ pub(super) async fn submit(
         Ok(confirmed) => confirmed,
         Err(asked) => return Ok(asked),
     };
-    let asked = accounts.ask_new_address(&account, &email, &client).await.map(|()| {
+    let asked = accounts.ask_new_address(&account, &confirmed.session_id, &email, &client).await.map(|()| {
         let mut response = see_other("/account#email");
         Notice::AddressChangeAsked.show_next(&mut response);
         response
@@ -61,18 +61,34 @@ pub(super) async fn submit(
 impl Accounts {
     /// Sends a link to the new address and tells the old one. The answer is the same when the new one has an account already: then no
     /// link leaves.
-    async fn ask_new_address(&self, account: &store::Account, to: &Email, client: &Client) -> Result<(), Error> {
-        let counters = throttle::of_mail(to.as_str(), client.address);
+    async fn ask_new_address(
+        &self,
+        account: &store::Account,
+        session_id: &str,
+        to: &Email,
+        client: &Client,
+    ) -> Result<(), Error> {
+        let counters = throttle::of_address_change(&account.id, to.as_str(), client.address);
         throttle::count(&self.database, &self.clock, &counters).await?;
-        let occasion = Occasion::new(self.clock.now(), client);
-        let mut transaction = self.database.begin().await?;
-        links::void(&mut transaction, &account.id, Purpose::ChangeEmail).await?;
+        let now = self.clock.now();
+        let occasion = Occasion::new(now, client);
         let confirm = Message::ConfirmNewAddress(occasion.clone());
-        mail::post(&mut transaction, &self.clock, to, Some(&account.id), &confirm).await?;
         let told = Message::AddressChangeAsked { occasion, to: to.as_str().to_owned() };
-        mail::post(&mut transaction, &self.clock, &account.email, Some(&account.id), &told).await?;
-        activity::record(&mut transaction, &account.id, &self.entry(Event::AddressChangeAsked, client)).await?;
-        Ok(transaction.commit().await?)
+        let is_asked = self
+            .database
+            .write(async |transaction| {
+                // A new password ends the session and voids such links. Looked at here, no request slips in between the two.
+                if !store::has_live_session(transaction, &account.id, session_id, now).await? {
+                    return Ok::<_, database::Error>(false);
+                }
+                links::void(transaction, &account.id, Purpose::ChangeEmail).await?;
+                mail::post(transaction, &self.clock, to, Some(&account.id), &confirm).await?;
+                mail::post(transaction, &self.clock, &account.email, Some(&account.id), &told).await?;
+                activity::record(transaction, &account.id, &self.entry(Event::AddressChangeAsked, client)).await?;
+                Ok(true)
+            })
+            .await?;
+        if is_asked { Ok(()) } else { Err(has_ended()) }
     }
 
     /// What the link to the new address does; tells whether the address was still free.

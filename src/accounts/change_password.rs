@@ -5,7 +5,8 @@ use serde::Deserialize;
 
 use super::activity::{self, Event};
 use super::overview::{self, Problems};
-use super::{Accounts, KnownBrowser, store};
+use super::throttle::{self, Counter};
+use super::{Accounts, KnownBrowser, Password, store};
 use crate::database;
 use crate::mail::links::{self, Purpose};
 use crate::mail::{self, Message, Occasion};
@@ -48,34 +49,31 @@ impl Accounts {
         browser: Option<KnownBrowser>,
     ) -> Result<Result<(), Problems>, Error> {
         let account = self.of(user).await?;
-        let chosen = self.hasher.choose(&form.new_password, account.email.as_str()).await?;
-        let current_error = if form.current_password.is_empty() {
-            Some("Enter your current password.".to_owned())
-        } else if self.is_password_of(&account, &form.current_password, client).await? {
-            None
-        } else {
-            Some("That is not your current password.".to_owned())
-        };
-        let chosen = match (chosen, current_error) {
-            (Ok(_), None) if form.new_password == form.current_password => {
-                Err((None, Some("That is the password you have. Choose another one.".to_owned())))
-            }
-            (Ok(chosen), None) => Ok(chosen),
-            (chosen, current_error) => Err((current_error, chosen.err().map(|error| error.to_string()))),
-        };
-        let chosen = match chosen {
-            Ok(chosen) => chosen,
-            Err((current_password_error, new_password_error)) => {
-                return Ok(Err(Problems { current_password_error, new_password_error, ..Problems::default() }));
-            }
-        };
-        let hash = self.hasher.hash(chosen).await?;
-        let done = self.replace_password(&account, &hash, user, client, browser).await?;
-        let meanwhile = || Problems {
-            current_password_error: Some("Your password was changed elsewhere meanwhile.".to_owned()),
+        let at_current = |error: &str| Problems {
+            current_password_error: Some(error.to_owned()),
+            new_password_error: Password::length_error(&form.new_password).map(|error| error.to_string()),
             ..Problems::default()
         };
-        Ok(if done { Ok(()) } else { Err(meanwhile()) })
+        let at_new = |error: String| Problems { new_password_error: Some(error), ..Problems::default() };
+        // The current one first, which is counted: to judge the new one takes a place in the queue that logins wait in.
+        if form.current_password.is_empty() {
+            return Ok(Err(at_current("Enter your current password.")));
+        }
+        if !self.is_password_of(&account, &form.current_password, client).await? {
+            return Ok(Err(at_current("That is not your current password.")));
+        }
+        let chosen = match self.hasher.choose(&form.new_password, account.email.as_str()).await? {
+            Ok(_) if form.new_password == form.current_password => {
+                return Ok(Err(at_new("That is the password you have. Choose another one.".to_owned())));
+            }
+            Ok(chosen) => chosen,
+            Err(error) => return Ok(Err(at_new(error.to_string()))),
+        };
+        let counters = [Counter::new(throttle::PASSWORD_CHANGE, &[&account.id])];
+        throttle::count(&self.database, &self.clock, &counters).await?;
+        let hash = self.hasher.hash(chosen).await?;
+        let done = self.replace_password(&account, &hash, user, client, browser).await?;
+        Ok(if done { Ok(()) } else { Err(at_current("Your password was changed elsewhere meanwhile.")) })
     }
 
     async fn replace_password(

@@ -36,6 +36,7 @@ pub(super) async fn submit(
         Ok(confirmed) => confirmed,
         Err(asked) => return Ok(asked),
     };
+    let user = CurrentUser { session_id: confirmed.session_id.clone(), ..user };
     confirmed.carry(accounts.download(&user, &client).await, &accounts)
 }
 

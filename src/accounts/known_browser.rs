@@ -9,6 +9,8 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use sha2::{Digest, Sha256};
 
+use crate::hex;
+
 const NAME: &str = "__Host-browser";
 const BYTES: usize = 32;
 /// As long as browsers keep any cookie.
@@ -20,9 +22,7 @@ pub struct KnownBrowser(String);
 
 impl KnownBrowser {
     pub(super) fn new() -> Result<Self, getrandom::Error> {
-        let mut bytes = [0_u8; BYTES];
-        getrandom::fill(&mut bytes)?;
-        Ok(Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
+        hex::random::<BYTES>().map(Self)
     }
 
     fn parse(text: &str) -> Option<Self> {

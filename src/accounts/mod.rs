@@ -113,6 +113,10 @@ impl SignedIn {
     }
 }
 
+fn has_ended() -> Error {
+    Error::Unauthorized("the session has ended".to_owned())
+}
+
 fn set_session(response: &mut HttpResponse, issued: &Issued, now: UnixSeconds) -> Result<(), Error> {
     response.add_cookie(&cookie::carry(issued, now)).map_err(|error| Error::Internal(error.into()))
 }
@@ -123,10 +127,11 @@ impl Accounts {
         Self { database, clock, sessions, hasher, hooks }
     }
 
-    /// The account that a request is signed in to; it may have been deleted a moment ago.
+    /// The account that a request is signed in to, if it still is: the guard saw its head, and its body may have come seconds later, held
+    /// back until a new password ended the session.
     async fn of(&self, user: &CurrentUser) -> Result<store::Account, Error> {
-        let gone = || Error::Unauthorized("the account is gone".to_owned());
-        store::find(&self.database, &user.user_id).await?.ok_or_else(gone)
+        let now = self.clock.now();
+        store::find(&self.database, &user.user_id, &user.session_id, now).await?.ok_or_else(has_ended)
     }
 
     fn entry<'a>(&self, event: Event, client: &'a Client) -> Entry<'a> {

@@ -20,6 +20,12 @@ const LONGEST: usize = 256;
 const WEAKEST: zxcvbn::Score = zxcvbn::Score::Two;
 /// zxcvbn takes time with length; what follows makes no password weaker.
 const JUDGED: usize = 72;
+/// What zxcvbn reads as letters ("l33t"), and how many kinds of it are looked at: the ten digits pass whole.
+const SIGNS_FOR_LETTERS: &str = "4@8({[<369!1|70$5+%2";
+const MOST_SIGNS: usize = 10;
+/// Words of the address that are looked for, and the longest of them in bytes.
+const MOST_WORDS: usize = 8;
+const LONGEST_WORD: usize = 64;
 /// Waiting for one core.
 const QUEUE_PER_CORE: usize = 24;
 
@@ -56,12 +62,20 @@ impl Password {
     }
 
     fn held_to(self, judgement: &zxcvbn::Entropy) -> Result<Self, PasswordError> {
-        match self.0.chars().count() {
-            0 => Err(PasswordError::Missing),
-            length if length < SHORTEST => Err(PasswordError::TooShort),
-            length if length > LONGEST => Err(PasswordError::TooLong),
-            _ if judgement.score() < WEAKEST => Err(PasswordError::Guessable(reason(judgement))),
-            _ => Ok(self),
+        match Self::length_error(&self.0) {
+            Some(error) => Err(error),
+            None if judgement.score() < WEAKEST => Err(PasswordError::Guessable(reason(judgement))),
+            None => Ok(self),
+        }
+    }
+
+    /// What is wrong with its length alone, which costs nothing to see.
+    pub(super) fn length_error(text: &str) -> Option<PasswordError> {
+        match text.nfc().count() {
+            0 => Some(PasswordError::Missing),
+            length if length < SHORTEST => Some(PasswordError::TooShort),
+            length if length > LONGEST => Some(PasswordError::TooLong),
+            _ => None,
         }
     }
 
@@ -73,11 +87,30 @@ impl Password {
 
 /// How hard the password is to guess for someone who knows the address and the site (ASVS 5.0 V6.2.4, V6.2.11).
 fn judge(text: &str, email: &str, site_words: &[String]) -> zxcvbn::Entropy {
-    let judged: String = text.chars().take(JUDGED).collect();
-    let mut context: Vec<&str> = email.split(['@', '.', '+', '-', '_']).filter(|word| word.len() > 2).collect();
-    context.extend([email, "order-portal", "order portal", "orders", "portal"]);
+    let judged: String = tamed(text.chars().take(JUDGED));
+    let words = email.split(['@', '.', '+', '-', '_']).filter(|word| (3..=LONGEST_WORD).contains(&word.len()));
+    let mut context: Vec<&str> = words.take(MOST_WORDS).collect();
+    context.extend(Some(email).filter(|email| email.len() <= LONGEST_WORD));
+    context.extend(["order-portal", "order portal", "orders", "portal"]);
     context.extend(site_words.iter().map(String::as_str));
     zxcvbn::zxcvbn(&judged, &context)
+}
+
+/// Without signs that may stand for letters beyond the first ten kinds of them: zxcvbn tries all of their meanings with each other, and
+/// with twenty kinds that takes seconds. Nobody writes a word in them.
+fn tamed(text: impl Iterator<Item = char>) -> String {
+    let mut kinds: Vec<char> = Vec::with_capacity(MOST_SIGNS);
+    let tame = |letter: char| {
+        if !SIGNS_FOR_LETTERS.contains(letter) || kinds.contains(&letter) {
+            return letter;
+        }
+        if kinds.len() == MOST_SIGNS {
+            return char::REPLACEMENT_CHARACTER;
+        }
+        kinds.push(letter);
+        letter
+    };
+    text.map(tame).collect()
 }
 
 /// What the meter beside the field shows.
@@ -251,6 +284,17 @@ mod tests {
             let Some(PasswordError::Guessable(reason)) = refusal(text) else { panic!("{text} was taken") };
             assert!(!reason.is_empty());
         }
+    }
+
+    #[test]
+    fn no_password_and_no_address_take_long_to_judge() {
+        let password = format!("4@8({{[<369!10$5+7%2|{}", "0".repeat(52));
+        let words: Vec<String> = (3..=52).map(|length| "o".repeat(length)).collect();
+        let began = std::time::Instant::now();
+        judge(&password, &words.join("."), &[]);
+        let taken = began.elapsed();
+        assert!(taken < std::time::Duration::from_secs(2), "{taken:?}; it took nine seconds");
+        assert!(refusal("1234567890").is_some() && refusal("0987654321").is_some());
     }
 
     #[test]

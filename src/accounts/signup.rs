@@ -116,8 +116,10 @@ impl Accounts {
     ) -> Result<Result<SignedIn, SignUpRefused>, Error> {
         let network = throttle::network(visit.client.address);
         throttle::count(&self.database, &self.clock, &[Counter::new(throttle::SIGN_UP, &[&network])]).await?;
-        let chosen = self.hasher.choose(password, email).await?;
-        let (email, password) = match (Email::parse(email), chosen) {
+        let email = Email::parse(email);
+        let known = email.as_ref().map(Email::as_str).unwrap_or_default();
+        let chosen = self.hasher.choose(password, known).await?;
+        let (email, password) = match (email, chosen) {
             (Ok(email), Ok(password)) => (email, password),
             (email, password) => return Ok(Err(refused(email.err(), password.err()))),
         };

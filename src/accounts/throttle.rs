@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use super::store::throttles as store;
 use crate::clock::Clock;
 use crate::database::Database;
+use crate::hex;
 use crate::web::Error;
 
 /// What is counted together and how much of it is free.
@@ -60,6 +61,13 @@ const MAIL_ADDRESS: Limit =
 const MAIL_ACCOUNT: Limit =
     Limit { name: "mail-account", free: 20, first_wait: 60, longest_wait: HOUR, forgotten_after: 24 * HOUR };
 
+/// Changes of address asked for by one account, and those to one address. Apart from the mail that an owner asks for, so that nobody uses up
+/// another's.
+const CHANGE_BY: Limit = Limit { name: "change-by", ..MAIL_HERE };
+const CHANGE_TO: Limit = Limit { name: "change-to", ..MAIL_HERE };
+/// New passwords in one account: each is told by mail.
+pub(super) const PASSWORD_CHANGE: Limit = Limit { name: "password-change", free: 10, ..MAIL_HERE };
+
 /// One counter: a limit, and a hash of what it is for.
 #[derive(Clone, Debug)]
 pub(super) struct Counter {
@@ -74,7 +82,7 @@ impl Counter {
             hash.update(part.as_bytes());
             hash.update([0]);
         }
-        let digest: String = hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let digest = hex::encode(&hash.finalize()[..16]);
         Self { limit, key: format!("{}:{digest}", limit.name) }
     }
 
@@ -111,6 +119,15 @@ pub(super) fn of_mail(email: &str, address: IpAddr) -> Vec<Counter> {
         Counter::new(MAIL_ADDRESS, &[&network]),
         Counter::new(MAIL_ACCOUNT, &[email]),
         Counter::new(MAIL_HERE, &[email, &network]),
+    ]
+}
+
+/// The counters of a change of address that is asked for.
+pub(super) fn of_address_change(user_id: &str, to: &str, address: IpAddr) -> Vec<Counter> {
+    vec![
+        Counter::new(MAIL_ADDRESS, &[&network(address)]),
+        Counter::new(CHANGE_BY, &[user_id]),
+        Counter::new(CHANGE_TO, &[to]),
     ]
 }
 

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::store;
 use crate::clock::UnixSeconds;
 use crate::database::{Database, Error, Transaction};
+use crate::hex;
 
 const BYTES: usize = 32;
 
@@ -62,9 +63,7 @@ impl Token {
     /// # Errors
     /// When the operating system gives no randomness.
     pub(super) fn new() -> Result<Self, getrandom::Error> {
-        let mut bytes = [0_u8; BYTES];
-        getrandom::fill(&mut bytes)?;
-        Ok(Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
+        hex::random::<BYTES>().map(Self)
     }
 
     /// The token of a link; `None` for what none of ours holds.

@@ -3,10 +3,7 @@
 use super::links::{Link, Purpose};
 use super::{Email, Message};
 use crate::clock::{Clock, UnixSeconds};
-use crate::database::{Database, Error, Transaction};
-
-/// Rows removed by one statement: small enough that nobody waits for it.
-const BATCH: i64 = 500;
+use crate::database::{Database, Error, Transaction, UPKEEP_BATCH};
 
 /// Puts a message into the queue, as part of what it tells of. `user_id` is the account that it goes with.
 ///
@@ -190,7 +187,7 @@ pub async fn clean_tokens(database: &Database, now: UnixSeconds) -> Result<u64, 
          WHERE hash IN (SELECT hash FROM mailed_tokens WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)",
     )
     .bind(now.get())
-    .bind(BATCH)
+    .bind(UPKEEP_BATCH)
     .execute(database.writer())
     .await?;
     Ok(done.rows_affected())

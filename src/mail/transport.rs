@@ -11,7 +11,7 @@ use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 
 use super::message::Letter;
 use crate::config::{Config, MailUrl};
-use crate::database::make_private_folder;
+use crate::private_files::make_private_folder;
 
 /// How long a mail server may take for each answer.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);

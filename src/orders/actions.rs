@@ -155,11 +155,13 @@ impl Action<'_> {
                 if !is_new && !was_asked {
                     return Ok(Outcome::TooLate);
                 }
-                if is_new {
-                    let number = format!("#{}", order.number.as_str());
-                    let told = AboutOrder::CancellationAsked { occasion: self.occasion.clone(), number };
-                    self.tell(transaction, told).await?;
+                // What is asked for already stays so however often it is asked for: there is no answer to remember.
+                if was_asked {
+                    return Ok(Outcome::Done(order.number.clone()));
                 }
+                let number = format!("#{}", order.number.as_str());
+                self.tell(transaction, AboutOrder::CancellationAsked { occasion: self.occasion.clone(), number })
+                    .await?;
                 self.done(transaction, &request, order.number.clone()).await
             })
             .await

@@ -4,6 +4,7 @@ use sha2::{Digest, Sha256};
 
 use super::filter::Sort;
 use super::order::Order;
+use crate::hex;
 
 /// A place in a list of one order: between the order that it names and the next.
 ///
@@ -59,7 +60,7 @@ impl Cursor {
 
     fn check(&self) -> String {
         let digest = Sha256::digest(format!("{}{}_{}", self.by.sign(), self.key, self.id));
-        digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(&digest[..4])
     }
 }
 

@@ -229,7 +229,8 @@ fn given(value: Option<&String>) -> Option<&str> {
 
 fn date(text: Option<&String>, wrong: &mut Option<String>) -> Option<Date> {
     let text = given(text)?;
-    let read = Date::parse(text, format_description!("[year]-[month]-[day]")).ok().filter(|date| date.year() >= 0);
+    let read = Date::parse(text, format_description!("[year]-[month]-[day]")).ok();
+    let read = read.filter(|date| date.year() >= 0 && text.len() == "2024-03-31".len());
     if read.is_none() {
         *wrong = Some("Write the date like 2024-03-31: year, month, day.".to_owned());
     }

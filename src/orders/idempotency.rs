@@ -3,6 +3,8 @@
 
 use getrandom::Error;
 
+use crate::hex;
+
 const BYTES: usize = 16;
 /// The longest key that is taken, in characters.
 const LONGEST: usize = 64;
@@ -13,9 +15,7 @@ pub(super) struct IdempotencyKey(String);
 impl IdempotencyKey {
     /// A new one.
     pub(super) fn new() -> Result<Self, Error> {
-        let mut bytes = [0_u8; BYTES];
-        getrandom::fill(&mut bytes)?;
-        Ok(Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
+        hex::random::<BYTES>().map(Self)
     }
 
     /// The key of a form: letters, digits, `-` and `_`.

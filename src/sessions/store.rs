@@ -2,13 +2,11 @@
 
 use super::{Audience, Ending};
 use crate::clock::UnixSeconds;
-use crate::database::{Database, Error, Transaction};
+use crate::database::{Database, Error, Transaction, UPKEEP_BATCH};
 use crate::web::Client;
 
 /// Sessions that are listed: a script that logs in for each of its calls makes many.
 const MOST_LISTED: i64 = 100;
-/// Rows removed by one statement: small enough that nobody waits for it.
-const BATCH: i64 = 500;
 
 pub(super) struct NewSession<'a> {
     pub id: String,
@@ -234,7 +232,7 @@ pub(super) async fn clean(database: &Database, now: UnixSeconds) -> Result<u64, 
          WHERE id IN (SELECT id FROM sessions WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)",
     )
     .bind(now.get())
-    .bind(BATCH)
+    .bind(UPKEEP_BATCH)
     .execute(database.writer())
     .await?;
     Ok(done.rows_affected())

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::clock::UnixSeconds;
+use crate::hex;
 
 /// The longest token that is looked at, in bytes; ours are around 400.
 const LONGEST: usize = 2048;
@@ -119,7 +120,7 @@ impl Keys {
 /// Names a secret without telling it: the first 64 bits of a hash made for nothing else.
 fn key_id(secret: &[u8]) -> String {
     let digest = Sha256::new().chain_update(b"order-portal key id\0").chain_update(secret).finalize();
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&digest[..8])
 }
 
 /// Whether a session's id may go to the database. Signed or not, only the shape that we write does: PostgreSQL fails on a NUL.

@@ -12,6 +12,7 @@ use actix_web::web;
 use sha2::{Digest, Sha256};
 
 use super::Site;
+use crate::hex;
 
 /// Files without which no page looks right.
 const REQUIRED: [&str; 3] = ["site.css", "site.js", "icon.svg"];
@@ -66,7 +67,7 @@ impl Assets {
 }
 
 fn hash(content: &[u8]) -> String {
-    Sha256::digest(content).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&Sha256::digest(content)[..8])
 }
 
 /// Middleware around actix-files: a year for an address with the right hash, asking again for any other.

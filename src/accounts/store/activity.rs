@@ -3,10 +3,7 @@
 use crate::accounts::Email;
 use crate::accounts::activity::{Entry, KEPT};
 use crate::clock::UnixSeconds;
-use crate::database::{Database, Error, Transaction};
-
-/// Rows removed by one statement: small enough that nobody waits for it.
-const BATCH: i64 = 500;
+use crate::database::{Database, Error, Transaction, UPKEEP_BATCH};
 
 /// One event as it is shown.
 pub(in crate::accounts) struct Happened {
@@ -89,7 +86,7 @@ pub(in crate::accounts) async fn clean(database: &Database, now: UnixSeconds) ->
              SELECT id FROM activity WHERE at <= $1 OR user_id IS NULL ORDER BY at LIMIT $2)",
     )
     .bind(now.plus(-KEPT).get())
-    .bind(BATCH)
+    .bind(UPKEEP_BATCH)
     .execute(database.writer())
     .await?;
     Ok(done.rows_affected())

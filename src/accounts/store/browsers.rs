@@ -2,10 +2,10 @@
 
 use crate::accounts::Email;
 use crate::clock::UnixSeconds;
-use crate::database::{Database, Error, Transaction};
+use crate::database::{Database, Error, Transaction, UPKEEP_BATCH};
 
-/// Rows removed by one statement: small enough that nobody waits for it.
-const BATCH: i64 = 500;
+/// Browsers that an account knows: a program that keeps no cookies makes one with each login.
+const MOST_KNOWN: i64 = 20;
 
 /// Whether the account with that address knows the browser.
 pub(in crate::accounts) async fn is_known(database: &Database, email: &Email, hash: &[u8]) -> Result<bool, Error> {
@@ -43,6 +43,15 @@ pub(in crate::accounts) async fn remember(
     .bind(user_id)
     .bind(now.get())
     .execute(&mut **transaction)
+    .await?;
+    sqlx::query(
+        "DELETE FROM known_browsers WHERE user_id = $1 AND hash NOT IN (
+             SELECT hash FROM known_browsers WHERE user_id = $2 ORDER BY last_used_at DESC, hash LIMIT $3)",
+    )
+    .bind(user_id)
+    .bind(user_id)
+    .bind(MOST_KNOWN)
+    .execute(&mut **transaction)
     .await
     .map(drop)
 }
@@ -64,7 +73,7 @@ pub(in crate::accounts) async fn clean(database: &Database, unused_since: UnixSe
            AND last_used_at <= $3",
     )
     .bind(unused_since.get())
-    .bind(BATCH)
+    .bind(UPKEEP_BATCH)
     .bind(unused_since.get())
     .execute(database.writer())
     .await?;

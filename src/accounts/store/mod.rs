@@ -44,13 +44,42 @@ pub(in crate::accounts) async fn find_by_email(database: &Database, email: &Emai
     Ok(row.and_then(account))
 }
 
-pub(in crate::accounts) async fn find(database: &Database, id: &str) -> Result<Option<Account>, Error> {
-    let row: Option<AccountRow> =
-        sqlx::query_as("SELECT id, email, password_hash, created_at, verified_at FROM users WHERE id = $1")
-            .bind(id)
-            .fetch_optional(database.reader())
-            .await?;
+/// The account, while that session of it lives.
+pub(in crate::accounts) async fn find(
+    database: &Database,
+    id: &str,
+    session_id: &str,
+    now: UnixSeconds,
+) -> Result<Option<Account>, Error> {
+    let row: Option<AccountRow> = sqlx::query_as(
+        "SELECT u.id, u.email, u.password_hash, u.created_at, u.verified_at FROM users u JOIN sessions s ON s.user_id = u.id
+         WHERE u.id = $1 AND u.disabled_at IS NULL AND s.id = $2 AND s.revoked_at IS NULL AND s.expires_at > $3",
+    )
+    .bind(id)
+    .bind(session_id)
+    .bind(now.get())
+    .fetch_optional(database.reader())
+    .await?;
     Ok(row.and_then(account))
+}
+
+/// Whether that session lives, as it stands in this transaction.
+pub(in crate::accounts) async fn has_live_session(
+    transaction: &mut Transaction,
+    id: &str,
+    session_id: &str,
+    now: UnixSeconds,
+) -> Result<bool, Error> {
+    let row: Option<(String,)> = sqlx::query_as(
+        "SELECT s.id FROM sessions s JOIN users u ON u.id = s.user_id
+         WHERE u.id = $1 AND u.disabled_at IS NULL AND s.id = $2 AND s.revoked_at IS NULL AND s.expires_at > $3",
+    )
+    .bind(id)
+    .bind(session_id)
+    .bind(now.get())
+    .fetch_optional(&mut **transaction)
+    .await?;
+    Ok(row.is_some())
 }
 
 /// Adds a user; tells whether the address was free.

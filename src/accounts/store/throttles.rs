@@ -2,10 +2,7 @@
 
 use crate::accounts::throttle::Counter;
 use crate::clock::UnixSeconds;
-use crate::database::{Database, Error, Transaction};
-
-/// Rows removed by one statement: small enough that nobody waits for it.
-const BATCH: i64 = 500;
+use crate::database::{Database, Error, Transaction, UPKEEP_BATCH};
 
 /// Until when the longest of the counters' waits goes on; 0 without one.
 pub(in crate::accounts) async fn blocked_until(database: &Database, counters: &[Counter]) -> Result<i64, Error> {
@@ -99,7 +96,7 @@ pub(in crate::accounts) async fn clean(database: &Database, now: UnixSeconds) ->
          WHERE key IN (SELECT key FROM throttles WHERE forgotten_at <= $1 ORDER BY forgotten_at LIMIT $2)",
     )
     .bind(now.get())
-    .bind(BATCH)
+    .bind(UPKEEP_BATCH)
     .execute(database.writer())
     .await?;
     Ok(done.rows_affected())

@@ -7,6 +7,9 @@ use crate::database::{Database, Error};
 use crate::orders::filter::Filter;
 use crate::orders::money::{Currency, Money};
 
+/// Spans of statements that connections keep prepared.
+const KEPT_SPANS: usize = 60;
+
 /// From the first moment up to, but without, the second.
 pub(in crate::orders) type Span = (UnixSeconds, UnixSeconds);
 
@@ -52,8 +55,9 @@ pub(in crate::orders) async fn of_spans(
         return Ok(Vec::new());
     }
     let (sql, arguments) = of_spans_sql(user_id, filter, spans)?.into_parts();
+    // Each number of spans makes another statement: the long ones, which are rare, are not kept by the connections.
     let rows: Vec<(i64, String, i64, i64, i64)> =
-        sqlx::query_as_with(sql, arguments).fetch_all(database.reader()).await?;
+        sqlx::query_as_with(sql, arguments).persistent(spans.len() <= KEPT_SPANS).fetch_all(database.reader()).await?;
     let sum = |(starts, code, orders, total, spent): (i64, String, i64, i64, i64)| {
         let currency = currency(&code)?;
         let money = |minor| Money::new(minor, currency);

@@ -3,16 +3,13 @@
 use sqlx::AssertSqlSafe;
 
 use crate::clock::UnixSeconds;
-use crate::database::{Database, Error};
+use crate::database::{Database, Error, UPKEEP_BATCH};
 use crate::orders::search::searched;
-
-/// Rows that one batch takes: small enough that nobody waits for it.
-const BATCH: i64 = 500;
 
 /// Makes some orders of an older program findable; tells how many.
 pub(in crate::orders) async fn make_searchable(database: &Database) -> Result<u64, Error> {
     let orders: Vec<(String, String)> = sqlx::query_as("SELECT id, number FROM orders WHERE search_head = '' LIMIT $1")
-        .bind(BATCH)
+        .bind(UPKEEP_BATCH)
         .fetch_all(database.reader())
         .await?;
     if orders.is_empty() {
@@ -41,7 +38,7 @@ pub(in crate::orders) async fn make_searchable(database: &Database) -> Result<u6
 pub(in crate::orders) async fn forget_keys(database: &Database, before: UnixSeconds) -> Result<u64, Error> {
     let sql = format!(
         "DELETE FROM idempotency_keys WHERE created_at <= $1 AND key IN (
-             SELECT key FROM idempotency_keys WHERE created_at <= $2 ORDER BY created_at LIMIT {BATCH})"
+             SELECT key FROM idempotency_keys WHERE created_at <= $2 ORDER BY created_at LIMIT {UPKEEP_BATCH})"
     );
     let done = sqlx::query(AssertSqlSafe(sql)).bind(before.get()).bind(before.get()).execute(database.writer()).await?;
     Ok(done.rows_affected())

@@ -13,6 +13,7 @@ use crate::config::{self, Config};
 use crate::database::Database;
 use crate::mail::Transport;
 use crate::orders::{self, ImportSource, Mode, Progress, Stage, ToDo, count};
+use crate::web::Assets;
 use crate::{server, telemetry};
 
 /// Arguments of the program.
@@ -71,7 +72,7 @@ enum Command {
     },
     /// Read the configuration, reach the database and the mail server, print what the program would run with
     ///
-    /// Secrets are not printed.
+    /// Looks for the static files and the certificate, too. Secrets are not printed.
     Check,
 }
 
@@ -335,9 +336,19 @@ async fn backup(config: &Config, file: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Everything that would end the start, without starting.
 async fn check(config: &Config) -> Result<(), Failure> {
     for (name, value) in config.summary() {
         print(format!("{name:22} {value}"));
+    }
+    for warning in config.warnings() {
+        writeln!(std::io::stderr(), "order-portal: warning: {warning}").ok();
+    }
+    Assets::load(&config.static_dir).map_err(failed)?;
+    print("the static files are there");
+    if let Some(files) = &config.tls {
+        server::tls_config(files).map_err(failed)?;
+        print("the certificate and its key can be used");
     }
     let database = Database::open(&config.database_url).await.map_err(failed)?;
     database.ping().await.map_err(failed)?;

@@ -17,17 +17,19 @@ pub(in crate::accounts) struct Account {
     pub password_hash: String,
     pub created_at: UnixSeconds,
     pub verified_at: Option<UnixSeconds>,
+    pub time_zone: Option<String>,
 }
 
-type AccountRow = (String, String, String, i64, Option<i64>);
+type AccountRow = (String, String, String, i64, Option<i64>, Option<String>);
 
-fn account((id, email, password_hash, created_at, verified_at): AccountRow) -> Option<Account> {
+fn account((id, email, password_hash, created_at, verified_at, time_zone): AccountRow) -> Option<Account> {
     Some(Account {
         id,
         email: Email::parse(&email).ok()?,
         password_hash,
         created_at: UnixSeconds::new(created_at),
         verified_at: verified_at.map(UnixSeconds::new),
+        time_zone,
     })
 }
 
@@ -36,17 +38,18 @@ pub(in crate::accounts) async fn exists(database: &Database, email: &Email) -> R
 }
 
 pub(in crate::accounts) async fn find_by_email(database: &Database, email: &Email) -> Result<Option<Account>, Error> {
-    let row: Option<AccountRow> =
-        sqlx::query_as("SELECT id, email, password_hash, created_at, verified_at FROM users WHERE email = $1")
-            .bind(email.as_str())
-            .fetch_optional(database.reader())
-            .await?;
+    let row: Option<AccountRow> = sqlx::query_as(
+        "SELECT id, email, password_hash, created_at, verified_at, time_zone FROM users WHERE email = $1",
+    )
+    .bind(email.as_str())
+    .fetch_optional(database.reader())
+    .await?;
     Ok(row.and_then(account))
 }
 
 pub(in crate::accounts) async fn find(database: &Database, id: &str) -> Result<Option<Account>, Error> {
     let row: Option<AccountRow> =
-        sqlx::query_as("SELECT id, email, password_hash, created_at, verified_at FROM users WHERE id = $1")
+        sqlx::query_as("SELECT id, email, password_hash, created_at, verified_at, time_zone FROM users WHERE id = $1")
             .bind(id)
             .fetch_optional(database.reader())
             .await?;

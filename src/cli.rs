@@ -13,6 +13,7 @@ use crate::config::{self, Config};
 use crate::database::Database;
 use crate::mail::Transport;
 use crate::orders::{self, ImportSource, Mode, Progress, Stage, ToDo, count};
+use crate::web::Assets;
 use crate::{server, telemetry};
 
 /// Arguments of the program.
@@ -32,14 +33,22 @@ pub struct Arguments {
 #[derive(Subcommand)]
 #[allow(clippy::doc_markdown)] // These comments are what --help prints.
 enum Command {
+    #[command(flatten)]
+    Configured(Configured),
+    /// Print a new TOKEN_SECRET: 64 random bytes in hex
+    #[command(after_help = "Example: echo \"TOKEN_SECRET=$(order-portal secret)\" >> .env")]
+    Secret,
+}
+
+/// What needs the settings.
+#[derive(Subcommand)]
+#[allow(clippy::doc_markdown)] // These comments are what --help prints.
+enum Configured {
     /// Serve the portal (what happens without a subcommand)
     ///
     /// Makes the database if there is none, applies migrations, and serves until Ctrl-C or SIGTERM; what is in flight
     /// is finished first.
     Serve,
-    /// Print a new TOKEN_SECRET: 64 random bytes in hex
-    #[command(after_help = "Example: echo \"TOKEN_SECRET=$(order-portal secret)\" >> .env")]
-    Secret,
     /// Load orders from a shop's export (CSV as Shopify writes it)
     ///
     /// All or nothing: a bad row stops it and is named with file, line and column. Loading the same file again changes
@@ -71,7 +80,7 @@ enum Command {
     },
     /// Read the configuration, reach the database and the mail server, print what the program would run with
     ///
-    /// Secrets are not printed.
+    /// Looks for the static files and the certificate, too. Secrets are not printed.
     Check,
 }
 
@@ -80,19 +89,26 @@ enum Command {
 enum OrdersCommand {
     /// List orders whose customers want them cancelled, the oldest request first
     ///
-    /// An order leaves the list when an import says that it was cancelled or sent.
+    /// The columns: the order's number, the customer's address, when they asked (UTC), the order's status and total, and the
+    /// number of the order that it repeats if it was placed here. An order leaves the list when an import says that it was
+    /// cancelled or sent.
     Cancellations,
     /// List orders that customers placed here by ordering again, the oldest first
     ///
-    /// An order leaves the list when an import brings it, under the number that it has here.
+    /// The columns: the order's number, the customer's address, when it was placed (UTC), its status and total, and the
+    /// number of the order that it repeats. An order leaves the list when an import brings it, under the number that it has
+    /// here.
     Placed,
 }
 
 #[derive(Subcommand)]
 enum UserCommand {
     /// List all accounts
+    ///
+    /// The columns: the address, when the account was made (UTC), whether the address is confirmed, whether the account is
+    /// disabled, and how many orders it shows.
     List,
-    /// Take an address as its owner's, as the mailed link does: orders placed with it become theirs
+    /// Confirm an account's address in its owner's place: orders placed with it show
     Verify {
         /// The account's address
         email: String,
@@ -143,25 +159,31 @@ fn failed(cause: impl Display) -> Failure {
 /// # Errors
 /// [`Failure`], with what to print.
 pub async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let command = arguments.command.unwrap_or(Command::Serve);
-    if let Command::Secret = command {
-        print(config::new_secret().map_err(failed)?);
-        return Ok(());
+    match arguments.command.unwrap_or(Command::Configured(Configured::Serve)) {
+        Command::Secret => {
+            print(config::new_secret().map_err(failed)?);
+            Ok(())
+        }
+        Command::Configured(command) => {
+            let config = Config::load().map_err(|errors| Failure::Usage(errors.to_string()))?;
+            run_configured(command, config).await
+        }
     }
-    let config = Config::load().map_err(|errors| Failure::Usage(errors.to_string()))?;
+}
+
+async fn run_configured(command: Configured, config: Config) -> Result<(), Failure> {
     telemetry::init(config.log_format, &config.log_filter);
     let clock = Clock::system();
     match command {
-        Command::Serve => server::run(config, clock).await.map_err(failed),
-        Command::Secret => Ok(()),
-        Command::Import { file, dry_run } => {
+        Configured::Serve => server::run(config, clock).await.map_err(failed),
+        Configured::Import { file, dry_run } => {
             import(&config, &clock, file, if dry_run { Mode::DryRun } else { Mode::Load }).await
         }
-        Command::Orders(command) => list_orders(&config, command).await,
-        Command::User(command) => user(&config, &clock, command).await,
-        Command::Migrate => migrate(&config).await,
-        Command::Backup { file } => backup(&config, &file).await,
-        Command::Check => check(&config).await,
+        Configured::Orders(command) => list_orders(&config, command).await,
+        Configured::User(command) => user(&config, &clock, command).await,
+        Configured::Migrate => migrate(&config).await,
+        Configured::Backup { file } => backup(&config, &file).await,
+        Configured::Check => check(&config).await,
     }
 }
 
@@ -222,9 +244,13 @@ fn show(bar: &ProgressBar, progress: Progress) {
 
 async fn list_orders(config: &Config, command: OrdersCommand) -> Result<(), Failure> {
     let database = open(config).await?;
-    let (listed, none) = match command {
-        OrdersCommand::Cancellations => (orders::cancellations(&database).await, "no customer asks to cancel an order"),
-        OrdersCommand::Placed => (orders::placed_here(&database).await, "no order placed here waits for the shop"),
+    let (listed, when, none) = match command {
+        OrdersCommand::Cancellations => {
+            (orders::cancellations(&database).await, "ASKED", "no customer asks to cancel an order")
+        }
+        OrdersCommand::Placed => {
+            (orders::placed_here(&database).await, "PLACED", "no order placed here waits for the shop")
+        }
     };
     database.close().await;
     let orders = listed.map_err(failed)?;
@@ -236,14 +262,11 @@ async fn list_orders(config: &Config, command: OrdersCommand) -> Result<(), Fail
         orders.iter().map(|order| of(order).chars().count()).max().unwrap_or(0).max(least)
     };
     let (number, email) = (width(|order| &order.number, 5) + 1, width(|order| &order.email, 8));
-    print(format!(
-        "{:number$}  {:email$}  {:20}  {:10}  {:>14}  AGAIN",
-        "ORDER", "CUSTOMER", "ASKED", "STATUS", "TOTAL"
-    ));
+    print(format!("{:number$}  {:email$}  {when:20}  {:10}  {:>14}  REPEATS", "ORDER", "CUSTOMER", "STATUS", "TOTAL"));
     for order in &orders {
-        let again = order.copy_of.as_ref().map(|original| format!("#{original}")).unwrap_or_default();
+        let repeats = order.copy_of.as_ref().map(|original| format!("#{original}")).unwrap_or_default();
         let line = format!(
-            "{:number$}  {:email$}  {:20}  {:10}  {:>14}  {again}",
+            "{:number$}  {:email$}  {:20}  {:10}  {:>14}  {repeats}",
             format!("#{}", order.number),
             order.email,
             order.asked_at.to_string(),
@@ -335,9 +358,19 @@ async fn backup(config: &Config, file: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Everything that would end the start, without starting.
 async fn check(config: &Config) -> Result<(), Failure> {
     for (name, value) in config.summary() {
         print(format!("{name:22} {value}"));
+    }
+    for warning in config.warnings() {
+        writeln!(std::io::stderr(), "order-portal: warning: {warning}").ok();
+    }
+    Assets::load(&config.static_dir).map_err(failed)?;
+    print("the static files are there");
+    if let Some(files) = &config.tls {
+        server::tls_config(files).map_err(failed)?;
+        print("the certificate and its key can be used");
     }
     let database = Database::open(&config.database_url).await.map_err(failed)?;
     database.ping().await.map_err(failed)?;

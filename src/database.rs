@@ -246,7 +246,7 @@ impl Database {
         loop {
             match self.write_once(&mut work).await {
                 Err(error) if attempt < WRITE_ATTEMPTS && error.database().is_some_and(met_another_write) => {
-                    tokio::time::sleep(Duration::from_millis(u64::from(attempt * attempt))).await;
+                    tokio::time::sleep(pause_after(attempt)).await;
                     attempt += 1;
                 }
                 done => return done,
@@ -318,8 +318,9 @@ impl Database {
     /// Finishes what is under way and closes; SQLite's write-ahead log is folded into its file.
     pub async fn close(&self) {
         self.readers.close().await;
+        // Not worth waiting for while another program writes.
         if self.engine == Engine::Sqlite {
-            sqlx::raw_sql(AssertSqlSafe("PRAGMA optimize;")).execute(&self.writers).await.ok();
+            sqlx::raw_sql(AssertSqlSafe("PRAGMA busy_timeout = 0; PRAGMA optimize;")).execute(&self.writers).await.ok();
         }
         self.writers.close().await;
     }
@@ -382,6 +383,13 @@ fn prepare_sqlite_file(url: &DatabaseUrl) -> Result<url::Url, OpenError> {
         return Err(OpenError::File { file: path, source });
     }
     Ok(with_mode)
+}
+
+/// Longer each time, and never the same for two that have just met.
+fn pause_after(attempt: u32) -> Duration {
+    let mut chance = [0_u8];
+    getrandom::fill(&mut chance).ok();
+    Duration::from_millis(u64::from(attempt * attempt) + u64::from(chance[0]) * u64::from(attempt) / 32)
 }
 
 /// SQLSTATE 40001 and 40P01: PostgreSQL undid one of two writes that met.

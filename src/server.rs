@@ -88,8 +88,7 @@ pub async fn run(config: Config, clock: Clock) -> Result<(), ServeError> {
     }
     let listener = listen(config.bind_addr, "BIND_ADDR")?;
     let bound = listener.local_addr().unwrap_or(config.bind_addr);
-    let origin =
-        config.public_url.as_ref().map_or_else(|| derived_origin(&config, bound), |url| url.as_str().to_owned());
+    let origin = config.origin_at(bound.port());
     let house = House::build(&config, clock, database.clone(), assets, &origin, bound.port())?;
     let server = start(listener, &config, house.clone())?;
     let metrics = config.metrics_addr.map(start_metrics).transpose()?;
@@ -99,6 +98,9 @@ pub async fn run(config: Config, clock: Clock) -> Result<(), ServeError> {
     actix_web::rt::spawn(stop_on_signal(handle));
     println!("order-portal is at {origin}");
     tracing::info!(address = %bound, origin, "serving");
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
     let served = server.await.map_err(|error| ServeError::Failed(error.to_string()));
     if let Some(metrics) = metrics {
         metrics.stop(false).await;
@@ -111,11 +113,6 @@ pub async fn run(config: Config, clock: Clock) -> Result<(), ServeError> {
 
 fn listen(address: SocketAddr, variable: &'static str) -> Result<TcpListener, ServeError> {
     TcpListener::bind(address).map_err(|source| ServeError::Listen { address, variable, source })
-}
-
-fn derived_origin(config: &Config, bound: SocketAddr) -> String {
-    let scheme = if config.tls.is_some() { "https" } else { "http" };
-    format!("{scheme}://localhost:{}", bound.port())
 }
 
 /// Everything that handlers find in app data.
@@ -321,7 +318,11 @@ async fn metrics() -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(telemetry::metrics_text())
 }
 
-fn tls_config(files: &TlsFiles) -> Result<rustls::ServerConfig, ServeError> {
+/// What HTTPS is served with: the chain and its key, which must fit each other.
+///
+/// # Errors
+/// [`ServeError::Tls`].
+pub fn tls_config(files: &TlsFiles) -> Result<rustls::ServerConfig, ServeError> {
     use rustls::pki_types::pem::PemObject;
     use rustls::pki_types::{CertificateDer, PrivateKeyDer};
     let failed = |what: String| ServeError::Tls(what);

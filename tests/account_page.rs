@@ -1,8 +1,10 @@
 //! The account page: password, sessions, activity, download, deletion.
 
 use reqwest::Method;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use crate::actions::{again, press};
 use crate::app::{PASSWORD, TestApp};
 use crate::http::{self, Answer, Visitor};
 use crate::shop;
@@ -289,10 +291,15 @@ async fn what_happened_over_90_days_ago_is_not_shown() {
 #[tokio::test]
 async fn everything_held_about_a_customer_can_be_downloaded() {
     let app = TestApp::start().await;
-    let exported = [shop::order("#7001", ANN), shop::line("#7001", ANN, "Ink"), shop::order("#7002", BOB)];
+    let refunded = shop::order("#7001", ANN).with("Refunded Amount", "4.90");
+    let waiting = shop::order("#7003", ANN).with("Fulfillment Status", "unfulfilled").with("Fulfilled at", "");
+    let exported = [refunded, shop::line("#7001", ANN, "Ink"), shop::order("#7002", BOB), waiting];
     app.write("export.csv", shop::export(&exported));
     app.done(&["import", "export.csv"]);
     let mut visitor = app.verified_customer(ANN).await;
+    assert_eq!(visitor.post("/account/time-zone", &[("zone", "Asia/Tokyo")]).await.status, 303);
+    let copy = again(&mut visitor, "7001").await;
+    assert_eq!(press(&mut visitor, "7003", "cancel").await.status, 303);
     let answer = visitor.post("/account/export", &[]).await;
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("content-disposition"), Some("attachment; filename=\"order-portal-data.json\""));
@@ -302,10 +309,22 @@ async fn everything_held_about_a_customer_can_be_downloaded() {
     assert_eq!(held["account"]["email"], ANN);
     assert!(held["account"]["email_verified_at"].is_string());
     assert_eq!(held["sessions"][0]["address"], "127.0.0.1");
-    assert_eq!(held["activity"][0]["event"], "signed-up");
-    assert_eq!(held["orders"].as_array().unwrap().len(), 1);
-    assert_eq!(held["orders"][0]["number"], "7001");
-    assert_eq!(held["orders"][0]["lines"][1]["name"], "Ink");
+    assert_eq!(held["account"]["time_zone"], "Asia/Tokyo");
+    let browsers = held["known_browsers"].as_array().unwrap();
+    assert!(browsers.len() == 1 && browsers[0]["last_used_at"].as_str().unwrap().ends_with('Z'), "{browsers:?}");
+    let events: Vec<_> = held["activity"].as_array().unwrap().iter().map(|entry| &entry["event"]).collect();
+    assert_eq!(events, ["address-verified", "signed-up"]);
+    let orders = held["orders"].as_array().unwrap();
+    assert_eq!(orders.len(), 3);
+    let order = |number: &str| orders.iter().find(|order| order["number"] == number).unwrap();
+    let first = order("7001");
+    assert_eq!(first["lines"][1]["name"], "Ink");
+    assert_eq!(first["shipping_address"]["city"], "Reims");
+    assert_eq!((&first["refunded"], &first["total"]), (&json!(490), &json!(2990)));
+    assert!(first["cancellation_asked_at"].is_null() && first["copy_of"].is_null());
+    assert_eq!(order(&copy)["copy_of"], "7001");
+    assert_eq!(order(&copy)["lines"], first["lines"]);
+    assert!(order("7003")["cancellation_asked_at"].as_str().unwrap().ends_with('Z'));
     let text = answer.text();
     for secret in ["argon2", "hash", "token", "secret", "__Host", &visitor.token(), &session_id(&visitor), BOB] {
         assert!(!text.contains(secret), "{secret} is in the download");

@@ -35,7 +35,7 @@ fn key(page: &str, action: &str) -> Option<String> {
 }
 
 /// Opens the order and presses the button.
-async fn press(visitor: &mut Visitor, number: &str, action: &str) -> Answer {
+pub async fn press(visitor: &mut Visitor, number: &str, action: &str) -> Answer {
     let page = list(visitor, &format!("/orders/{number}")).await;
     let key = key(&page, action).unwrap_or_else(|| panic!("no way to {action} on {page}"));
     visitor.post(&format!("/orders/{number}/{action}"), &[("key", &key)]).await
@@ -232,6 +232,18 @@ async fn two_open_pages_ask_to_cancel_one_order_once() {
         assert_eq!(ann.post("/orders/1/cancel", &[("key", key)]).await.leads_to(), (303, "/orders/1"));
     }
     assert_eq!(to_do(&app, "cancellations"), ["#1"]);
+}
+
+#[tokio::test]
+async fn the_operators_lists_head_each_column_by_what_it_holds() {
+    let (app, mut ann) = app_with(&[waiting("#1", ANN)]).await;
+    again(&mut ann, "1").await;
+    press(&mut ann, "1", "cancel").await;
+    for (list, when) in [("placed", "PLACED"), ("cancellations", "ASKED")] {
+        let said = app.done(&["orders", list]);
+        let columns: Vec<&str> = said.lines().next().unwrap().split_whitespace().collect();
+        assert_eq!(columns, ["ORDER", "CUSTOMER", when, "STATUS", "TOTAL", "REPEATS"]);
+    }
 }
 
 #[tokio::test]

@@ -35,6 +35,14 @@ async fn every_command_explains_itself() {
     for command in ["serve", "secret", "import", "user", "migrate", "backup", "check"] {
         assert!(help.contains(&format!("  {command}")), "{command} is not in the help");
     }
+    for (list, column) in [
+        (["user", "list"], "how many orders"),
+        (["orders", "placed"], "repeats"),
+        (["orders", "cancellations"], "asked"),
+    ] {
+        let help = place.done(&[&list[..], &["--help"]].concat());
+        assert!(help.contains("The columns:") && help.contains(column), "{help}");
+    }
     assert!(place.done(&["--version"]).contains(env!("CARGO_PKG_VERSION")));
 }
 

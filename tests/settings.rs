@@ -5,6 +5,12 @@ use crate::place::Place;
 
 const HIDDEN: &str = "sunflower-sonata-in-b-flat";
 
+/// A certificate that nobody has signed, and its key.
+fn certificate() -> (String, String) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    (made.cert.pem(), made.signing_key.serialize_pem())
+}
+
 fn refused(place: &Place, names: &[&str]) -> String {
     for command in ["serve", "check"] {
         let ran = place.run(&[command]);
@@ -28,7 +34,7 @@ async fn all_wrong_values_are_reported_together_with_what_they_hold() {
         ("SESSION_MAX_HOURS", "zero"),
         ("REMEMBER_ME_DAYS", "1e9"),
         ("MAIL_URL", "carrier-pigeon://x"),
-        ("MAIL_FROM", "nobody"),
+        ("MAIL_FROM", "a@@b"),
         ("DEMO_ORDERS", "perhaps"),
         ("TRUSTED_PROXIES", "everyone"),
         ("METRICS_ADDR", "nowhere"),
@@ -53,6 +59,9 @@ async fn each_wrong_value_alone_stops_the_start() {
         ("PUBLIC_URL", "ftp://localhost"),
         ("BIND_ADDR", "127.0.0.1"),
         ("BIND_ADDR", "127.0.0.1:99999"),
+        ("MAIL_FROM", "a@@b"),
+        ("MAIL_FROM", "Shop, Inc <a@b.example>"),
+        ("MAIL_URL", "smtp://127.0.0.1:9?tls=maybe"),
         ("TLS_CERT", "cert.pem"),
         ("TLS_KEY", "key.pem"),
         ("DATABASE_URL", ""),
@@ -107,6 +116,56 @@ async fn check_says_what_a_database_server_refuses() {
         assert!(ran.status == 1 && ran.stderr.contains("does not exist"), "{ran:?}");
         assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
     }
+}
+
+#[tokio::test]
+async fn check_fails_where_the_start_would() {
+    let mut place = Place::new().await;
+    place.set("STATIC_DIR", "/nope");
+    for command in ["serve", "check"] {
+        let ran = place.run(&[command]);
+        assert!(ran.status == 1 && ran.stderr.contains("STATIC_DIR"), "{command}: {ran:?}");
+    }
+    let ((other, _), (_, key)) = (certificate(), certificate());
+    let mut place = Place::new().await;
+    place.write("cert.pem", other);
+    place.write("key.pem", key);
+    place.write("nothing.pem", "");
+    for (cert, key) in [("missing.pem", "key.pem"), ("nothing.pem", "key.pem"), ("cert.pem", "key.pem")] {
+        place.set("TLS_CERT", cert);
+        place.set("TLS_KEY", key);
+        for command in ["serve", "check"] {
+            let ran = place.run(&[command]);
+            assert!(ran.status == 1 && ran.stderr.contains("TLS_CERT"), "{command} with {cert}: {ran:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn check_says_the_origin_that_serve_would_use() {
+    let (cert, key) = certificate();
+    let mut place = Place::new().await;
+    place.unset("PUBLIC_URL");
+    let url = |said: String| said.lines().find(|line| line.starts_with("PUBLIC_URL")).unwrap().to_owned();
+    assert!(url(place.done(&["check"])).ends_with(&format!("http://localhost:{}", place.port)));
+    place.write("cert.pem", cert);
+    place.write("key.pem", key);
+    place.set("TLS_CERT", "cert.pem");
+    place.set("TLS_KEY", "key.pem");
+    assert!(url(place.done(&["check"])).ends_with(&format!("https://localhost:{}", place.port)));
+}
+
+#[tokio::test]
+async fn production_is_told_that_mail_in_a_folder_reaches_nobody() {
+    let mut place = Place::new().await;
+    assert!(!place.run(&["check"]).stderr.contains("MAIL_URL"), "development keeps its mail in a folder");
+    place.set("APP_ENV", "production");
+    place.set("PUBLIC_URL", "https://shop.example");
+    let ran = place.run(&["check"]);
+    assert!(ran.status == 0 && ran.stderr.contains("warning") && ran.stderr.contains("set MAIL_URL"), "{ran:?}");
+    let app = TestApp::start_in(place).await;
+    let logs = app.logs();
+    assert!(logs.lines().any(|line| line.contains("\"WARN\"") && line.contains("set MAIL_URL")), "{logs}");
 }
 
 #[tokio::test]

@@ -79,6 +79,20 @@ async fn confirming_brings_in_the_orders_of_that_address_and_later_imports_find_
 }
 
 #[tokio::test]
+async fn the_operator_does_what_the_link_does_and_the_link_is_done_with() {
+    let app = TestApp::start().await;
+    let (mut visitor, letter) = customer_with_letter(&app, ANN).await;
+    for _ in 0..2 {
+        app.done(&["user", "verify", ANN]);
+    }
+    assert!(is_verified(&app, ANN).await);
+    assert_dead(&app, "/verify", letter.token()).await;
+    let activity = visitor.get("/account/activity").await.text();
+    assert_eq!(activity.matches("E-mail address confirmed").count(), 1, "{activity}");
+    assert!(activity.contains("The shop"), "{activity}");
+}
+
+#[tokio::test]
 async fn a_link_works_once_however_many_press_it_at_the_same_time() {
     let app = TestApp::start().await;
     let (_, letter) = customer_with_letter(&app, ANN).await;

@@ -1,5 +1,7 @@
 //! What happened to an account, for its owner to see: signs of someone else are found by whoever knows what they did themselves.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use super::store::activity as store;
 use crate::clock::UnixSeconds;
 use crate::web::Client;
@@ -53,6 +55,21 @@ impl Event {
 /// The words for what the database holds; an event of a newer program reads as its code.
 pub(super) fn in_words(code: &str) -> &str {
     WORDS.iter().find(|(_, known, _)| *known == code).map_or(code, |(_, _, words)| words)
+}
+
+/// Where the operator's commands are written down to come from: no request does.
+const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+/// Who did what the operator does by command.
+pub(super) fn operator() -> Client {
+    Client { address: NOWHERE, user_agent: "operator".to_owned() }
+}
+
+impl Happened {
+    /// Whether the operator did it. A program may call itself what it likes, so its name does not count.
+    pub(super) fn is_by_operator(&self) -> bool {
+        self.client_address == NOWHERE.to_string()
+    }
 }
 
 /// One event as it is written.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::Accounts;
 use super::activity::{self, Event, Happened};
 use super::ask_again::Question;
+use super::store;
 use crate::sessions::{ActiveSession, Audience, CurrentUser};
 use crate::web::body::Form;
 use crate::web::{Client, Error, Layout};
@@ -52,10 +53,11 @@ impl Accounts {
             .body(text))
     }
 
-    /// The account, its sessions, its activity and its orders; times as RFC 3339, money in minor units.
+    /// The account, its sessions, the browsers that it knows, its activity and its orders; times as RFC 3339, money in minor units.
     async fn held_about(&self, user: &CurrentUser) -> Result<Value, Error> {
         let account = self.of(user).await?;
         let sessions = self.sessions.list(&user.user_id).await?;
+        let browsers = store::browsers::last_used(&self.database, &user.user_id).await?;
         let activity = activity::list(&self.database, &user.user_id, self.clock.now(), MOST_EVENTS).await?;
         Ok(json!({
             "account": {
@@ -63,8 +65,10 @@ impl Accounts {
                 "email": account.email.as_str(),
                 "created_at": account.created_at.to_string(),
                 "email_verified_at": account.verified_at.map(|at| at.to_string()),
+                "time_zone": account.time_zone,
             },
             "sessions": sessions.iter().map(session).collect::<Vec<_>>(),
+            "known_browsers": browsers.iter().map(|at| json!({ "last_used_at": at.to_string() })).collect::<Vec<_>>(),
             "activity": activity.iter().map(event).collect::<Vec<_>>(),
             "orders": (self.hooks.orders_of)(&self.database, &user.user_id).await?,
         }))

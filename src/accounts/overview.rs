@@ -51,8 +51,8 @@ struct SessionView {
 
 struct EventView {
     what: String,
-    address: String,
-    device: String,
+    /// Device and address, or the shop.
+    source: String,
     at: TimeView,
 }
 
@@ -100,7 +100,7 @@ async fn render(
         is_verified: account.verified_at.is_some(),
         since: day(account.created_at, &zone),
         sessions: sessions.into_iter().map(|session| session_view(session, &user.session_id, &zone)).collect(),
-        activity: activity.into_iter().map(|happened| event_view(happened, &zone)).collect(),
+        activity: activity.iter().map(|happened| event_view(happened, &zone)).collect(),
         zone: zone.name().to_owned(),
         problems,
     };
@@ -119,13 +119,13 @@ fn session_view(session: ActiveSession, current: &str, zone: &Zone) -> SessionVi
     }
 }
 
-fn event_view(happened: Happened, zone: &Zone) -> EventView {
-    EventView {
-        what: activity::in_words(&happened.event).to_owned(),
-        device: user_agent::in_words(&happened.user_agent),
-        address: happened.client_address,
-        at: time_view(happened.at, zone),
-    }
+fn event_view(happened: &Happened, zone: &Zone) -> EventView {
+    let source = if happened.is_by_operator() {
+        "The shop".to_owned()
+    } else {
+        format!("{} · {}", user_agent::in_words(&happened.user_agent), happened.client_address)
+    };
+    EventView { what: activity::in_words(&happened.event).to_owned(), source, at: time_view(happened.at, zone) }
 }
 
 #[derive(Template)]
@@ -142,6 +142,6 @@ pub(super) async fn all_activity(
 ) -> Result<HttpResponse, Error> {
     let activity = activity::list(&accounts.database, &user.user_id, accounts.clock.now(), MOST).await?;
     let zone = layout.zone();
-    let activity = activity.into_iter().map(|happened| event_view(happened, &zone)).collect();
+    let activity = activity.iter().map(|happened| event_view(happened, &zone)).collect();
     page(StatusCode::OK, &ActivityPage { layout, activity })
 }

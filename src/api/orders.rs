@@ -192,7 +192,18 @@ pub(super) async fn find(
     Ok(no_store(&mut HttpResponse::Ok()).json(answer(found)))
 }
 
-/// All orders of a user with their lines, newest first, as this API shows them.
+/// An order as its customer downloads it: what this API shows, and the rest that is held.
+#[derive(Serialize)]
+struct HeldOrder {
+    #[serde(flatten)]
+    answer: OrderAnswer,
+    refunded: i64,
+    cancellation_asked_at: Option<String>,
+    /// The number of the order that it repeats.
+    copy_of: Option<String>,
+}
+
+/// All orders of a user with all that is held of them, newest first.
 ///
 /// # Errors
 /// The database's.
@@ -202,10 +213,15 @@ pub async fn orders_of(database: &Database, user_id: &str) -> Result<serde_json:
     loop {
         let part = orders::list(database, user_id, &filter, &from, MOST).await?;
         let last = part.orders.last().filter(|_| part.has_more).map(|order| Cursor::at(order, filter.sort()));
+        let mut lines = orders::lines_of(database, &part.orders).await?;
+        let mut addresses = orders::addresses_of(database, &part.orders).await?;
         for order in part.orders {
-            if let Some(found) = orders::find(database, user_id, &order.number).await? {
-                all.push(answer(found));
-            }
+            let (lines, address) = (lines.remove(&order.id), addresses.remove(&order.id));
+            all.push(held(OrderDetail {
+                order,
+                lines: lines.unwrap_or_default(),
+                address: address.unwrap_or_default(),
+            }));
         }
         match last {
             Some(cursor) => from = From::After(cursor),
@@ -232,6 +248,16 @@ fn summary(order: Order) -> OrderSummary {
         line_count: order.line_count,
         payment_status: order.payment_status,
         fulfillment_status: order.fulfillment_status,
+    }
+}
+
+fn held(found: OrderDetail) -> HeldOrder {
+    let order = &found.order;
+    HeldOrder {
+        refunded: order.refunded.minor(),
+        cancellation_asked_at: order.cancellation_asked_at.map(|at| at.to_string()),
+        copy_of: order.copy_of.as_ref().map(|number| number.as_str().to_owned()),
+        answer: answer(found),
     }
 }
 

@@ -10,7 +10,7 @@ use lettre::transport::smtp::response::Category;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 
 use super::message::Letter;
-use crate::config::{Config, MailUrl};
+use crate::config::{Config, MailUrl, StartTls};
 use crate::private_files::make_private_folder;
 
 /// How long a mail server may take for each answer.
@@ -51,13 +51,11 @@ impl Transport {
     /// # Errors
     /// What is wrong with the settings; a server that is down is not.
     pub fn new(config: &Config) -> Result<Self, String> {
-        let from: Mailbox = config.mail_from.parse().map_err(|_| {
-            "MAIL_FROM is not an address; it takes one like \"Shop <no-reply@shop.example>\"".to_owned()
-        })?;
+        let from = config.mail_from.clone();
         let domain = from.email.domain().to_owned();
         let way = match &config.mail_url {
             MailUrl::File(folder) => Way::Folder(folder.clone()),
-            MailUrl::Smtp(url) => Way::Smtp(smtp(url)?),
+            MailUrl::Smtp(url, start_tls) => Way::Smtp(smtp(url, *start_tls)?),
         };
         Ok(Self { way, from, domain })
     }
@@ -110,36 +108,14 @@ impl Transport {
     }
 }
 
-/// `smtps://` speaks TLS from the start; `smtp://` must change to TLS before anything is said (STARTTLS), unless the server is this very
-/// computer or the address ends in `?tls=none`.
-fn smtp(url: &url::Url) -> Result<AsyncSmtpTransport<Tokio1Executor>, String> {
+fn smtp(url: &url::Url, start_tls: StartTls) -> Result<AsyncSmtpTransport<Tokio1Executor>, String> {
     let mut url = url.clone();
-    let tls = url.query_pairs().find(|(name, _)| name == "tls").map(|(_, value)| value.into_owned());
-    url.set_query(None);
-    let in_the_open = match tls.as_deref() {
-        Some("none") => true,
-        Some("required") => false,
-        None => is_loopback(&url),
-        Some(_) => return Err("MAIL_URL ends in a tls that is not known; it takes tls=required or tls=none".to_owned()),
-    };
-    if url.scheme() == "smtp" && !in_the_open {
+    if url.scheme() == "smtp" && start_tls == StartTls::Required {
         url.set_query(Some("tls=required"));
     }
     let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url.as_str())
         .map_err(|error| format!("MAIL_URL cannot be used: {}", explain(&error)))?;
     Ok(builder.timeout(Some(ANSWERS_WITHIN)).build())
-}
-
-fn is_loopback(url: &url::Url) -> bool {
-    match url.host() {
-        // For schemes that it does not know, url keeps addresses as names.
-        Some(url::Host::Domain(name)) => {
-            name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-        }
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }
 
 /// What becomes of a letter after `error`. A server's words stay out of the log: most name the recipient, some quote the letter.
@@ -187,22 +163,4 @@ fn write(folder: &Path, id: &str, letter: &[u8]) -> std::io::Result<()> {
     file.write_all(letter)?;
     file.persist(folder.join(format!("{id}.eml")))?;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn goes(url: &str) -> bool {
-        smtp(&url::Url::parse(url).unwrap()).is_ok()
-    }
-
-    #[actix_web::test]
-    async fn a_server_elsewhere_is_spoken_to_over_tls_alone() {
-        let kind = |url: &str| is_loopback(&url::Url::parse(url).unwrap());
-        assert!(kind("smtp://localhost:2525") && kind("smtp://127.0.0.1:25"));
-        assert!(!kind("smtp://mail.shop.example"));
-        assert!(goes("smtp://mail.shop.example:587") && goes("smtps://me:secret@mail.shop.example"));
-        assert!(goes("smtp://mailbox:1025?tls=none") && !goes("smtp://mailbox:1025?tls=maybe"));
-    }
 }

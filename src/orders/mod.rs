@@ -35,7 +35,7 @@ pub use money::{Currency, Money, MoneyError, count};
 pub use order::{Address, Order, OrderDetail, OrderLine, OrderNumber, Status};
 pub use samples::add_samples;
 pub use store::actions::{ToDo, cancellations, placed_here};
-pub use store::{From, Part, find, lines_of, list, remove_samples};
+pub use store::{From, Part, addresses_of, find, lines_of, list, remove_samples};
 
 use crate::clock::UnixSeconds;
 use crate::database::{Database, Error, Transaction};

@@ -28,6 +28,16 @@ pub(in crate::accounts) async fn is_ours(database: &Database, hash: &[u8]) -> Re
     Ok(row.is_some())
 }
 
+/// When the browsers that the user's account knows were last used, the latest first.
+pub(in crate::accounts) async fn last_used(database: &Database, user_id: &str) -> Result<Vec<UnixSeconds>, Error> {
+    let rows: Vec<(i64,)> =
+        sqlx::query_as("SELECT last_used_at FROM known_browsers WHERE user_id = $1 ORDER BY last_used_at DESC, hash")
+            .bind(user_id)
+            .fetch_all(database.reader())
+            .await?;
+    Ok(rows.into_iter().map(|(at,)| UnixSeconds::new(at)).collect())
+}
+
 /// Has the account know the browser.
 pub(in crate::accounts) async fn remember(
     transaction: &mut Transaction,

@@ -17,17 +17,19 @@ pub(in crate::accounts) struct Account {
     pub password_hash: String,
     pub created_at: UnixSeconds,
     pub verified_at: Option<UnixSeconds>,
+    pub time_zone: Option<String>,
 }
 
-type AccountRow = (String, String, String, i64, Option<i64>);
+type AccountRow = (String, String, String, i64, Option<i64>, Option<String>);
 
-fn account((id, email, password_hash, created_at, verified_at): AccountRow) -> Option<Account> {
+fn account((id, email, password_hash, created_at, verified_at, time_zone): AccountRow) -> Option<Account> {
     Some(Account {
         id,
         email: Email::parse(&email).ok()?,
         password_hash,
         created_at: UnixSeconds::new(created_at),
         verified_at: verified_at.map(UnixSeconds::new),
+        time_zone,
     })
 }
 
@@ -36,11 +38,12 @@ pub(in crate::accounts) async fn exists(database: &Database, email: &Email) -> R
 }
 
 pub(in crate::accounts) async fn find_by_email(database: &Database, email: &Email) -> Result<Option<Account>, Error> {
-    let row: Option<AccountRow> =
-        sqlx::query_as("SELECT id, email, password_hash, created_at, verified_at FROM users WHERE email = $1")
-            .bind(email.as_str())
-            .fetch_optional(database.reader())
-            .await?;
+    let row: Option<AccountRow> = sqlx::query_as(
+        "SELECT id, email, password_hash, created_at, verified_at, time_zone FROM users WHERE email = $1",
+    )
+    .bind(email.as_str())
+    .fetch_optional(database.reader())
+    .await?;
     Ok(row.and_then(account))
 }
 
@@ -52,7 +55,7 @@ pub(in crate::accounts) async fn find(
     now: UnixSeconds,
 ) -> Result<Option<Account>, Error> {
     let row: Option<AccountRow> = sqlx::query_as(
-        "SELECT u.id, u.email, u.password_hash, u.created_at, u.verified_at FROM users u JOIN sessions s ON s.user_id = u.id
+        "SELECT u.id, u.email, u.password_hash, u.created_at, u.verified_at, u.time_zone FROM users u JOIN sessions s ON s.user_id = u.id
          WHERE u.id = $1 AND u.disabled_at IS NULL AND s.id = $2 AND s.revoked_at IS NULL AND s.expires_at > $3",
     )
     .bind(id)

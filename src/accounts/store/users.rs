@@ -1,8 +1,11 @@
 //! The operator's hand on accounts: `order-portal user …`.
 
+use crate::accounts::activity::{self, Entry, Event};
 use crate::accounts::{Email, OnVerified};
 use crate::clock::{Clock, UnixSeconds};
 use crate::database::{Database, Error};
+use crate::mail::links::{self, Purpose};
+use crate::sessions;
 
 /// An account as the operator sees it.
 pub struct UserLine {
@@ -41,8 +44,8 @@ pub async fn list(database: &Database) -> Result<Vec<UserLine>, Error> {
     Ok(rows.into_iter().map(line).collect())
 }
 
-/// Does what the mailed link does: the address is theirs, and so are the orders placed with it. Tells how many orders
-/// that were; `None` when nobody has the address.
+/// Does what the mailed link does: the address is theirs, and so are the orders placed with it; links that were sent to
+/// confirm it hold no more. Tells how many orders that were; `None` when nobody has the address.
 ///
 /// # Errors
 /// The database's.
@@ -53,19 +56,25 @@ pub async fn verify(
     on_verified: OnVerified,
 ) -> Result<Option<u64>, Error> {
     let now = clock.now();
+    let client = activity::operator();
     database
         .write(async |transaction| {
-            let user: Option<(String,)> = sqlx::query_as(
-                "UPDATE users SET verified_at = COALESCE(verified_at, $1) WHERE email = $2 RETURNING id",
-            )
-            .bind(now.get())
-            .bind(email.as_str())
-            .fetch_optional(&mut **transaction)
-            .await?;
-            match user {
-                Some((user_id,)) => on_verified(transaction, &user_id, email.as_str()).await.map(Some),
-                None => Ok(None),
+            let user: Option<(String, Option<i64>)> =
+                sqlx::query_as("SELECT id, verified_at FROM users WHERE email = $1")
+                    .bind(email.as_str())
+                    .fetch_optional(&mut **transaction)
+                    .await?;
+            let Some((user_id, verified_at)) = user else {
+                return Ok(None);
+            };
+            super::verify(transaction, &user_id, email.as_str(), now).await?;
+            let claimed = on_verified(transaction, &user_id, email.as_str()).await?;
+            links::void(transaction, &user_id, Purpose::Verify).await?;
+            if verified_at.is_none() {
+                let entry = Entry { id: clock.new_id(), event: Event::AddressVerified, client: &client, at: now };
+                activity::record(transaction, &user_id, &entry).await?;
             }
+            Ok(Some(claimed))
         })
         .await
 }
@@ -78,21 +87,18 @@ pub async fn disable(database: &Database, clock: &Clock, email: &Email) -> Resul
     let now = clock.now();
     database
         .write(async |transaction| {
-            let found = sqlx::query("UPDATE users SET disabled_at = COALESCE(disabled_at, $1) WHERE email = $2")
-                .bind(now.get())
-                .bind(email.as_str())
-                .execute(&mut **transaction)
-                .await?;
-            sqlx::query(
-                "UPDATE sessions SET revoked_at = $1, expires_at = $2
-                 WHERE revoked_at IS NULL AND user_id IN (SELECT id FROM users WHERE email = $3)",
+            let user: Option<(String,)> = sqlx::query_as(
+                "UPDATE users SET disabled_at = COALESCE(disabled_at, $1) WHERE email = $2 RETURNING id",
             )
             .bind(now.get())
-            .bind(now.get())
             .bind(email.as_str())
-            .execute(&mut **transaction)
+            .fetch_optional(&mut **transaction)
             .await?;
-            Ok(found.rows_affected() == 1)
+            let Some((user_id,)) = user else {
+                return Ok(false);
+            };
+            sessions::end_all_but(transaction, &user_id, None, now).await?;
+            Ok(true)
         })
         .await
 }

@@ -23,6 +23,9 @@ use sqlx::AssertSqlSafe;
 const COLUMNS: &str = "id, number, placed_at, paid_at, fulfilled_at, cancelled_at, payment_status, fulfillment_status, currency, \
      subtotal, shipping, taxes, discount, refunded, total, line_count, status, cancellation_asked_at, copy_of";
 
+/// What [`AddressRow`] is made of.
+const ADDRESS_COLUMNS: &str = "ship_name, ship_company, ship_address1, ship_address2, ship_zip, ship_city, ship_province, ship_country, ship_phone";
+
 /// Which part of the list is asked for.
 #[derive(Clone, Debug)]
 pub enum From {
@@ -176,6 +179,29 @@ struct AddressRow {
     ship_phone: String,
 }
 
+impl AddressRow {
+    fn into_address(self) -> Address {
+        Address {
+            name: self.ship_name,
+            company: self.ship_company,
+            address1: self.ship_address1,
+            address2: self.ship_address2,
+            zip: self.ship_zip,
+            city: self.ship_city,
+            province: self.ship_province,
+            country: self.ship_country,
+            phone: self.ship_phone,
+        }
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct AddressOfRow {
+    id: String,
+    #[sqlx(flatten)]
+    address: AddressRow,
+}
+
 #[derive(sqlx::FromRow)]
 struct DetailRow {
     #[sqlx(flatten)]
@@ -191,8 +217,7 @@ struct DetailRow {
 /// The database's.
 pub async fn find(database: &Database, user_id: &str, number: &OrderNumber) -> Result<Option<OrderDetail>, Error> {
     let sql = format!(
-        "SELECT {COLUMNS}, ship_name, ship_company, ship_address1, ship_address2, ship_zip, ship_city, ship_province,
-                ship_country, ship_phone
+        "SELECT {COLUMNS}, {ADDRESS_COLUMNS}
          FROM orders WHERE user_id = $1 AND number = $2
          ORDER BY CASE WHEN issued_by = 'shop' THEN 0 ELSE 1 END LIMIT 1"
     );
@@ -206,18 +231,7 @@ pub async fn find(database: &Database, user_id: &str, number: &OrderNumber) -> R
     };
     let order = order.into_order()?;
     let lines = lines(database, &order).await?;
-    let address = Address {
-        name: address.ship_name,
-        company: address.ship_company,
-        address1: address.ship_address1,
-        address2: address.ship_address2,
-        zip: address.ship_zip,
-        city: address.ship_city,
-        province: address.ship_province,
-        country: address.ship_country,
-        phone: address.ship_phone,
-    };
-    Ok(Some(OrderDetail { order, lines, address }))
+    Ok(Some(OrderDetail { order, lines, address: address.into_address() }))
 }
 
 async fn lines(database: &Database, order: &Order) -> Result<Vec<OrderLine>, Error> {
@@ -232,10 +246,7 @@ async fn lines(database: &Database, order: &Order) -> Result<Vec<OrderLine>, Err
 pub async fn lines_of(database: &Database, orders: &[Order]) -> Result<HashMap<String, Vec<OrderLine>>, Error> {
     let mut sql = Sql::default();
     sql.push("SELECT order_id, sku, name, quantity, unit_price, discount FROM order_lines WHERE order_id IN (");
-    for (index, order) in orders.iter().enumerate() {
-        sql.push(if index == 0 { "" } else { ", " }).bind(order.id.clone())?;
-    }
-    sql.push(") ORDER BY order_id, position");
+    sql.push_ids(orders)?.push(") ORDER BY order_id, position");
     let currencies: HashMap<&str, Currency> =
         orders.iter().map(|order| (order.id.as_str(), order.currency())).collect();
     let mut lines: HashMap<String, Vec<OrderLine>> = HashMap::with_capacity(orders.len());
@@ -252,6 +263,21 @@ pub async fn lines_of(database: &Database, orders: &[Order]) -> Result<HashMap<S
         lines.entry(order_id).or_default().push(line);
     }
     Ok(lines)
+}
+
+/// Where each of these orders goes, by the order's id.
+///
+/// # Errors
+/// The database's.
+pub async fn addresses_of(database: &Database, orders: &[Order]) -> Result<HashMap<String, Address>, Error> {
+    if orders.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut sql = Sql::default();
+    sql.push(&format!("SELECT id, {ADDRESS_COLUMNS} FROM orders WHERE id IN (")).push_ids(orders)?.push(")");
+    let (sql, arguments) = sql.into_parts();
+    let rows: Vec<AddressOfRow> = sqlx::query_as_with(sql, arguments).fetch_all(database.reader()).await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.address.into_address())).collect())
 }
 
 /// Numbers of the user's orders next to that one by date: the newer and the older.

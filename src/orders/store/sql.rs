@@ -5,6 +5,7 @@ use sqlx::{Any, Arguments, AssertSqlSafe, Encode, Type};
 
 use crate::database::Error;
 use crate::orders::filter::Filter;
+use crate::orders::order::Order;
 use crate::orders::search;
 
 /// A statement that is being put together.
@@ -29,6 +30,14 @@ impl Sql {
 
     pub(super) fn into_parts(self) -> (AssertSqlSafe<String>, AnyArguments) {
         (AssertSqlSafe(self.text), self.arguments)
+    }
+
+    /// The orders' ids, between commas.
+    pub(super) fn push_ids(&mut self, orders: &[Order]) -> Result<&mut Self, Error> {
+        for (index, order) in orders.iter().enumerate() {
+            self.push(if index == 0 { "" } else { ", " }).bind(order.id.clone())?;
+        }
+        Ok(self)
     }
 
     /// `user_id = …`, and what narrows the user's orders down.

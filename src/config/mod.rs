@@ -1,21 +1,21 @@
 //! Every setting, read from the environment (or `.env`) and checked once, at start.
+//!
+//! Hands out [`Config`]. Invariants: what it holds makes sense by itself; all that does not is reported together, and no line of
+//! that holds a secret.
 
-use std::fmt;
+mod mail;
+mod secrets;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
+use lettre::message::Mailbox;
 
 use crate::database::DatabaseUrl;
-use crate::hex;
-use crate::private_files::{make_private_file, make_private_folder};
-
-/// Below this a secret can be guessed (RFC 8725 section 3.5: as long as the hash, 256 bits).
-const SHORTEST_SECRET: usize = 32;
-/// Where development keeps the secret that it makes.
-const DEVELOPMENT_SECRET: &str = "data/token-secret";
-/// What `.env.example` holds in the secret's place.
-const PLACEHOLDER: &str = "replace-this-with-the-output-of-order-portal-secret";
+pub use mail::{MailUrl, StartTls};
+use secrets::{DEVELOPMENT_SECRET, PLACEHOLDER, SHORTEST_SECRET};
+pub use secrets::{Secret, TokenSecrets, new_secret};
 
 /// What the program runs with.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub struct Config {
     /// Where mail goes.
     pub mail_url: MailUrl,
     /// Who sends it.
-    pub mail_from: String,
+    pub mail_from: Mailbox,
     /// Whether a new account starts with sample orders.
     pub demo_orders: bool,
     /// The folder of static files.
@@ -74,32 +74,6 @@ pub enum LogFormat {
     Json,
 }
 
-/// A secret's bytes; shown to nobody.
-#[derive(Clone)]
-pub struct Secret(Vec<u8>);
-
-impl Secret {
-    /// The bytes.
-    pub fn bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}
-
-/// What signs tokens and what still verifies them.
-#[derive(Debug)]
-pub struct TokenSecrets {
-    /// Signs.
-    pub current: Secret,
-    /// Only verify.
-    pub previous: Vec<Secret>,
-}
-
 /// PEM files.
 #[derive(Debug)]
 pub struct TlsFiles {
@@ -107,31 +81,6 @@ pub struct TlsFiles {
     pub cert: PathBuf,
     /// Its private key.
     pub key: PathBuf,
-}
-
-/// Where mail goes.
-#[derive(Clone)]
-pub enum MailUrl {
-    /// Files in a folder.
-    File(PathBuf),
-    /// A server.
-    Smtp(url::Url),
-}
-
-/// Without user and password.
-impl fmt::Display for MailUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(folder) => write!(f, "file://{}", folder.display()),
-            Self::Smtp(url) => write!(f, "{}://{}", url.scheme(), url.host_str().unwrap_or_default()),
-        }
-    }
-}
-
-impl fmt::Debug for MailUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
 }
 
 /// An origin (RFC 6454): scheme, host and port, nothing else.
@@ -199,6 +148,26 @@ impl Config {
         }
     }
 
+    /// The origin that people see when the server listens on that port.
+    pub fn origin_at(&self, port: u16) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let derived = || format!("{scheme}://localhost:{port}");
+        self.public_url.as_ref().map_or_else(derived, |url| url.as_str().to_owned())
+    }
+
+    /// What makes sense and yet is hardly meant, a line each.
+    pub fn warnings(&self) -> Vec<String> {
+        let in_production = self.environment == Environment::Production;
+        match &self.mail_url {
+            MailUrl::File(_) if in_production => vec![format!(
+                "mail stays in the folder {}: nobody gets a link to confirm an address or to choose a new password; \
+                 set MAIL_URL to smtp:// or smtps://",
+                self.mail_url
+            )],
+            _ => Vec::new(),
+        }
+    }
+
     /// Name and value of everything but the secrets.
     pub fn summary(&self) -> Vec<(&'static str, String)> {
         let none = || "not set".to_owned();
@@ -210,20 +179,15 @@ impl Config {
                 if self.environment == Environment::Development { "development" } else { "production" }.to_owned(),
             ),
             ("BIND_ADDR", self.bind_addr.to_string()),
-            (
-                "PUBLIC_URL",
-                self.public_url
-                    .as_ref()
-                    .map_or_else(|| format!("http://localhost:{}", self.bind_addr.port()), |url| url.0.clone()),
-            ),
+            ("PUBLIC_URL", self.origin_at(self.bind_addr.port())),
             ("DATABASE_URL", self.database_url.to_string()),
-            ("TOKEN_SECRET", format!("set ({} bytes)", self.token_secrets.current.0.len())),
+            ("TOKEN_SECRET", format!("set ({} bytes)", self.token_secrets.current.bytes().len())),
             ("TOKEN_SECRET_PREVIOUS", if previous == 0 { none() } else { format!("set ({previous})") }),
             ("TOKEN_TTL_SECONDS", self.token_ttl_seconds.to_string()),
             ("SESSION_MAX_HOURS", (self.session_max_seconds / 3600).to_string()),
             ("REMEMBER_ME_DAYS", (self.remember_me_seconds / 86_400).to_string()),
             ("MAIL_URL", self.mail_url.to_string()),
-            ("MAIL_FROM", self.mail_from.clone()),
+            ("MAIL_FROM", self.mail_from.to_string()),
             ("DEMO_ORDERS", self.demo_orders.to_string()),
             ("STATIC_DIR", self.static_dir.display().to_string()),
             ("TRUSTED_PROXIES", if proxies.is_empty() { none() } else { proxies.join(",") }),
@@ -274,7 +238,7 @@ impl Settings<'_> {
             session_max_seconds,
             remember_me_seconds,
             mail_url: mail_url?,
-            mail_from,
+            mail_from: mail_from?,
             demo_orders,
             static_dir,
             trusted_proxies,
@@ -375,27 +339,19 @@ impl Settings<'_> {
 
     fn mail_url(&mut self) -> Option<MailUrl> {
         let value = (self.get)("MAIL_URL").unwrap_or_else(|| "file://data/mail".to_owned());
-        if let Some(folder) = value.trim().strip_prefix("file://").filter(|folder| !folder.is_empty()) {
-            return Some(MailUrl::File(PathBuf::from(folder)));
-        }
-        match url::Url::parse(value.trim()) {
-            Ok(url) if matches!(url.scheme(), "smtp" | "smtps") && url.host().is_some() => Some(MailUrl::Smtp(url)),
-            _ => {
-                let takes = "file://folder, smtp://user:password@host:587 or smtps://user:password@host:465";
-                self.wrong("MAIL_URL", &without_credentials(&value), takes);
-                None
-            }
-        }
+        let url = MailUrl::parse(value.trim());
+        url.map_err(|takes| self.wrong("MAIL_URL", &without_credentials(&value), takes)).ok()
     }
 
-    fn mail_from(&mut self) -> String {
+    fn mail_from(&mut self) -> Option<Mailbox> {
         let value = (self.get)("MAIL_FROM").unwrap_or_else(|| "order-portal <no-reply@localhost>".to_owned());
-        let address = value.split_once('<').map_or(value.as_str(), |(_, rest)| rest.trim_end().trim_end_matches('>'));
-        let is_address = address.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty());
-        if !is_address || value.chars().any(char::is_control) {
-            self.wrong("MAIL_FROM", &value, "an address, like Shop <no-reply@shop.example>");
+        let mailbox = mail::sender(&value);
+        if mailbox.is_none() {
+            let takes =
+                "an address, like Shop <no-reply@shop.example> or, with a comma, \"Shop, Inc\" <no-reply@shop.example>";
+            self.wrong("MAIL_FROM", &value, takes);
         }
-        value
+        mailbox
     }
 
     fn trusted_proxies(&mut self) -> Vec<IpNet> {
@@ -457,12 +413,11 @@ impl Settings<'_> {
             }
             // Nothing is written while something else is wrong.
             None if !self.errors.is_empty() => None,
-            None => development_secret(Path::new(DEVELOPMENT_SECRET)).map_err(|error| {
+            None => secrets::kept_for_development(Path::new(DEVELOPMENT_SECRET)).map_err(|error| {
                 self.errors.push(format!("TOKEN_SECRET is not set and none can be kept in {DEVELOPMENT_SECRET}: {error}; set it, or make the folder writable"));
             }).ok(),
         };
-        let secret = |text: String| Secret(text.into_bytes());
-        Some(TokenSecrets { current: secret(current?), previous: previous.into_iter().map(secret).collect() })
+        Some(TokenSecrets { current: Secret::new(current?), previous: previous.into_iter().map(Secret::new).collect() })
     }
 }
 
@@ -472,36 +427,4 @@ fn without_credentials(address: &str) -> String {
     };
     let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
     format!("{scheme}://{}", rest.split('?').next().unwrap_or_default())
-}
-
-/// A new secret: 64 bytes from the operating system, in hex.
-///
-/// # Errors
-/// When the system has no randomness to give.
-pub fn new_secret() -> std::io::Result<String> {
-    hex::random::<64>().map_err(|error| std::io::Error::other(error.to_string()))
-}
-
-/// The secret that development keeps between runs, made on the first.
-fn development_secret(file: &Path) -> std::io::Result<String> {
-    use std::io::Write as _;
-    if let Some(folder) = file.parent() {
-        make_private_folder(folder)?;
-    }
-    match make_private_file(file) {
-        Ok(mut new) => {
-            let secret = new_secret()?;
-            new.write_all(secret.as_bytes())?;
-            Ok(secret)
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            let kept = std::fs::read_to_string(file)?.trim().to_owned();
-            if kept.len() >= SHORTEST_SECRET {
-                Ok(kept)
-            } else {
-                Err(std::io::Error::other("the file holds no secret; remove it"))
-            }
-        }
-        Err(error) => Err(error),
-    }
 }

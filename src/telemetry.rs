@@ -45,6 +45,8 @@ pub fn init(format: LogFormat, filter: &str) {
     let wanted = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     // Beside the filter and not within it, where a more exact directive would win.
     let discreet = filter_fn(|about| *about.level() <= LevelFilter::WARN || !is_discreet(about.target()));
+    // Without a hint of its own the other's would be lost, and each line that nobody wants would be asked about.
+    let discreet = discreet.with_max_level_hint(LevelFilter::TRACE);
     let filter = wanted.and(discreet);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());

@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::database::{Database, Transaction};
 
 /// Orders that are written with one set of statements.
-const BATCH: usize = 100;
+const BATCH: usize = 200;
 
 /// Where the export comes from.
 #[derive(Clone, Debug)]

@@ -7,14 +7,12 @@ use sqlx::AssertSqlSafe;
 use super::export::{ImportedLine, ImportedOrder};
 use super::{ImportSummary, Mode};
 use crate::clock::Clock;
-use crate::database::{Error, Transaction};
+use crate::database::{self, Error, Transaction};
 use crate::orders::order::Status;
 use crate::orders::search::searched;
 
-/// Orders and lines that go into one statement. With each parameter SQLite's driver looks through all of their names, so that a hundred orders in
-/// one statement took five times as long as in twenty-five.
-const ORDERS_AT_ONCE: usize = 4;
-const LINES_AT_ONCE: usize = 16;
+/// Rows that go into one statement: the largest that fits, then the next. Each size is one statement, which a connection keeps prepared.
+const ROWS_AT_ONCE: [usize; 4] = [100, 20, 5, 1];
 
 /// What is known of an order that was imported before.
 struct Before {
@@ -64,7 +62,7 @@ pub(super) async fn write(
     if changes.is_empty() || mode == Mode::DryRun {
         return Ok(());
     }
-    for some in changes.chunks(ORDERS_AT_ONCE) {
+    for some in portions(&changes) {
         write_orders(transaction, some).await?;
     }
     write_lines(transaction, &changes).await?;
@@ -140,7 +138,7 @@ async fn write_orders(transaction: &mut Transaction, changes: &[Change<'_>]) -> 
     let sql = format!(
         "INSERT INTO orders (id, issued_by, {}) VALUES {} ON CONFLICT (issued_by, number) DO UPDATE SET {}",
         columns.join(", "),
-        tuples(changes.len(), columns.len() + 2),
+        tuples(transaction, changes.len(), columns.len() + 2),
         updates.join(", ")
     );
     let mut query = sqlx::query(AssertSqlSafe(sql));
@@ -173,10 +171,10 @@ async fn write_lines(transaction: &mut Transaction, changes: &[Change<'_>]) -> R
         .iter()
         .flat_map(|change| (1..).zip(&change.order.lines).map(|(at, line)| (change.id.as_str(), at, line)))
         .collect();
-    for some in lines.chunks(LINES_AT_ONCE) {
+    for some in portions(&lines) {
         let sql = format!(
             "INSERT INTO order_lines (order_id, position, sku, name, quantity, unit_price, discount) VALUES {}",
-            tuples(some.len(), 7)
+            tuples(transaction, some.len(), 7)
         );
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for (id, position, line) in some {
@@ -205,8 +203,27 @@ fn tuple(first: usize, length: usize) -> String {
     format!("({})", names.join(", "))
 }
 
-/// As many tuples as rows, numbered on.
-fn tuples(rows: usize, columns: usize) -> String {
-    let all: Vec<String> = (0..rows).map(|row| tuple(1 + row * columns, columns)).collect();
-    all.join(", ")
+/// As many tuples as rows.
+fn tuples(transaction: &Transaction, rows: usize, columns: usize) -> String {
+    let mut text = String::with_capacity(rows * columns * 6);
+    for row in 0..rows {
+        text.push_str(if row == 0 { "(" } else { ", (" });
+        for column in 0..columns {
+            text.push_str(if column == 0 { "" } else { ", " });
+            text.push_str(&database::placeholder(transaction, 1 + row * columns + column));
+        }
+        text.push(')');
+    }
+    text
+}
+
+/// The rows in portions of [`ROWS_AT_ONCE`].
+fn portions<T>(rows: &[T]) -> impl Iterator<Item = &[T]> {
+    let mut rest = rows;
+    std::iter::from_fn(move || {
+        let size = ROWS_AT_ONCE.into_iter().find(|size| *size <= rest.len())?;
+        let (portion, after) = rest.split_at(size);
+        rest = after;
+        Some(portion)
+    })
 }

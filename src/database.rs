@@ -289,6 +289,15 @@ impl Database {
         Ok(done)
     }
 
+    /// How a generated statement names its next parameter. SQLite's driver looks through all names for each parameter, so that a
+    /// statement with three thousand took longer to fill than to run; without names there is nothing to look through.
+    pub fn placeholder(&self, number: usize) -> Cow<'static, str> {
+        match self.engine {
+            Engine::Sqlite => "?".into(),
+            Engine::Postgres => format!("${number}").into(),
+        }
+    }
+
     /// Whether a query is answered.
     ///
     /// # Errors
@@ -384,15 +393,6 @@ fn prepare_sqlite_file(url: &DatabaseUrl) -> Result<url::Url, OpenError> {
         return Err(OpenError::File { file: path, source });
     }
     Ok(with_mode)
-}
-
-/// How a generated statement with many parameters names the next of them. SQLite's driver looks through all names for each parameter, so
-/// that a statement with three thousand took longer to fill than to run; without names there is nothing to look through.
-pub fn placeholder(transaction: &Transaction, number: usize) -> Cow<'static, str> {
-    match transaction.backend_name() {
-        "SQLite" => "?".into(),
-        _ => format!("${number}").into(),
-    }
 }
 
 /// Longer each time, and never the same for two that have just met.

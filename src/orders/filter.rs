@@ -91,6 +91,11 @@ impl Filter {
         self.sort
     }
 
+    /// Whether more than dates may leave an order out.
+    pub(super) fn is_picky(&self) -> bool {
+        self.status.is_some() || !self.patterns.is_empty()
+    }
+
     /// Whether any order may be left out.
     pub fn is_narrow(&self) -> bool {
         *self != Self { sort: self.sort, ..Self::default() }

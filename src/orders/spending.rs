@@ -61,7 +61,14 @@ pub(super) async fn spending(
     };
     let first = filter.from.map_or(first, |from| first.max(from));
     let last = filter.until.map_or(last, |until| last.min(until.plus(-1)));
-    let months = months(zone, first, last);
+    let mut months = months(zone, first, last);
+    // Where nothing but dates leaves orders out, the latest month is the chart's last: what lies before the chart is one span.
+    if !filter.is_picky() && months.len() > MOST_SHOWN {
+        let shown = months.split_off(months.len() - MOST_SHOWN);
+        let (month, (starts, _)) = months[0];
+        let earlier = (month, (starts, shown[0].1.0));
+        months = std::iter::once(earlier).chain(shown).collect();
+    }
     let spans: Vec<Span> = months.iter().map(|(_, span)| *span).collect();
     let sums = sums::of_spans(database, user_id, filter, &spans).await?;
     Ok(Some(put_together(&months, &sums)))

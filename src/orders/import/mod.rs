@@ -110,7 +110,7 @@ pub async fn import(
     }
     let reading = check;
     let gathered = if reading.order_is_kept { Vec::new() } else { reading.gathered()? };
-    let load = Load { clock, reading: &reading, gathered: &gathered, bytes_total, mode };
+    let load = Load { database, clock, reading: &reading, gathered: &gathered, bytes_total, mode };
     match mode {
         Mode::Load => database.write(async |transaction| load.run(transaction, progress).await).await,
         Mode::DryRun => {
@@ -122,6 +122,7 @@ pub async fn import(
 
 /// The second reading.
 struct Load<'a> {
+    database: &'a Database,
     clock: &'a Clock,
     reading: &'a Reading<'a>,
     gathered: &'a [ImportedOrder],
@@ -148,13 +149,13 @@ impl Load<'_> {
             summary.lines += order.lines.len() as u64;
             batch.push(order);
             if batch.len() == BATCH {
-                store::write(transaction, self.clock, &batch, self.mode, &mut summary).await?;
+                store::write(self.database, transaction, self.clock, &batch, self.mode, &mut summary).await?;
                 batch.clear();
                 let (bytes_total, orders) = (self.bytes_total, summary.orders);
                 progress(Progress { stage: Stage::Loading, bytes_read, bytes_total, orders });
             }
         }
-        store::write(transaction, self.clock, &batch, self.mode, &mut summary).await?;
+        store::write(self.database, transaction, self.clock, &batch, self.mode, &mut summary).await?;
         Ok(summary)
     }
 }

@@ -7,7 +7,7 @@ use sqlx::AssertSqlSafe;
 use super::export::{ImportedLine, ImportedOrder};
 use super::{ImportSummary, Mode};
 use crate::clock::Clock;
-use crate::database::{self, Error, Transaction};
+use crate::database::{Database, Error, Transaction};
 use crate::orders::order::Status;
 use crate::orders::search::searched;
 
@@ -34,6 +34,7 @@ struct Change<'a> {
 /// Adds the orders that are new, updates those that the export says something else about than before, and counts both. An
 /// order goes to the account whose address was shown to be the order's, and stays with it while the order's address does.
 pub(super) async fn write(
+    database: &Database,
     transaction: &mut Transaction,
     clock: &Clock,
     orders: &[ImportedOrder],
@@ -63,9 +64,9 @@ pub(super) async fn write(
         return Ok(());
     }
     for some in portions(&changes) {
-        write_orders(transaction, some).await?;
+        write_orders(database, transaction, some).await?;
     }
-    write_lines(transaction, &changes).await?;
+    write_lines(database, transaction, &changes).await?;
     remove_samples(transaction, &changes).await
 }
 
@@ -101,7 +102,7 @@ async fn owners(transaction: &mut Transaction, orders: &[ImportedOrder]) -> Resu
     Ok(query.fetch_all(&mut **transaction).await?.into_iter().collect())
 }
 
-async fn write_orders(transaction: &mut Transaction, changes: &[Change<'_>]) -> Result<(), Error> {
+async fn write_orders(database: &Database, transaction: &mut Transaction, changes: &[Change<'_>]) -> Result<(), Error> {
     let columns = [
         "number",
         "user_id",
@@ -138,7 +139,7 @@ async fn write_orders(transaction: &mut Transaction, changes: &[Change<'_>]) -> 
     let sql = format!(
         "INSERT INTO orders (id, issued_by, {}) VALUES {} ON CONFLICT (issued_by, number) DO UPDATE SET {}",
         columns.join(", "),
-        tuples(transaction, changes.len(), columns.len() + 2),
+        tuples(database, changes.len(), columns.len() + 2),
         updates.join(", ")
     );
     let mut query = sqlx::query(AssertSqlSafe(sql));
@@ -163,7 +164,7 @@ async fn write_orders(transaction: &mut Transaction, changes: &[Change<'_>]) -> 
     query.execute(&mut **transaction).await.map(drop)
 }
 
-async fn write_lines(transaction: &mut Transaction, changes: &[Change<'_>]) -> Result<(), Error> {
+async fn write_lines(database: &Database, transaction: &mut Transaction, changes: &[Change<'_>]) -> Result<(), Error> {
     for change in changes.iter().filter(|change| !change.is_new) {
         sqlx::query("DELETE FROM order_lines WHERE order_id = $1").bind(&change.id).execute(&mut **transaction).await?;
     }
@@ -174,7 +175,7 @@ async fn write_lines(transaction: &mut Transaction, changes: &[Change<'_>]) -> R
     for some in portions(&lines) {
         let sql = format!(
             "INSERT INTO order_lines (order_id, position, sku, name, quantity, unit_price, discount) VALUES {}",
-            tuples(transaction, some.len(), 7)
+            tuples(database, some.len(), 7)
         );
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for (id, position, line) in some {
@@ -204,13 +205,13 @@ fn tuple(first: usize, length: usize) -> String {
 }
 
 /// As many tuples as rows.
-fn tuples(transaction: &Transaction, rows: usize, columns: usize) -> String {
+fn tuples(database: &Database, rows: usize, columns: usize) -> String {
     let mut text = String::with_capacity(rows * columns * 6);
     for row in 0..rows {
         text.push_str(if row == 0 { "(" } else { ", (" });
         for column in 0..columns {
             text.push_str(if column == 0 { "" } else { ", " });
-            text.push_str(&database::placeholder(transaction, 1 + row * columns + column));
+            text.push_str(&database.placeholder(1 + row * columns + column));
         }
         text.push(')');
     }

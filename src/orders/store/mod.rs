@@ -109,7 +109,7 @@ fn unreadable(column: &str) -> Error {
 /// # Errors
 /// The database's.
 pub async fn list(database: &Database, user_id: &str, filter: &Filter, from: &From, limit: u32) -> Result<Part, Error> {
-    let (sql, arguments) = list_sql(user_id, filter, from, limit)?.into_parts();
+    let (sql, arguments) = list_sql(database, user_id, filter, from, limit)?.into_parts();
     let mut rows: Vec<OrderRow> = sqlx::query_as_with(sql, arguments).fetch_all(database.reader()).await?;
     let has_more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
@@ -121,7 +121,13 @@ pub async fn list(database: &Database, user_id: &str, filter: &Filter, from: &Fr
 }
 
 /// One more than `limit`, which tells whether there are more.
-fn list_sql(user_id: &str, filter: &Filter, from: &From, limit: u32) -> Result<Sql, Error> {
+fn list_sql<'a>(
+    database: &'a Database,
+    user_id: &str,
+    filter: &Filter,
+    from: &From,
+    limit: u32,
+) -> Result<Sql<'a>, Error> {
     let goes_back = matches!(from, From::Before(_));
     let is_descending = filter.sort.is_descending() != goes_back;
     let (beyond, direction) = if is_descending { ("<", "DESC") } else { (">", "ASC") };
@@ -130,7 +136,7 @@ fn list_sql(user_id: &str, filter: &Filter, from: &From, limit: u32) -> Result<S
         By::Total => "total",
     };
     let (filter, cursor) = bounds(filter, from, is_descending);
-    let mut sql = Sql::default();
+    let mut sql = Sql::new(database);
     sql.push(&format!("SELECT {COLUMNS} FROM orders WHERE ")).push_filter(user_id, &filter)?;
     if let Some(cursor) = cursor {
         sql.push(&format!(" AND ({key}, id) {beyond} ("))
@@ -244,7 +250,7 @@ async fn lines(database: &Database, order: &Order) -> Result<Vec<OrderLine>, Err
 /// # Errors
 /// The database's.
 pub async fn lines_of(database: &Database, orders: &[Order]) -> Result<HashMap<String, Vec<OrderLine>>, Error> {
-    let mut sql = Sql::default();
+    let mut sql = Sql::new(database);
     sql.push("SELECT order_id, sku, name, quantity, unit_price, discount FROM order_lines WHERE order_id IN (");
     sql.push_ids(orders)?.push(") ORDER BY order_id, position");
     let currencies: HashMap<&str, Currency> =
@@ -273,7 +279,7 @@ pub async fn addresses_of(database: &Database, orders: &[Order]) -> Result<HashM
     if orders.is_empty() {
         return Ok(HashMap::new());
     }
-    let mut sql = Sql::default();
+    let mut sql = Sql::new(database);
     sql.push(&format!("SELECT id, {ADDRESS_COLUMNS} FROM orders WHERE id IN (")).push_ids(orders)?.push(")");
     let (sql, arguments) = sql.into_parts();
     let rows: Vec<AddressOfRow> = sqlx::query_as_with(sql, arguments).fetch_all(database.reader()).await?;

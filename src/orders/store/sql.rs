@@ -3,28 +3,33 @@
 use sqlx::any::AnyArguments;
 use sqlx::{Any, Arguments, AssertSqlSafe, Encode, Type};
 
-use crate::database::Error;
+use crate::database::{Database, Error};
 use crate::orders::filter::Filter;
 use crate::orders::order::Order;
 use crate::orders::search;
 
 /// A statement that is being put together.
-#[derive(Default)]
-pub(super) struct Sql {
+pub(super) struct Sql<'a> {
+    database: &'a Database,
     text: String,
     arguments: AnyArguments,
 }
 
-impl Sql {
+impl<'a> Sql<'a> {
+    /// One for that database.
+    pub(super) fn new(database: &'a Database) -> Self {
+        Self { database, text: String::new(), arguments: AnyArguments::default() }
+    }
+
     pub(super) fn push(&mut self, text: &str) -> &mut Self {
         self.text.push_str(text);
         self
     }
 
-    /// Binds a value and writes its `$n`.
+    /// Binds a value and writes its place.
     pub(super) fn bind<'q, T: Encode<'q, Any> + Type<Any>>(&mut self, value: T) -> Result<&mut Self, Error> {
         self.arguments.add(value).map_err(Error::Encode)?;
-        self.text.push_str(&format!("${}", self.arguments.len()));
+        self.text.push_str(&self.database.placeholder(self.arguments.len()));
         Ok(self)
     }
 

@@ -54,7 +54,7 @@ pub(in crate::orders) async fn of_spans(
     if spans.is_empty() {
         return Ok(Vec::new());
     }
-    let (sql, arguments) = of_spans_sql(user_id, filter, spans)?.into_parts();
+    let (sql, arguments) = of_spans_sql(database, user_id, filter, spans)?.into_parts();
     // Each number of spans makes another statement: the long ones, which are rare, are not kept by the connections.
     let rows: Vec<(i64, String, i64, i64, i64)> =
         sqlx::query_as_with(sql, arguments).persistent(spans.len() <= KEPT_SPANS).fetch_all(database.reader()).await?;
@@ -66,8 +66,13 @@ pub(in crate::orders) async fn of_spans(
     rows.into_iter().map(sum).collect()
 }
 
-pub(super) fn of_spans_sql(user_id: &str, filter: &Filter, spans: &[Span]) -> Result<Sql, Error> {
-    let mut sql = Sql::default();
+pub(super) fn of_spans_sql<'a>(
+    database: &'a Database,
+    user_id: &str,
+    filter: &Filter,
+    spans: &[Span],
+) -> Result<Sql<'a>, Error> {
+    let mut sql = Sql::new(database);
     sql.push("WITH spans (starts, ends) AS (VALUES ");
     for (index, (starts, ends)) in spans.iter().enumerate() {
         sql.push(if index == 0 { "(CAST(" } else { ", (CAST(" }).bind(starts.get())?;

@@ -314,12 +314,8 @@ async fn the_first_page_after_login_shows_times_where_the_browser_is() {
 }
 
 #[tokio::test]
-#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
-async fn what_northwinds_customers_spent_adds_up_in_the_browser() {
-    if !sample_orders().is_file() {
-        eprintln!("not run: there is no {}", sample_orders().display());
-        return;
-    }
+#[ignore = "needs Chromium and the sample orders; tests/run includes it when they are there"]
+async fn what_customers_of_the_sample_orders_spent_adds_up_in_the_browser() {
     let app = TestApp::start().await;
     app.done(&["import", sample_orders().to_str().unwrap()]);
     for email in northwind::CUSTOMERS {

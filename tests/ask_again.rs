@@ -88,7 +88,7 @@ async fn wrong_passwords_in_the_account_are_counted_wherever_they_are_asked_for(
     for (path, fields) in ASKS {
         visitor.post(path, &with_password(fields, "not my password")).await;
     }
-    for _ in 0..2 {
+    for _ in 0..3 {
         visitor.post("/account/delete", &[("password", "not my password")]).await;
         let change = [("current_password", "not my password"), ("new_password", "eleven brass owls in a row")];
         visitor.post("/account/password", &change).await;

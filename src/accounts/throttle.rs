@@ -36,7 +36,7 @@ const HOUR: i64 = 3600;
 
 /// Wrong passwords for one account from one address.
 const LOGIN_HERE: Limit =
-    Limit { name: "login-here", free: 8, first_wait: 30, longest_wait: HOUR, forgotten_after: 24 * HOUR };
+    Limit { name: "login-here", free: 10, first_wait: 30, longest_wait: HOUR, forgotten_after: 24 * HOUR };
 /// Wrong passwords for one account in a browser that it knows.
 const LOGIN_KNOWN_BROWSER: Limit = Limit { name: "login-known-browser", ..LOGIN_HERE };
 /// Wrong passwords from one address, whatever the account.

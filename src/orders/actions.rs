@@ -55,34 +55,31 @@ struct Action<'a> {
     occasion: Occasion,
 }
 
-pub(super) async fn cancel(
-    user: CurrentUser,
-    layout: Layout,
-    client: Client,
-    number: web::Path<String>,
-    database: web::Data<Database>,
-    clock: web::Data<Clock>,
-    Form(form): Form<ActionForm>,
-) -> Result<HttpResponse, Error> {
-    let found = detail::find(&database, &user, &number).await?;
-    let action = action(&database, &clock, &user, &found, &form, &layout, &client)?;
-    let outcome = action.cancel().await?;
-    answer(outcome, Notice::CancellationAsked, layout, &user, &database, &found).await
+/// What the customer wants done.
+#[derive(Clone, Copy)]
+pub(super) enum Deed {
+    /// The order called off.
+    Cancel,
+    /// The same ordered again.
+    OrderAgain,
 }
 
-pub(super) async fn order_again(
+pub(super) async fn submit(
+    deed: Deed,
     user: CurrentUser,
     layout: Layout,
     client: Client,
     number: web::Path<String>,
-    database: web::Data<Database>,
-    clock: web::Data<Clock>,
+    (database, clock): (web::Data<Database>, web::Data<Clock>),
     Form(form): Form<ActionForm>,
 ) -> Result<HttpResponse, Error> {
     let found = detail::find(&database, &user, &number).await?;
     let action = action(&database, &clock, &user, &found, &form, &layout, &client)?;
-    let outcome = action.order_again().await?;
-    answer(outcome, Notice::OrderedAgain, layout, &user, &database, &found).await
+    let (outcome, notice) = match deed {
+        Deed::Cancel => (action.cancel().await?, Notice::CancellationAsked),
+        Deed::OrderAgain => (action.order_again().await?, Notice::OrderedAgain),
+    };
+    answer(outcome, notice, layout, &user, &database, &found).await
 }
 
 fn action<'a>(

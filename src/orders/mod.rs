@@ -28,6 +28,8 @@ mod timeline;
 
 use actix_web::web;
 
+use actions::Deed;
+
 pub use cursor::Cursor;
 pub use filter::{Asked, Filter, Period, Sort, Wrong};
 pub use import::{ImportError, ImportSource, ImportSummary, Mode, Progress, Stage, import};
@@ -70,11 +72,17 @@ pub async fn clean(database: &Database, now: UnixSeconds) -> Result<u64, Error> 
 
 /// Routes of the pages, for below `/orders`.
 pub fn configure(routes: &mut web::ServiceConfig) {
+    let cancel = |user, layout, client, number, ground, form| {
+        actions::submit(Deed::Cancel, user, layout, client, number, ground, form)
+    };
+    let order_again = |user, layout, client, number, ground, form| {
+        actions::submit(Deed::OrderAgain, user, layout, client, number, ground, form)
+    };
     routes
         .service(web::resource("").get(pages::list))
         .service(web::resource("/{number}").get(detail::show))
-        .service(web::resource("/{number}/cancel").get(detail::back).post(actions::cancel))
-        .service(web::resource("/{number}/again").get(detail::back).post(actions::order_again));
+        .service(web::resource("/{number}/cancel").get(detail::back).post(cancel))
+        .service(web::resource("/{number}/again").get(detail::back).post(order_again));
 }
 
 /// The list as a spreadsheet, for `/orders.csv`.

@@ -29,7 +29,6 @@ mod timeline;
 use actix_web::web;
 
 use actions::Deed;
-
 pub use cursor::Cursor;
 pub use filter::{Asked, Filter, Period, Sort, Wrong};
 pub use import::{ImportError, ImportSource, ImportSummary, Mode, Progress, Stage, import};

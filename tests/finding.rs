@@ -15,7 +15,7 @@ fn asking(name: &str, value: &str) -> String {
     format!("{name}={value}")
 }
 
-async fn app_with(rows: &[Row]) -> (TestApp, Visitor) {
+pub async fn app_with(rows: &[Row]) -> (TestApp, Visitor) {
     let app = TestApp::start().await;
     let ann = app.verified_customer(ANN).await;
     import(&app, rows);

@@ -13,6 +13,7 @@ mod app;
 mod ask_again;
 mod browser;
 mod change_email;
+mod chart;
 mod dry_run;
 mod finding;
 mod guard;

@@ -61,17 +61,42 @@ pub(super) async fn spending(
     };
     let first = filter.from.map_or(first, |from| first.max(from));
     let last = filter.until.map_or(last, |until| last.min(until.plus(-1)));
-    let mut months = months(zone, first, last);
-    // Where nothing but dates leaves orders out, the latest month is the chart's last: what lies before the chart is one span.
-    if !filter.is_picky() && months.len() > MOST_SHOWN {
-        let shown = months.split_off(months.len() - MOST_SHOWN);
-        let (month, (starts, _)) = months[0];
-        let earlier = (month, (starts, shown[0].1.0));
-        months = std::iter::once(earlier).chain(shown).collect();
+    let months = months(zone, first, last);
+    if !filter.is_picky()
+        && let Some(few) = charted_and_earlier(&months)
+    {
+        let sums = of_months(database, user_id, filter, &few).await?;
+        if all_reach_the_end(&few, &sums) {
+            return Ok(Some(put_together(&few, &sums)));
+        }
     }
-    let spans: Vec<Span> = months.iter().map(|(_, span)| *span).collect();
-    let sums = sums::of_spans(database, user_id, filter, &spans).await?;
+    let sums = of_months(database, user_id, filter, &months).await?;
     Ok(Some(put_together(&months, &sums)))
+}
+
+async fn of_months(
+    database: &Database,
+    user_id: &str,
+    filter: &Filter,
+    months: &[(Date, Span)],
+) -> Result<Vec<Sum>, Error> {
+    let spans: Vec<Span> = months.iter().map(|(_, span)| *span).collect();
+    sums::of_spans(database, user_id, filter, &spans).await
+}
+
+/// The latest months, as many as a chart has, after one span for all that lies before: fewer to ask for. `None` when there are no more
+/// than those.
+fn charted_and_earlier(months: &[(Date, Span)]) -> Option<Vec<(Date, Span)>> {
+    let (earlier, charted) = months.split_at_checked(months.len().checked_sub(MOST_SHOWN)?)?;
+    let ((month, (starts, _)), (_, (_, ends))) = (earlier.first()?, earlier.last()?);
+    Some(std::iter::once((*month, (*starts, *ends))).chain(charted.iter().copied()).collect())
+}
+
+/// Whether each currency has an order in the last of the months: then no chart reaches back to what lies before them.
+fn all_reach_the_end(months: &[(Date, Span)], sums: &[Sum]) -> bool {
+    let latest: BTreeMap<&'static str, UnixSeconds> =
+        sums.iter().map(|sum| (sum.currency().code(), sum.starts)).collect();
+    latest.values().all(|starts| months.last().is_some_and(|(_, (last, _))| last == starts))
 }
 
 /// The months from one moment to the other, each with its span; the first begins no later than `first`.

@@ -467,3 +467,13 @@ async fn samples_can_be_ordered_again_and_go_with_the_samples() {
     let orders: Value = app.api_get("/api/userOrders", &app.api_token(ANN).await).await.json();
     assert_eq!(orders["orders"].as_array().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn asking_to_cancel_what_was_asked_for_already_leaves_nothing_behind() {
+    let (app, mut ann) = app_with(&[waiting("#1", ANN)]).await;
+    for number in 0..20 {
+        let answer = ann.post("/orders/1/cancel", &[("key", &format!("another-key-{number}"))]).await;
+        assert_eq!(answer.leads_to(), (303, "/orders/1"));
+    }
+    assert_eq!(count(&app, "SELECT COUNT(*) FROM idempotency_keys").await, 1);
+}

@@ -308,6 +308,7 @@ async fn dates_and_words_that_make_no_sense_are_shown_again_with_a_message_at_th
         (asking("from", "31.12.2024"), "from", "31.12.2024"),
         (asking("from", "2024-02-30"), "from", "2024-02-30"),
         (asking("from", "0"), "from", "0"),
+        (asking("from", "+2024-01-01"), "from", "+2024-01-01"),
         (asking("to", "2024-13-01"), "to", "2024-13-01"),
         (asking("to", "99999-01-01"), "to", "99999-01-01"),
         (asking("to", "\u{664}"), "to", "\u{664}"),

@@ -69,3 +69,20 @@ async fn what_clients_send_cannot_forge_a_line() {
     let logs = app.logs();
     assert!(!logs.lines().any(|line| line.starts_with(forged)) && !logs.contains("\u{1b}[2J"), "{logs}");
 }
+
+#[tokio::test]
+async fn libraries_that_know_tokens_stay_quiet_however_exactly_they_are_asked() {
+    let filter = "info,actix_http::h1=trace,actix_http::h1::dispatcher=trace,sqlx::query=trace";
+    let app = TestApp::start_with(&[("RUST_LOG", filter), ("LOG_FORMAT", "json")]).await;
+    app.customer("ann@example.com").await.get("/orders").await;
+    let lines: Vec<Value> = app.logs().lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    assert!(lines.iter().any(|line| line["target"].as_str().is_some_and(|target| target.starts_with("order_portal"))));
+    let loud = |line: &&Value| {
+        let target = line["target"].as_str().unwrap_or_default();
+        (target.starts_with("actix_http") || target.starts_with("sqlx"))
+            && line["level"] != "WARN"
+            && line["level"] != "ERROR"
+    };
+    let loudest = lines.iter().find(loud);
+    assert!(loudest.is_none(), "{}", loudest.unwrap());
+}

@@ -225,3 +225,22 @@ async fn a_token_stands_in_no_line_of_the_log_however_much_it_says() {
         assert!(line.is_none(), "{secret:?} stands in the log: {}", line.unwrap());
     }
 }
+
+#[tokio::test]
+async fn a_new_password_by_mail_lifts_the_accounts_waits_and_not_those_of_the_address_it_comes_from() {
+    let app = TestApp::start().await;
+    let (_ann, letter) = ann_with_letter(&app).await;
+    for _ in 0..3 {
+        assert_eq!(log_in(&app, "not the password").await, 401);
+    }
+    let counted = async |kind: &'static str| {
+        let database = app.database().await;
+        let sql = "SELECT CAST(COALESCE(SUM(attempts), 0) AS BIGINT) FROM throttles WHERE key LIKE $1";
+        sqlx::query_scalar::<_, i64>(sql).bind(format!("{kind}:%")).fetch_one(&database).await.unwrap()
+    };
+    let before = counted("login-address").await;
+    assert!(before >= 3 && counted("login-here").await >= 3 && counted("login-account").await >= 3);
+    assert_eq!(choose(&app, &letter.token(), OTHER).await.leads_to(), (303, "/login"));
+    assert_eq!(counted("login-address").await, before);
+    assert_eq!((counted("login-here").await, counted("login-account").await), (0, 0));
+}

@@ -357,3 +357,49 @@ async fn counters_tell_nothing_of_whom_they_count() {
         assert!(digest.len() == 32 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()), "{key}");
     }
 }
+
+#[tokio::test]
+async fn new_passwords_in_one_account_are_limited_because_each_sends_mail() {
+    let app = app().await;
+    let mut ann = app.customer(ANN).await;
+    let passwords: Vec<String> = (0..12).map(|number| format!("eleven brass owls in row {number}")).collect();
+    let mut current = PASSWORD;
+    for new in &passwords[..10] {
+        let changed = ann.post("/account/password", &[("current_password", current), ("new_password", new)]).await;
+        assert_eq!(changed.leads_to(), (303, "/account#password"));
+        current = new;
+    }
+    let fields = [("current_password", current), ("new_password", passwords[10].as_str())];
+    assert!(ann.post("/account/password", &fields).await.is_page(429));
+    assert_eq!(log_in(&app, "203.0.113.1", ANN, current).await.status, 303, "the password that was refused holds");
+}
+
+#[tokio::test]
+async fn nobody_uses_up_the_mail_that_an_owner_may_ask_for() {
+    let app = app().await;
+    app.customer(ANN).await;
+    for number in 1..=4 {
+        let mut stranger = app.customer(&format!("stranger{number}@example.com")).await;
+        for _ in 0..5 {
+            let request = stranger.request(Method::POST, "/account/email");
+            let request = request.header("x-forwarded-for", format!("203.0.113.{number}")).form(&[("email", ANN)]);
+            let asked = stranger.send(request).await;
+            assert!(matches!(asked.status, 303 | 429), "{}", asked.status);
+        }
+    }
+    let asked = app.request(Method::POST, "/password/forgot").header("x-forwarded-for", "203.0.113.9");
+    let answer = http::send(asked.form(&[("email", ANN)])).await;
+    assert_eq!(answer.leads_to(), (303, "/password/forgot?sent=1"));
+}
+
+#[tokio::test]
+async fn an_account_knows_its_latest_browsers_and_no_more() {
+    let app = app().await;
+    app.customer(ANN).await;
+    for _ in 0..25 {
+        assert_eq!(log_in(&app, "203.0.113.1", ANN, PASSWORD).await.status, 303);
+    }
+    let database = app.database().await;
+    let known: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM known_browsers").fetch_one(&database).await.unwrap();
+    assert_eq!(known, 20);
+}

@@ -240,7 +240,7 @@ async fn a_new_password_by_mail_lifts_the_accounts_waits_and_not_those_of_the_ad
     };
     let before = counted("login-address").await;
     assert!(before >= 3 && counted("login-here").await >= 3 && counted("login-account").await >= 3);
-    assert_eq!(choose(&app, &letter.token(), OTHER).await.leads_to(), (303, "/login"));
+    assert_eq!(choose(&app, letter.token(), OTHER).await.leads_to(), (303, "/login"));
     assert_eq!(counted("login-address").await, before);
     assert_eq!((counted("login-here").await, counted("login-account").await), (0, 0));
 }

@@ -12,6 +12,7 @@ mod api;
 mod app;
 mod ask_again;
 mod browser;
+mod busy;
 mod change_email;
 mod chart;
 mod dry_run;

@@ -37,6 +37,7 @@ mod settings;
 mod shop;
 mod smtp;
 mod spreadsheet;
+mod stop;
 mod throttle;
 mod time_zone;
 mod timing;

@@ -7,9 +7,10 @@
 //! | `listeners.rs` | the app with the order of its middleware; metrics |
 //! | `tls.rs` | the certificate |
 //! | `background.rs` | mail delivery and maintenance |
-//! | `stop.rs` | signals |
+//! | `drain.rs`, `stop.rs` | what is in flight; signals, and a stop that cuts no request |
 
 mod background;
+mod drain;
 mod error;
 mod listeners;
 mod routes;
@@ -17,10 +18,13 @@ mod state;
 mod stop;
 mod tls;
 
+use std::time::Duration;
+
 use background::Background;
 pub use error::ServeError;
 pub use state::CLAIM;
 use state::House;
+use stop::Stopped;
 pub use tls::config as tls_config;
 
 use crate::clock::Clock;
@@ -42,23 +46,24 @@ pub async fn run(config: Config, clock: Clock) -> Result<(), ServeError> {
     let bound = listener.local_addr().unwrap_or(config.bind_addr);
     let origin = config.origin_at(bound.port());
     let house = House::build(&config, clock, database.clone(), assets, &origin, bound.port())?;
+    let to_close = listener.try_clone().map_err(|error| ServeError::Failed(error.to_string()))?;
     let server = listeners::start(listener, &config, house.clone())?;
     let metrics = config.metrics_addr.map(listeners::start_metrics).transpose()?;
     let background = Background::start(&house);
 
-    let handle = server.handle();
-    actix_web::rt::spawn(stop::stop_on_signal(handle));
     println!("order-portal is at {origin}");
     tracing::info!(address = %bound, origin, "serving");
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
-    let served = server.await.map_err(|error| ServeError::Failed(error.to_string()));
+    let stopped = stop::serve(server, to_close, &house.drain, Duration::from_secs(config.drain_seconds)).await;
     if let Some(metrics) = metrics {
         metrics.stop(false).await;
     }
-    background.stop().await;
-    database.close().await;
+    if !matches!(stopped, Ok(Stopped::AtOnce)) {
+        background.stop().await;
+        database.close().await;
+    }
     tracing::info!("stopped");
-    served
+    stopped.map(drop).map_err(|error| ServeError::Failed(error.to_string()))
 }

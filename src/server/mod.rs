@@ -2,6 +2,7 @@
 //!
 //! | file | what it is for |
 //! |---|---|
+//! | `open_database.rs` | the database at the start: waiting for it, migrating it |
 //! | `state.rs` | what handlers find in app data |
 //! | `routes.rs` | routes and their guards |
 //! | `listeners.rs` | the app with the order of its middleware; metrics |
@@ -13,6 +14,7 @@ mod background;
 mod drain;
 mod error;
 mod listeners;
+mod open_database;
 mod routes;
 mod state;
 mod stop;
@@ -22,6 +24,7 @@ use std::time::Duration;
 
 use background::Background;
 pub use error::ServeError;
+use open_database::open_database;
 pub use state::CLAIM;
 use state::House;
 use stop::Stopped;
@@ -29,7 +32,6 @@ pub use tls::config as tls_config;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::database::Database;
 use crate::web::Assets;
 
 /// Serves until told to stop (SIGTERM or Ctrl-C), finishes what is in flight, then closes the database.
@@ -38,10 +40,7 @@ use crate::web::Assets;
 /// [`ServeError`].
 pub async fn run(config: Config, clock: Clock) -> Result<(), ServeError> {
     let assets = Assets::load(&config.static_dir).map_err(ServeError::Assets)?;
-    let database = Database::open(&config.database_url).await?;
-    for migration in database.migrate().await? {
-        tracing::info!(version = migration.version, what = migration.description, "a migration was applied");
-    }
+    let database = open_database(&config).await?;
     let listener = listeners::listen(config.bind_addr, "BIND_ADDR")?;
     let bound = listener.local_addr().unwrap_or(config.bind_addr);
     let origin = config.origin_at(bound.port());

@@ -66,18 +66,12 @@ async fn healthz() -> HttpResponse {
     plain(StatusCode::OK, "ok\n")
 }
 
-/// The database answers, and the server is not told to stop.
-async fn readyz(database: web::Data<Database>, drain: web::Data<Drain>) -> HttpResponse {
+/// The database answers and can be written, and the server is not told to stop.
+async fn readyz(database: web::Data<Database>, drain: web::Data<Drain>) -> Result<HttpResponse, Error> {
     if drain.has_begun() {
-        return plain(StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
+        return Ok(plain(StatusCode::SERVICE_UNAVAILABLE, "stopping\n"));
     }
-    match database.ping().await {
-        Ok(()) => plain(StatusCode::OK, "ready\n"),
-        Err(error) => {
-            tracing::error!(%error, "the database does not answer");
-            actix_web::ResponseError::error_response(&Error::Busy)
-        }
-    }
+    if database.is_ready().await { Ok(plain(StatusCode::OK, "ready\n")) } else { Err(Error::Unavailable) }
 }
 
 /// Nothing here is for search engines but the front page.

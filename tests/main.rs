@@ -41,6 +41,7 @@ mod stop;
 mod throttle;
 mod time_zone;
 mod timing;
+mod tls;
 mod token;
 mod upkeep;
 mod verify;

@@ -77,7 +77,7 @@ pub enum LogFormat {
 }
 
 /// PEM files.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct TlsFiles {
     /// The certificate with its chain.
     pub cert: PathBuf,

@@ -22,10 +22,10 @@ const FIRST_REQUEST_WITHIN: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 
 /// The counts, shared by all workers.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Drain(Arc<Counts>);
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Counts {
     has_begun: AtomicBool,
     started: AtomicU64,

@@ -1,6 +1,7 @@
 //! The two listeners: the app with the order of its middleware, and metrics.
 
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
@@ -9,8 +10,8 @@ use actix_web::{App, HttpResponse, HttpServer, web};
 
 use super::error::ServeError;
 use super::state::House;
-use super::{drain, routes, tls};
-use crate::config::Config;
+use super::tls::Certificate;
+use super::{drain, routes};
 use crate::telemetry;
 use crate::web::{error, headers, origin};
 
@@ -53,7 +54,7 @@ macro_rules! app {
     }};
 }
 
-pub fn start(listener: TcpListener, config: &Config, house: House) -> Result<Server, ServeError> {
+pub fn start(listener: TcpListener, certificate: Option<Arc<Certificate>>, house: House) -> Result<Server, ServeError> {
     let counts = house.drain.as_ref().clone();
     let server = HttpServer::new(move || app!(house.clone()))
         .on_connect(move |_, data| {
@@ -65,8 +66,8 @@ pub fn start(listener: TcpListener, config: &Config, house: House) -> Result<Ser
         .shutdown_timeout(FLUSH_SECONDS)
         .disable_signals();
     let failed = |error: std::io::Error| ServeError::Failed(error.to_string());
-    let server = match &config.tls {
-        Some(files) => server.listen_rustls_0_23(listener, tls::config(files)?).map_err(failed)?,
+    let server = match certificate {
+        Some(certificate) => server.listen_rustls_0_23(listener, certificate.server_config()?).map_err(failed)?,
         None => server.listen(listener).map_err(failed)?,
     };
     Ok(server.run())

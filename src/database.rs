@@ -45,9 +45,12 @@ const POSTGRES_TUNING: &str = "SET client_min_messages = warning; SET TIME ZONE 
 #[derive(Clone, PartialEq, Eq)]
 pub struct DatabaseUrl(url::Url);
 
+/// Which database this is, for what the two do differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Engine {
+pub enum Engine {
+    /// Embedded; one writer at a time.
     Sqlite,
+    /// A server.
     Postgres,
 }
 
@@ -246,13 +249,30 @@ impl Database {
         let mut attempt = 1;
         loop {
             match self.write_once(&mut work).await {
-                Err(error) if attempt < WRITE_ATTEMPTS && error.database().is_some_and(met_another_write) => {
+                Err(error) if attempt < WRITE_ATTEMPTS && error.database().is_some_and(is_conflict) => {
                     tokio::time::sleep(pause_after(attempt)).await;
                     attempt += 1;
                 }
                 done => return done,
             }
         }
+    }
+
+    /// One attempt of a write as in [`Database::write`], whose statements have no time limit. Who calls tries again when
+    /// [`is_conflict`].
+    ///
+    /// # Errors
+    /// Whatever `work` answers; the transaction is rolled back then.
+    pub async fn write_batch<T, E: WriteError>(
+        &self,
+        mut work: impl AsyncFnMut(&mut Transaction) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.write_once(&mut work).await
+    }
+
+    /// The engine behind the address.
+    pub fn engine(&self) -> Engine {
+        self.engine
     }
 
     /// Several writes that depend on nothing read, in one commit.
@@ -403,7 +423,7 @@ fn pause_after(attempt: u32) -> Duration {
 }
 
 /// SQLSTATE 40001 and 40P01: PostgreSQL undid one of two writes that met.
-fn met_another_write(error: &Error) -> bool {
+pub fn is_conflict(error: &Error) -> bool {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     matches!(code.as_deref(), Some("40001" | "40P01"))
 }

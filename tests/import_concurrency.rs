@@ -10,7 +10,6 @@ use crate::place::{Place, Ran};
 use crate::shop::{self, Row, export, order};
 
 const ANN: &str = "ann@example.com";
-const BOB: &str = "bob@example.com";
 /// No customer waits longer beside an import.
 const LONGEST_WAIT: Duration = Duration::from_millis(1_500);
 /// A test gives up on an import.

@@ -1,7 +1,7 @@
 //! Why an import failed.
 
 use super::store::lease::Holder;
-use crate::database;
+use crate::database::{self, WriteError};
 use crate::orders::money::count;
 
 /// Why an import failed, in one line that says where and what to do. Nothing was written, except where [`ImportError::Stopped`] says
@@ -119,6 +119,18 @@ impl StopCause {
             ImportError::Unreadable { source, .. } => Self::Unreadable { file, source },
             _ => Self::Changed(file),
         }
+    }
+}
+
+impl WriteError for ImportError {
+    fn database(&self) -> Option<&database::Error> {
+        if let Self::Database(error) = self { Some(error) } else { None }
+    }
+}
+
+impl WriteError for StopCause {
+    fn database(&self) -> Option<&database::Error> {
+        if let Self::Database(error) = self { Some(error) } else { None }
     }
 }
 

@@ -111,7 +111,7 @@ struct FileChanged;
 
 /// Whether reading failed because the file is not the one that was first read.
 pub(super) fn is_change(error: &Error) -> bool {
-    error.get_ref().is_some_and(|cause| cause.is::<FileChanged>())
+    error.get_ref().and_then(|cause| cause.downcast_ref::<FileChanged>()).is_some()
 }
 
 #[cfg(test)]

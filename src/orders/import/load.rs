@@ -10,7 +10,7 @@ use super::store::lease::Lease;
 use super::store::{self, CHUNK, PendingOrder};
 use super::{ImportSummary, Progress, Stage, Validated};
 use crate::clock::Clock;
-use crate::database::{self, Database, Engine, WriteError};
+use crate::database::{self, Database, Engine};
 
 /// What a transaction aims at, so that it takes 300 ms at most with its commit and on a disk that is slower this time: others wait for it
 /// on SQLite, and lose to it on PostgreSQL.
@@ -127,12 +127,6 @@ impl Load<'_> {
                 Ok(written)
             })
             .await
-    }
-}
-
-impl WriteError for StopCause {
-    fn database(&self) -> Option<&database::Error> {
-        if let Self::Database(error) = self { Some(error) } else { None }
     }
 }
 

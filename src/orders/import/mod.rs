@@ -197,21 +197,24 @@ async fn compare(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<ImportSummary, ImportError> {
     let bytes_total = file.bytes();
-    let mut transaction = database.begin_reading().await?;
-    let mut summary = ImportSummary::default();
     let mut orders = validated.into_orders(file)?;
-    loop {
-        let mut chunk = Vec::with_capacity(CHUNK);
-        for order in orders.by_ref().take(CHUNK) {
-            let (order, bytes_read) = order?;
-            chunk.push(PendingOrder::new(order, bytes_read));
-        }
-        let Some(PendingOrder { bytes_read, .. }) = chunk.last() else { break };
-        store::compare(database, &mut transaction, clock, &chunk, &mut summary).await?;
-        progress(Progress { stage: Stage::Loading, bytes_read: *bytes_read, bytes_total, orders: summary.orders });
-        if interrupt.is_requested() {
-            return Err(ImportError::Interrupted);
-        }
-    }
-    Ok(summary)
+    let mut summary = ImportSummary::default();
+    database
+        .read(async |transaction| {
+            loop {
+                let mut chunk = Vec::with_capacity(CHUNK);
+                for order in orders.by_ref().take(CHUNK) {
+                    let (order, bytes_read) = order?;
+                    chunk.push(PendingOrder::new(order, bytes_read));
+                }
+                let Some(PendingOrder { bytes_read, .. }) = chunk.last() else { return Ok(summary) };
+                let (bytes_read, stage) = (*bytes_read, Stage::Loading);
+                store::compare(database, transaction, clock, &chunk, &mut summary).await?;
+                progress(Progress { stage, bytes_read, bytes_total, orders: summary.orders });
+                if interrupt.is_requested() {
+                    return Err(ImportError::Interrupted);
+                }
+            }
+        })
+        .await
 }

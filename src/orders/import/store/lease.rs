@@ -96,7 +96,7 @@ impl Lease {
         let renewed = sqlx::query("UPDATE import_lease SET expires_at = $1 WHERE name = 'orders' AND holder_id = $2")
             .bind(clock.now().plus(LEASE).get())
             .bind(&self.holder_id)
-            .execute(&mut **transaction)
+            .execute(&mut *transaction)
             .await?;
         Ok(renewed.rows_affected() == 1)
     }

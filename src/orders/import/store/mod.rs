@@ -190,7 +190,7 @@ async fn write_orders(database: &Database, transaction: &mut Transaction, upsert
         let searched = searched(&order.number, lines);
         query = query.bind(fingerprint).bind(status.as_str()).bind(searched.head).bind(searched.whole);
     }
-    query.execute(&mut **transaction).await.map(drop)
+    query.execute(&mut *transaction).await.map(drop)
 }
 
 async fn write_lines(database: &Database, transaction: &mut Transaction, upserts: &[Upsert<'_>]) -> Result<(), Error> {
@@ -210,7 +210,7 @@ async fn write_lines(database: &Database, transaction: &mut Transaction, upserts
             query = query.bind(*id).bind(*position).bind(&line.sku).bind(&line.name).bind(line.quantity);
             query = query.bind(line.unit_price).bind(line.discount);
         }
-        query.execute(&mut **transaction).await?;
+        query.execute(&mut *transaction).await?;
     }
     Ok(())
 }
@@ -236,7 +236,7 @@ async fn delete_surplus_lines(
         for (order_id, position) in portion {
             query = query.bind(*order_id).bind(*position);
         }
-        query.execute(&mut **transaction).await?;
+        query.execute(&mut *transaction).await?;
     }
     Ok(())
 }
@@ -260,7 +260,7 @@ async fn delete_samples(
 /// shop for one customer's page.
 pub(super) async fn vacuum(database: &Database) -> Result<(), Error> {
     if database.engine() == Engine::Postgres {
-        sqlx::query("VACUUM (ANALYZE) orders, order_lines").execute(database.writer()).await?;
+        database.execute_outside_transaction("VACUUM (ANALYZE) orders, order_lines").await?;
     }
     Ok(())
 }
@@ -283,7 +283,7 @@ where
         for value in portion {
             query = query.bind(*value);
         }
-        rows.extend(query.fetch_all(&mut **transaction).await?);
+        rows.extend(query.fetch_all(&mut *transaction).await?);
     }
     Ok(rows)
 }

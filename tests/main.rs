@@ -22,6 +22,7 @@ mod guard;
 mod hostile;
 mod http;
 mod import;
+mod import_concurrency;
 mod layout_rules;
 mod login;
 mod logs;

@@ -199,6 +199,14 @@ impl Database {
         }
     }
 
+    /// Runs a statement that PostgreSQL refuses inside a transaction, as `VACUUM`; it has no arguments, so a pooler may send it anywhere.
+    ///
+    /// # Errors
+    /// What the driver says.
+    pub async fn execute_outside_transaction(&self, sql: &'static str) -> Result<(), Error> {
+        sqlx::raw_sql(sql).execute(&self.writers).await.map(drop)
+    }
+
     /// See [`Engine::placeholder`].
     pub fn placeholder(&self, number: usize) -> Cow<'static, str> {
         self.engine.placeholder(number)

@@ -21,6 +21,7 @@ mod hostile;
 mod http;
 mod import;
 mod layout_rules;
+mod log_reader;
 mod login;
 mod logs;
 mod mail;

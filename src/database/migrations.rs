@@ -70,7 +70,7 @@ impl Database {
         let missing = self.apply_missing(&mut transaction).await?;
         transaction.commit().await?;
         let is_here = |migration: &&&Migration| missing.iter().any(|other| other.version == migration.version);
-        let (here, elsewhere): (Vec<&Migration>, Vec<&Migration>) = before.iter().partition(|one| is_here(&one));
+        let (here, elsewhere): (Vec<&Migration>, Vec<&Migration>) = before.iter().partition(|one| is_here(one));
         Ok(Migrated {
             here: here.into_iter().map(AppliedNow::from).collect(),
             elsewhere: elsewhere.into_iter().map(AppliedNow::from).collect(),

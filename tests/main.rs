@@ -26,6 +26,7 @@ mod http;
 mod import;
 mod import_concurrency;
 mod layout_rules;
+mod log_reader;
 mod login;
 mod logs;
 mod mail;

@@ -193,8 +193,8 @@ fn print(line: impl Display) {
 }
 
 async fn open(config: &Config) -> Result<Database, Failure> {
-    let database = Database::open(&config.database_url).await.map_err(failed)?;
-    database.migrate().await.map_err(failed)?;
+    let database = Database::open_existing(&config.database_url).await.map_err(failed)?;
+    database.compare_migrations().await.map_err(failed)?;
     Ok(database)
 }
 
@@ -337,12 +337,15 @@ fn answer(found: bool, email: &str, done: &str) -> Result<(), Failure> {
 }
 
 async fn migrate(config: &Config) -> Result<(), Failure> {
-    let database = Database::open(&config.database_url).await.map_err(failed)?;
-    let applied = database.migrate().await.map_err(failed)?;
-    for migration in &applied {
+    let database = Database::create_or_open(&config.database_url).await.map_err(failed)?;
+    let migrated = database.migrate().await.map_err(failed)?;
+    for migration in &migrated.here {
         print(format!("applied {:04} {}", migration.version, migration.description));
     }
-    if applied.is_empty() {
+    for migration in &migrated.elsewhere {
+        print(format!("another process applied {:04} {}", migration.version, migration.description));
+    }
+    if migrated.here.is_empty() && migrated.elsewhere.is_empty() {
         print("nothing to apply: the database is up to date");
     }
     database.close().await;
@@ -350,7 +353,7 @@ async fn migrate(config: &Config) -> Result<(), Failure> {
 }
 
 async fn backup(config: &Config, file: &Path) -> Result<(), Failure> {
-    let database = Database::open(&config.database_url).await.map_err(failed)?;
+    let database = open(config).await?;
     let done = database.backup(file).await.map_err(failed);
     database.close().await;
     done?;
@@ -369,13 +372,14 @@ async fn check(config: &Config) -> Result<(), Failure> {
     Assets::load(&config.static_dir).map_err(failed)?;
     print("the static files are there");
     if let Some(files) = &config.tls {
-        server::tls_config(files).map_err(failed)?;
+        server::load_certificate(files).map_err(failed)?;
         print("the certificate and its key can be used");
     }
-    let database = Database::open(&config.database_url).await.map_err(failed)?;
-    database.ping().await.map_err(failed)?;
+    let database = open(config).await?;
+    let written = database.check_writable().await;
     database.close().await;
-    print("the database answers");
+    written.map_err(|error| failed(format!("cannot write the database {}: {error}", config.database_url)))?;
+    print("the database answers and can be written");
     let transport = Transport::new(config).map_err(failed)?;
     transport.check().await.map_err(|error| failed(format!("mail cannot leave: {error}; check MAIL_URL")))?;
     print("mail can be handed over");

@@ -97,6 +97,7 @@ async fn the_operator_lists_verifies_disables_and_enables_accounts() {
 #[tokio::test]
 async fn an_account_that_is_not_there_is_named() {
     let place = Place::new().await;
+    place.done(&["migrate"]);
     for verb in ["verify", "disable", "enable"] {
         let ran = place.run(&["user", verb, "nobody@example.com"]);
         assert!(ran.status == 1 && is_one_line(&ran) && ran.stderr.contains("nobody@example.com"), "{verb}: {ran:?}");

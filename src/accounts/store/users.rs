@@ -62,7 +62,7 @@ pub async fn verify(
             let user: Option<(String, Option<i64>)> =
                 sqlx::query_as("SELECT id, verified_at FROM users WHERE email = $1")
                     .bind(email.as_str())
-                    .fetch_optional(&mut **transaction)
+                    .fetch_optional(&mut *transaction)
                     .await?;
             let Some((user_id, verified_at)) = user else {
                 return Ok(None);
@@ -92,7 +92,7 @@ pub async fn disable(database: &Database, clock: &Clock, email: &Email) -> Resul
             )
             .bind(now.get())
             .bind(email.as_str())
-            .fetch_optional(&mut **transaction)
+            .fetch_optional(&mut *transaction)
             .await?;
             let Some((user_id,)) = user else {
                 return Ok(false);

@@ -1,0 +1,33 @@
+//! `order-portal check`: everything that would end the start, without starting.
+
+use std::io::Write;
+
+use super::{Failure, failed, print};
+use crate::config::Config;
+use crate::database::Database;
+use crate::mail::Transport;
+use crate::server;
+use crate::web::Assets;
+
+pub(super) async fn run(config: &Config) -> Result<(), Failure> {
+    for (name, value) in config.summary() {
+        print(format!("{name:22} {value}"));
+    }
+    for warning in config.warnings() {
+        writeln!(std::io::stderr(), "order-portal: warning: {warning}").ok();
+    }
+    Assets::load(&config.static_dir).map_err(failed)?;
+    print("the static files are there");
+    if let Some(files) = &config.tls {
+        server::tls_config(files).map_err(failed)?;
+        print("the certificate and its key can be used");
+    }
+    let database = Database::open(&config.database_url).await.map_err(failed)?;
+    database.ping().await.map_err(failed)?;
+    database.close().await;
+    print("the database answers");
+    let transport = Transport::new(config).map_err(failed)?;
+    transport.check().await.map_err(|error| failed(format!("mail cannot leave: {error}; check MAIL_URL")))?;
+    print("mail can be handed over");
+    Ok(())
+}

@@ -41,7 +41,7 @@ const SAMPLES: OnSignUp =
 pub const CLAIM: OnVerified = |transaction, user_id, email| Box::pin(orders::claim(transaction, user_id, email));
 
 /// What goes of orders when an account is deleted: the samples that were made for it.
-const REMOVE_SAMPLES: OnDeleted = |transaction, user_id| Box::pin(orders::remove_samples(transaction, user_id));
+pub const REMOVE_SAMPLES: OnDeleted = |transaction, user_id| Box::pin(orders::remove_samples(transaction, user_id));
 
 /// The orders of a user, as the API shows them.
 const ORDERS_OF: HeldAbout = |database, user_id| Box::pin(api::orders_of(database, user_id));
@@ -385,6 +385,7 @@ async fn keep_up(house: House, mut stop: watch::Receiver<bool>) {
 async fn clean(house: &House) -> Result<u64, crate::database::Error> {
     Ok(house.sessions.clean().await?
         + mail::clean_tokens(&house.database, house.clock.now()).await?
+        + mail::delete_old_failures(&house.database, house.clock.now()).await?
         + orders::clean(&house.database, house.clock.now()).await?
         + house.accounts.clean().await?)
 }

@@ -24,6 +24,7 @@ mod layout_rules;
 mod login;
 mod logs;
 mod mail;
+mod mail_queue;
 mod mail_server;
 mod northwind;
 mod operations;

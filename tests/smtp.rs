@@ -117,7 +117,7 @@ async fn letters_that_wait_outlive_a_stop_and_a_kill() {
 }
 
 #[tokio::test]
-async fn a_letter_that_is_refused_for_good_is_dropped_and_the_log_names_neither_address_nor_token() {
+async fn a_letter_that_is_refused_for_good_is_not_sent_again_and_the_log_names_neither_address_nor_token() {
     let server = MailServer::start();
     let app = TestApp::start_with(&[("MAIL_URL", &server.url()), ("RUST_LOG", "trace")]).await;
     server.is_now(Mood::Refuses);

@@ -2,14 +2,16 @@
 
 use std::io::Write;
 
-use super::{Failure, failed, print};
+use super::{Failure, failed, parse_email, print};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::database::Database;
 use crate::mail::Transport;
 use crate::server;
 use crate::web::Assets;
 
-pub(super) async fn run(config: &Config) -> Result<(), Failure> {
+pub(super) async fn run(config: &Config, clock: &Clock, test_address: Option<&str>) -> Result<(), Failure> {
+    let test_address = test_address.map(parse_email).transpose()?;
     for (name, value) in config.summary() {
         print(format!("{name:22} {value}"));
     }
@@ -29,5 +31,11 @@ pub(super) async fn run(config: &Config) -> Result<(), Failure> {
     let transport = Transport::new(config).map_err(failed)?;
     transport.check().await.map_err(|error| failed(format!("mail cannot leave: {error}; check MAIL_URL")))?;
     print("mail can be handed over");
+    if let Some(address) = test_address {
+        let origin = config.origin_at(config.bind_addr.port());
+        let sent = transport.send_test(&clock.new_id(), &address, &origin).await;
+        sent.map_err(|error| failed(format!("the test message did not leave: {error}; check MAIL_URL and MAIL_FROM")))?;
+        print(format!("a test message to {address} was handed over"));
+    }
     Ok(())
 }

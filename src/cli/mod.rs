@@ -3,6 +3,7 @@
 mod check;
 mod database;
 mod import;
+mod mail;
 mod orders;
 mod users;
 
@@ -12,11 +13,13 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::accounts::Email;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::database::Database;
 use crate::orders::Mode;
 use crate::{server, telemetry};
+use mail::MailCommand;
 use orders::OrdersCommand;
 use users::UserCommand;
 
@@ -70,9 +73,12 @@ enum Configured {
     /// List what customers ask of the shop: orders to cancel, orders placed here
     #[command(subcommand)]
     Orders(OrdersCommand),
-    /// List, verify, disable or enable accounts
+    /// List, show, verify, disable, enable or delete accounts
     #[command(subcommand)]
     User(UserCommand),
+    /// List, retry or drop outgoing mail
+    #[command(subcommand)]
+    Mail(MailCommand),
     /// Apply migrations and say which
     Migrate,
     /// Write a consistent copy of the SQLite database while the server runs
@@ -85,7 +91,11 @@ enum Configured {
     /// Read the configuration, reach the database and the mail server, print what the program would run with
     ///
     /// Looks for the static files and the certificate, too. Secrets are not printed.
-    Check,
+    Check {
+        /// Send a test message to this address, too
+        #[arg(long, value_name = "ADDRESS")]
+        mail: Option<String>,
+    },
 }
 
 /// Why a command ended early; each prints as one line, or one a setting.
@@ -117,6 +127,13 @@ fn failed(cause: impl Display) -> Failure {
     Failure::Failed(cause.to_string())
 }
 
+/// An address that the operator typed.
+fn parse_email(text: &str) -> Result<Email, Failure> {
+    Email::parse(text).map_err(|_| {
+        Failure::Usage(format!("\"{}\" is not an e-mail address; write it like name@example.com", text.escape_debug()))
+    })
+}
+
 /// Runs the command.
 ///
 /// # Errors
@@ -144,9 +161,10 @@ async fn run_configured(command: Configured, config: Config) -> Result<(), Failu
         }
         Configured::Orders(command) => orders::run(&config, command).await,
         Configured::User(command) => users::run(&config, &clock, command).await,
+        Configured::Mail(command) => mail::run(&config, &clock, command).await,
         Configured::Migrate => database::migrate(&config).await,
         Configured::Backup { file } => database::backup(&config, &file).await,
-        Configured::Check => check::run(&config).await,
+        Configured::Check { mail } => check::run(&config, &clock, mail.as_deref()).await,
     }
 }
 

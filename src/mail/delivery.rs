@@ -9,11 +9,11 @@
 //! 4. A message that only a newer version can read is left for a node of that version.
 //! 5. A message whose node died is claimed again when the lease has ended.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::Message;
@@ -45,17 +45,19 @@ pub async fn deliver(
     site: String,
     mut stop: watch::Receiver<bool>,
 ) {
-    let worker = MailWorker { database, clock, transport, site };
+    let worker = Arc::new(MailWorker { database, clock, transport, site });
     let mut tick = tokio::time::interval_at(Instant::now() + PAUSE, PAUSE);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut deliveries = FuturesUnordered::new();
+    // Tasks of their own: one that was given SQLite's only writer must go on while the next claim waits for it.
+    let mut deliveries = JoinSet::new();
     let mut server = Server::Answers;
     let mut starts = 0;
     loop {
         while starts > 0 && deliveries.len() < CONCURRENT {
             starts = match worker.claim().await {
                 Some(due) => {
-                    deliveries.push(worker.deliver(due));
+                    let worker = Arc::clone(&worker);
+                    deliveries.spawn_local(async move { worker.deliver(due).await });
                     starts - 1
                 }
                 None => 0,
@@ -64,8 +66,8 @@ pub async fn deliver(
         tokio::select! {
             biased;
             _ = stop.changed() => break,
-            Some(seen) = deliveries.next() => {
-                server = seen.unwrap_or(server);
+            Some(seen) = deliveries.join_next() => {
+                server = seen.ok().flatten().unwrap_or(server);
                 if server == Server::Unavailable {
                     starts = 0;
                 }
@@ -73,7 +75,7 @@ pub async fn deliver(
             _ = tick.tick() => starts = starts_per_tick(server),
         }
     }
-    while deliveries.next().await.is_some() {}
+    while deliveries.join_next().await.is_some() {}
 }
 
 /// What the last delivery that reached for the mail server has shown of it.

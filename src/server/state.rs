@@ -1,0 +1,91 @@
+//! What handlers find in app data, built once at start.
+
+use actix_web::web;
+
+use super::error::ServeError;
+use crate::accounts::{Accounts, Hasher, HeldAbout, Hooks, OnDeleted, OnSignUp, OnVerified};
+use crate::clock::Clock;
+use crate::config::{Config, Environment};
+use crate::database::Database;
+use crate::sessions::{Keys, Lifetimes, Sessions};
+use crate::web::{Assets, Site, origin};
+use crate::{api, mail, orders};
+
+/// What happens to orders when an account is made in development: it starts with samples.
+const SAMPLES: OnSignUp =
+    |transaction, user_id, now, clock| Box::pin(orders::add_samples(transaction, user_id, now, clock));
+
+/// What happens to orders when an address turns out to be someone's: those placed with it become theirs.
+pub const CLAIM: OnVerified = |transaction, user_id, email| Box::pin(orders::claim(transaction, user_id, email));
+
+/// What goes of orders when an account is deleted: the samples that were made for it.
+pub const REMOVE_SAMPLES: OnDeleted = |transaction, user_id| Box::pin(orders::remove_samples(transaction, user_id));
+
+/// The orders of a user, as the API shows them.
+const ORDERS_OF: HeldAbout = |database, user_id| Box::pin(api::orders_of(database, user_id));
+
+/// Everything that handlers find in app data.
+#[derive(Clone)]
+pub struct House {
+    pub site: web::Data<Site>,
+    pub database: web::Data<Database>,
+    pub clock: web::Data<Clock>,
+    pub sessions: web::Data<Sessions>,
+    pub accounts: web::Data<Accounts>,
+    pub transport: web::Data<mail::Transport>,
+}
+
+impl House {
+    pub fn build(
+        config: &Config,
+        clock: Clock,
+        database: Database,
+        assets: Assets,
+        origin: &str,
+        port: u16,
+    ) -> Result<Self, ServeError> {
+        let development = config.environment == Environment::Development;
+        let previous = config.token_secrets.previous.iter().map(crate::config::Secret::bytes);
+        let keys = Keys::new(origin, config.token_secrets.current.bytes(), previous);
+        let lifetimes = Lifetimes {
+            token: config.token_ttl_seconds,
+            session: config.session_max_seconds,
+            remembered: config.remember_me_seconds,
+        };
+        let sessions = Sessions::new(database.clone(), clock.clone(), keys, lifetimes);
+        let hasher = Hasher::new(words_of(origin)).map_err(|error| ServeError::Failed(error.to_string()))?;
+        let hooks = Hooks {
+            on_sign_up: config.demo_orders.then_some(SAMPLES),
+            on_verified: CLAIM,
+            on_deleted: REMOVE_SAMPLES,
+            orders_of: ORDERS_OF,
+        };
+        let accounts = Accounts::new(database.clone(), clock.clone(), sessions.clone(), hasher, hooks);
+        let transport = mail::Transport::new(config).map_err(ServeError::Mail)?;
+        let loopback_ports = if development { vec![port, port_of(origin)] } else { Vec::new() };
+        let site = Site {
+            assets,
+            origin: origin::OwnOrigin::new(origin, loopback_ports),
+            trusted_proxies: config.trusted_proxies.clone(),
+            development,
+        };
+        Ok(Self {
+            site: web::Data::new(site),
+            database: web::Data::new(database),
+            clock: web::Data::new(clock),
+            sessions: web::Data::new(sessions),
+            accounts: web::Data::new(accounts),
+            transport: web::Data::new(transport),
+        })
+    }
+}
+
+/// Words of the site's name, for passwords not to be made of.
+fn words_of(origin: &str) -> Vec<String> {
+    let host = url::Url::parse(origin).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
+    host.split('.').filter(|word| word.len() > 2).map(str::to_owned).chain([host.clone()]).collect()
+}
+
+fn port_of(origin: &str) -> u16 {
+    url::Url::parse(origin).ok().and_then(|url| url.port_or_known_default()).unwrap_or_default()
+}

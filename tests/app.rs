@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::ops::{Deref, DerefMut};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use reqwest::{Client, Method, RequestBuilder};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use crate::http::{self, Answer, Visitor};
@@ -78,9 +79,16 @@ impl TestApp {
         self.child.id()
     }
 
-    pub fn signal(&self, signal: &str) {
-        let sent = Command::new("kill").args([format!("-{signal}"), self.child.id().to_string()]).status();
-        assert!(sent.unwrap().success());
+    /// Sends one of the signals that tests use, by the system call: a bare machine has no `kill` program.
+    pub fn signal(&self, name: &str) {
+        let signal = match name {
+            "TERM" => Signal::TERM,
+            "INT" => Signal::INT,
+            "HUP" => Signal::HUP,
+            "KILL" => Signal::KILL,
+            _ => panic!("no test sends {name}"),
+        };
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     pub fn wait(&mut self) -> ExitStatus {
@@ -176,16 +184,10 @@ impl DerefMut for TestApp {
     }
 }
 
+/// Must not panic: a panic while another one unwinds aborts the run and hides every other result.
 impl Drop for TestApp {
     fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) {
-            self.signal("TERM");
-            let began = Instant::now();
-            while matches!(self.child.try_wait(), Ok(None)) && began.elapsed() < Duration::from_secs(5) {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            self.child.kill().ok();
-            self.child.wait().ok();
-        }
+        self.child.kill().ok();
+        self.child.wait().ok();
     }
 }

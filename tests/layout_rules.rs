@@ -160,6 +160,20 @@ fn sql_stands_in_stores_alone() {
     }
 }
 
+/// A bare machine has Rust, a C compiler and git: a `kill` or `ps` program is not there.
+#[test]
+fn tests_run_no_program_but_ours_and_chromedriver() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for file in rust_files(&root.join("tests")).iter().chain(&rust_files(&root.join("benches"))) {
+        let text = std::fs::read_to_string(file).unwrap();
+        for run in text.split(concat!("Command", "::new(")).skip(1) {
+            let is_known =
+                run.starts_with("env!(\"CARGO_BIN_EXE_order-portal\")") || run.starts_with("\"chromedriver\"");
+            assert!(is_known, "{} runs {}", file.display(), run.lines().next().unwrap());
+        }
+    }
+}
+
 #[test]
 fn every_test_that_the_security_page_names_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -5,7 +5,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -106,8 +106,10 @@ impl MailServer {
         };
         self.shared.stops.store(true, Ordering::SeqCst);
         TcpStream::connect(("127.0.0.1", self.port)).ok();
-        listens.join().unwrap();
-        for connection in self.shared.connections.lock().unwrap().drain(..) {
+        // Also the drop's work, so nothing here may panic.
+        listens.join().ok();
+        let mut connections = self.shared.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        for connection in connections.drain(..) {
             connection.shutdown(Shutdown::Both).ok();
         }
     }

@@ -198,6 +198,86 @@ async fn a_database_of_a_newer_program_is_refused() {
     }
 }
 
+/// Commands that need a database and neither create nor migrate one.
+const WITH_DATABASE: [&[&str]; 14] = [
+    &["check"],
+    &["import", "orders.csv"],
+    &["import", "--dry-run", "orders.csv"],
+    &["orders", "cancellations"],
+    &["orders", "placed"],
+    &["user", "list"],
+    &["user", "show", "ann@example.com"],
+    &["user", "verify", "ann@example.com"],
+    &["user", "disable", "ann@example.com"],
+    &["user", "enable", "ann@example.com"],
+    &["user", "delete", "ann@example.com"],
+    &["mail", "list"],
+    &["mail", "retry", "--all-failed"],
+    &["backup", "copy.db"],
+];
+
+fn files_in(place: &Place) -> Vec<std::ffi::OsString> {
+    let mut names: Vec<_> = std::fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn commands_create_no_database_and_name_the_missing_file() {
+    let mut place = Place::new().await;
+    if place.is_postgres() {
+        return;
+    }
+    place.write("orders.csv", "Name\n");
+    place.set("DATABASE_URL", "sqlite://nowhere/portal.db");
+    let full = place.path().join("nowhere/portal.db");
+    let before = files_in(&place);
+    for command in WITH_DATABASE {
+        let ran = place.run(command);
+        assert!(ran.status == 1 && is_one_line(&ran), "{command:?}: {ran:?}");
+        assert!(ran.stderr.contains(full.to_str().unwrap()), "{command:?}: {ran:?}");
+        assert_eq!(files_in(&place), before, "{command:?} created something");
+    }
+}
+
+#[tokio::test]
+async fn commands_name_migrate_when_migrations_are_missing_and_apply_none() {
+    let place = Place::new().await;
+    place.write("orders.csv", "Name\n");
+    place.done(&["migrate"]);
+    let database = place.database().await;
+    let forget = "DELETE FROM _sqlx_migrations WHERE version = (SELECT MAX(version) FROM _sqlx_migrations)";
+    sqlx::query(forget).execute(&database).await.unwrap();
+    let versions = async || -> i64 {
+        sqlx::query_scalar("SELECT COUNT(*) FROM _sqlx_migrations").fetch_one(&database).await.unwrap()
+    };
+    let before = versions().await;
+    for command in WITH_DATABASE {
+        let ran = place.run(command);
+        assert!(ran.status == 1 && is_one_line(&ran), "{command:?}: {ran:?}");
+        assert!(ran.stderr.contains("order-portal migrate"), "{command:?}: {ran:?}");
+    }
+    assert_eq!(versions().await, before);
+    assert!(!place.path().join("copy.db").exists());
+}
+
+#[tokio::test]
+async fn commands_refuse_a_database_of_another_version() {
+    for change in [
+        "UPDATE _sqlx_migrations SET version = 99990101000000 WHERE version = 3",
+        "UPDATE _sqlx_migrations SET checksum = (SELECT checksum FROM _sqlx_migrations WHERE version = 1) WHERE version = 3",
+    ] {
+        let place = Place::new().await;
+        place.write("orders.csv", "Name\n");
+        place.done(&["migrate"]);
+        sqlx::query(change).execute(&place.database().await).await.unwrap();
+        for command in WITH_DATABASE.into_iter().chain([&["serve"][..], &["migrate"]]) {
+            let ran = place.run(command);
+            assert!(ran.status == 1 && is_one_line(&ran) && ran.stderr.contains("migration"), "{command:?}: {ran:?}");
+        }
+    }
+}
+
 /// In a folder that was there before, which anyone may enter.
 #[cfg(unix)]
 #[tokio::test]

@@ -159,7 +159,8 @@ struct World {
 impl World {
     async fn new() -> Self {
         let place = Place::new().await;
-        let database = Database::open(&DatabaseUrl::parse(place.setting("DATABASE_URL")).unwrap()).await.unwrap();
+        let database =
+            Database::create_or_open(&DatabaseUrl::parse(place.setting("DATABASE_URL")).unwrap()).await.unwrap();
         database.migrate().await.unwrap();
         Self { place, database, clock: Clock::set_to(UnixSeconds::new(FIRST + 30 * DAY)) }
     }
@@ -205,7 +206,8 @@ impl World {
 
     /// The numbers on the part that is asked for, the places at its ends, and whether there are more.
     async fn part(&self, user_id: &str, filter: &Filter, from: &From, page: u32) -> Page {
-        let part = orders::list(&self.database, user_id, filter, from, page).await.unwrap();
+        let read = self.database.read(async |snapshot| orders::list(snapshot, user_id, filter, from, page).await);
+        let part = read.await.unwrap();
         // A place goes out into an address and comes back from it.
         let at = |order| Cursor::parse(&Cursor::at(order, filter.sort()).to_string(), filter.sort()).unwrap();
         Page {

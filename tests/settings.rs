@@ -91,6 +91,7 @@ async fn a_secret_is_never_printed() {
 #[tokio::test]
 async fn check_prints_what_it_would_run_with_and_no_secret() {
     let place = Place::new().await;
+    place.done(&["migrate"]);
     let said = place.done(&["check"]);
     assert!(said.contains(&format!("127.0.0.1:{}", place.port)) && said.contains("http://localhost"), "{said}");
     assert!(!said.contains(crate::place::SECRET), "{said}");
@@ -146,6 +147,7 @@ async fn check_says_the_origin_that_serve_would_use() {
     let (cert, key) = certificate();
     let mut place = Place::new().await;
     place.unset("PUBLIC_URL");
+    place.done(&["migrate"]);
     let url = |said: String| said.lines().find(|line| line.starts_with("PUBLIC_URL")).unwrap().to_owned();
     assert!(url(place.done(&["check"])).ends_with(&format!("http://localhost:{}", place.port)));
     place.write("cert.pem", cert);
@@ -158,6 +160,7 @@ async fn check_says_the_origin_that_serve_would_use() {
 #[tokio::test]
 async fn production_is_told_that_mail_in_a_folder_reaches_nobody() {
     let mut place = Place::new().await;
+    place.done(&["migrate"]);
     assert!(!place.run(&["check"]).stderr.contains("MAIL_URL"), "development keeps its mail in a folder");
     place.set("APP_ENV", "production");
     place.set("PUBLIC_URL", "https://shop.example");

@@ -209,6 +209,7 @@ async fn check_reaches_the_server_and_says_what_to_mend_when_it_cannot() {
     let mut server = MailServer::start();
     let mut place = Place::new().await;
     place.set("MAIL_URL", &server.url());
+    place.done(&["migrate"]);
     place.done(&["check"]);
     server.stop();
     let ran = place.run(&["check"]);

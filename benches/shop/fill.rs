@@ -17,7 +17,7 @@ const EIGHT_YEARS: i64 = 8 * 365 * 86_400;
 
 pub async fn fill(url: &str, orders: i64) {
     let began = Instant::now();
-    let database = Database::open(&DatabaseUrl::parse(url).expect("a database")).await.unwrap();
+    let database = Database::create_or_open(&DatabaseUrl::parse(url).expect("a database")).await.unwrap();
     database.migrate().await.unwrap();
     database.close().await;
     let mut connection = AnyConnection::connect(url).await.unwrap();

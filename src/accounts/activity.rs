@@ -84,4 +84,4 @@ pub(super) struct Entry<'a> {
     pub at: UnixSeconds,
 }
 
-pub(super) use store::{Happened, clean, list, record, record_for_address};
+pub(super) use store::{Happened, delete_old, delete_unowned, list, record, record_for_address};

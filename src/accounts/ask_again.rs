@@ -112,9 +112,9 @@ impl Accounts {
             self.record(&account.id, Event::ConfirmFailed, client).await?;
             return Ok(false);
         }
-        let mut transaction = self.database.begin().await?;
-        store::throttles::give_back(&mut transaction, &counters).await?;
-        transaction.commit().await?;
+        self.database
+            .write_together(async |transaction| store::throttles::give_back(transaction, &counters).await)
+            .await?;
         Ok(true)
     }
 }

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use super::Accounts;
 use super::activity::{self, Event};
 use super::ask_again::Question;
+use crate::database;
 use crate::sessions::{self, CurrentUser};
 use crate::web::body::Form;
 use crate::web::{Client, Error, Layout, Notice, see_other};
@@ -71,19 +72,27 @@ impl Accounts {
     async fn end_one(&self, user: &CurrentUser, session_id: &str, client: &Client) -> Result<HttpResponse, Error> {
         let mut response = see_other("/account#sessions");
         // A session goes on under another id once the password was given in it: nobody is told that it ended when it did not.
-        if self.sessions.end_one_of(&user.user_id, session_id).await? {
-            self.record(&user.user_id, Event::SessionEnded, client).await?;
+        let ended = self.database.write_together(async |transaction| {
+            let has_ended = self.sessions.end(transaction, &user.user_id, session_id).await?;
+            if has_ended {
+                let entry = self.entry(Event::SessionEnded, client);
+                activity::record(transaction, &user.user_id, &entry).await?;
+            }
+            Ok::<_, database::Error>(has_ended)
+        });
+        if ended.await? {
             Notice::SessionEnded.show_next(&mut response);
         }
         Ok(response)
     }
 
     async fn end_others(&self, user: &CurrentUser, kept: &str, client: &Client) -> Result<HttpResponse, Error> {
-        let mut transaction = self.database.begin().await?;
-        sessions::end_all_but(&mut transaction, &user.user_id, Some(kept), self.clock.now()).await?;
-        let entry = self.entry(Event::OtherSessionsEnded, client);
-        activity::record(&mut transaction, &user.user_id, &entry).await?;
-        transaction.commit().await?;
+        let ended = self.database.write_together(async |transaction| {
+            sessions::end_all_but(transaction, &user.user_id, Some(kept), self.clock.now()).await?;
+            let entry = self.entry(Event::OtherSessionsEnded, client);
+            activity::record(transaction, &user.user_id, &entry).await
+        });
+        ended.await?;
         let mut response = see_other("/account#sessions");
         Notice::OthersEnded.show_next(&mut response);
         Ok(response)

@@ -10,6 +10,7 @@ use super::activity::{self, Event};
 use super::throttle::{self, Counter};
 use super::{Accounts, ClaimedBrowser, Password, SignedIn, Visit, store};
 use crate::clock::Clock;
+use crate::database::{self, Transaction};
 use crate::mail::Email;
 use crate::sessions::{Audience, CurrentUser, Ending};
 use crate::web::body::Form;
@@ -139,12 +140,14 @@ impl Accounts {
 
     async fn note_failure(&self, email: &Email, visit: &Visit<'_>) -> Result<(), Error> {
         tracing::info!("a sign-in failed");
-        let mut transaction = self.database.begin().await?;
         let entry = self.entry(Event::SignInFailed, visit.client);
-        activity::record_for_address(&mut transaction, email, &entry).await?;
-        Ok(transaction.commit().await?)
+        let noted = self
+            .database
+            .write_together(async |transaction| activity::record_for_address(transaction, email, &entry).await);
+        Ok(noted.await?)
     }
 
+    /// Everything that a successful login writes, in one transaction: there is no session without its audit event.
     async fn welcome(
         &self,
         account: &store::Account,
@@ -152,34 +155,52 @@ impl Accounts {
         visit: &Visit<'_>,
         counters: &[Counter],
     ) -> Result<Option<SignedIn>, Error> {
-        let hash = self.with_current_parameters(account, password).await?;
-        let started = self.sessions.start(&account.id, &hash, visit.audience, visit.ending, visit.client).await?;
-        tracing::info!(user = %account.id, done = started.is_some(), "a sign-in");
-        let Some(issued) = started else {
-            return Ok(None);
-        };
+        let renewed = self.renewed_hash(account, password).await?;
         let browser = self.browser_of(visit).await?;
-        let mut transaction = self.database.begin().await?;
-        store::throttles::give_back(&mut transaction, counters).await?;
-        activity::record(&mut transaction, &account.id, &self.entry(Event::SignedIn, visit.client)).await?;
-        if let Some(zone) = &visit.zone {
-            store::guess_zone(&mut transaction, &account.id, zone).await?;
-        }
-        if let Some(browser) = &browser {
-            store::browsers::remember(&mut transaction, &account.id, &browser.hash(), self.clock.now()).await?;
-        }
-        transaction.commit().await?;
-        Ok(Some(SignedIn { issued, browser }))
+        let (now, entry) = (self.clock.now(), self.entry(Event::SignedIn, visit.client));
+        let issued = self.database.write_together(async |transaction| {
+            let hash = current_hash(transaction, account, renewed.as_deref()).await?;
+            let (audience, ending) = (visit.audience, visit.ending);
+            let started = self.sessions.start(transaction, &account.id, hash, audience, ending, visit.client).await?;
+            if started.is_some() {
+                store::throttles::give_back(transaction, counters).await?;
+                activity::record(transaction, &account.id, &entry).await?;
+                if let Some(zone) = &visit.zone {
+                    store::guess_zone(transaction, &account.id, zone).await?;
+                }
+                if let Some(browser) = &browser {
+                    store::browsers::remember(transaction, &account.id, &browser.hash(), now).await?;
+                }
+            }
+            Ok::<_, database::Error>(started)
+        });
+        let issued = issued.await?;
+        tracing::info!(user = %account.id, done = issued.is_some(), "a sign-in");
+        Ok(issued.map(|issued| SignedIn { issued, browser }))
     }
 
     /// A hash made with older parameters is renewed while the password is at hand (OWASP Password Storage Cheat
     /// Sheet, "Upgrading the Work Factor").
-    async fn with_current_parameters(&self, account: &store::Account, password: &str) -> Result<String, Error> {
+    async fn renewed_hash(&self, account: &store::Account, password: &str) -> Result<Option<String>, Error> {
         if self.hasher.is_current(&account.password_hash) {
-            return Ok(account.password_hash.clone());
+            return Ok(None);
         }
-        let renewed = self.hasher.hash(Password::offered(password)).await?;
-        let is_stored = store::replace_hash(&self.database, &account.id, &account.password_hash, &renewed).await?;
-        Ok(if is_stored { renewed } else { account.password_hash.clone() })
+        self.hasher.hash(Password::offered(password)).await.map(Some)
+    }
+}
+
+/// The hash that the account has from now on: the renewed one, unless the password was changed meanwhile.
+async fn current_hash<'h>(
+    transaction: &mut Transaction,
+    account: &'h store::Account,
+    renewed: Option<&'h str>,
+) -> Result<&'h str, database::Error> {
+    match renewed {
+        Some(renewed)
+            if store::set_password(transaction, &account.id, Some(&account.password_hash), renewed).await? =>
+        {
+            Ok(renewed)
+        }
+        _ => Ok(&account.password_hash),
     }
 }

@@ -140,9 +140,8 @@ impl Accounts {
 
     /// Writes an event alone.
     async fn record(&self, user_id: &str, event: Event, client: &Client) -> Result<(), database::Error> {
-        let mut transaction = self.database.begin().await?;
-        activity::record(&mut transaction, user_id, &self.entry(event, client)).await?;
-        transaction.commit().await
+        let entry = self.entry(event, client);
+        self.database.write_together(async |transaction| activity::record(transaction, user_id, &entry).await).await
     }
 
     /// The browser of a visit that has just been let in; scripts have none.
@@ -163,16 +162,16 @@ impl Accounts {
         KnownBrowser::new().map_err(|error| Error::Internal(error.to_string().into()))
     }
 
-    /// Upkeep: removes some of what nobody needs any more; tells how many rows.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn clean(&self) -> Result<u64, database::Error> {
+    /// Maintenance: removes some of what nobody needs any more; tells of each step how many rows.
+    pub async fn clean(&self) -> [(&'static str, Result<u64, database::Error>); 4] {
         let now = self.clock.now();
         let unused_since = now.plus(-known_browser::KEPT_DAYS * 86_400);
-        Ok(activity::clean(&self.database, now).await?
-            + store::throttles::clean(&self.database, now).await?
-            + store::browsers::clean(&self.database, unused_since).await?)
+        [
+            ("old audit events", activity::delete_old(&self.database, now).await),
+            ("audit events without an account", activity::delete_unowned(&self.database).await),
+            ("rate limits", store::throttles::clean(&self.database, now).await),
+            ("known browsers", store::browsers::clean(&self.database, unused_since).await),
+        ]
     }
 }
 

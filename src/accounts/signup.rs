@@ -12,7 +12,7 @@ use super::{Accounts, ClaimedBrowser, EmailError, KnownBrowser, PasswordError, S
 use crate::clock::Clock;
 use crate::database;
 use crate::mail::{self, Email, Message, Occasion};
-use crate::sessions::{Audience, CurrentUser, Ending};
+use crate::sessions::{Audience, CurrentUser, Ending, Issued};
 use crate::web::body::Form;
 use crate::web::{Client, Error, Layout, Notice, Zone, page, see_other};
 
@@ -128,27 +128,26 @@ impl Accounts {
         }
         let hash = self.hasher.hash(password).await?;
         let browser = self.browser_of(&visit).await?;
-        let Some(user_id) = self.add(&email, &hash, &visit, browser.as_ref()).await? else {
-            return Ok(Err(taken()));
-        };
-        tracing::info!(user = %user_id, "an account was made");
-        let started = self.sessions.start(&user_id, &hash, visit.audience, visit.ending, visit.client).await?;
-        let issued = started.ok_or_else(|| Error::Internal("the account just made is gone".into()))?;
-        Ok(Ok(SignedIn { issued, browser }))
+        match self.add(&email, &hash, &visit, browser.as_ref()).await? {
+            Some(issued) => Ok(Ok(SignedIn { issued, browser })),
+            None => Ok(Err(taken())),
+        }
     }
 
+    /// The account with its first session; `None` when somebody else has the address by now.
     async fn add(
         &self,
         email: &Email,
         hash: &str,
         visit: &Visit<'_>,
         browser: Option<&KnownBrowser>,
-    ) -> Result<Option<String>, database::Error> {
+    ) -> Result<Option<Issued>, database::Error> {
         let client = visit.client;
         let (user_id, now) = (self.clock.new_id(), self.clock.now());
         let welcome = Message::Verify(Occasion::new(now, client));
-        self.database
-            .write(async |transaction| {
+        let added = self
+            .database
+            .write_together(async |transaction| {
                 if !store::insert(transaction, &user_id, email, hash, now).await? {
                     return Ok(None);
                 }
@@ -163,9 +162,13 @@ impl Accounts {
                 }
                 activity::record(transaction, &user_id, &self.entry(Event::SignedUp, client)).await?;
                 mail::post(transaction, &self.clock, email, Some(&user_id), &welcome).await?;
-                Ok(Some(user_id.clone()))
+                self.sessions.start(transaction, &user_id, hash, visit.audience, visit.ending, client).await
             })
-            .await
+            .await;
+        if let Ok(Some(_)) = &added {
+            tracing::info!(user = %user_id, "an account was made");
+        }
+        added
     }
 }
 

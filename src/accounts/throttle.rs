@@ -148,9 +148,9 @@ pub(super) fn network(address: IpAddr) -> String {
 /// [`Error::Throttled`] with the seconds to wait, or the database's.
 pub(super) async fn count(database: &Database, clock: &Clock, counters: &[Counter]) -> Result<(), Error> {
     let now = clock.now();
-    let mut waits_until = store::blocked_until(database, counters).await?;
+    let mut waits_until = store::blocked_until(database, counters, now).await?;
     if waits_until <= now.get() && !store::count(database, counters, now).await? {
-        waits_until = store::blocked_until(database, counters).await?.max(now.get() + 1);
+        waits_until = store::blocked_until(database, counters, now).await?.max(now.get() + 1);
     }
     if waits_until > now.get() {
         tracing::info!(seconds = waits_until - now.get(), "a try was put off");

@@ -133,13 +133,15 @@ impl Accounts {
     ) -> Result<(), Error> {
         let counters = throttle::of_mail(recipient.as_str(), client.address);
         throttle::count(&self.database, &self.clock, &counters).await?;
-        let mut transaction = self.database.begin().await?;
         let message = message(Occasion::new(self.clock.now(), client));
-        mail::post(&mut transaction, &self.clock, recipient, user_id, &message).await?;
-        if let Some(event) = event {
-            activity::record_for_address(&mut transaction, recipient, &self.entry(event, client)).await?;
-        }
-        Ok(transaction.commit().await?)
+        let queued = self.database.write_together(async |transaction| {
+            mail::post(transaction, &self.clock, recipient, user_id, &message).await?;
+            if let Some(event) = event {
+                activity::record_for_address(transaction, recipient, &self.entry(event, client)).await?;
+            }
+            Ok::<_, database::Error>(())
+        });
+        Ok(queued.await?)
     }
 
     /// Does what the link in the mail is for; tells whether the link held.

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::bearer::BearerUser;
 use crate::accounts::{Accounts, SignUpRefused, Visit};
 use crate::clock::Clock;
-use crate::sessions::{Audience, Ending, Issued, Sessions};
+use crate::sessions::{Audience, Ending, Issued};
 use crate::web::body::Json;
 use crate::web::{Client, Error};
 
@@ -114,8 +114,12 @@ pub(super) async fn session(caller: BearerUser) -> HttpResponse {
     (status = 401, description = "No token", body = super::openapi::Problem, content_type = "application/problem+json"),
     (status = 403, description = "A token that does not hold", body = super::openapi::Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn logout(caller: BearerUser, sessions: web::Data<Sessions>) -> Result<HttpResponse, Error> {
-    sessions.end(&caller.user.session_id).await?;
+pub(super) async fn logout(
+    caller: BearerUser,
+    client: Client,
+    accounts: web::Data<Accounts>,
+) -> Result<HttpResponse, Error> {
+    accounts.log_out(&caller.user, &client).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -8,7 +8,7 @@ use super::accounts::no_store;
 use super::bearer::BearerUser;
 use super::openapi::Problem;
 use crate::clock::{Clock, UnixSeconds};
-use crate::database::{self, Database};
+use crate::database::{self, Database, Transaction};
 use crate::orders::{self, Asked, Cursor, Filter, From, Order, OrderDetail, OrderLine, OrderNumber, PAGE, Wrong};
 use crate::web::{Error, Zone};
 
@@ -163,7 +163,8 @@ pub(super) async fn list(
             Error::BadRequest("after takes what the answer before gave as next, with the same sort".to_owned())
         })?,
     };
-    let part = orders::list(&database, &caller.user.user_id, &filter, &from, limit).await?;
+    let user_id = &caller.user.user_id;
+    let part = database.read(async |snapshot| orders::list(snapshot, user_id, &filter, &from, limit).await).await?;
     let next = part.orders.last().filter(|_| part.has_more).map(|order| Cursor::at(order, filter.sort()).to_string());
     let orders = part.orders.into_iter().map(summary).collect();
     Ok(no_store(&mut HttpResponse::Ok()).json(OrderList { orders, next }))
@@ -188,7 +189,9 @@ pub(super) async fn find(
     database: web::Data<Database>,
 ) -> Result<HttpResponse, Error> {
     let number = OrderNumber::parse(&number).ok_or(Error::NotFound)?;
-    let found = orders::find(&database, &caller.user.user_id, &number).await?.ok_or(Error::NotFound)?;
+    let user_id = &caller.user.user_id;
+    let found = database.read(async |snapshot| orders::find(snapshot, user_id, &number).await).await?;
+    let found = found.ok_or(Error::NotFound)?;
     Ok(no_store(&mut HttpResponse::Ok()).json(answer(found)))
 }
 
@@ -208,13 +211,17 @@ struct HeldOrder {
 /// # Errors
 /// The database's.
 pub async fn orders_of(database: &Database, user_id: &str) -> Result<serde_json::Value, database::Error> {
+    database.read(async |snapshot| all_orders(snapshot, user_id).await).await
+}
+
+async fn all_orders(snapshot: &mut Transaction, user_id: &str) -> Result<serde_json::Value, database::Error> {
     let mut all = Vec::new();
     let (filter, mut from) = (Filter::default(), From::Start);
     loop {
-        let part = orders::list(database, user_id, &filter, &from, MOST).await?;
+        let part = orders::list(snapshot, user_id, &filter, &from, MOST).await?;
         let last = part.orders.last().filter(|_| part.has_more).map(|order| Cursor::at(order, filter.sort()));
-        let mut lines = orders::lines_of(database, &part.orders).await?;
-        let mut addresses = orders::addresses_of(database, &part.orders).await?;
+        let mut lines = orders::lines_of(snapshot, &part.orders).await?;
+        let mut addresses = orders::addresses_of(snapshot, &part.orders).await?;
         for order in part.orders {
             let (lines, address) = (lines.remove(&order.id), addresses.remove(&order.id));
             all.push(held(OrderDetail {

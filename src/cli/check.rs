@@ -2,10 +2,9 @@
 
 use std::io::Write;
 
-use super::{Failure, failed, parse_email, print};
+use super::{Failure, failed, open, parse_email, print};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::database::Database;
 use crate::mail::Transport;
 use crate::server;
 use crate::web::Assets;
@@ -24,10 +23,11 @@ pub(super) async fn run(config: &Config, clock: &Clock, test_address: Option<&st
         server::tls_config(files).map_err(failed)?;
         print("the certificate and its key can be used");
     }
-    let database = Database::open(&config.database_url).await.map_err(failed)?;
-    database.ping().await.map_err(failed)?;
+    let database = open(config).await?;
+    let written = database.check_writable().await;
     database.close().await;
-    print("the database answers");
+    written.map_err(|error| failed(format!("cannot write the database {}: {error}", config.database_url)))?;
+    print("the database answers and can be written");
     let transport = Transport::new(config).map_err(failed)?;
     transport.check().await.map_err(|error| failed(format!("mail cannot leave: {error}; check MAIL_URL")))?;
     print("mail can be handed over");

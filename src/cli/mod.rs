@@ -174,7 +174,7 @@ fn print(line: impl Display) {
 }
 
 async fn open(config: &Config) -> Result<Database, Failure> {
-    let database = Database::open(&config.database_url).await.map_err(failed)?;
-    database.migrate().await.map_err(failed)?;
+    let database = Database::open_existing(&config.database_url).await.map_err(failed)?;
+    database.compare_migrations().await.map_err(failed)?;
     Ok(database)
 }

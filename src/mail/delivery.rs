@@ -135,7 +135,7 @@ impl MailWorker {
     async fn leave_for_newer_version(&self, due: &Due) -> Result<Option<Server>, database::Error> {
         const REASON: &str = "a newer version queued it; this one cannot read it";
         if self.is_given_up(due) {
-            self.fail(due, REASON).await?;
+            self.fail(due, REASON, None).await?;
             return Ok(None);
         }
         tracing::warn!(mail = %due.id, reason = REASON, "mail deferred");
@@ -162,14 +162,13 @@ impl MailWorker {
         let is_final = matches!(error, TransportError::Refused(_)) || self.is_given_up(due);
         // Without an answer the letter may have arrived all the same.
         let was_answered = !matches!(error, TransportError::Down(_));
-        if let Some(token) = token.filter(|_| is_final || was_answered) {
-            store::delete_token(&self.database, &token.hash()).await?;
-        }
+        let revoked = token.filter(|_| is_final || was_answered);
         if is_final {
-            self.fail(due, &error.to_string()).await?;
+            self.fail(due, &error.to_string(), revoked.as_ref()).await?;
         } else {
             let wait = wait_after(due.attempts);
             tracing::warn!(mail = %due.id, %error, attempts = due.attempts, wait, "mail deferred");
+            self.revoke(revoked.as_ref()).await?;
             store::defer(&self.database, &due.id, self.clock.now().plus(wait), &error.to_string()).await?;
         }
         Ok(Some(if was_answered { Server::Answers } else { Server::Unavailable }))
@@ -193,9 +192,17 @@ impl MailWorker {
         self.transport.send(&due.id, &due.recipient, letter).await
     }
 
-    async fn fail(&self, due: &Due, reason: &str) -> Result<(), database::Error> {
+    async fn fail(&self, due: &Due, reason: &str, revoked: Option<&Token>) -> Result<(), database::Error> {
         tracing::error!(mail = %due.id, reason, attempts = due.attempts, "mail failed; see order-portal mail list");
+        self.revoke(revoked).await?;
         store::fail(&self.database, &due.id, self.clock.now(), reason).await
+    }
+
+    async fn revoke(&self, token: Option<&Token>) -> Result<(), database::Error> {
+        match token {
+            Some(token) => store::delete_token(&self.database, &token.hash()).await,
+            None => Ok(()),
+        }
     }
 
     fn is_given_up(&self, due: &Due) -> bool {

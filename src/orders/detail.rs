@@ -79,7 +79,8 @@ pub(super) async fn back(number: web::Path<String>) -> Result<HttpResponse, Erro
 /// The customer's order of that number.
 pub(super) async fn find(database: &Database, user: &CurrentUser, number: &str) -> Result<OrderDetail, Error> {
     let number = OrderNumber::parse(number).ok_or(Error::NotFound)?;
-    store::find(database, &user.user_id, &number).await?.ok_or(Error::NotFound)
+    let found = database.read(async |snapshot| store::find(snapshot, &user.user_id, &number).await).await?;
+    found.ok_or(Error::NotFound)
 }
 
 /// The page, with a reason when something was asked for in vain.
@@ -92,7 +93,8 @@ pub(super) async fn render(
     refusal: Option<String>,
 ) -> Result<HttpResponse, Error> {
     let order = &found.order;
-    let (newer, older) = store::neighbours(database, &user.user_id, order).await?;
+    let (newer, older) =
+        database.read(async |snapshot| store::neighbours(snapshot, &user.user_id, order).await).await?;
     let key = IdempotencyKey::new().map_err(|error| Error::Internal(error.to_string().into()))?;
     let zone = layout.zone();
     let (sums, notes) = breakdown::breakdown(found);

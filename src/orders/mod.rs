@@ -60,13 +60,13 @@ pub async fn claim(transaction: &mut Transaction, user_id: &str, email: &str) ->
 /// How long a form that is sent again is known again, in seconds.
 const KEYS_KEPT: i64 = 7 * 86_400;
 
-/// Upkeep: makes some older orders findable and removes some keys of forms that nobody sends again; tells how many rows.
-///
-/// # Errors
-/// The database's.
-pub async fn clean(database: &Database, now: UnixSeconds) -> Result<u64, Error> {
-    Ok(store::upkeep::make_searchable(database).await?
-        + store::upkeep::forget_keys(database, now.plus(-KEYS_KEPT)).await?)
+/// Maintenance: makes some older orders findable and removes some keys of forms that nobody sends again; tells of each step how many
+/// rows.
+pub async fn clean(database: &Database, now: UnixSeconds) -> [(&'static str, Result<u64, Error>); 2] {
+    [
+        ("search texts of orders", store::upkeep::make_searchable(database).await),
+        ("idempotency keys", store::upkeep::forget_keys(database, now.plus(-KEYS_KEPT)).await),
+    ]
 }
 
 /// Routes of the pages, for below `/orders`.

@@ -15,7 +15,7 @@ use super::spending::{Spending, spending};
 use super::store::{self, From, Part};
 use super::{PAGE, count};
 use crate::clock::Clock;
-use crate::database::Database;
+use crate::database::{self, Database, Transaction};
 use crate::sessions::CurrentUser;
 use crate::web::words::day;
 use crate::web::{Error, Layout, Zone, page};
@@ -106,10 +106,17 @@ pub(super) async fn list(
         }
     };
     let from = wanted(&place, filter.sort())?;
-    let Some(spending) = spending(&database, &user.user_id, &filter, &zone).await? else {
+    // One snapshot: the sums must agree with the rows below them.
+    let found = database.read(async |snapshot| {
+        let Some(spending) = spending(snapshot, &user.user_id, &filter, &zone).await? else {
+            return Ok(None);
+        };
+        let (from, part) = part(snapshot, &user.user_id, &filter, from.clone()).await?;
+        Ok::<_, database::Error>(Some((spending, from, part)))
+    });
+    let Some((spending, from, part)) = found.await? else {
         return page(StatusCode::OK, &ListPage { layout, form: None, results: None });
     };
-    let (from, part) = part(&database, &user.user_id, &filter, from).await?;
     let form = Some(form(&place.asked, filter.is_narrow(), Wrong::default()));
     let results = Some(results(&place.asked, &filter, &from, &part, &spending, &zone));
     page(StatusCode::OK, &ListPage { layout, form, results })
@@ -126,11 +133,16 @@ fn wanted(place: &Place, sort: Sort) -> Result<From, Error> {
     }
 }
 
-async fn part(database: &Database, user_id: &str, filter: &Filter, from: From) -> Result<(From, Part), Error> {
-    let part = store::list(database, user_id, filter, &from, PAGE).await?;
+async fn part(
+    snapshot: &mut Transaction,
+    user_id: &str,
+    filter: &Filter,
+    from: From,
+) -> Result<(From, Part), database::Error> {
+    let part = store::list(snapshot, user_id, filter, &from, PAGE).await?;
     // Stepping up to the beginning shows a whole first page, however few lay above.
     if matches!(from, From::Before(_)) && !part.has_more {
-        let part = store::list(database, user_id, filter, &From::Start, PAGE).await?;
+        let part = store::list(snapshot, user_id, filter, &From::Start, PAGE).await?;
         return Ok((From::Start, part));
     }
     Ok((from, part))

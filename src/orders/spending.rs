@@ -8,7 +8,7 @@ use super::filter::Filter;
 use super::money::Money;
 use super::store::sums::{self, Span, Sum};
 use crate::clock::UnixSeconds;
-use crate::database::{Database, Error};
+use crate::database::{Error, Transaction};
 use crate::web::Zone;
 use crate::web::zone::next_month;
 
@@ -51,12 +51,12 @@ pub(super) struct InMonth {
 
 /// What the filter leaves of the user's orders; `None` when the user has none at all.
 pub(super) async fn spending(
-    database: &Database,
+    snapshot: &mut Transaction,
     user_id: &str,
     filter: &Filter,
     zone: &Zone,
 ) -> Result<Option<Spending>, Error> {
-    let Some((first, last)) = sums::first_and_last(database, user_id).await? else {
+    let Some((first, last)) = sums::first_and_last(snapshot, user_id).await? else {
         return Ok(None);
     };
     let first = filter.from.map_or(first, |from| first.max(from));
@@ -65,23 +65,23 @@ pub(super) async fn spending(
     if !filter.is_picky()
         && let Some(few) = charted_and_earlier(&months)
     {
-        let sums = of_months(database, user_id, filter, &few).await?;
+        let sums = of_months(snapshot, user_id, filter, &few).await?;
         if all_reach_the_end(&few, &sums) {
             return Ok(Some(put_together(&few, &sums)));
         }
     }
-    let sums = of_months(database, user_id, filter, &months).await?;
+    let sums = of_months(snapshot, user_id, filter, &months).await?;
     Ok(Some(put_together(&months, &sums)))
 }
 
 async fn of_months(
-    database: &Database,
+    snapshot: &mut Transaction,
     user_id: &str,
     filter: &Filter,
     months: &[(Date, Span)],
 ) -> Result<Vec<Sum>, Error> {
     let spans: Vec<Span> = months.iter().map(|(_, span)| *span).collect();
-    sums::of_spans(database, user_id, filter, &spans).await
+    sums::of_spans(snapshot, user_id, filter, &spans).await
 }
 
 /// The latest months, as many as a chart has, after one span for all that lies before: fewer to ask for. `None` when there are no more

@@ -13,7 +13,7 @@ use super::money::Money;
 use super::order::{Order, OrderLine};
 use super::store::{self, From};
 use crate::clock::{Clock, UnixSeconds};
-use crate::database::Database;
+use crate::database::{self, Database};
 use crate::sessions::CurrentUser;
 use crate::web::{Error, Layout, Zone};
 
@@ -95,8 +95,13 @@ impl Sheet {
         let Some(from) = self.next.take() else {
             return Ok(None);
         };
-        let part = store::list(&self.database, &self.user_id, &self.filter, &from, BATCH).await?;
-        let lines = store::lines_of(&self.database, &part.orders).await?;
+        let (user_id, filter) = (&self.user_id, &self.filter);
+        let read = self.database.read(async |snapshot| {
+            let part = store::list(snapshot, user_id, filter, &from, BATCH).await?;
+            let lines = store::lines_of(snapshot, &part.orders).await?;
+            Ok::<_, database::Error>((part, lines))
+        });
+        let (part, lines) = read.await?;
         let last = part.orders.last().filter(|_| part.has_more);
         self.next = last.map(|order| From::After(Cursor::at(order, self.filter.sort())));
         let of = |order: &Order| lines.get(&order.id).map(Vec::as_slice).unwrap_or_default();

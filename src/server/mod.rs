@@ -2,6 +2,7 @@
 //!
 //! | file | what it is for |
 //! |---|---|
+//! | `open_database.rs` | the database at the start: waiting for it, migrating it |
 //! | `state.rs` | what handlers find in app data |
 //! | `routes.rs` | routes and their guards |
 //! | `listeners.rs` | the app with the order of its middleware; metrics |
@@ -12,6 +13,7 @@
 mod background;
 mod error;
 mod listeners;
+mod open_database;
 mod routes;
 mod state;
 mod stop;
@@ -19,13 +21,13 @@ mod tls;
 
 use background::Background;
 pub use error::ServeError;
+use open_database::open_database;
 use state::House;
 pub use state::{CLAIM, REMOVE_SAMPLES};
 pub use tls::config as tls_config;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::database::Database;
 use crate::web::Assets;
 
 /// Serves until told to stop (SIGTERM or Ctrl-C), finishes what is in flight, then closes the database.
@@ -34,10 +36,7 @@ use crate::web::Assets;
 /// [`ServeError`].
 pub async fn run(config: Config, clock: Clock) -> Result<(), ServeError> {
     let assets = Assets::load(&config.static_dir).map_err(ServeError::Assets)?;
-    let database = Database::open(&config.database_url).await?;
-    for migration in database.migrate().await? {
-        tracing::info!(version = migration.version, what = migration.description, "a migration was applied");
-    }
+    let database = open_database(&config).await?;
     let listener = listeners::listen(config.bind_addr, "BIND_ADDR")?;
     let bound = listener.local_addr().unwrap_or(config.bind_addr);
     let origin = config.origin_at(bound.port());

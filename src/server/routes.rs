@@ -65,15 +65,9 @@ async fn healthz() -> HttpResponse {
     plain(StatusCode::OK, "ok\n")
 }
 
-/// The database answers.
-async fn readyz(database: web::Data<Database>) -> HttpResponse {
-    match database.ping().await {
-        Ok(()) => plain(StatusCode::OK, "ready\n"),
-        Err(error) => {
-            tracing::error!(%error, "the database does not answer");
-            actix_web::ResponseError::error_response(&Error::Busy)
-        }
-    }
+/// The database answers and can be written.
+async fn readyz(database: web::Data<Database>) -> Result<HttpResponse, Error> {
+    if database.is_ready().await { Ok(plain(StatusCode::OK, "ready\n")) } else { Err(Error::Unavailable) }
 }
 
 /// Nothing here is for search engines but the front page.

@@ -85,12 +85,14 @@ impl Sessions {
     }
 
     /// Starts a session for a user who has just shown who they are, if their account still stands with that password
-    /// hash and is not disabled: hashing takes long enough for things to change meanwhile.
+    /// hash and is not disabled: hashing takes long enough for things to change meanwhile. What else the login writes belongs
+    /// into the same transaction.
     ///
     /// # Errors
     /// The database's.
     pub async fn start(
         &self,
+        transaction: &mut Transaction,
         user_id: &str,
         password_hash: &str,
         audience: Audience,
@@ -113,7 +115,7 @@ impl Sessions {
             now,
             expires_at: now.plus(life),
         };
-        let started = store::insert(&self.database, &session).await?;
+        let started = store::insert(transaction, &session).await?;
         Ok(started.then(|| self.issue(user_id, &session.id, audience, ending, session.expires_at)))
     }
 
@@ -202,12 +204,17 @@ impl Sessions {
         self.issue(&user.user_id, session_id, Audience::Web, user.ending, user.session_expires_at)
     }
 
-    /// Ends a session; its tokens are dead at the next request.
+    /// Ends one of the user's sessions, whose tokens are dead at the next request; tells whether it still lived.
     ///
     /// # Errors
     /// The database's.
-    pub async fn end(&self, session_id: &str) -> Result<(), database::Error> {
-        store::revoke(&self.database, session_id, self.clock.now()).await
+    pub async fn end(
+        &self,
+        transaction: &mut Transaction,
+        user_id: &str,
+        session_id: &str,
+    ) -> Result<bool, database::Error> {
+        Ok(token::is_id(session_id) && store::revoke(transaction, user_id, session_id, self.clock.now()).await?)
     }
 
     /// The user's sessions, last seen first.
@@ -217,15 +224,6 @@ impl Sessions {
     pub async fn list(&self, user_id: &str) -> Result<Vec<ActiveSession>, database::Error> {
         let now = self.clock.now();
         store::list_live(&self.database, user_id, now, now.plus(-self.lifetimes.token)).await
-    }
-
-    /// Ends one of the user's sessions; tells whether there was such a one.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn end_one_of(&self, user_id: &str, session_id: &str) -> Result<bool, database::Error> {
-        Ok(token::is_id(session_id)
-            && store::revoke_one_of(&self.database, user_id, session_id, self.clock.now()).await?)
     }
 
     /// Upkeep: removes some sessions that have ended; tells how many.

@@ -52,7 +52,7 @@ pub struct ActiveSession {
 }
 
 /// Adds the session if its user still stands, is not disabled and has that password hash; tells whether it did.
-pub(super) async fn insert(database: &Database, session: &NewSession<'_>) -> Result<bool, Error> {
+pub(super) async fn insert(transaction: &mut Transaction, session: &NewSession<'_>) -> Result<bool, Error> {
     let done = sqlx::query(
         "INSERT INTO sessions (id, user_id, audience, idle_end, client_address, user_agent,
                                created_at, last_seen_at, confirmed_at, expires_at)
@@ -71,7 +71,7 @@ pub(super) async fn insert(database: &Database, session: &NewSession<'_>) -> Res
     .bind(session.expires_at.get())
     .bind(session.user_id)
     .bind(session.password_hash)
-    .execute(database.writer())
+    .execute(&mut *transaction)
     .await?;
     Ok(done.rows_affected() == 1)
 }
@@ -162,17 +162,6 @@ pub(super) async fn touch(database: &Database, session_id: &str, now: UnixSecond
         .map(drop)
 }
 
-/// Ends the session; one that has ended stays as it is.
-pub(super) async fn revoke(database: &Database, session_id: &str, now: UnixSeconds) -> Result<(), Error> {
-    sqlx::query("UPDATE sessions SET revoked_at = $1, expires_at = $2 WHERE id = $3 AND revoked_at IS NULL")
-        .bind(now.get())
-        .bind(now.get())
-        .bind(session_id)
-        .execute(database.writer())
-        .await
-        .map(drop)
-}
-
 /// Gives a live session another id and notes that the password was given; tells whether it still lived.
 pub(super) async fn rename(database: &Database, old: &str, new: &str, now: UnixSeconds) -> Result<bool, Error> {
     let done = sqlx::query(
@@ -188,8 +177,8 @@ pub(super) async fn rename(database: &Database, old: &str, new: &str, now: UnixS
 }
 
 /// Ends one of the user's sessions; tells whether there was such a one.
-pub(super) async fn revoke_one_of(
-    database: &Database,
+pub(super) async fn revoke(
+    transaction: &mut Transaction,
     user_id: &str,
     session_id: &str,
     now: UnixSeconds,
@@ -201,7 +190,7 @@ pub(super) async fn revoke_one_of(
     .bind(now.get())
     .bind(session_id)
     .bind(user_id)
-    .execute(database.writer())
+    .execute(&mut *transaction)
     .await?;
     Ok(done.rows_affected() == 1)
 }
@@ -220,7 +209,7 @@ pub(super) async fn revoke_all_but(
     .bind(now.get())
     .bind(user_id)
     .bind(kept.unwrap_or_default())
-    .execute(&mut **transaction)
+    .execute(&mut *transaction)
     .await?;
     Ok(done.rows_affected())
 }

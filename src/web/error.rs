@@ -58,8 +58,11 @@ pub enum Error {
         retry_after: i64,
     },
     /// 503: more work than can be done at once; again in a moment.
-    #[error("the site is very busy")]
+    #[error("the site is very busy; nothing was lost, please try again in a moment")]
     Busy,
+    /// 503: the database cannot be reached or written; the log says why.
+    #[error("the site cannot be used at the moment; nothing was changed, please try again in a minute")]
+    Unavailable,
     /// 500: a fault of ours; what it is goes to the log only.
     #[error("something went wrong here")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -67,7 +70,11 @@ pub enum Error {
 
 impl From<database::Error> for Error {
     fn from(error: database::Error) -> Self {
-        if database::is_busy(&error) { Self::Busy } else { Self::Internal(error.into()) }
+        match error {
+            error if database::is_busy(&error) => Self::Busy,
+            error if database::is_unavailable(&error) => Self::Unavailable,
+            error => Self::Internal(error.into()),
+        }
     }
 }
 
@@ -90,7 +97,7 @@ impl ResponseError for Error {
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -106,6 +113,9 @@ impl ResponseError for Error {
             }
             Self::Busy => {
                 response.insert_header((header::RETRY_AFTER, "2"));
+            }
+            Self::Unavailable => {
+                response.insert_header((header::RETRY_AFTER, "10"));
             }
             Self::InvalidToken => {
                 // RFC 6750 section 3.1 names the error; that the status is 403 is this site's contract.
@@ -213,7 +223,13 @@ fn error_page(
     note: Option<Note>,
 ) -> HttpResponse {
     let words = words_for(status);
-    let explains = [StatusCode::BAD_REQUEST, StatusCode::FORBIDDEN, StatusCode::TOO_MANY_REQUESTS].contains(&status);
+    let explains = [
+        StatusCode::BAD_REQUEST,
+        StatusCode::FORBIDDEN,
+        StatusCode::TOO_MANY_REQUESTS,
+        StatusCode::SERVICE_UNAVAILABLE,
+    ]
+    .contains(&status);
     let said = note.filter(|_| explains);
     let layout = Layout::of(request);
     let (way_out_url, way_out) =
@@ -263,7 +279,7 @@ fn words_for(status: StatusCode) -> Words {
         421 => ("Wrong address", "This site does not answer to that name. Check the address in the browser."),
         422 => ("Something in the form is wrong", "Nothing was changed. Go back and check what you typed."),
         429 => ("Too many attempts", "Please wait a little, then try again. Nothing was lost."),
-        503 => ("The site is very busy", "Nothing was lost. Please try again in a moment."),
+        503 => ("Please try again in a moment", "The site is very busy. Nothing was lost."),
         500..=599 => (
             "Something went wrong here",
             "The fault is ours and has been noted. Nothing you did was lost. Please try again in a moment.",

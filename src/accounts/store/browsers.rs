@@ -52,7 +52,7 @@ pub(in crate::accounts) async fn remember(
     .bind(hash)
     .bind(user_id)
     .bind(now.get())
-    .execute(&mut **transaction)
+    .execute(&mut *transaction)
     .await?;
     sqlx::query(
         "DELETE FROM known_browsers WHERE user_id = $1 AND hash NOT IN (
@@ -61,7 +61,7 @@ pub(in crate::accounts) async fn remember(
     .bind(user_id)
     .bind(user_id)
     .bind(MOST_KNOWN)
-    .execute(&mut **transaction)
+    .execute(&mut *transaction)
     .await
     .map(drop)
 }
@@ -70,7 +70,7 @@ pub(in crate::accounts) async fn remember(
 pub(in crate::accounts) async fn forget_all(transaction: &mut Transaction, user_id: &str) -> Result<(), Error> {
     sqlx::query("DELETE FROM known_browsers WHERE user_id = $1")
         .bind(user_id)
-        .execute(&mut **transaction)
+        .execute(&mut *transaction)
         .await
         .map(drop)
 }

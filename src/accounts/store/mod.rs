@@ -80,7 +80,7 @@ pub(in crate::accounts) async fn has_live_session(
     .bind(id)
     .bind(session_id)
     .bind(now.get())
-    .fetch_optional(&mut **transaction)
+    .fetch_optional(&mut *transaction)
     .await?;
     Ok(row.is_some())
 }
@@ -100,24 +100,8 @@ pub(in crate::accounts) async fn insert(
     .bind(email.as_str())
     .bind(password_hash)
     .bind(now.get())
-    .execute(&mut **transaction)
+    .execute(&mut *transaction)
     .await?;
-    Ok(done.rows_affected() == 1)
-}
-
-/// Replaces a hash unless it was changed meanwhile; tells whether it did.
-pub(in crate::accounts) async fn replace_hash(
-    database: &Database,
-    id: &str,
-    old: &str,
-    new: &str,
-) -> Result<bool, Error> {
-    let done = sqlx::query("UPDATE users SET password_hash = $1 WHERE id = $2 AND password_hash = $3")
-        .bind(new)
-        .bind(id)
-        .bind(old)
-        .execute(database.writer())
-        .await?;
     Ok(done.rows_affected() == 1)
 }
 
@@ -136,7 +120,7 @@ pub(in crate::accounts) async fn set_password(
     .bind(id)
     .bind(old)
     .bind(old)
-    .execute(&mut **transaction)
+    .execute(&mut *transaction)
     .await?;
     Ok(done.rows_affected() == 1)
 }
@@ -152,7 +136,7 @@ pub(in crate::accounts) async fn verify(
         .bind(now.get())
         .bind(id)
         .bind(email)
-        .execute(&mut **transaction)
+        .execute(&mut *transaction)
         .await?;
     Ok(done.rows_affected() == 1)
 }
@@ -160,7 +144,7 @@ pub(in crate::accounts) async fn verify(
 /// The account's address, as it stands in this transaction.
 pub(in crate::accounts) async fn email_of(transaction: &mut Transaction, id: &str) -> Result<Option<Email>, Error> {
     let row: Option<(String,)> =
-        sqlx::query_as("SELECT email FROM users WHERE id = $1").bind(id).fetch_optional(&mut **transaction).await?;
+        sqlx::query_as("SELECT email FROM users WHERE id = $1").bind(id).fetch_optional(&mut *transaction).await?;
     Ok(row.and_then(|(email,)| Email::parse(&email).ok()))
 }
 
@@ -169,7 +153,7 @@ pub(in crate::accounts) async fn guess_zone(transaction: &mut Transaction, id: &
     sqlx::query("UPDATE users SET time_zone = $1 WHERE id = $2 AND time_zone_chosen_at IS NULL")
         .bind(zone.name())
         .bind(id)
-        .execute(&mut **transaction)
+        .execute(&mut *transaction)
         .await
         .map(drop)
 }
@@ -206,7 +190,7 @@ pub(in crate::accounts) async fn set_email(
     .bind(id)
     .bind(email)
     .bind(id)
-    .execute(&mut **transaction)
+    .execute(&mut *transaction)
     .await?;
     Ok(done.rows_affected() == 1)
 }
@@ -216,7 +200,7 @@ pub(in crate::accounts) async fn delete(transaction: &mut Transaction, id: &str)
     // A request for a new password waits under the address, whoever's it is.
     sqlx::query("DELETE FROM mail_queue WHERE recipient IN (SELECT email FROM users WHERE id = $1)")
         .bind(id)
-        .execute(&mut **transaction)
+        .execute(&mut *transaction)
         .await?;
-    sqlx::query("DELETE FROM users WHERE id = $1").bind(id).execute(&mut **transaction).await.map(drop)
+    sqlx::query("DELETE FROM users WHERE id = $1").bind(id).execute(&mut *transaction).await.map(drop)
 }

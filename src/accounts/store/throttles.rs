@@ -1,69 +1,84 @@
 //! The rows of counters.
 
+use sqlx::AssertSqlSafe;
+
 use crate::accounts::throttle::Counter;
 use crate::clock::UnixSeconds;
 use crate::database::{Database, Error, Transaction, UPKEEP_BATCH};
 
-/// Until when the longest of the counters' waits goes on; 0 without one.
-pub(in crate::accounts) async fn blocked_until(database: &Database, counters: &[Counter]) -> Result<i64, Error> {
-    let mut latest = 0;
+/// Until when the longest of the counters' waits goes on; 0 without one. A wait that ends further ahead than the longest one
+/// was written while the clock was wrong, and does not count.
+pub(in crate::accounts) async fn blocked_until(
+    database: &Database,
+    counters: &[Counter],
+    now: UnixSeconds,
+) -> Result<i64, Error> {
+    let placeholders: Vec<String> = (2..=counters.len() + 1).map(|number| format!("${number}")).collect();
+    let sql = format!(
+        "SELECT key, blocked_until FROM throttles WHERE blocked_until > $1 AND key IN ({})",
+        placeholders.join(", ")
+    );
+    let mut query = sqlx::query_as(AssertSqlSafe(sql)).bind(now.get());
     for counter in counters {
-        let until: Option<i64> = sqlx::query_scalar("SELECT blocked_until FROM throttles WHERE key = $1")
-            .bind(&counter.key)
-            .fetch_optional(database.reader())
-            .await?;
-        latest = latest.max(until.unwrap_or(0));
+        query = query.bind(&counter.key);
     }
-    Ok(latest)
+    let waits: Vec<(String, i64)> = query.fetch_all(database.reader()).await?;
+    let counts = |(key, until): &(String, i64)| {
+        counters.iter().any(|counter| counter.key == *key && until - now.get() <= counter.limit.longest_wait)
+    };
+    Ok(waits.iter().filter(|wait| counts(wait)).map(|(_, until)| *until).max().unwrap_or(0))
 }
 
-/// Counts one try on each of the counters, or on none when one of them has a wait; tells which.
+/// Counts one try on each of the counters, or on none when one of them has a wait; tells which. One statement, so that
+/// many at once get no further than one after the other.
 pub(in crate::accounts) async fn count(
     database: &Database,
     counters: &[Counter],
     now: UnixSeconds,
 ) -> Result<bool, Error> {
-    let mut transaction = database.begin().await?;
     // Always in one order, so that two of these never wait for each other.
     let mut counters: Vec<&Counter> = counters.iter().collect();
     counters.sort_unstable_by(|one, other| one.key.cmp(&other.key));
-    for counter in counters {
-        if !count_one(&mut transaction, counter, now).await? {
-            transaction.rollback().await?;
-            return Ok(false);
-        }
+    let mut query = sqlx::query(AssertSqlSafe(count_sql(counters.len()))).bind(now.get());
+    for counter in &counters {
+        let limit = counter.limit;
+        query = query.bind(&counter.key).bind(limit.free).bind(limit.first_wait).bind(limit.longest_wait);
+        query = query.bind(limit.forgotten_after);
     }
-    transaction.commit().await?;
-    Ok(true)
+    let done = query.execute(database.writer()).await?;
+    Ok(done.rows_affected() == counters.len() as u64)
 }
 
-/// $1 key, $2 now, $3 free tries, $4 first wait, $5 longest wait, $6 seconds until it is forgotten. No wait is doubled more than
-/// twelve times.
-async fn count_one(transaction: &mut Transaction, counter: &Counter, now: UnixSeconds) -> Result<bool, Error> {
-    let limit = counter.limit;
-    let done = sqlx::query(
-        "INSERT INTO throttles AS t (key, attempts, last_at, blocked_until, forgotten_at)
-         VALUES ($1, 1, $2, 0, CAST($2 AS BIGINT) + CAST($6 AS BIGINT))
+/// $1 is now; each counter adds its key, free tries, first wait, longest wait, and seconds until it is forgotten. No wait is doubled
+/// more than twelve times.
+fn count_sql(counters: usize) -> String {
+    let row = |index: usize| {
+        let first = 2 + 5 * index;
+        let numbers: Vec<String> = (first + 1..first + 5).map(|number| format!("CAST(${number} AS BIGINT)")).collect();
+        format!("(CAST(${first} AS TEXT), {})", numbers.join(", "))
+    };
+    let rows: Vec<String> = (0..counters).map(row).collect();
+    format!(
+        "WITH tried (key, free, first_wait, longest_wait, forgotten_after) AS (VALUES {})
+         INSERT INTO throttles AS t (key, attempts, last_at, blocked_until, forgotten_at)
+         SELECT key, 1, CAST($1 AS BIGINT), 0, CAST($1 AS BIGINT) + forgotten_after FROM tried
+         WHERE NOT EXISTS (
+             SELECT 1 FROM tried JOIN throttles blocked ON blocked.key = tried.key
+             WHERE blocked.blocked_until > $1 AND blocked.blocked_until <= CAST($1 AS BIGINT) + tried.longest_wait)
          ON CONFLICT (key) DO UPDATE SET
-             attempts = CASE WHEN t.forgotten_at <= $2 THEN 1 ELSE t.attempts + 1 END,
-             last_at = $2,
-             blocked_until = CASE
-                 WHEN t.forgotten_at <= $2 OR t.attempts + 1 < $3 THEN 0
-                 WHEN t.attempts + 1 - $3 > 12 THEN CAST($2 AS BIGINT) + CAST($5 AS BIGINT)
-                 WHEN CAST($4 AS BIGINT) << CAST(t.attempts + 1 - $3 AS INTEGER) > $5 THEN CAST($2 AS BIGINT) + CAST($5 AS BIGINT)
-                 ELSE CAST($2 AS BIGINT) + (CAST($4 AS BIGINT) << CAST(t.attempts + 1 - $3 AS INTEGER)) END,
-             forgotten_at = CAST($2 AS BIGINT) + CAST($6 AS BIGINT)
-         WHERE t.blocked_until <= $2",
+             attempts = CASE WHEN t.forgotten_at <= $1 THEN 1 ELSE t.attempts + 1 END,
+             last_at = excluded.last_at,
+             blocked_until = (SELECT CASE
+                 WHEN t.forgotten_at <= $1 OR t.attempts + 1 < free THEN 0
+                 WHEN t.attempts + 1 - free > 12 THEN CAST($1 AS BIGINT) + longest_wait
+                 WHEN first_wait << CAST(t.attempts + 1 - free AS INTEGER) > longest_wait THEN CAST($1 AS BIGINT) + longest_wait
+                 ELSE CAST($1 AS BIGINT) + (first_wait << CAST(t.attempts + 1 - free AS INTEGER)) END
+                 FROM tried WHERE tried.key = t.key),
+             forgotten_at = excluded.forgotten_at
+         WHERE t.blocked_until <= $1
+            OR t.blocked_until > CAST($1 AS BIGINT) + (SELECT longest_wait FROM tried WHERE tried.key = t.key)",
+        rows.join(", ")
     )
-    .bind(&counter.key)
-    .bind(now.get())
-    .bind(limit.free)
-    .bind(limit.first_wait)
-    .bind(limit.longest_wait)
-    .bind(limit.forgotten_after)
-    .execute(&mut **transaction)
-    .await?;
-    Ok(done.rows_affected() == 1)
 }
 
 /// Takes a try back that turned out to be right; a counter that stands for this account alone starts from nothing.
@@ -76,7 +91,7 @@ pub(in crate::accounts) async fn give_back(transaction: &mut Transaction, counte
         } else {
             "UPDATE throttles SET attempts = attempts - 1, blocked_until = 0 WHERE key = $1 AND attempts > 0"
         };
-        sqlx::query(sql).bind(&counter.key).execute(&mut **transaction).await?;
+        sqlx::query(sql).bind(&counter.key).execute(&mut *transaction).await?;
     }
     Ok(())
 }
@@ -84,7 +99,7 @@ pub(in crate::accounts) async fn give_back(transaction: &mut Transaction, counte
 /// Has the counters start from nothing.
 pub(in crate::accounts) async fn forget(transaction: &mut Transaction, counters: &[Counter]) -> Result<(), Error> {
     for counter in counters {
-        sqlx::query("DELETE FROM throttles WHERE key = $1").bind(&counter.key).execute(&mut **transaction).await?;
+        sqlx::query("DELETE FROM throttles WHERE key = $1").bind(&counter.key).execute(&mut *transaction).await?;
     }
     Ok(())
 }

@@ -129,7 +129,7 @@ pub async fn verify(
             let user: Option<(String, Option<i64>)> =
                 sqlx::query_as("SELECT id, verified_at FROM users WHERE email = $1")
                     .bind(email.as_str())
-                    .fetch_optional(&mut **transaction)
+                    .fetch_optional(&mut *transaction)
                     .await?;
             let Some((user_id, verified_at)) = user else {
                 return Ok(None);
@@ -189,7 +189,7 @@ pub async fn enable(database: &Database, clock: &Clock, email: &Email) -> Result
 async fn disabled_at(transaction: &mut Transaction, email: &Email) -> Result<Option<(String, Option<i64>)>, Error> {
     sqlx::query_as("SELECT id, disabled_at FROM users WHERE email = $1")
         .bind(email.as_str())
-        .fetch_optional(&mut **transaction)
+        .fetch_optional(&mut *transaction)
         .await
 }
 
@@ -197,7 +197,7 @@ async fn set_disabled_at(transaction: &mut Transaction, user_id: &str, at: Optio
     sqlx::query("UPDATE users SET disabled_at = $1 WHERE id = $2")
         .bind(at.map(UnixSeconds::get))
         .bind(user_id)
-        .execute(&mut **transaction)
+        .execute(&mut *transaction)
         .await
         .map(drop)
 }
@@ -223,7 +223,7 @@ pub async fn delete(database: &Database, clock: &Clock, email: &Email, on_delete
             let user: Option<(String, Option<i64>)> =
                 sqlx::query_as("SELECT id, verified_at FROM users WHERE email = $1")
                     .bind(email.as_str())
-                    .fetch_optional(&mut **transaction)
+                    .fetch_optional(&mut *transaction)
                     .await?;
             let Some((user_id, verified_at)) = user else {
                 return Ok::<_, Error>(None);

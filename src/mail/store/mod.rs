@@ -33,7 +33,7 @@ pub async fn post(
     .bind(json)
     .bind(now)
     .bind(now)
-    .execute(&mut **transaction)
+    .execute(&mut *transaction)
     .await
     .map(drop)
 }
@@ -196,7 +196,7 @@ pub(super) async fn take_token(
     )
     .bind(hash)
     .bind(now.get())
-    .fetch_optional(&mut **transaction)
+    .fetch_optional(&mut *transaction)
     .await?;
     Ok(row.and_then(link))
 }
@@ -210,7 +210,7 @@ pub(super) async fn void_tokens(transaction: &mut Transaction, user_id: &str, pu
     sqlx::query("DELETE FROM mailed_tokens WHERE user_id = $1 AND purpose = $2")
         .bind(user_id)
         .bind(purpose.as_str())
-        .execute(&mut **transaction)
+        .execute(&mut *transaction)
         .await?;
     sqlx::query(
         "DELETE FROM mail_queue
@@ -219,7 +219,7 @@ pub(super) async fn void_tokens(transaction: &mut Transaction, user_id: &str, pu
     .bind(purpose.as_str())
     .bind(user_id)
     .bind(user_id)
-    .execute(&mut **transaction)
+    .execute(&mut *transaction)
     .await
     .map(drop)
 }

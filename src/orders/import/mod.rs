@@ -113,10 +113,7 @@ pub async fn import(
     let load = Load { database, clock, reading: &reading, gathered: &gathered, bytes_total, mode };
     match mode {
         Mode::Load => database.write(async |transaction| load.run(transaction, progress).await).await,
-        Mode::DryRun => {
-            let mut transaction = database.begin_reading().await?;
-            load.run(&mut transaction, progress).await
-        }
+        Mode::DryRun => database.read(async |transaction| load.run(transaction, progress).await).await,
     }
 }
 

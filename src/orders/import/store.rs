@@ -82,7 +82,7 @@ async fn before(transaction: &mut Transaction, orders: &[ImportedOrder]) -> Resu
     for order in orders {
         query = query.bind(&order.number);
     }
-    let rows = query.fetch_all(&mut **transaction).await?;
+    let rows = query.fetch_all(&mut *transaction).await?;
     let known = |(number, id, user_id, email, fingerprint)| (number, Before { id, user_id, email, fingerprint });
     Ok(rows.into_iter().map(known).collect())
 }
@@ -99,7 +99,7 @@ async fn owners(transaction: &mut Transaction, orders: &[ImportedOrder]) -> Resu
     for email in emails {
         query = query.bind(email);
     }
-    Ok(query.fetch_all(&mut **transaction).await?.into_iter().collect())
+    Ok(query.fetch_all(&mut *transaction).await?.into_iter().collect())
 }
 
 async fn write_orders(database: &Database, transaction: &mut Transaction, changes: &[Change<'_>]) -> Result<(), Error> {
@@ -161,12 +161,12 @@ async fn write_orders(database: &Database, transaction: &mut Transaction, change
         let searched = searched(&order.number, lines);
         query = query.bind(fingerprint).bind(status.as_str()).bind(searched.head).bind(searched.whole);
     }
-    query.execute(&mut **transaction).await.map(drop)
+    query.execute(&mut *transaction).await.map(drop)
 }
 
 async fn write_lines(database: &Database, transaction: &mut Transaction, changes: &[Change<'_>]) -> Result<(), Error> {
     for change in changes.iter().filter(|change| !change.is_new) {
-        sqlx::query("DELETE FROM order_lines WHERE order_id = $1").bind(&change.id).execute(&mut **transaction).await?;
+        sqlx::query("DELETE FROM order_lines WHERE order_id = $1").bind(&change.id).execute(&mut *transaction).await?;
     }
     let lines: Vec<(&str, i64, &ImportedLine)> = changes
         .iter()
@@ -182,7 +182,7 @@ async fn write_lines(database: &Database, transaction: &mut Transaction, changes
             query = query.bind(*id).bind(*position).bind(&line.sku).bind(&line.name).bind(line.quantity);
             query = query.bind(line.unit_price).bind(line.discount);
         }
-        query.execute(&mut **transaction).await?;
+        query.execute(&mut *transaction).await?;
     }
     Ok(())
 }

@@ -18,7 +18,7 @@ pub(in crate::orders) async fn answered_before(
     sqlx::query_as("SELECT request, answer FROM idempotency_keys WHERE user_id = $1 AND key = $2")
         .bind(user_id)
         .bind(key)
-        .fetch_optional(&mut **transaction)
+        .fetch_optional(&mut *transaction)
         .await
 }
 
@@ -37,7 +37,7 @@ pub(in crate::orders) async fn remember_answer(
         .bind(request)
         .bind(answer.as_str())
         .bind(now.get())
-        .execute(&mut **transaction)
+        .execute(&mut *transaction)
         .await
         .map(drop)
 }
@@ -56,7 +56,7 @@ pub(in crate::orders) async fn ask_to_cancel(
     .bind(now.get())
     .bind(order_id)
     .bind(user_id)
-    .execute(&mut **transaction)
+    .execute(&mut *transaction)
     .await?;
     Ok(done.rows_affected() == 1)
 }
@@ -75,7 +75,7 @@ pub(in crate::orders) async fn earliest_of_latest(
     .bind(user_id)
     .bind(since.get())
     .bind(count - 1)
-    .fetch_optional(&mut **transaction)
+    .fetch_optional(&mut *transaction)
     .await
     .map(|placed_at: Option<i64>| placed_at.map(UnixSeconds::new))
 }
@@ -113,7 +113,7 @@ pub(in crate::orders) async fn copy(
     let lines: Vec<(String, String)> =
         sqlx::query_as("SELECT sku, name FROM order_lines WHERE order_id = $1 ORDER BY position")
             .bind(order_id)
-            .fetch_all(&mut **transaction)
+            .fetch_all(&mut *transaction)
             .await?;
     let text = searched(number.as_str(), lines.iter().map(|(sku, name)| (sku.as_str(), name.as_str())));
     let copied = sqlx::query(
@@ -135,7 +135,7 @@ pub(in crate::orders) async fn copy(
     .bind(text.whole)
     .bind(order_id)
     .bind(user_id)
-    .execute(&mut **transaction)
+    .execute(&mut *transaction)
     .await?;
     if copied.rows_affected() == 0 {
         return Ok(false);
@@ -151,7 +151,7 @@ async fn copy_lines(transaction: &mut Transaction, from: &str, to: &str) -> Resu
     )
     .bind(to)
     .bind(from)
-    .execute(&mut **transaction)
+    .execute(&mut *transaction)
     .await
     .map(drop)
 }

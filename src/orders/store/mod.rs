@@ -15,7 +15,7 @@ use super::filter::Filter;
 use super::money::{Currency, Money};
 use super::order::{Address, Order, OrderDetail, OrderLine, OrderNumber, Status};
 use crate::clock::UnixSeconds;
-use crate::database::{Database, Error, Transaction};
+use crate::database::{Engine, Error, Transaction};
 use sql::Sql;
 use sqlx::AssertSqlSafe;
 
@@ -108,9 +108,15 @@ fn unreadable(column: &str) -> Error {
 ///
 /// # Errors
 /// The database's.
-pub async fn list(database: &Database, user_id: &str, filter: &Filter, from: &From, limit: u32) -> Result<Part, Error> {
-    let (sql, arguments) = list_sql(database, user_id, filter, from, limit)?.into_parts();
-    let mut rows: Vec<OrderRow> = sqlx::query_as_with(sql, arguments).fetch_all(database.reader()).await?;
+pub async fn list(
+    snapshot: &mut Transaction,
+    user_id: &str,
+    filter: &Filter,
+    from: &From,
+    limit: u32,
+) -> Result<Part, Error> {
+    let (sql, arguments) = list_sql(snapshot.engine(), user_id, filter, from, limit)?.into_parts();
+    let mut rows: Vec<OrderRow> = sqlx::query_as_with(sql, arguments).fetch_all(snapshot).await?;
     let has_more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
     if matches!(from, From::Before(_)) {
@@ -121,13 +127,7 @@ pub async fn list(database: &Database, user_id: &str, filter: &Filter, from: &Fr
 }
 
 /// One more than `limit`, which tells whether there are more.
-fn list_sql<'a>(
-    database: &'a Database,
-    user_id: &str,
-    filter: &Filter,
-    from: &From,
-    limit: u32,
-) -> Result<Sql<'a>, Error> {
+fn list_sql(engine: Engine, user_id: &str, filter: &Filter, from: &From, limit: u32) -> Result<Sql, Error> {
     let goes_back = matches!(from, From::Before(_));
     let is_descending = filter.sort.is_descending() != goes_back;
     let (beyond, direction) = if is_descending { ("<", "DESC") } else { (">", "ASC") };
@@ -136,7 +136,7 @@ fn list_sql<'a>(
         By::Total => "total",
     };
     let (filter, cursor) = bounds(filter, from, is_descending);
-    let mut sql = Sql::new(database);
+    let mut sql = Sql::new(engine);
     sql.push(&format!("SELECT {COLUMNS} FROM orders WHERE ")).push_filter(user_id, &filter)?;
     if let Some(cursor) = cursor {
         sql.push(&format!(" AND ({key}, id) {beyond} ("))
@@ -221,27 +221,28 @@ struct DetailRow {
 ///
 /// # Errors
 /// The database's.
-pub async fn find(database: &Database, user_id: &str, number: &OrderNumber) -> Result<Option<OrderDetail>, Error> {
+pub async fn find(
+    snapshot: &mut Transaction,
+    user_id: &str,
+    number: &OrderNumber,
+) -> Result<Option<OrderDetail>, Error> {
     let sql = format!(
         "SELECT {COLUMNS}, {ADDRESS_COLUMNS}
          FROM orders WHERE user_id = $1 AND number = $2
          ORDER BY CASE WHEN issued_by = 'shop' THEN 0 ELSE 1 END LIMIT 1"
     );
-    let row: Option<DetailRow> = sqlx::query_as(AssertSqlSafe(sql))
-        .bind(user_id)
-        .bind(number.as_str())
-        .fetch_optional(database.reader())
-        .await?;
+    let row: Option<DetailRow> =
+        sqlx::query_as(AssertSqlSafe(sql)).bind(user_id).bind(number.as_str()).fetch_optional(&mut *snapshot).await?;
     let Some(DetailRow { order, address }) = row else {
         return Ok(None);
     };
     let order = order.into_order()?;
-    let lines = lines(database, &order).await?;
+    let lines = lines(snapshot, &order).await?;
     Ok(Some(OrderDetail { order, lines, address: address.into_address() }))
 }
 
-async fn lines(database: &Database, order: &Order) -> Result<Vec<OrderLine>, Error> {
-    let mut lines = lines_of(database, std::slice::from_ref(order)).await?;
+async fn lines(snapshot: &mut Transaction, order: &Order) -> Result<Vec<OrderLine>, Error> {
+    let mut lines = lines_of(snapshot, std::slice::from_ref(order)).await?;
     Ok(lines.remove(&order.id).unwrap_or_default())
 }
 
@@ -249,8 +250,8 @@ async fn lines(database: &Database, order: &Order) -> Result<Vec<OrderLine>, Err
 ///
 /// # Errors
 /// The database's.
-pub async fn lines_of(database: &Database, orders: &[Order]) -> Result<HashMap<String, Vec<OrderLine>>, Error> {
-    let mut sql = Sql::new(database);
+pub async fn lines_of(snapshot: &mut Transaction, orders: &[Order]) -> Result<HashMap<String, Vec<OrderLine>>, Error> {
+    let mut sql = Sql::new(snapshot.engine());
     sql.push("SELECT order_id, sku, name, quantity, unit_price, discount FROM order_lines WHERE order_id IN (");
     sql.push_ids(orders)?.push(") ORDER BY order_id, position");
     let currencies: HashMap<&str, Currency> =
@@ -261,7 +262,7 @@ pub async fn lines_of(database: &Database, orders: &[Order]) -> Result<HashMap<S
     }
     let (sql, arguments) = sql.into_parts();
     let rows: Vec<(String, String, String, i64, i64, i64)> =
-        sqlx::query_as_with(sql, arguments).fetch_all(database.reader()).await?;
+        sqlx::query_as_with(sql, arguments).fetch_all(snapshot).await?;
     for (order_id, sku, name, quantity, unit_price, discount) in rows {
         let Some(currency) = currencies.get(order_id.as_str()) else { continue };
         let money = |minor| Money::new(minor, *currency);
@@ -275,14 +276,14 @@ pub async fn lines_of(database: &Database, orders: &[Order]) -> Result<HashMap<S
 ///
 /// # Errors
 /// The database's.
-pub async fn addresses_of(database: &Database, orders: &[Order]) -> Result<HashMap<String, Address>, Error> {
+pub async fn addresses_of(snapshot: &mut Transaction, orders: &[Order]) -> Result<HashMap<String, Address>, Error> {
     if orders.is_empty() {
         return Ok(HashMap::new());
     }
-    let mut sql = Sql::new(database);
+    let mut sql = Sql::new(snapshot.engine());
     sql.push(&format!("SELECT id, {ADDRESS_COLUMNS} FROM orders WHERE id IN (")).push_ids(orders)?.push(")");
     let (sql, arguments) = sql.into_parts();
-    let rows: Vec<AddressOfRow> = sqlx::query_as_with(sql, arguments).fetch_all(database.reader()).await?;
+    let rows: Vec<AddressOfRow> = sqlx::query_as_with(sql, arguments).fetch_all(snapshot).await?;
     Ok(rows.into_iter().map(|row| (row.id, row.address.into_address())).collect())
 }
 
@@ -291,7 +292,7 @@ pub async fn addresses_of(database: &Database, orders: &[Order]) -> Result<HashM
 /// # Errors
 /// The database's.
 pub async fn neighbours(
-    database: &Database,
+    snapshot: &mut Transaction,
     user_id: &str,
     order: &Order,
 ) -> Result<(Option<OrderNumber>, Option<OrderNumber>), Error> {
@@ -305,7 +306,7 @@ pub async fn neighbours(
     .bind(user_id)
     .bind(order.placed_at.get())
     .bind(&order.id)
-    .fetch_one(database.reader())
+    .fetch_one(snapshot)
     .await?;
     let number = |text: Option<String>| text.as_deref().and_then(OrderNumber::parse);
     Ok((number(newer), number(older)))
@@ -316,7 +317,7 @@ pub async fn claim(transaction: &mut Transaction, user_id: &str, email: &str) ->
     let claimed = sqlx::query("UPDATE orders SET user_id = $1 WHERE email = $2 AND user_id IS NULL")
         .bind(user_id)
         .bind(email)
-        .execute(&mut **transaction)
+        .execute(&mut *transaction)
         .await?;
     Ok(claimed.rows_affected())
 }
@@ -326,5 +327,5 @@ pub async fn claim(transaction: &mut Transaction, user_id: &str, email: &str) ->
 /// # Errors
 /// The database's.
 pub async fn remove_samples(transaction: &mut Transaction, user_id: &str) -> Result<(), Error> {
-    sqlx::query("DELETE FROM orders WHERE issued_by = $1").bind(user_id).execute(&mut **transaction).await.map(drop)
+    sqlx::query("DELETE FROM orders WHERE issued_by = $1").bind(user_id).execute(&mut *transaction).await.map(drop)
 }

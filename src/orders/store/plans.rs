@@ -14,12 +14,12 @@ use crate::orders::order::{Order, Status};
 
 async fn database(folder: &tempfile::TempDir) -> Database {
     let url = format!("sqlite://{}", folder.path().join("plans.db").display());
-    let database = Database::open(&DatabaseUrl::parse(&url).unwrap()).await.unwrap();
+    let database = Database::create_or_open(&DatabaseUrl::parse(&url).unwrap()).await.unwrap();
     database.migrate().await.unwrap();
     database
 }
 
-async fn plan(database: &Database, sql: Sql<'_>) -> Vec<String> {
+async fn plan(database: &Database, sql: Sql) -> Vec<String> {
     let (text, arguments) = sql.into_parts();
     let text = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", text.0));
     let rows = sqlx::query_with(text, arguments).fetch_all(database.reader()).await.unwrap();
@@ -51,7 +51,7 @@ async fn no_list_reads_more_than_its_customers_part_of_an_index() {
     for filter in filters() {
         let cursor = Cursor::at(&Order { placed_at: UnixSeconds::new(5), ..order("paid", "fulfilled") }, filter.sort);
         for from in [From::Start, From::After(cursor.clone()), From::Before(cursor)] {
-            let plan = plan(&database, list_sql(&database, "user", &filter, &from, 20).unwrap()).await;
+            let plan = plan(&database, list_sql(database.engine(), "user", &filter, &from, 20).unwrap()).await;
             let index = match filter.sort {
                 Sort::Newest | Sort::Oldest => "orders_by_date (user_id=?",
                 Sort::Highest | Sort::Lowest => "orders_by_",
@@ -74,7 +74,7 @@ async fn no_sum_reads_more_than_one_index() {
     let database = database(&folder).await;
     let spans: Vec<_> = (0..96).map(|month| (UnixSeconds::new(month), UnixSeconds::new(month + 1))).collect();
     for filter in filters() {
-        let plan = plan(&database, of_spans_sql(&database, "user", &filter, &spans).unwrap()).await;
+        let plan = plan(&database, of_spans_sql(database.engine(), "user", &filter, &spans).unwrap()).await;
         let searches = plan.iter().filter(|step| step.contains("orders")).collect::<Vec<_>>();
         let index = if filter.patterns.is_empty() { "COVERING INDEX" } else { "INDEX" };
         let expected =

@@ -57,7 +57,7 @@ pub async fn insert_sample(transaction: &mut Transaction, sample: &NewSample) ->
     .bind(status.as_str())
     .bind(searched.head)
     .bind(searched.whole)
-    .execute(&mut **transaction)
+    .execute(&mut *transaction)
     .await?;
     for (position, ((sku, name, unit_price), quantity)) in (1_i64..).zip(&sample.lines) {
         sqlx::query(
@@ -70,7 +70,7 @@ pub async fn insert_sample(transaction: &mut Transaction, sample: &NewSample) ->
         .bind(*name)
         .bind(*quantity)
         .bind(*unit_price)
-        .execute(&mut **transaction)
+        .execute(&mut *transaction)
         .await?;
     }
     Ok(())

@@ -3,22 +3,22 @@
 use sqlx::any::AnyArguments;
 use sqlx::{Any, Arguments, AssertSqlSafe, Encode, Type};
 
-use crate::database::{Database, Error};
+use crate::database::{Engine, Error};
 use crate::orders::filter::Filter;
 use crate::orders::order::Order;
 use crate::orders::search;
 
 /// A statement that is being put together.
-pub(super) struct Sql<'a> {
-    database: &'a Database,
+pub(super) struct Sql {
+    engine: Engine,
     text: String,
     arguments: AnyArguments,
 }
 
-impl<'a> Sql<'a> {
-    /// One for that database.
-    pub(super) fn new(database: &'a Database) -> Self {
-        Self { database, text: String::new(), arguments: AnyArguments::default() }
+impl Sql {
+    /// One for that engine.
+    pub(super) fn new(engine: Engine) -> Self {
+        Self { engine, text: String::new(), arguments: AnyArguments::default() }
     }
 
     pub(super) fn push(&mut self, text: &str) -> &mut Self {
@@ -29,7 +29,7 @@ impl<'a> Sql<'a> {
     /// Binds a value and writes its place.
     pub(super) fn bind<'q, T: Encode<'q, Any> + Type<Any>>(&mut self, value: T) -> Result<&mut Self, Error> {
         self.arguments.add(value).map_err(Error::Encode)?;
-        self.text.push_str(&self.database.placeholder(self.arguments.len()));
+        self.text.push_str(&self.engine.placeholder(self.arguments.len()));
         Ok(self)
     }
 

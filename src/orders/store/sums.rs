@@ -3,7 +3,7 @@
 use super::currency;
 use super::sql::Sql;
 use crate::clock::UnixSeconds;
-use crate::database::{Database, Error};
+use crate::database::{Engine, Error, Transaction};
 use crate::orders::filter::Filter;
 use crate::orders::money::{Currency, Money};
 
@@ -31,14 +31,17 @@ impl Sum {
 }
 
 /// When the user's first and last orders were placed; `None` without any.
-pub(in crate::orders) async fn first_and_last(database: &Database, user_id: &str) -> Result<Option<Span>, Error> {
+pub(in crate::orders) async fn first_and_last(
+    snapshot: &mut Transaction,
+    user_id: &str,
+) -> Result<Option<Span>, Error> {
     let (first, last): (Option<i64>, Option<i64>) = sqlx::query_as(
         "SELECT (SELECT placed_at FROM orders WHERE user_id = $1 ORDER BY placed_at, id LIMIT 1),
                 (SELECT placed_at FROM orders WHERE user_id = $2 ORDER BY placed_at DESC, id DESC LIMIT 1)",
     )
     .bind(user_id)
     .bind(user_id)
-    .fetch_one(database.reader())
+    .fetch_one(snapshot)
     .await?;
     Ok(first.zip(last).map(|(first, last)| (UnixSeconds::new(first), UnixSeconds::new(last))))
 }
@@ -46,7 +49,7 @@ pub(in crate::orders) async fn first_and_last(database: &Database, user_id: &str
 /// The sums of each span, in order of time and currency; spans in which nothing was placed are left out. Each span is a stretch of
 /// one index, and nothing else is read.
 pub(in crate::orders) async fn of_spans(
-    database: &Database,
+    snapshot: &mut Transaction,
     user_id: &str,
     filter: &Filter,
     spans: &[Span],
@@ -54,10 +57,10 @@ pub(in crate::orders) async fn of_spans(
     if spans.is_empty() {
         return Ok(Vec::new());
     }
-    let (sql, arguments) = of_spans_sql(database, user_id, filter, spans)?.into_parts();
+    let (sql, arguments) = of_spans_sql(snapshot.engine(), user_id, filter, spans)?.into_parts();
     // Each number of spans makes another statement: the long ones, which are rare, are not kept by the connections.
     let rows: Vec<(i64, String, i64, i64, i64)> =
-        sqlx::query_as_with(sql, arguments).persistent(spans.len() <= KEPT_SPANS).fetch_all(database.reader()).await?;
+        sqlx::query_as_with(sql, arguments).persistent(spans.len() <= KEPT_SPANS).fetch_all(snapshot).await?;
     let sum = |(starts, code, orders, total, spent): (i64, String, i64, i64, i64)| {
         let currency = currency(&code)?;
         let money = |minor| Money::new(minor, currency);
@@ -66,13 +69,8 @@ pub(in crate::orders) async fn of_spans(
     rows.into_iter().map(sum).collect()
 }
 
-pub(super) fn of_spans_sql<'a>(
-    database: &'a Database,
-    user_id: &str,
-    filter: &Filter,
-    spans: &[Span],
-) -> Result<Sql<'a>, Error> {
-    let mut sql = Sql::new(database);
+pub(super) fn of_spans_sql(engine: Engine, user_id: &str, filter: &Filter, spans: &[Span]) -> Result<Sql, Error> {
+    let mut sql = Sql::new(engine);
     sql.push("WITH spans (starts, ends) AS (VALUES ");
     for (index, (starts, ends)) in spans.iter().enumerate() {
         sql.push(if index == 0 { "(CAST(" } else { ", (CAST(" }).bind(starts.get())?;

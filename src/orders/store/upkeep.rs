@@ -3,7 +3,7 @@
 use sqlx::AssertSqlSafe;
 
 use crate::clock::UnixSeconds;
-use crate::database::{Database, Error, UPKEEP_BATCH};
+use crate::database::{Database, Error, Transaction, UPKEEP_BATCH};
 use crate::orders::search::searched;
 
 /// Makes some orders of an older program findable; tells how many.
@@ -15,8 +15,12 @@ pub(in crate::orders) async fn make_searchable(database: &Database) -> Result<u6
     if orders.is_empty() {
         return Ok(0);
     }
-    let mut transaction = database.begin().await?;
-    for (id, number) in &orders {
+    database.write(async |transaction| fill_search_heads(transaction, &orders).await).await?;
+    Ok(orders.len() as u64)
+}
+
+async fn fill_search_heads(transaction: &mut Transaction, orders: &[(String, String)]) -> Result<(), Error> {
+    for (id, number) in orders {
         let lines: Vec<(String, String)> =
             sqlx::query_as("SELECT sku, name FROM order_lines WHERE order_id = $1 ORDER BY position")
                 .bind(id)
@@ -30,8 +34,7 @@ pub(in crate::orders) async fn make_searchable(database: &Database) -> Result<u6
             .execute(&mut *transaction)
             .await?;
     }
-    transaction.commit().await?;
-    Ok(orders.len() as u64)
+    Ok(())
 }
 
 /// Removes some idempotency keys from before that moment; tells how many.

@@ -1,0 +1,6 @@
+-- One row that is written to see whether the database can be written.
+CREATE TABLE write_probe (
+    id     BIGINT PRIMARY KEY NOT NULL,
+    writes BIGINT NOT NULL
+);
+INSERT INTO write_probe (id, writes) VALUES (1, 0);

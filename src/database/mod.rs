@@ -1,0 +1,262 @@
+//! The database: connect, tune, migrate, begin a transaction.
+//!
+//! One set of queries and migrations serves SQLite and PostgreSQL through `sqlx::Any`. What that asks of the SQL is
+//! written in `docs/decisions/one-set-of-queries.md`; the tests run on both engines.
+//!
+//! What must hold: a connection whose transaction failed never serves again ([`transaction`]); nothing depends on the state of a
+//! connection, because a pooler may change it between two transactions.
+
+mod backup;
+mod error;
+mod migrations;
+mod open;
+mod transaction;
+mod url;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sqlx::{AnyPool, AssertSqlSafe};
+
+pub use backup::BackupError;
+pub use error::{is_busy, is_conflict, is_unavailable};
+pub use migrations::{AppliedNow, Migrated};
+pub use open::OpenError;
+pub use transaction::{SingleStatement, Transaction};
+pub use url::{DatabaseUrl, Engine};
+
+/// What a query answers when it fails.
+pub type Error = sqlx::Error;
+
+/// Rows that one statement of maintenance takes: small enough that no request waits for it.
+pub const UPKEEP_BATCH: i64 = 500;
+/// How often a transaction that lost to another one on PostgreSQL is tried before it fails.
+const WRITE_ATTEMPTS: u32 = 10;
+/// How long an answer of [`Database::is_ready`] holds: nobody makes the database write more often by asking.
+const READINESS_HOLDS: Duration = Duration::from_secs(1);
+/// How long a probe waits for other writers.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What a transaction may fail with: the database's own error among others, so that [`Database::write`] sees when to try again.
+pub trait WriteError: From<Error> {
+    /// The database's error, when it is one.
+    fn database(&self) -> Option<&Error>;
+}
+
+impl WriteError for Error {
+    fn database(&self) -> Option<&Error> {
+        Some(self)
+    }
+}
+
+/// The open database. Clones share its connections.
+#[derive(Clone)]
+pub struct Database {
+    readers: AnyPool,
+    writers: AnyPool,
+    engine: Engine,
+    is_behind_pooler: bool,
+    /// The time limit of a statement on PostgreSQL.
+    statement_timeout: Option<Duration>,
+    /// The file or server, for the log.
+    location: Arc<str>,
+    /// When readiness was last looked at, and what was found.
+    readiness: Arc<tokio::sync::Mutex<Option<(Instant, bool)>>>,
+}
+
+impl Database {
+    /// The engine behind it.
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// For a single statement that reads; each takes a connection of its own.
+    pub fn reader(&self) -> SingleStatement<'_> {
+        self.single_statement(&self.readers)
+    }
+
+    /// For a single statement that writes. Not to be asked for inside of a transaction: SQLite has no second writer.
+    pub fn writer(&self) -> SingleStatement<'_> {
+        self.single_statement(&self.writers)
+    }
+
+    fn single_statement<'d>(&'d self, pool: &'d AnyPool) -> SingleStatement<'d> {
+        let begin = if self.statement_timeout.is_some() { open::BEGIN_WITH_TIMEOUT } else { "BEGIN" };
+        let (engine, is_pinned) = (self.engine, self.is_behind_pooler);
+        SingleStatement { pool, location: &self.location, engine, is_pinned, begin }
+    }
+
+    /// Runs `work` in one transaction in which what was read stays true until it is written: SQLite's single
+    /// writer from the first statement on, PostgreSQL's `SERIALIZABLE`. There `work` runs again when another transaction
+    /// came between, so it must do nothing that cannot be done twice.
+    ///
+    /// # Errors
+    /// Whatever `work` answers; the transaction is rolled back then.
+    pub async fn write<T, E>(&self, work: impl AsyncFnMut(&mut Transaction) -> Result<T, E>) -> Result<T, E>
+    where
+        E: WriteError,
+    {
+        self.retry("BEGIN ISOLATION LEVEL SERIALIZABLE", work).await
+    }
+
+    /// Runs `work`, which consists of writes that depend on nothing read before, in one transaction. On PostgreSQL such a one does not
+    /// make serializable ones fail, and is tried again only after a deadlock.
+    ///
+    /// # Errors
+    /// Whatever `work` answers; the transaction is rolled back then.
+    pub async fn write_together<T, E>(&self, work: impl AsyncFnMut(&mut Transaction) -> Result<T, E>) -> Result<T, E>
+    where
+        E: WriteError,
+    {
+        self.retry("BEGIN ISOLATION LEVEL READ COMMITTED", work).await
+    }
+
+    /// One attempt of [`write`](Self::write) without a time limit on its statements; who calls it tries again after a conflict
+    /// ([`is_conflict`]).
+    ///
+    /// # Errors
+    /// Whatever `work` answers; the transaction is rolled back then.
+    pub async fn write_batch<T, E>(&self, mut work: impl AsyncFnMut(&mut Transaction) -> Result<T, E>) -> Result<T, E>
+    where
+        E: WriteError,
+    {
+        self.attempt("BEGIN ISOLATION LEVEL SERIALIZABLE; SET LOCAL statement_timeout = 0", &mut work).await
+    }
+
+    async fn retry<T, E: WriteError>(
+        &self,
+        begin: &str,
+        mut work: impl AsyncFnMut(&mut Transaction) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let begin = self.with_timeout(begin);
+        let mut attempt = 1;
+        loop {
+            match self.attempt(&begin, &mut work).await {
+                Err(error) if attempt < WRITE_ATTEMPTS && error.database().is_some_and(is_conflict) => {
+                    tokio::time::sleep(pause_after(attempt)).await;
+                    attempt += 1;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    async fn attempt<T, E: WriteError>(
+        &self,
+        begin: &str,
+        work: &mut impl AsyncFnMut(&mut Transaction) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let begin = if self.engine == Engine::Sqlite { "BEGIN IMMEDIATE" } else { begin };
+        self.run_in(&self.writers, begin, work).await
+    }
+
+    async fn run_in<T, E: WriteError>(
+        &self,
+        pool: &AnyPool,
+        begin: &str,
+        work: &mut impl AsyncFnMut(&mut Transaction) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let done = async {
+            let mut transaction = Transaction::begin(pool, begin, self.engine, self.is_behind_pooler).await?;
+            match work(&mut transaction).await {
+                Ok(done) => {
+                    transaction.commit().await?;
+                    Ok(done)
+                }
+                Err(error) => {
+                    transaction.rollback(error.database()).await;
+                    Err(error)
+                }
+            }
+        };
+        let done: Result<T, E> = done.await;
+        if let Err(error) = &done
+            && let Some(error) = error.database()
+        {
+            transaction::report(error, &self.location);
+        }
+        done
+    }
+
+    /// Runs `work`, which writes nothing, on one snapshot of the data: what it reads belongs together, whatever others write
+    /// meanwhile.
+    ///
+    /// # Errors
+    /// Whatever `work` answers.
+    pub async fn read<T, E>(&self, mut work: impl AsyncFnMut(&mut Transaction) -> Result<T, E>) -> Result<T, E>
+    where
+        E: WriteError,
+    {
+        let begin = match self.engine {
+            Engine::Sqlite => "BEGIN".into(),
+            Engine::Postgres => self.with_timeout("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
+        };
+        self.run_in(&self.readers, &begin, &mut work).await
+    }
+
+    /// A setting of a session would outlive the transaction, and behind a pooler reach somebody else's.
+    fn with_timeout<'b>(&self, begin: &'b str) -> Cow<'b, str> {
+        match self.statement_timeout {
+            Some(_) if self.is_behind_pooler => format!("{begin}; {}", open::SET_LOCAL_TIMEOUT).into(),
+            _ => begin.into(),
+        }
+    }
+
+    /// See [`Engine::placeholder`].
+    pub fn placeholder(&self, number: usize) -> Cow<'static, str> {
+        self.engine.placeholder(number)
+    }
+
+    /// Whether requests can be served: a row was written, or the writer is merely busy and reads are answered. Writing is part of it because
+    /// a full disk and a server that turned read-only answer every read. An answer holds for a second, whoever asks.
+    pub async fn is_ready(&self) -> bool {
+        let mut readiness = self.readiness.lock().await;
+        if let Some((looked_at, is_ready)) = *readiness
+            && looked_at.elapsed() < READINESS_HOLDS
+        {
+            return is_ready;
+        }
+        let is_ready = match tokio::time::timeout(PROBE_TIMEOUT, self.check_writable()).await {
+            Ok(Ok(())) => true,
+            Ok(Err(error)) if !is_busy(&error) => {
+                tracing::error!(%error, location = %self.location, "database not ready");
+                false
+            }
+            Ok(Err(_)) | Err(_) => self.answers().await,
+        };
+        *readiness = Some((Instant::now(), is_ready));
+        is_ready
+    }
+
+    async fn answers(&self) -> bool {
+        let read = sqlx::query("SELECT 1").fetch_one(self.reader());
+        matches!(tokio::time::timeout(PROBE_TIMEOUT, read).await, Ok(Ok(_)))
+    }
+
+    /// Writes one row for nobody.
+    ///
+    /// # Errors
+    /// What the driver says: the disk is full or read-only, the server is away or read-only.
+    pub async fn check_writable(&self) -> Result<(), Error> {
+        let written = sqlx::query("UPDATE write_probe SET writes = writes + 1").execute(self.writer()).await?;
+        if written.rows_affected() == 0 { Err(Error::RowNotFound) } else { Ok(()) }
+    }
+
+    /// Finishes what is under way and closes; SQLite's write-ahead log is folded into its file.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        // Not worth waiting for while another program writes.
+        if self.engine == Engine::Sqlite {
+            sqlx::raw_sql(AssertSqlSafe("PRAGMA busy_timeout = 0; PRAGMA optimize;")).execute(&self.writers).await.ok();
+        }
+        self.writers.close().await;
+    }
+}
+
+/// Longer each time, and never the same for two that have just met.
+fn pause_after(attempt: u32) -> Duration {
+    let mut chance = [0_u8];
+    getrandom::fill(&mut chance).ok();
+    Duration::from_millis(u64::from(attempt * attempt) + u64::from(chance[0]) * u64::from(attempt) / 32)
+}

@@ -1,0 +1,241 @@
+//! A transaction on a connection of its own, begun and ended by statements of ours.
+//!
+//! The driver's own transactions count their depth, and after a failure that SQLite answered by rolling back by itself (a full
+//! disk) the count is wrong for good: the next transaction becomes a savepoint inside one that is never committed. So a
+//! connection whose transaction failed, or was dropped half-way with its request, is closed and never returned to the pool.
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use futures_util::{FutureExt, StreamExt, TryFutureExt, TryStreamExt};
+use sqlx::any::{AnyArguments, AnyQueryResult, AnyRow, AnyStatement, AnyTypeInfo};
+use sqlx::pool::PoolConnection;
+use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Describe, Either, Execute, Executor, SqlStr};
+
+use super::{Engine, Error, error};
+
+/// An open transaction. Statements run in it through `&mut transaction`.
+#[derive(Debug)]
+pub struct Transaction {
+    connection: PoolConnection<Any>,
+    engine: Engine,
+    /// Whether statements are sent without a name: behind a pooler the next transaction may run on another server
+    /// connection, which does not know it, or knows another of that name.
+    is_unnamed: bool,
+    has_failed: bool,
+    is_over: bool,
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.connection.close_on_drop();
+        }
+    }
+}
+
+impl Transaction {
+    /// Takes a connection of the pool and begins with `begin`, which may hold several statements. A connection that is still
+    /// inside of a transaction refuses, is closed, and another one is taken.
+    pub(super) async fn begin(pool: &AnyPool, begin: &str, engine: Engine, is_unnamed: bool) -> Result<Self, Error> {
+        let acquire = async || {
+            let connection = pool.acquire().await?;
+            Ok::<_, Error>(Self { connection, engine, is_unnamed, has_failed: false, is_over: false })
+        };
+        let mut transaction = acquire().await?;
+        if transaction.run(begin).await.is_ok() {
+            return Ok(transaction);
+        }
+        drop(transaction);
+        let mut transaction = acquire().await?;
+        transaction.run(begin).await?;
+        Ok(transaction)
+    }
+
+    /// The engine that it runs on.
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// Makes everything permanent and returns the connection to the pool.
+    ///
+    /// # Errors
+    /// What the driver says; nothing of the transaction was stored then, unless the connection broke at this very moment.
+    pub async fn commit(mut self) -> Result<(), Error> {
+        if self.has_failed {
+            // PostgreSQL would answer COMMIT with success and a rollback.
+            return Err(Error::Protocol("a statement failed, so the transaction cannot be committed".to_owned()));
+        }
+        self.run("COMMIT").await?;
+        self.is_over = true;
+        Ok(())
+    }
+
+    /// Undoes everything. The connection goes back to the pool unless a statement failed in it; after one that PostgreSQL undid because
+    /// of another transaction it is as good as before.
+    pub(super) async fn rollback(mut self, cause: Option<&Error>) {
+        let is_clean = !self.has_failed || cause.is_some_and(error::is_conflict);
+        self.is_over = is_clean && self.run("ROLLBACK").await.is_ok();
+    }
+
+    pub(super) fn connection(&mut self) -> &mut AnyConnection {
+        &mut self.connection
+    }
+
+    async fn run(&mut self, sql: &str) -> Result<(), Error> {
+        let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *self.connection).await;
+        self.has_failed |= done.is_err();
+        done.map(drop)
+    }
+}
+
+/// A statement with its arguments, prepared under a name or not.
+struct Prepared {
+    sql: SqlStr,
+    arguments: Option<AnyArguments>,
+    is_named: bool,
+}
+
+impl Prepared {
+    fn new<'q>(mut query: impl Execute<'q, Any>, is_unnamed: bool) -> Result<Self, Error> {
+        let arguments = query.take_arguments().map_err(Error::Encode)?;
+        let is_named = query.persistent() && !is_unnamed;
+        Ok(Self { sql: query.sql(), arguments, is_named })
+    }
+}
+
+impl<'q> Execute<'q, Any> for Prepared {
+    fn sql(self) -> SqlStr {
+        self.sql
+    }
+
+    fn statement(&self) -> Option<&AnyStatement> {
+        None
+    }
+
+    fn take_arguments(&mut self) -> Result<Option<AnyArguments>, sqlx::error::BoxDynError> {
+        Ok(self.arguments.take())
+    }
+
+    fn persistent(&self) -> bool {
+        self.is_named
+    }
+}
+
+impl<'c> Executor<'c> for &'c mut Transaction {
+    type Database = Any;
+
+    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Result<Either<AnyQueryResult, AnyRow>, Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Any>,
+    {
+        let Transaction { connection, is_unnamed, has_failed, .. } = self;
+        match Prepared::new(query, *is_unnamed) {
+            Ok(query) => connection.fetch_many(query).inspect_err(|_| *has_failed = true).boxed(),
+            Err(error) => futures_util::stream::iter([Err(error)]).boxed(),
+        }
+    }
+
+    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<AnyRow>, Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Any>,
+    {
+        let query = Prepared::new(query, self.is_unnamed);
+        Box::pin(async move {
+            let found = self.connection.fetch_optional(query?).await;
+            self.has_failed |= found.is_err();
+            found
+        })
+    }
+
+    fn prepare_with<'e>(self, sql: SqlStr, parameters: &'e [AnyTypeInfo]) -> BoxFuture<'e, Result<AnyStatement, Error>>
+    where
+        'c: 'e,
+    {
+        self.connection.prepare_with(sql, parameters)
+    }
+
+    fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<Any>, Error>>
+    where
+        'c: 'e,
+    {
+        self.connection.describe(sql)
+    }
+}
+
+/// Runs one statement on a connection of the pool; what [`Database::reader`](super::Database::reader) and
+/// [`writer`](super::Database::writer) hand out.
+#[derive(Clone, Copy, Debug)]
+pub struct SingleStatement<'d> {
+    pub(super) pool: &'d AnyPool,
+    pub(super) location: &'d str,
+    pub(super) engine: Engine,
+    /// Whether the statement is put into a transaction. The driver sends a statement and its values one after the
+    /// other, and only within a transaction a pooler gives both to the same server connection.
+    pub(super) is_pinned: bool,
+    /// What such a transaction begins with.
+    pub(super) begin: &'d str,
+}
+
+/// Says in the log which database cannot be used, and why. What the request was is in the line's span.
+pub(super) fn report(error: &Error, location: &str) {
+    if error::is_unavailable(error) {
+        tracing::error!(%error, location, "database unavailable");
+    }
+}
+
+impl<'d> Executor<'d> for SingleStatement<'d> {
+    type Database = Any;
+
+    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Result<Either<AnyQueryResult, AnyRow>, Error>>
+    where
+        'd: 'e,
+        E: 'q + Execute<'q, Any>,
+    {
+        let fetched = if self.is_pinned {
+            let all = async move {
+                let mut transaction = Transaction::begin(self.pool, self.begin, self.engine, true).await?;
+                let all: Vec<_> = (&mut transaction).fetch_many(query).try_collect().await?;
+                transaction.commit().await?;
+                Ok::<_, Error>(futures_util::stream::iter(all.into_iter().map(Ok)))
+            };
+            futures_util::stream::once(all).try_flatten().boxed()
+        } else {
+            self.pool.fetch_many(query)
+        };
+        fetched.inspect_err(move |error| report(error, self.location)).boxed()
+    }
+
+    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<AnyRow>, Error>>
+    where
+        'd: 'e,
+        E: 'q + Execute<'q, Any>,
+    {
+        let fetched: BoxFuture<'e, _> = if self.is_pinned {
+            Box::pin(async move {
+                let mut transaction = Transaction::begin(self.pool, self.begin, self.engine, true).await?;
+                let found = (&mut transaction).fetch_optional(query).await?;
+                transaction.commit().await?;
+                Ok(found)
+            })
+        } else {
+            self.pool.fetch_optional(query)
+        };
+        fetched.inspect_err(move |error| report(error, self.location)).boxed()
+    }
+
+    fn prepare_with<'e>(self, sql: SqlStr, parameters: &'e [AnyTypeInfo]) -> BoxFuture<'e, Result<AnyStatement, Error>>
+    where
+        'd: 'e,
+    {
+        self.pool.prepare_with(sql, parameters)
+    }
+
+    fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<Any>, Error>>
+    where
+        'd: 'e,
+    {
+        self.pool.describe(sql)
+    }
+}

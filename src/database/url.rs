@@ -1,0 +1,138 @@
+//! `DATABASE_URL`: which engine, where, and how it is shown without its password.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+/// Where the data lives: an `sqlite:` or `postgres:` URL that was checked when it was read.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DatabaseUrl(url::Url);
+
+/// Which database engine a URL names; also what a generated statement must know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// An embedded file: one writer at a time.
+    Sqlite,
+    /// A server.
+    Postgres,
+}
+
+impl Engine {
+    /// How a generated statement names its next parameter. SQLite's driver looks through all names for each parameter, so that a
+    /// statement with three thousand took longer to fill than to run; without names there is nothing to look through.
+    pub fn placeholder(self, number: usize) -> Cow<'static, str> {
+        match self {
+            Self::Sqlite => "?".into(),
+            Self::Postgres => format!("${number}").into(),
+        }
+    }
+}
+
+impl DatabaseUrl {
+    /// Reads `sqlite://path/to/file.db`, `sqlite:///absolute/path.db` or `postgres://user@host/name`.
+    ///
+    /// # Errors
+    /// What the URL takes instead, in words.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        const TAKES: &str = "takes sqlite://path/to/file.db or postgres://user:password@host/database";
+        let url = url::Url::parse(text).map_err(|_| TAKES)?;
+        match url.scheme() {
+            "sqlite" if !sqlite_path(&url).as_os_str().is_empty() => Ok(Self(url)),
+            "postgres" | "postgresql" if url.host().is_some() => Ok(Self(url)),
+            _ => Err(TAKES),
+        }
+    }
+
+    /// The engine that it names.
+    pub fn engine(&self) -> Engine {
+        if self.0.scheme() == "sqlite" { Engine::Sqlite } else { Engine::Postgres }
+    }
+
+    /// The file of an SQLite database; `None` for PostgreSQL and for a database in memory.
+    pub fn file(&self) -> Option<PathBuf> {
+        let path = (self.engine() == Engine::Sqlite).then(|| sqlite_path(&self.0))?;
+        (path != Path::new(":memory:")).then_some(path)
+    }
+
+    /// Whether a pooler such as pgbouncer may give each transaction another server connection: said by
+    /// `?statement-cache-capacity=0`. Then no prepared statement and no setting outlives a transaction.
+    pub(super) fn is_behind_pooler(&self) -> bool {
+        let is_off = |(name, value): (_, Cow<'_, str>)| name == "statement-cache-capacity" && value == "0";
+        self.engine() == Engine::Postgres && self.0.query_pairs().any(is_off)
+    }
+
+    /// The URL as the driver takes it; SQLite's `mode` says whether a missing file may be created.
+    pub(super) fn for_driver(&self, may_create: bool) -> url::Url {
+        let mut url = self.0.clone();
+        if self.engine() == Engine::Sqlite && !self.has_mode() {
+            url.query_pairs_mut().append_pair("mode", if may_create { "rwc" } else { "rw" });
+        }
+        url
+    }
+
+    fn has_mode(&self) -> bool {
+        self.0.query_pairs().any(|(name, _)| name == "mode")
+    }
+}
+
+/// The URL without its password.
+impl std::fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = self.0.clone();
+        if shown.password().is_some() {
+            shown.set_password(Some("***")).ok();
+        }
+        shown.set_query(None);
+        f.write_str(shown.as_str())
+    }
+}
+
+impl std::fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "DatabaseUrl({self})")
+    }
+}
+
+/// The file that an `sqlite:` URL names; as sqlx reads it, what follows `sqlite://` up to the query.
+fn sqlite_path(url: &url::Url) -> PathBuf {
+    let address = url.as_str();
+    let path = address.strip_prefix("sqlite:").unwrap_or(address);
+    let path = path.strip_prefix("//").unwrap_or(path);
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    PathBuf::from(percent_encoding::percent_decode_str(path).decode_utf8_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn url_is_shown_without_password() {
+        let url = DatabaseUrl::parse("postgres://portal:hunter2@db.example/shop?sslmode=require&password=x").unwrap();
+        assert!(!url.to_string().contains("hunter2") && !format!("{url:?}").contains("hunter2"));
+        assert_eq!(url.to_string(), "postgres://portal:***@db.example/shop");
+    }
+
+    #[test]
+    fn url_of_another_kind_is_refused() {
+        for text in ["", "data/portal.db", "mysql://localhost/shop", "sqlite://", "postgres://"] {
+            assert!(DatabaseUrl::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn url_names_the_sqlite_file() {
+        let file = |text: &str| DatabaseUrl::parse(text).unwrap().file();
+        assert_eq!(file("sqlite://data/portal.db"), Some(PathBuf::from("data/portal.db")));
+        assert_eq!(file("sqlite:///var/lib/a%20b.db?mode=ro"), Some(PathBuf::from("/var/lib/a b.db")));
+        assert_eq!(file("sqlite::memory:"), None);
+        assert_eq!(file("postgres://db.example/shop"), None);
+    }
+
+    #[test]
+    fn pooler_is_recognised_by_the_statement_cache() {
+        let is_behind = |text: &str| DatabaseUrl::parse(text).unwrap().is_behind_pooler();
+        assert!(is_behind("postgres://db.example/shop?sslmode=disable&statement-cache-capacity=0"));
+        assert!(!is_behind("postgres://db.example/shop?statement-cache-capacity=10"));
+        assert!(!is_behind("postgres://db.example/shop"));
+    }
+}

@@ -1,8 +1,6 @@
 //! `order-portal check`: everything that would end the start, without starting.
 
-use std::io::Write;
-
-use super::{Failure, failed, open, parse_email, print};
+use super::{Failure, failed, open, parse_email, print, warn};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::mail::Transport;
@@ -14,9 +12,7 @@ pub(super) async fn run(config: &Config, clock: &Clock, test_address: Option<&st
     for (name, value) in config.summary() {
         print(format!("{name:22} {value}"));
     }
-    for warning in config.warnings() {
-        writeln!(std::io::stderr(), "order-portal: warning: {warning}").ok();
-    }
+    config.warnings().iter().for_each(|warning| warn(warning));
     Assets::load(&config.static_dir).map_err(failed)?;
     print("the static files are there");
     if let Some(files) = &config.tls {

@@ -29,10 +29,13 @@ use users::UserCommand;
     name = "order-portal",
     version,
     about = "A shop's order pages: customers sign up, log in and see what they ordered.",
-    after_help = "Settings are read from the environment and from a file .env; .env.example explains each.\n\
+    after_help = "Settings are read from the environment and from .env in the current directory; .env.example explains each.\n\
         Exit status: 0 done, 1 failed, 2 wrong usage or configuration."
 )]
 pub struct Arguments {
+    /// Read settings from this file in place of .env in the current directory
+    #[arg(long, global = true, value_name = "PATH")]
+    env_file: Option<PathBuf>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -145,7 +148,8 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
             Ok(())
         }
         Command::Configured(command) => {
-            let config = Config::load().map_err(|errors| Failure::Usage(errors.to_string()))?;
+            let config =
+                Config::load(arguments.env_file.as_deref()).map_err(|errors| Failure::Usage(errors.to_string()))?;
             run_configured(command, config).await
         }
     }
@@ -154,6 +158,10 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
 async fn run_configured(command: Configured, config: Config) -> Result<(), Failure> {
     telemetry::init(config.log_format, &config.log_filter);
     let clock = Clock::system();
+    // These two show all warnings.
+    if !matches!(command, Configured::Serve | Configured::Check { .. }) {
+        config.unknown_variables.iter().for_each(|warning| warn(warning));
+    }
     match command {
         Configured::Serve => server::run(config, clock).await.map_err(failed),
         Configured::Import { file, dry_run } => {
@@ -166,6 +174,10 @@ async fn run_configured(command: Configured, config: Config) -> Result<(), Failu
         Configured::Backup { file } => database::backup(&config, &file).await,
         Configured::Check { mail } => check::run(&config, &clock, mail.as_deref()).await,
     }
+}
+
+fn warn(warning: &str) {
+    writeln!(std::io::stderr(), "order-portal: warning: {warning}").ok();
 }
 
 /// A reader that went away is no failure.

@@ -3,9 +3,12 @@
 //! Hands out [`Config`]. Invariants: what it holds makes sense by itself; all that does not is reported together, and no line of
 //! that holds a secret.
 
+mod env_file;
 mod mail;
 mod secrets;
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -54,6 +57,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// Which log lines there are, as `RUST_LOG` says.
     pub log_filter: String,
+    /// A line for each variable of the settings file that is no setting.
+    pub unknown_variables: Vec<String>,
 }
 
 /// What the program is run for.
@@ -113,31 +118,27 @@ impl Origin {
 pub struct ConfigErrors(Vec<String>);
 
 impl Config {
-    /// Reads `.env`, where there is one, and the environment, which has the last word.
+    /// Reads the settings file (`.env` in the current directory where there is one, or `env_file`) and the environment, which has
+    /// the last word. Makes a secret in development when there is none.
     ///
     /// # Errors
     /// All wrong values together; no line holds a secret.
-    pub fn load() -> Result<Self, ConfigErrors> {
-        match dotenvy::dotenv() {
-            Ok(_) => {}
-            Err(error) if error.not_found() => {}
-            Err(dotenvy::Error::LineParse(_, _)) => {
-                return Err(ConfigErrors(vec![
-                    ".env: a line cannot be read; write NAME=value, with quotes around spaces".to_owned(),
-                ]));
-            }
-            Err(_) => {
-                return Err(ConfigErrors(vec![".env: the file cannot be read; check its permissions".to_owned()]));
-            }
+    pub fn load(env_file: Option<&Path>) -> Result<Self, ConfigErrors> {
+        let names = env_file::load(env_file).map_err(|error| ConfigErrors(vec![error]))?;
+        let known = RefCell::new(BTreeSet::new());
+        let config = Self::read(|name| {
+            known.borrow_mut().insert(name.to_owned());
+            std::env::var(name).ok()
+        });
+        let unknown_variables = env_file::unknown_variables(&names, &known.into_inner());
+        match config {
+            Ok(config) => Ok(Self { unknown_variables, ..config }),
+            Err(ConfigErrors(errors)) => Err(ConfigErrors(errors.into_iter().chain(unknown_variables).collect())),
         }
-        Self::read(|name| std::env::var(name).ok())
     }
 
-    /// Reads settings from `get`; one that is empty counts as not set. Makes a secret in development when there is none.
-    ///
-    /// # Errors
-    /// All wrong values together.
-    pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
+    /// Reads settings from `get`; one that is empty counts as not set.
+    fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
         let mut settings =
             Settings { get: &|name| get(name).filter(|value| !value.trim().is_empty()), errors: Vec::new() };
         let config = settings.config();
@@ -158,14 +159,15 @@ impl Config {
     /// What makes sense and yet is hardly meant, a line each.
     pub fn warnings(&self) -> Vec<String> {
         let in_production = self.environment == Environment::Production;
-        match &self.mail_url {
-            MailUrl::File(_) if in_production => vec![format!(
+        let mut warnings = self.unknown_variables.clone();
+        if in_production && matches!(self.mail_url, MailUrl::File(_)) {
+            warnings.push(format!(
                 "mail stays in the folder {}: nobody gets a link to confirm an address or to choose a new password; \
                  set MAIL_URL to smtp:// or smtps://",
                 self.mail_url
-            )],
-            _ => Vec::new(),
+            ));
         }
+        warnings
     }
 
     /// Name and value of everything but the secrets.
@@ -246,6 +248,7 @@ impl Settings<'_> {
             metrics_addr,
             log_format,
             log_filter,
+            unknown_variables: Vec::new(),
         })
     }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sqlx::Row as _;
 
-use crate::app::{PASSWORD, TestApp};
+use crate::app::TestApp;
 use crate::place::Ran;
 use crate::shop::{self, COLUMNS, Row, export, export_of, line, order};
 
@@ -374,20 +374,4 @@ async fn no_progress_bar_is_drawn_where_there_is_no_terminal() {
     let app = app_with_ann().await;
     let said = import_well(&app, export(&shop::orders(50, ANN)));
     assert!(!said.contains('\r') && !said.contains('\u{1b}'), "{said:?}");
-}
-
-#[tokio::test]
-async fn the_portal_serves_and_takes_sign_ups_while_an_import_runs() {
-    let app = TestApp::start().await;
-    let file = app.write("orders.csv", export(&shop::orders(2400, ANN)));
-    let mut import = app.command(&["import", &file]).stdout(std::process::Stdio::null()).spawn().unwrap();
-    let mut signed_up = 0;
-    while import.try_wait().unwrap().is_none() {
-        let email = format!("customer{signed_up}@example.com");
-        let answer = app.visitor().post("/signup", &[("email", &email), ("password", PASSWORD)]).await;
-        assert_eq!(answer.status, 303, "{}", answer.text());
-        signed_up += 1;
-    }
-    assert!(import.wait().unwrap().success());
-    assert!(signed_up > 0);
 }

@@ -31,7 +31,7 @@ use actix_web::web;
 use actions::Deed;
 pub use cursor::Cursor;
 pub use filter::{Asked, Filter, Period, Sort, Wrong};
-pub use import::{ImportError, ImportSource, ImportSummary, Mode, Progress, Stage, import};
+pub use import::{ImportError, ImportSource, ImportSummary, Mode, Progress, Stage, StopCause, import};
 pub use money::{Currency, Money, MoneyError, count};
 pub use order::{Address, Order, OrderDetail, OrderLine, OrderNumber, Status};
 pub use samples::add_samples;

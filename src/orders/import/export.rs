@@ -1,15 +1,13 @@
 //! Reading an export: which columns there are, which rows make one order.
 
-use std::collections::hash_map::{Entry, HashMap};
-use std::fs::File;
-use std::io::BufReader;
-
 use csv::{ErrorKind, Reader, ReaderBuilder, StringRecord};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use std::collections::hash_map::{Entry, HashMap};
 
 use super::error::ImportError;
 use super::fields::Cell;
+use super::file::{Blocks, is_change};
 use super::met_numbers::MetNumbers;
 use crate::orders::money::{Currency, Money};
 use crate::orders::order::{Address, OrderNumber};
@@ -96,7 +94,7 @@ impl ImportedOrder {
 /// An export that is being read.
 pub(super) struct Export<'a> {
     file: &'a str,
-    reader: Reader<BufReader<&'a File>>,
+    reader: Reader<Blocks<'a>>,
     columns: HashMap<&'static str, usize>,
     row: StringRecord,
     line: u64,
@@ -111,8 +109,8 @@ enum Part {
 
 impl<'a> Export<'a> {
     /// Reads the row of column names.
-    pub(super) fn open(file: &'a str, content: &'a File) -> Result<Self, ImportError> {
-        let mut reader = ReaderBuilder::new().from_reader(BufReader::with_capacity(1 << 16, content));
+    pub(super) fn open(file: &'a str, content: Blocks<'a>) -> Result<Self, ImportError> {
+        let mut reader = ReaderBuilder::new().buffer_capacity(1 << 16).from_reader(content);
         let names = reader.headers().map_err(|error| reading_failed(file, error))?.clone();
         if names.iter().all(str::is_empty) {
             return Err(ImportError::Empty { file: file.to_owned() });
@@ -300,6 +298,7 @@ fn reading_failed(file: &str, error: csv::Error) -> ImportError {
     let line = error.position().map_or(1, csv::Position::line);
     let file = file.to_owned();
     match error.into_kind() {
+        ErrorKind::Io(source) if is_change(&source) => ImportError::Changed { file },
         ErrorKind::Io(source) => ImportError::Unreadable { file, source },
         ErrorKind::Utf8 { .. } => {
             ImportError::Row { file, line, problem: "the row is not UTF-8 text; save the file as UTF-8".to_owned() }

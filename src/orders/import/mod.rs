@@ -1,27 +1,32 @@
 //! Loading orders from the export that a shop has: Shopify's, one row per line item.
 //!
-//! The file is read twice. The first reading checks every row while nobody waits; the second writes all of it in one
-//! transaction, so that a bad row leaves nothing behind and the database is held no longer than writing takes. Memory
-//! stays flat unless the rows of one order stand apart.
+//! The file is read twice. The first pass validates every row, so that a bad one leaves nothing behind; the second writes, in short
+//! transactions beside customers and under a lease that keeps other imports out. An import that stops between two transactions leaves
+//! whole orders, and the same file again writes the rest. Memory stays flat unless the rows of one order stand apart.
 
 mod error;
 mod export;
 mod fields;
+mod file;
+mod interrupt;
+mod load;
 mod met_numbers;
 mod store;
 
-use std::fs::File;
-use std::io::{Seek, SeekFrom};
 use std::path::PathBuf;
 
-pub use error::ImportError;
-use export::{Export, ImportedOrder};
+pub use error::{ImportError, StopCause};
+use export::ImportedOrder;
+use file::ImportFile;
+use interrupt::Interrupt;
+use load::Load;
+use store::{CHUNK, PendingOrder, lease};
 
 use crate::clock::Clock;
-use crate::database::{Database, Transaction};
+use crate::database::Database;
 
-/// Orders that are written with one set of statements.
-const BATCH: usize = 200;
+/// After so many written orders PostgreSQL looks at the tables again.
+const LARGE: u64 = 1_000;
 
 /// Where the export comes from.
 #[derive(Clone, Debug)]
@@ -78,10 +83,21 @@ pub struct ImportSummary {
     pub unchanged: u64,
 }
 
-/// Loads an export, all or nothing. Orders go to the account that owns their address, if one was shown to.
+impl ImportSummary {
+    fn add(&mut self, other: Self) {
+        self.orders += other.orders;
+        self.lines += other.lines;
+        self.new += other.new;
+        self.changed += other.changed;
+        self.unchanged += other.unchanged;
+    }
+}
+
+/// Loads an export: nothing of a file with an invalid row, else all of it unless it is stopped. Orders go to the account that owns their
+/// address, if one was shown to.
 ///
 /// # Errors
-/// [`ImportError`]: what is wrong, where, and what to do; nothing was loaded then.
+/// [`ImportError`]: what is wrong, where, and what to do.
 pub async fn import(
     database: &Database,
     clock: &Clock,
@@ -89,117 +105,116 @@ pub async fn import(
     mode: Mode,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<ImportSummary, ImportError> {
-    let (name, file) = open(&source)?;
-    let bytes_total = file.metadata().ok().map(|about| about.len());
-    let mut check = Reading { name: &name, file: &file, order_is_kept: true };
+    if mode == Mode::Load {
+        lease::refuse_second(database, clock.now()).await?;
+    }
+    let mut interrupt = Interrupt::listen();
+    let file = ImportFile::open(&source)?;
+    let validated = validate(&file, &mut interrupt, progress).await?;
+    match mode {
+        Mode::Load => load(database, clock, &file, validated, interrupt, progress).await,
+        Mode::DryRun => compare(database, clock, &file, validated, interrupt, progress).await,
+    }
+}
+
+/// What the first pass found.
+struct Validated {
+    orders: u64,
+    /// All orders, when rows of one stand apart; else they are read again.
+    gathered: Option<Vec<ImportedOrder>>,
+}
+
+async fn validate(
+    file: &ImportFile,
+    interrupt: &mut Interrupt,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Validated, ImportError> {
+    let bytes_total = file.bytes();
     let mut orders = 0;
-    for order in check.adjacent()? {
+    for order in file.orders()? {
         match order {
             Ok((_, bytes_read)) => {
                 orders += 1;
                 if orders % 500 == 0 {
                     progress(Progress { stage: Stage::Checking, bytes_read, bytes_total, orders });
+                    // A signal is seen only where the runtime gets its turn.
+                    tokio::task::yield_now().await;
+                    if interrupt.is_requested() {
+                        return Err(ImportError::Interrupted);
+                    }
                 }
             }
             Err(ImportError::Scattered) => {
-                check.order_is_kept = false;
-                break;
+                let gathered = file.gather()?;
+                return Ok(Validated { orders: gathered.len() as u64, gathered: Some(gathered) });
             }
             Err(error) => return Err(error),
         }
     }
-    let reading = check;
-    let gathered = if reading.order_is_kept { Vec::new() } else { reading.gathered()? };
-    let load = Load { database, clock, reading: &reading, gathered: &gathered, bytes_total, mode };
-    match mode {
-        Mode::Load => database.write(async |transaction| load.run(transaction, progress).await).await,
-        Mode::DryRun => database.read(async |transaction| load.run(transaction, progress).await).await,
+    Ok(Validated { orders, gathered: None })
+}
+
+type Orders<'a> = Box<dyn Iterator<Item = Result<(ImportedOrder, u64), ImportError>> + 'a>;
+
+impl Validated {
+    /// The orders once more.
+    fn into_orders(self, file: &ImportFile) -> Result<Orders<'_>, ImportError> {
+        match self.gathered {
+            Some(orders) => Ok(Box::new(orders.into_iter().map(|order| Ok((order, 0))))),
+            None => Ok(Box::new(file.orders()?)),
+        }
     }
 }
 
-/// The second reading.
-struct Load<'a> {
-    database: &'a Database,
-    clock: &'a Clock,
-    reading: &'a Reading<'a>,
-    gathered: &'a [ImportedOrder],
-    bytes_total: Option<u64>,
-    mode: Mode,
+async fn load(
+    database: &Database,
+    clock: &Clock,
+    file: &ImportFile,
+    validated: Validated,
+    mut interrupt: Interrupt,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<ImportSummary, ImportError> {
+    let lease = lease::acquire(database, clock).await?;
+    let load = Load { database, clock, lease: &lease, interrupt: &mut interrupt, file };
+    let loaded = load.run(validated, progress).await;
+    lease.release(database).await;
+    let summary = loaded?;
+    if summary.new + summary.changed >= LARGE
+        && let Err(error) = store::vacuum(database).await
+    {
+        tracing::warn!(%error, "the tables of orders were not vacuumed; pages may be slow until autovacuum has run");
+    }
+    Ok(summary)
 }
 
-impl Load<'_> {
-    async fn run(
-        &self,
-        transaction: &mut Transaction,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<ImportSummary, ImportError> {
-        let mut summary = ImportSummary::default();
-        let orders: Box<dyn Iterator<Item = _>> = if self.reading.order_is_kept {
-            Box::new(self.reading.adjacent()?)
-        } else {
-            Box::new(self.gathered.iter().cloned().map(|order| Ok((order, 0))))
-        };
-        let mut batch = Vec::with_capacity(BATCH);
-        for order in orders {
-            let (order, bytes_read) = order?;
-            summary.orders += 1;
-            summary.lines += order.lines.len() as u64;
-            batch.push(order);
-            if batch.len() == BATCH {
-                store::write(self.database, transaction, self.clock, &batch, self.mode, &mut summary).await?;
-                batch.clear();
-                let (bytes_total, orders) = (self.bytes_total, summary.orders);
-                progress(Progress { stage: Stage::Loading, bytes_read, bytes_total, orders });
+/// Counts what an import would do, in one look at the data.
+async fn compare(
+    database: &Database,
+    clock: &Clock,
+    file: &ImportFile,
+    validated: Validated,
+    mut interrupt: Interrupt,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<ImportSummary, ImportError> {
+    let bytes_total = file.bytes();
+    let mut orders = validated.into_orders(file)?;
+    let mut summary = ImportSummary::default();
+    database
+        .read(async |transaction| {
+            loop {
+                let mut chunk = Vec::with_capacity(CHUNK);
+                for order in orders.by_ref().take(CHUNK) {
+                    let (order, bytes_read) = order?;
+                    chunk.push(PendingOrder::new(order, bytes_read));
+                }
+                let Some(PendingOrder { bytes_read, .. }) = chunk.last() else { return Ok(summary) };
+                let (bytes_read, stage) = (*bytes_read, Stage::Loading);
+                store::compare(database, transaction, clock, &chunk, &mut summary).await?;
+                progress(Progress { stage, bytes_read, bytes_total, orders: summary.orders });
+                if interrupt.is_requested() {
+                    return Err(ImportError::Interrupted);
+                }
             }
-        }
-        store::write(self.database, transaction, self.clock, &batch, self.mode, &mut summary).await?;
-        Ok(summary)
-    }
-}
-
-fn open(source: &ImportSource) -> Result<(String, File), ImportError> {
-    match source {
-        ImportSource::File(path) => {
-            let name = path.display().to_string();
-            let file = File::open(path).map_err(|source| ImportError::Unreadable { file: name.clone(), source })?;
-            Ok((name, file))
-        }
-        ImportSource::Stdin => {
-            let name = "standard input".to_owned();
-            let spool = tempfile::tempfile().and_then(|mut spool| {
-                std::io::copy(&mut std::io::stdin().lock(), &mut spool)?;
-                Ok(spool)
-            });
-            spool.map(|spool| (name.clone(), spool)).map_err(|source| ImportError::Unreadable { file: name, source })
-        }
-    }
-}
-
-/// A file that is read from its start as often as needed.
-struct Reading<'a> {
-    name: &'a str,
-    file: &'a File,
-    /// Whether the rows of each order stand together.
-    order_is_kept: bool,
-}
-
-impl<'a> Reading<'a> {
-    fn start(&self) -> Result<Export<'a>, ImportError> {
-        let mut file = self.file;
-        file.seek(SeekFrom::Start(0))
-            .map_err(|source| ImportError::Unreadable { file: self.name.to_owned(), source })?;
-        Export::open(self.name, file)
-    }
-
-    /// Each order, with the bytes read so far; [`ImportError::Scattered`] where rows of one order stand apart.
-    fn adjacent(
-        &self,
-    ) -> Result<impl Iterator<Item = Result<(ImportedOrder, u64), ImportError>> + use<'a>, ImportError> {
-        Ok(self.start()?.into_orders())
-    }
-
-    /// All orders of a file in which rows of one order stand apart.
-    fn gathered(&self) -> Result<Vec<ImportedOrder>, ImportError> {
-        self.start()?.gather()
-    }
+        })
+        .await
 }

@@ -1,0 +1,323 @@
+//! Imports beside customers and beside each other, and imports that are stopped.
+
+use std::process::{Child, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::actions::{again, press};
+use crate::app::{PASSWORD, TestApp};
+use crate::http::Visitor;
+use crate::place::{Place, Ran};
+use crate::shop::{self, Row, export, order};
+
+const ANN: &str = "ann@example.com";
+/// No customer waits longer beside an import.
+const LONGEST_WAIT: Duration = Duration::from_millis(1_500);
+/// A test gives up on an import.
+const ENDS_WITHIN: Duration = Duration::from_secs(120);
+
+/// An import in the background; killed when the test ends before it does.
+struct Import(Option<Child>);
+
+impl Import {
+    fn start(place: &Place, file: &str) -> Self {
+        let mut command = place.command(&["import", file]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self(Some(command.spawn().unwrap()))
+    }
+
+    fn is_running(&mut self) -> bool {
+        self.0.as_mut().unwrap().try_wait().unwrap().is_none()
+    }
+
+    fn pid(&self) -> i32 {
+        i32::try_from(self.0.as_ref().unwrap().id()).unwrap()
+    }
+
+    fn end(mut self) -> Ran {
+        let began = Instant::now();
+        while self.is_running() {
+            assert!(began.elapsed() < ENDS_WITHIN, "the import does not end");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let ended: Output = self.0.take().unwrap().wait_with_output().unwrap();
+        Ran::from(ended)
+    }
+}
+
+impl Drop for Import {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            child.kill().ok();
+            child.wait().ok();
+        }
+    }
+}
+
+async fn count(place: &Place, sql: &'static str) -> i64 {
+    let database = place.database().await;
+    let counted = sqlx::query_scalar(sql).fetch_one(&database).await.unwrap();
+    database.close().await;
+    counted
+}
+
+const ORDERS: &str = "SELECT COUNT(*) FROM orders";
+
+/// Waits until the import that runs has written so many orders.
+async fn written(place: &Place, orders: i64) {
+    let began = Instant::now();
+    let database = place.database().await;
+    while sqlx::query_scalar::<_, i64>(ORDERS).fetch_one(&database).await.unwrap() < orders {
+        assert!(began.elapsed() < ENDS_WITHIN, "no {orders} orders are written");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    database.close().await;
+}
+
+/// Orders of many customers, none of whom has an account.
+fn orders_of_strangers(count: u32) -> Vec<Row> {
+    let email = |index: u32| format!("stranger{}@example.com", index % 300);
+    (0..count).map(|index| order(&format!("#{}", 100_000 + index), &email(index))).collect()
+}
+
+fn waiting(number: &str, email: &str) -> Row {
+    order(number, email).with("Fulfillment Status", "unfulfilled").with("Fulfilled at", "")
+}
+
+/// The longest of what was timed.
+#[derive(Default)]
+struct Slowest(Duration);
+
+impl Slowest {
+    async fn time<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let began = Instant::now();
+        let done = work.await;
+        self.0 = self.0.max(began.elapsed());
+        done
+    }
+}
+
+async fn log_in(app: &TestApp) -> Visitor {
+    let mut visitor = app.visitor();
+    let answer = visitor.post("/login", &[("email", ANN), ("password", PASSWORD)]).await;
+    assert_eq!(answer.leads_to(), (303, "/orders"), "{}", answer.text());
+    visitor
+}
+
+#[tokio::test]
+async fn import_succeeds_beside_customers_who_reorder_cancel_and_sign_up() {
+    let app = TestApp::start().await;
+    let mut ann = app.verified_customer(ANN).await;
+    let own: Vec<Row> = (0..60).map(|index| waiting(&format!("#{}", 1_000 + index), ANN)).collect();
+    app.write("own.csv", export(&own));
+    app.done(&["import", "own.csv"]);
+
+    let rows = [orders_of_strangers(5_000), shop::orders(1_000, ANN)].concat();
+    let file = app.write("orders.csv", export(&rows));
+    let mut import = Import::start(&app, &file);
+    let (mut clicks, mut slowest) = (0, Slowest::default());
+    while import.is_running() {
+        let number = (1_000 + clicks % 60).to_string();
+        again(&mut ann, &number).await;
+        assert_eq!(press(&mut ann, &number, "cancel").await.status, 303);
+        slowest.time(app.customer(&format!("customer{clicks}@example.com"))).await;
+        slowest.time(log_in(&app)).await;
+        clicks += 1;
+    }
+    let ran = import.end();
+    assert_eq!(
+        (ran.status, ran.stdout.trim_end()),
+        (0, "6,000 orders with 6,000 lines: 6,000 new, 0 changed, 0 unchanged"),
+        "{ran:?}"
+    );
+    assert!(clicks > 0);
+    assert!(slowest.0 < LONGEST_WAIT, "a customer waited {:?}", slowest.0);
+    let copies = count(&app, "SELECT COUNT(*) FROM orders WHERE copy_of IS NOT NULL").await;
+    assert_eq!(copies, i64::from(clicks), "an order placed beside the import is lost");
+    assert_eq!(count(&app, "SELECT COUNT(*) FROM orders WHERE copy_of IS NULL").await, 6_060);
+}
+
+#[tokio::test]
+async fn sign_ups_beside_an_import_do_not_wait_for_its_end() {
+    let app = TestApp::start().await;
+    let file = app.write("orders.csv", export(&orders_of_strangers(10_000)));
+    let mut import = Import::start(&app, &file);
+    let (mut signed_up, mut beside, mut slowest) = (0, 0, Slowest::default());
+    while import.is_running() {
+        let is_writing = count(&app, ORDERS).await > 0;
+        slowest.time(app.customer(&format!("customer{signed_up}@example.com"))).await;
+        beside += u32::from(is_writing && import.is_running());
+        signed_up += 1;
+    }
+    assert_eq!(import.end().status, 0);
+    assert!(beside >= 3, "only {beside} of {signed_up} customers signed up while orders were written");
+    assert!(slowest.0 < LONGEST_WAIT, "a customer waited {:?}", slowest.0);
+}
+
+#[tokio::test]
+async fn address_confirmed_beside_an_open_transaction_keeps_its_orders() {
+    let app = TestApp::start().await;
+    let emails: Vec<String> = (0..12).map(|index| format!("customer{index}@example.com")).collect();
+    for email in &emails {
+        app.customer(email).await;
+    }
+    let rows: Vec<Row> = (0..6_000).map(|index| order(&format!("#{index}"), &emails[index % 12])).collect();
+    let file = app.write("orders.csv", export(&rows));
+    let mut import = Import::start(&app, &file);
+    written(&app, 1).await;
+    let mut confirmed_beside = 0;
+    for email in &emails {
+        app.done(&["user", "verify", email]);
+        confirmed_beside += u32::from(import.is_running());
+    }
+    assert_eq!(import.end().status, 0);
+    assert!(confirmed_beside > 0, "no address was confirmed beside the import");
+    assert_eq!(count(&app, "SELECT COUNT(*) FROM orders WHERE user_id IS NULL").await, 0, "orders without their owner");
+}
+
+#[tokio::test]
+async fn interrupted_import_leaves_whole_orders_and_is_continued() {
+    for signal in [rustix::process::Signal::INT, rustix::process::Signal::TERM] {
+        let place = Place::new().await;
+        place.done(&["migrate"]);
+        let rows: Vec<Row> = (0..6_000)
+            .flat_map(|index| {
+                let number = format!("#{index}");
+                [order(&number, ANN), shop::line(&number, ANN, "Pen"), shop::line(&number, ANN, "Ink")]
+            })
+            .collect();
+        let file = place.write("orders.csv", export(&rows));
+        let import = Import::start(&place, &file);
+        written(&place, 1).await;
+        let pid = rustix::process::Pid::from_raw(import.pid()).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+        let ran = import.end();
+        let loaded = count(&place, ORDERS).await;
+        assert!((1..6_000).contains(&loaded), "{loaded}: {ran:?}");
+        let said = format!(
+            "order-portal: interrupted; {} of 6,000 orders are loaded; run the same command again\n",
+            thousands(loaded)
+        );
+        assert_eq!((ran.status, ran.stdout.as_str(), ran.stderr.as_str()), (1, "", said.as_str()));
+        let halves =
+            "SELECT COUNT(*) FROM orders o WHERE 3 <> (SELECT COUNT(*) FROM order_lines l WHERE l.order_id = o.id)";
+        assert_eq!(count(&place, halves).await, 0, "orders without all of their lines");
+        let rest = thousands(6_000 - loaded);
+        assert_eq!(
+            place.done(&["import", &file]),
+            format!("6,000 orders with 18,000 lines: {rest} new, 0 changed, {} unchanged\n", thousands(loaded))
+        );
+    }
+}
+
+/// `2,155`.
+fn thousands(number: i64) -> String {
+    if number < 1_000 { number.to_string() } else { format!("{},{:03}", number / 1_000, number % 1_000) }
+}
+
+#[tokio::test]
+async fn file_changed_between_the_passes_stops_the_import() {
+    let place = Place::new().await;
+    place.done(&["migrate"]);
+    // Longer than what is hashed at once, so that it is changed while a part of it is loaded.
+    let text = export(&orders_of_strangers(9_000));
+    let file = place.write("orders.csv", &text);
+    let import = Import::start(&place, &file);
+    written(&place, 1).await;
+    let end = text.replacen("stranger8@", "stranger9@", usize::MAX);
+    assert_eq!(text.len(), end.len());
+    // As an editor does that writes into the same file.
+    std::fs::write(place.path().join(&file), &end).unwrap();
+    let ran = import.end();
+    let loaded = count(&place, ORDERS).await;
+    let said = format!(
+        "order-portal: orders.csv was changed while it was imported; {} of 9,000 orders are loaded; run the same command again\n",
+        thousands(loaded)
+    );
+    assert_eq!((ran.status, ran.stdout.as_str(), ran.stderr.as_str()), (1, "", said.as_str()));
+    let mixed = "SELECT COUNT(*) FROM orders WHERE email = 'stranger8@example.com' AND number > '104000'";
+    assert!((1..9_000).contains(&loaded), "{loaded}");
+    assert!(count(&place, mixed).await <= 30);
+    let ran = place.run(&["import", &file]);
+    assert!(ran.status == 0 && ran.stdout.starts_with("9,000 orders with 9,000 lines: "), "{ran:?}");
+    assert_eq!(count(&place, ORDERS).await, 9_000);
+    assert_eq!(count(&place, "SELECT COUNT(*) FROM orders WHERE email = 'stranger8@example.com'").await, 0);
+}
+
+#[tokio::test]
+async fn second_import_names_the_one_that_runs_and_fails() {
+    let place = Place::new().await;
+    place.done(&["migrate"]);
+    let file = place.write("orders.csv", export(&orders_of_strangers(6_000)));
+    let other = place.write("other.csv", export(&[order("#1", ANN)]));
+    let import = Import::start(&place, &file);
+    written(&place, 1).await;
+    let second = place.run(&["import", &other]);
+    let dry = place.run(&["import", "--dry-run", &other]);
+    let pid = import.pid().to_string();
+    assert_eq!(import.end().status, 0);
+    assert_eq!((second.status, second.stdout.as_str()), (1, ""), "{second:?}");
+    for part in ["another import is running", "host ", &format!("process {pid},"), "since 20"] {
+        assert!(second.stderr.contains(part), "{part:?} is not in {}", second.stderr);
+    }
+    assert_eq!(second.stderr.trim_end().lines().count(), 1, "{second:?}");
+    assert_eq!(
+        (dry.status, dry.stdout.as_str()),
+        (0, "1 orders with 1 lines: 1 new, 0 changed, 0 unchanged; nothing was written\n"),
+        "{dry:?}"
+    );
+    assert_eq!(place.done(&["import", &other]), "1 orders with 1 lines: 1 new, 0 changed, 0 unchanged\n");
+    assert_eq!(count(&place, "SELECT COUNT(*) FROM import_lease").await, 0, "a lease is left");
+}
+
+/// Leaves the lease of a process that is gone.
+async fn leave_lease(place: &Place, expires_in: i64) {
+    let database = place.database().await;
+    let now = crate::token::now();
+    sqlx::query("DELETE FROM import_lease").execute(&database).await.unwrap();
+    sqlx::query(
+        "INSERT INTO import_lease (name, holder_id, host, process_id, started_at, expires_at)
+         VALUES ('orders', 'gone', 'elsewhere', 4242, $1, $2)",
+    )
+    .bind(now - 100)
+    .bind(now + expires_in)
+    .execute(&database)
+    .await
+    .unwrap();
+    database.close().await;
+}
+
+#[tokio::test]
+async fn lease_of_a_process_that_is_gone_expires() {
+    let place = Place::new().await;
+    place.done(&["migrate"]);
+    let file = place.write("orders.csv", export(&[order("#1", ANN)]));
+    leave_lease(&place, 30).await;
+    let ran = place.run(&["import", &file]);
+    assert!(ran.status == 1 && ran.stderr.contains("host elsewhere, process 4242"), "{ran:?}");
+    assert_eq!(count(&place, ORDERS).await, 0);
+    // Past, and left by a clock that was a day ahead.
+    for expires_in in [-1, 86_400] {
+        leave_lease(&place, expires_in).await;
+        let ran = place.run(&["import", &file]);
+        assert_eq!(ran.status, 0, "{ran:?}");
+    }
+}
+
+#[tokio::test]
+async fn import_that_lost_its_lease_writes_no_more() {
+    let place = Place::new().await;
+    place.done(&["migrate"]);
+    let file = place.write("orders.csv", export(&orders_of_strangers(6_000)));
+    let import = Import::start(&place, &file);
+    written(&place, 1).await;
+    leave_lease(&place, 30).await;
+    let ran = import.end();
+    let loaded = count(&place, ORDERS).await;
+    assert!((1..6_000).contains(&loaded), "{loaded}");
+    let said = format!(
+        "order-portal: another import has started meanwhile; {} of 6,000 orders are loaded; run the same command again\n",
+        thousands(loaded)
+    );
+    assert_eq!((ran.status, ran.stderr.as_str()), (1, said.as_str()), "{ran:?}");
+    assert_eq!(count(&place, "SELECT COUNT(*) FROM import_lease WHERE holder_id = 'gone'").await, 1);
+}

@@ -38,6 +38,7 @@ mod post;
 mod postgres_faults;
 mod postgres_server;
 mod reset;
+mod restore;
 mod sessions;
 mod settings;
 mod shop;

@@ -6,7 +6,7 @@ use crate::app::{PASSWORD, TestApp};
 use crate::place::{Place, Ran};
 use crate::post;
 
-const COMMANDS: [&[&str]; 18] = [
+const COMMANDS: [&[&str]; 19] = [
     &[],
     &["serve"],
     &["secret"],
@@ -24,6 +24,7 @@ const COMMANDS: [&[&str]; 18] = [
     &["user", "enable"],
     &["migrate"],
     &["backup"],
+    &["restore"],
     &["check"],
 ];
 
@@ -39,7 +40,7 @@ async fn every_command_explains_itself() {
         assert!(help.contains("Usage: order-portal"), "{command:?}: {help}");
     }
     let help = place.done(&["--help"]);
-    for command in ["serve", "secret", "import", "user", "mail", "migrate", "backup", "check"] {
+    for command in ["serve", "secret", "import", "user", "mail", "migrate", "backup", "restore", "check"] {
         assert!(help.contains(&format!("  {command}")), "{command} is not in the help");
     }
     for (list, column) in [
@@ -57,11 +58,12 @@ async fn every_command_explains_itself() {
 #[tokio::test]
 async fn wrong_usage_ends_with_2() {
     let place = Place::new().await;
-    let wrong: [&[&str]; 7] = [
+    let wrong: [&[&str]; 8] = [
         &["dance"],
         &["--dance"],
         &["import"],
         &["backup"],
+        &["restore"],
         &["user"],
         &["user", "verify"],
         &["user", "dance", "ann@example.com"],

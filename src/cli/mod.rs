@@ -86,9 +86,18 @@ enum Configured {
     Migrate,
     /// Write a consistent copy of the SQLite database while the server runs
     ///
-    /// For PostgreSQL use pg_dump.
+    /// The file is complete or not there, also when the command is killed. restore puts it back. For PostgreSQL use pg_dump.
     Backup {
         /// The file to write; it must not exist
+        file: PathBuf,
+    },
+    /// Replace the SQLite database by a copy that backup wrote
+    ///
+    /// The copy is verified first, and the database that it replaces is kept beside it. Every session ends, mailed links stop
+    /// working and queued mail is removed: a copy must not bring back what has been logged out, used or sent since. Stop the
+    /// server first. For PostgreSQL use pg_restore.
+    Restore {
+        /// The copy
         file: PathBuf,
     },
     /// Read the configuration, reach the database and the mail server, print what the program would run with
@@ -172,6 +181,7 @@ async fn run_configured(command: Configured, config: Config) -> Result<(), Failu
         Configured::Mail(command) => mail::run(&config, &clock, command).await,
         Configured::Migrate => database::migrate(&config).await,
         Configured::Backup { file } => database::backup(&config, &file).await,
+        Configured::Restore { file } => database::restore(&config, &clock, &file).await,
         Configured::Check { mail } => check::run(&config, &clock, mail.as_deref()).await,
     }
 }

@@ -26,7 +26,7 @@ const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 pub enum RestoreError {
     /// PostgreSQL has its own tool for this.
     #[error(
-        "restore replaces an SQLite file; for PostgreSQL run: pg_restore --clean --if-exists --dbname=\"$DATABASE_URL\" FILE"
+        "restore replaces an SQLite file; for PostgreSQL run: createdb NEW && pg_restore --dbname=NEW FILE, then follow docs/operate.md"
     )]
     Postgres,
     /// The copy cannot be read.

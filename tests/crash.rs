@@ -68,12 +68,7 @@ async fn customer(visitor: Visitor, round: u64, client: u64, answered: Arc<Atomi
 }
 
 /// The session cookie that a form is answered with, empty when it is taken away; `None` when there is no answer.
-async fn session_of(
-    visitor: &Visitor,
-    path: &str,
-    fields: &[(&str, &str)],
-    token: Option<&str>,
-) -> Option<String> {
+async fn session_of(visitor: &Visitor, path: &str, fields: &[(&str, &str)], token: Option<&str>) -> Option<String> {
     let mut request = visitor.request(reqwest::Method::POST, path).form(fields);
     if let Some(token) = token {
         request = request.header("cookie", format!("__Host-session={token}"));

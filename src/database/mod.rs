@@ -9,8 +9,11 @@
 mod backup;
 mod error;
 mod health;
+mod lock;
 mod migrations;
 mod open;
+mod partial;
+pub mod restore;
 mod transaction;
 mod url;
 
@@ -59,6 +62,8 @@ pub struct Database {
     /// The time limit of a statement on PostgreSQL.
     statement_timeout: Option<Duration>,
     health: Arc<Health>,
+    /// Keeps `restore` from replacing an SQLite file under whoever has it open.
+    _lock: Option<Arc<lock::DatabaseLock>>,
 }
 
 impl Database {

@@ -17,7 +17,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sqlx::{AnyPool, AssertSqlSafe};
+use sqlx::{AnyPool, AssertSqlSafe, ConnectOptions, Connection};
 
 pub use backup::BackupError;
 pub use error::{is_busy, is_conflict, is_unavailable};
@@ -203,12 +203,16 @@ impl Database {
         }
     }
 
-    /// Runs a statement that PostgreSQL refuses inside a transaction, as `VACUUM`; it has no arguments, so a pooler may send it anywhere.
+    /// Runs a statement that PostgreSQL refuses inside a transaction, as `VACUUM`. It has a connection of its own, as it may take minutes:
+    /// without the time limit of others, and without a warning that it is slow.
     ///
     /// # Errors
     /// What the driver says.
     pub async fn execute_outside_transaction(&self, sql: &'static str) -> Result<(), Error> {
-        sqlx::raw_sql(sql).execute(&self.writers).await.map(drop)
+        let options = self.writers.connect_options().as_ref().clone();
+        let mut connection = options.log_slow_statements(log::LevelFilter::Off, Duration::ZERO).connect().await?;
+        sqlx::raw_sql(sql).execute(&mut connection).await?;
+        connection.close().await
     }
 
     /// See [`Engine::placeholder`].

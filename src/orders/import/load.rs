@@ -32,7 +32,7 @@ pub(super) struct Load<'a> {
     pub database: &'a Database,
     pub clock: &'a Clock,
     pub lease: &'a Lease,
-    pub interrupt: &'a mut Interrupt,
+    pub interrupt: &'a Interrupt,
     pub file: &'a ImportFile,
 }
 
@@ -40,7 +40,7 @@ impl Load<'_> {
     /// # Errors
     /// [`ImportError::Stopped`].
     pub(super) async fn run(
-        mut self,
+        &self,
         validated: Validated,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<ImportSummary, ImportError> {
@@ -53,7 +53,7 @@ impl Load<'_> {
     }
 
     async fn write_all(
-        &mut self,
+        &self,
         validated: Validated,
         summary: &mut ImportSummary,
         progress: &mut dyn FnMut(Progress),
@@ -91,7 +91,7 @@ impl Load<'_> {
 
     /// Writes the first of these orders, as many as one transaction takes, and tells how long it took. One that loses to another write is
     /// tried again, after some times with fewer orders, as a shorter one meets fewer others.
-    async fn write_some(&mut self, pending: &[PendingOrder]) -> Result<(ImportSummary, Duration), StopCause> {
+    async fn write_some(&self, pending: &[PendingOrder]) -> Result<(ImportSummary, Duration), StopCause> {
         let began = Instant::now();
         let mut orders = pending;
         let mut tries = 0;
@@ -99,7 +99,11 @@ impl Load<'_> {
             if self.interrupt.is_requested() {
                 return Err(StopCause::Interrupted);
             }
-            match self.write_once(orders).await {
+            let done = tokio::select! {
+                done = self.write_once(orders) => done,
+                () = self.interrupt.overdue() => return Err(StopCause::Interrupted),
+            };
+            match done {
                 Err(StopCause::Database(error)) if is_passing(&error) && began.elapsed() < TRY_FOR => {
                     tries += 1;
                     if tries >= TRIES_AT_ONE_SIZE {

@@ -376,7 +376,7 @@ async fn check(config: &Config) -> Result<(), Failure> {
     Assets::load(&config.static_dir).map_err(failed)?;
     print("the static files are there");
     if let Some(files) = &config.tls {
-        server::tls_config(files).map_err(failed)?;
+        server::load_certificate(files).map_err(failed)?;
         print("the certificate and its key can be used");
     }
     let database = open(config).await?;

@@ -142,7 +142,7 @@ async fn mail_about_orders_goes_to_verified_addresses_only() {
     letter(&app, BOB, "Your order is placed").await;
     let anns: Vec<String> =
         sent(&app).into_iter().filter(|letter| letter.to == ANN).map(|letter| letter.subject).collect();
-    assert!(anns.iter().all(|subject| subject == "Confirm your e-mail address"), "{anns:?}");
+    assert_eq!(anns, ["Confirm your e-mail address"]);
 }
 
 #[tokio::test]

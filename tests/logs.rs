@@ -31,10 +31,16 @@ async fn no_password_token_or_cookie_stands_in_the_log_however_much_it_says() {
         app.api_post("/api/login", &json!({ "email": "ann@example.com", "password": [WRONG] })).await;
         http::send(app.request(reqwest::Method::POST, "/api/logout").bearer_auth(&token)).await;
         app.get(&format!("/login?next=/{WRONG}")).await;
-        app.get(&format!("/reset?token={WRONG}")).await;
+        for path in ["/password/reset", "/verify"] {
+            assert_eq!(app.get(&format!("{path}?token={WRONG}")).await.status, 404, "{path}");
+            let fields = [("token", WRONG), ("password", WRONG)];
+            assert_eq!(app.visitor().post(path, &fields).await.status, 422, "{path}");
+        }
         secrets.push(token);
         let logs = app.logs();
-        assert!(logs.contains("/login"), "the log says nothing about requests");
+        for path in ["/login", "/signup", "/orders", "/logout", "/password/reset", "/verify", "/api/login"] {
+            assert!(logs.contains(path), "at {level}, the log says nothing about {path}");
+        }
         for secret in secrets {
             // The signature alone would do harm as well.
             let tail = secret.rsplit('.').next().unwrap();
@@ -45,14 +51,26 @@ async fn no_password_token_or_cookie_stands_in_the_log_however_much_it_says() {
 }
 
 #[tokio::test]
-async fn json_logs_are_one_object_a_line_with_the_request_id() {
-    let app = TestApp::start_with(&[("LOG_FORMAT", "json")]).await;
+async fn json_log_is_one_object_a_line_with_the_request_id() {
+    let mut app = TestApp::start_with(&[("LOG_FORMAT", "json")]).await;
     let id = app.get("/login").await.header("x-request-id").unwrap().to_owned();
-    let logs = std::fs::read_to_string(app.path().join("stderr.log")).unwrap();
-    let logs = if logs.trim().is_empty() { app.logs() } else { logs };
-    let lines: Vec<Value> =
-        logs.lines().filter(|line| line.starts_with('{')).map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert!(lines.iter().any(|line| line.to_string().contains(&id)), "{logs}");
+    app.get("/nothing%0ahere").await;
+    app.visitor().post("/login", &[("email", "a\nb"), ("password", WRONG)]).await;
+    app.stop_by("TERM");
+    let lines = json_lines(&app);
+    let answered = lines.iter().find(|line| line["span"]["id"] == id.as_str() && line["message"] == "answered");
+    let answered = answered.unwrap_or_else(|| panic!("no line of {id}: {lines:#?}"));
+    assert_eq!((&answered["span"]["path"], &answered["status"]), (&json!("/login"), &json!(200)));
+    assert!(lines.iter().any(|line| line["message"] == "stopped"), "the last line is missing: {lines:#?}");
+}
+
+/// The log, in which each line must be an object; what the program tells its operator goes to standard output.
+fn json_lines(app: &TestApp) -> Vec<Value> {
+    let log = std::fs::read_to_string(app.path().join("stderr.log")).unwrap();
+    let read = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in the line {line:?}"));
+    let lines: Vec<Value> = log.lines().map(read).collect();
+    assert!(lines.iter().all(Value::is_object), "{log}");
+    lines
 }
 
 #[tokio::test]
@@ -67,6 +85,7 @@ async fn what_clients_send_cannot_forge_a_line() {
     http::send_raw(app.port, agent.as_bytes());
     app.visitor().post("/login", &[("email", &format!("x\n{forged}")), ("password", WRONG)]).await;
     let logs = app.logs();
+    assert!(logs.contains("/nothing") && logs.contains("/login"), "the log says nothing about the requests:\n{logs}");
     assert!(!logs.lines().any(|line| line.starts_with(forged)) && !logs.contains("\u{1b}[2J"), "{logs}");
 }
 
@@ -75,7 +94,7 @@ async fn libraries_that_know_tokens_stay_quiet_however_exactly_they_are_asked() 
     let filter = "info,actix_http::h1=trace,actix_http::h1::dispatcher=trace,sqlx::query=trace";
     let app = TestApp::start_with(&[("RUST_LOG", filter), ("LOG_FORMAT", "json")]).await;
     app.customer("ann@example.com").await.get("/orders").await;
-    let lines: Vec<Value> = app.logs().lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let lines = json_lines(&app);
     assert!(lines.iter().any(|line| line["target"].as_str().is_some_and(|target| target.starts_with("order_portal"))));
     let loud = |line: &&Value| {
         let target = line["target"].as_str().unwrap_or_default();

@@ -64,6 +64,10 @@ impl Place {
         &self.settings[name]
     }
 
+    pub fn is_set(&self, name: &str) -> bool {
+        self.settings.contains_key(name)
+    }
+
     pub fn is_postgres(&self) -> bool {
         self.postgres.is_some()
     }

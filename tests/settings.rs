@@ -64,16 +64,26 @@ async fn each_wrong_value_alone_stops_the_start() {
         ("MAIL_URL", "smtp://127.0.0.1:9?tls=maybe"),
         ("TLS_CERT", "cert.pem"),
         ("TLS_KEY", "key.pem"),
-        ("DATABASE_URL", ""),
+        ("DRAIN_SECONDS", "301"),
+        ("DRAIN_SECONDS", "-1"),
+        ("DRAIN_SECONDS", "1.5"),
     ];
     for (name, value) in wrong {
         let mut place = Place::new().await;
         place.set(name, value);
         let ran = place.run(&["check"]);
-        if value.is_empty() && ran.status != 2 {
-            continue; // An empty variable may count as one that is not set.
-        }
         assert!(ran.status == 2 && ran.stderr.contains(name), "{name}={value}: {ran:?}");
+    }
+}
+
+#[tokio::test]
+async fn empty_variable_counts_as_not_set() {
+    let mut place = Place::new().await;
+    for (name, default) in [("DATABASE_URL", "sqlite://data/portal.db"), ("TOKEN_TTL_SECONDS", "1800")] {
+        place.set(name, "");
+        let ran = place.run(&["check"]);
+        let line = ran.stdout.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{ran:?}"));
+        assert!(line.ends_with(default), "{line}");
     }
 }
 
@@ -91,9 +101,26 @@ async fn a_secret_is_never_printed() {
 #[tokio::test]
 async fn check_prints_what_it_would_run_with_and_no_secret() {
     let place = Place::new().await;
+    place.done(&["migrate"]);
     let said = place.done(&["check"]);
     assert!(said.contains(&format!("127.0.0.1:{}", place.port)) && said.contains("http://localhost"), "{said}");
     assert!(!said.contains(crate::place::SECRET), "{said}");
+}
+
+#[tokio::test]
+async fn drain_seconds_default_to_0_and_in_production_to_5() {
+    let mut place = Place::new().await;
+    let drain_seconds = |said: &str| {
+        let line =
+            said.lines().find_map(|line| line.strip_prefix("DRAIN_SECONDS")).map(|value| value.trim().to_owned());
+        line.unwrap_or_else(|| panic!("{said}"))
+    };
+    assert_eq!(drain_seconds(&place.run(&["check"]).stdout), "0");
+    place.set("APP_ENV", "production");
+    place.set("PUBLIC_URL", "https://orders.shop.example");
+    assert_eq!(drain_seconds(&place.run(&["check"]).stdout), "5");
+    place.set("DRAIN_SECONDS", "300");
+    assert_eq!(drain_seconds(&place.run(&["check"]).stdout), "300");
 }
 
 #[tokio::test]
@@ -107,15 +134,18 @@ async fn check_says_when_the_database_cannot_be_reached() {
 }
 
 #[tokio::test]
-async fn check_says_what_a_database_server_refuses() {
+async fn check_names_the_reason_when_a_database_cannot_be_opened() {
     let mut place = Place::new().await;
-    if place.is_postgres() {
-        let url = format!("{}_that_nobody_made", place.setting("DATABASE_URL"));
-        place.set("DATABASE_URL", &url);
-        let ran = place.run(&["check"]);
-        assert!(ran.status == 1 && ran.stderr.contains("does not exist"), "{ran:?}");
-        assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
-    }
+    let (url, reason) = if place.is_postgres() {
+        (format!("{}_that_nobody_made", place.setting("DATABASE_URL")), "does not exist")
+    } else {
+        place.write("notes", "a file where a folder is needed");
+        ("sqlite://notes/portal.db".to_owned(), "notes")
+    };
+    place.set("DATABASE_URL", &url);
+    let ran = place.run(&["check"]);
+    assert!(ran.status == 1 && ran.stderr.contains(reason), "{ran:?}");
+    assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
 }
 
 #[tokio::test]
@@ -145,6 +175,7 @@ async fn check_fails_where_the_start_would() {
 async fn check_says_the_origin_that_serve_would_use() {
     let (cert, key) = certificate();
     let mut place = Place::new().await;
+    place.done(&["migrate"]);
     place.unset("PUBLIC_URL");
     let url = |said: String| said.lines().find(|line| line.starts_with("PUBLIC_URL")).unwrap().to_owned();
     assert!(url(place.done(&["check"])).ends_with(&format!("http://localhost:{}", place.port)));
@@ -158,6 +189,7 @@ async fn check_says_the_origin_that_serve_would_use() {
 #[tokio::test]
 async fn production_is_told_that_mail_in_a_folder_reaches_nobody() {
     let mut place = Place::new().await;
+    place.done(&["migrate"]);
     assert!(!place.run(&["check"]).stderr.contains("MAIL_URL"), "development keeps its mail in a folder");
     place.set("APP_ENV", "production");
     place.set("PUBLIC_URL", "https://shop.example");
@@ -218,6 +250,7 @@ async fn the_example_names_every_setting() {
         "TRUSTED_PROXIES",
         "TLS_CERT",
         "TLS_KEY",
+        "DRAIN_SECONDS",
         "METRICS_ADDR",
         "LOG_FORMAT",
         "RUST_LOG",

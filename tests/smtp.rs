@@ -208,6 +208,7 @@ async fn two_nodes_on_one_database_deliver_each_letter_once() {
 async fn check_reaches_the_server_and_says_what_to_mend_when_it_cannot() {
     let mut server = MailServer::start();
     let mut place = Place::new().await;
+    place.done(&["migrate"]);
     place.set("MAIL_URL", &server.url());
     place.done(&["check"]);
     server.stop();

@@ -383,8 +383,8 @@ async fn nobody_uses_up_the_mail_that_an_owner_may_ask_for() {
         for _ in 0..5 {
             let request = stranger.request(Method::POST, "/account/email");
             let request = request.header("x-forwarded-for", format!("203.0.113.{number}")).form(&[("email", ANN)]);
-            let asked = stranger.send(request).await;
-            assert!(matches!(asked.status, 303 | 429), "{}", asked.status);
+            // Five to one address, whoever asks.
+            assert_eq!(stranger.send(request).await.status, if number == 1 { 303 } else { 429 }, "{number}");
         }
     }
     let asked = app.request(Method::POST, "/password/forgot").header("x-forwarded-for", "203.0.113.9");

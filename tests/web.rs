@@ -6,6 +6,7 @@ use reqwest::{Method, RequestBuilder};
 
 use crate::app::{PASSWORD, TestApp};
 use crate::http::{self, Answer, send_raw};
+use crate::orders::numbers;
 use crate::place::Place;
 
 const HTTPS: [(&str, &str); 5] = [
@@ -108,7 +109,7 @@ async fn browsers_are_told_to_stay_with_https_where_the_site_has_it() {
 }
 
 #[tokio::test]
-async fn head_is_answered_as_get_without_the_body() {
+async fn head_answers_as_get_without_a_body() {
     let app = TestApp::start().await;
     let token = app.customer("ann@example.com").await.token();
     for path in [
@@ -122,19 +123,21 @@ async fn head_is_answered_as_get_without_the_body() {
         "/api/openapi.json",
         "/api/userOrders",
     ] {
-        let with_cookie = |method| app.request(method, path).header("cookie", format!("__Host-session={token}"));
-        let (get, head) = (http::send(with_cookie(Method::GET)).await, http::send(with_cookie(Method::HEAD)).await);
-        assert_eq!(
-            (head.status, head.header("content-type"), head.header("location")),
-            (get.status, get.header("content-type"), get.header("location")),
-            "{path}"
-        );
-        assert!(head.body.is_empty());
-        let raw = send_raw(
-            app.port,
-            format!("HEAD {path} HTTP/1.1\r\nHost: localhost:{}\r\nConnection: close\r\n\r\n", app.port).as_bytes(),
-        );
-        assert_eq!(raw.unwrap().body.len(), 0, "a body follows the head of {path}");
+        // Straight from the socket: clients do not read what follows the head of such an answer.
+        let ask = |method: &str| {
+            let request = format!(
+                "{method} {path} HTTP/1.1\r\nHost: localhost:{}\r\nConnection: close\r\nCookie: __Host-session={token}\r\n\r\n",
+                app.port
+            );
+            send_raw(app.port, request.as_bytes()).unwrap()
+        };
+        let (get, head) = (ask("GET"), ask("HEAD"));
+        for name in ["content-type", "location", "content-length", "cache-control", "www-authenticate"] {
+            assert_eq!(head.header(name), get.header(name), "{path}: {name}");
+        }
+        assert_eq!(head.status, get.status, "{path}");
+        assert_eq!(get.body.is_empty(), get.status == 303, "{path}: GET has {} bytes", get.body.len());
+        assert_eq!(head.body.len(), 0, "a body follows the head of {path}: {}", head.text());
     }
 }
 
@@ -176,27 +179,21 @@ async fn only_this_sites_own_names_are_answered_to() {
     for host in others {
         for path in ["/login", "/nothing", "/static/site.css", "/orders"] {
             let answer = to(path, host.clone()).await;
-            assert!(
-                answer.status == 421 || (host.contains('@') && answer.status == 400),
-                "{host} {path}: {}",
-                answer.status
-            );
+            assert!(answer.is_page(421), "{host} {path}: {}", answer.status);
             assert!(!answer.text().contains("evil.example"));
         }
-        if !host.contains('@') {
-            assert_eq!((to("/healthz", host.clone()).await.status, to("/readyz", host).await.status), (200, 200));
-        }
+        assert_eq!((to("/healthz", host.clone()).await.status, to("/readyz", host).await.status), (200, 200));
     }
     let none = send_raw(app.port, b"GET /login HTTP/1.0\r\n\r\n").unwrap();
-    assert!(matches!(none.status, 400 | 421), "without a host: {}", none.status);
+    assert_eq!(none.status, 421, "without a host");
     let twice = format!(
         "GET /login HTTP/1.1\r\nHost: localhost:{}\r\nHost: evil.example\r\nConnection: close\r\n\r\n",
         app.port
     );
-    assert!(matches!(send_raw(app.port, twice.as_bytes()).unwrap().status, 400 | 421));
+    assert_eq!(send_raw(app.port, twice.as_bytes()).unwrap().status, 400, "two hosts");
     let target =
         format!("GET http://evil.example/login HTTP/1.1\r\nHost: localhost:{}\r\nConnection: close\r\n\r\n", app.port);
-    assert!(matches!(send_raw(app.port, target.as_bytes()).unwrap().status, 400 | 421));
+    assert_eq!(send_raw(app.port, target.as_bytes()).unwrap().status, 421, "another host in the request line");
 }
 
 #[tokio::test]
@@ -266,25 +263,24 @@ async fn static_files_are_kept_for_a_year_at_the_address_that_names_their_conten
 #[tokio::test]
 async fn nothing_but_the_static_files_is_handed_out() {
     let app = TestApp::start().await;
-    for path in [
-        "/static/",
-        "/static",
-        "/static/../Cargo.toml",
-        "/static/%2e%2e/Cargo.toml",
-        "/static/..%2fCargo.toml",
-        "/static/%2e%2e%2f%2e%2e%2fetc/passwd",
-        "/static//etc/passwd",
-        "/static/..\\Cargo.toml",
-        "/static/%00",
-        "/static/.env",
-        "/.env",
-        "/Cargo.toml",
-        "/data/portal.db",
+    for (path, status) in [
+        ("/static/", 404),
+        ("/static", 404),
+        ("/static/../Cargo.toml", 404),
+        ("/static/%2e%2e/Cargo.toml", 404),
+        ("/static/..%2fCargo.toml", 400),
+        ("/static/%2e%2e%2f%2e%2e%2fetc/passwd", 400),
+        ("/static//etc/passwd", 404),
+        ("/static/..\\Cargo.toml", 400),
+        ("/static/%00", 404),
+        ("/static/.env", 400),
+        ("/.env", 404),
+        ("/Cargo.toml", 404),
+        ("/data/portal.db", 404),
     ] {
         let request = format!("GET {path} HTTP/1.1\r\nHost: localhost:{}\r\nConnection: close\r\n\r\n", app.port);
         let answer = send_raw(app.port, request.as_bytes()).unwrap();
-        assert!(matches!(answer.status, 400 | 403 | 404), "{path}: {}", answer.status);
-        assert!(!answer.text().contains("[package]") && !answer.text().contains("root:"));
+        assert!(answer.is_page(status), "{path}: {} {}", answer.status, answer.text());
     }
 }
 
@@ -335,9 +331,17 @@ async fn pages_are_small_and_hold_no_style_or_script_of_their_own() {
 async fn guarded_pages_are_never_stored() {
     let app = TestApp::start_with(&[("DEMO_ORDERS", "true")]).await;
     let mut visitor = app.customer("ann@example.com").await;
-    for path in ["/orders", "/orders/1"] {
-        assert_eq!(visitor.get(path).await.header("cache-control"), Some("no-store"), "{path}");
+    let order = format!("/orders/{}", numbers(&visitor.get("/orders").await.text())[0]);
+    for path in ["/account", "/account/activity", "/account/delete", "/account/time-zone", "/orders", &order] {
+        let answer = visitor.get(path).await;
+        assert!(answer.is_page(200), "{path}: {}", answer.status);
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
     }
+    let spreadsheet = visitor.get("/orders.csv").await;
+    assert_eq!((spreadsheet.status, spreadsheet.header("cache-control")), (200, Some("no-store")));
+    let missing = visitor.get("/orders/no-such-order").await;
+    assert!(missing.is_page(404));
+    assert_eq!(missing.header("cache-control"), Some("no-store"));
 }
 
 #[tokio::test]
@@ -377,57 +381,74 @@ async fn slow_clients_are_cut_off() {
     for thread in waiting {
         let (request, took, status) = thread.join().unwrap();
         assert!(took < Duration::from_secs(25), "{request:?} was waited for {took:?}");
-        assert!(matches!(status, None | Some(400 | 408)), "{request:?}: {status:?}");
+        assert_eq!(status, Some(408), "{request:?}");
     }
 }
 
 #[tokio::test]
-async fn no_bytes_whatever_bring_it_down_or_to_a_500() {
+async fn malformed_request_is_refused_and_never_500() {
     let app = TestApp::start().await;
     let host = format!("Host: localhost:{}\r\nConnection: close\r\n", app.port);
     let long = "a".repeat(300_000);
     let requests = [
-        "\r\n\r\n".to_owned(),
-        "\0\0\0\0\r\n\r\n".to_owned(),
-        "GET\r\n\r\n".to_owned(),
-        "GET / HTTP/9.9\r\n\r\n".to_owned(),
-        format!("GET /{long} HTTP/1.1\r\n{host}\r\n"),
-        format!("GET / HTTP/1.1\r\n{host}X: {long}\r\n\r\n"),
-        format!("GET /%zz HTTP/1.1\r\n{host}\r\n"),
-        format!("GET /?%zz&&==&a=%ff HTTP/1.1\r\n{host}\r\n"),
-        format!("GET // HTTP/1.1\r\n{host}\r\n"),
-        format!("GET /login?next=%ff HTTP/1.1\r\n{host}\r\n"),
-        format!("GET * HTTP/1.1\r\n{host}\r\n"),
-        format!("OPTIONS * HTTP/1.1\r\n{host}\r\n"),
-        format!("TRACE / HTTP/1.1\r\n{host}\r\n"),
-        format!("FOO / HTTP/1.1\r\n{host}\r\n"),
-        format!("GET /orders HTTP/1.1\r\n{host}Cookie: \u{fc}=\u{fc}; ;;=\r\n\r\n"),
-        format!(
-            "GET /orders HTTP/1.1\r\n{host}Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nAccept: */*, \u{ff}\r\n\r\n"
+        (400, "\0\0\0\0\r\n\r\n".to_owned()),
+        (400, "GET\r\n\r\n".to_owned()),
+        (400, "GET / HTTP/9.9\r\n\r\n".to_owned()),
+        (404, format!("GET /%zz HTTP/1.1\r\n{host}\r\n")),
+        (200, format!("GET /?%zz&&==&a=%ff HTTP/1.1\r\n{host}\r\n")),
+        (404, format!("GET // HTTP/1.1\r\n{host}\r\n")),
+        (200, format!("GET /login?next=%ff HTTP/1.1\r\n{host}\r\n")),
+        (404, format!("GET * HTTP/1.1\r\n{host}\r\n")),
+        (404, format!("OPTIONS * HTTP/1.1\r\n{host}\r\n")),
+        (405, format!("TRACE / HTTP/1.1\r\n{host}\r\n")),
+        (405, format!("FOO / HTTP/1.1\r\n{host}\r\n")),
+        (303, format!("GET /orders HTTP/1.1\r\n{host}Cookie: \u{fc}=\u{fc}; ;;=\r\n\r\n")),
+        (
+            200,
+            format!(
+                "GET /orders HTTP/1.1\r\n{host}Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nAccept: */*, \u{ff}\r\n\r\n"
+            ),
         ),
-        format!("POST /login HTTP/1.1\r\n{host}Content-Length: -1\r\n\r\n"),
-        format!("POST /login HTTP/1.1\r\n{host}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
-        format!("POST /login HTTP/1.1\r\n{host}Transfer-Encoding: chunked\r\n\r\nzz\r\n\r\n"),
-        format!("POST /login HTTP/1.1\r\n{host}Content-Type: multipart/form-data\r\nContent-Length: 1\r\n\r\nx"),
-        format!(
-            "POST /login HTTP/1.1\r\n{host}Content-Type: application/x-www-form-urlencoded; charset=nonsense\r\nContent-Length: 1\r\n\r\nx"
+        (400, format!("POST /login HTTP/1.1\r\n{host}Content-Length: -1\r\n\r\n")),
+        (
+            400,
+            format!("POST /login HTTP/1.1\r\n{host}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
         ),
-        format!(
-            "POST /login HTTP/1.1\r\n{host}Content-Encoding: gzip\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 1\r\n\r\nx"
+        (
+            400,
+            format!(
+                "POST /login HTTP/1.1\r\n{host}Content-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n"
+            ),
         ),
-        format!("POST /orders HTTP/1.1\r\n{host}Content-Length: 0\r\n\r\n"),
-        format!("GET /static/site.css HTTP/1.1\r\n{host}Range: bytes=9-1,-0,999999999-\r\n\r\n"),
-        format!("GET /static/site.css HTTP/1.1\r\n{host}If-Modified-Since: never\r\nIf-None-Match: \"\"\"\r\n\r\n"),
+        (415, format!("POST /login HTTP/1.1\r\n{host}Content-Type: multipart/form-data\r\nContent-Length: 1\r\n\r\nx")),
+        (
+            415,
+            format!(
+                "POST /login HTTP/1.1\r\n{host}Content-Type: application/x-www-form-urlencoded; charset=nonsense\r\nContent-Length: 1\r\n\r\nx"
+            ),
+        ),
+        (
+            400,
+            format!(
+                "POST /login HTTP/1.1\r\n{host}Content-Encoding: gzip\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 1\r\n\r\nx"
+            ),
+        ),
+        (303, format!("POST /orders HTTP/1.1\r\n{host}Content-Length: 0\r\n\r\n")),
+        (416, format!("GET /static/site.css HTTP/1.1\r\n{host}Range: bytes=9-1,-0,999999999-\r\n\r\n")),
+        (
+            200,
+            format!("GET /static/site.css HTTP/1.1\r\n{host}If-Modified-Since: never\r\nIf-None-Match: \"\"\"\r\n\r\n"),
+        ),
     ];
-    for request in requests {
-        let shown: String = request.chars().take(80).collect();
-        if let Some(answer) = send_raw(app.port, request.as_bytes()) {
-            assert!(
-                answer.status < 500 || answer.status == 501 || answer.status == 505,
-                "{shown:?}: {}",
-                answer.status
-            );
-        }
+    for (status, request) in requests {
+        let answer = send_raw(app.port, request.as_bytes()).unwrap_or_else(|| panic!("no answer to {request:?}"));
+        assert_eq!(answer.status, status, "{request:?}");
+    }
+    // The server may close before all is sent, and then its answer is lost on the way.
+    for request in [format!("GET /{long} HTTP/1.1\r\n{host}\r\n"), format!("GET / HTTP/1.1\r\n{host}X: {long}\r\n\r\n")]
+    {
+        let status = send_raw(app.port, request.as_bytes()).map_or(431, |answer| answer.status);
+        assert_eq!(status, 431, "{} bytes of head", request.len());
     }
     assert_eq!(app.get("/healthz").await.status, 200);
     assert!(!app.logs().contains("panicked"), "{}", app.logs());
@@ -438,8 +459,5 @@ async fn a_place_without_static_files_is_refused_before_anything_is_served() {
     let mut place = Place::new().await;
     place.set("STATIC_DIR", "nowhere");
     let ran = place.run(&["serve"]);
-    assert!(
-        matches!(ran.status, 1 | 2) && ran.stderr.contains("nowhere") && ran.stderr.contains("STATIC_DIR"),
-        "{ran:?}"
-    );
+    assert!(ran.status == 1 && ran.stderr.contains("nowhere") && ran.stderr.contains("STATIC_DIR"), "{ran:?}");
 }

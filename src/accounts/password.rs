@@ -322,8 +322,26 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn past_the_queue_the_answer_is_busy_at_once() {
-        let hasher = Hasher { places: Arc::new(Semaphore::new(0)), ..Hasher::new(Vec::new()).unwrap() };
-        assert!(matches!(hasher.hash(Password::offered("any")).await, Err(Error::Busy)));
+    async fn hash_queue_refuses_what_comes_after_24_waiters_a_core() {
+        let hasher = Hasher::new(Vec::new()).unwrap();
+        let cores = hasher.cores.available_permits();
+        let all_cores = u32::try_from(cores).unwrap();
+        let busy = Arc::clone(&hasher.cores).acquire_many_owned(all_cores).await.unwrap();
+        let hash = || {
+            let hasher = hasher.clone();
+            tokio::spawn(async move { hasher.hash(Password::offered("any")).await })
+        };
+        // Those that a core works on have a place as well.
+        let waiting: Vec<_> = (0..cores * 25).map(|_| hash()).collect();
+        while hasher.places.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(waiting.iter().all(|one| !one.is_finished()));
+        assert!(matches!(hash().await.unwrap(), Err(Error::Busy)));
+        drop(busy);
+        for one in waiting {
+            assert!(one.await.unwrap().is_ok());
+        }
+        assert!(hash().await.unwrap().is_ok(), "a place is free again");
     }
 }

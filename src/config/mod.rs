@@ -48,6 +48,8 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// Certificate and key, when the server speaks HTTPS itself.
     pub tls: Option<TlsFiles>,
+    /// How long the server is not ready and still serves after the order to stop.
+    pub drain_seconds: u64,
     /// A second listener, with metrics.
     pub metrics_addr: Option<SocketAddr>,
     /// How log lines look.
@@ -75,7 +77,7 @@ pub enum LogFormat {
 }
 
 /// PEM files.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct TlsFiles {
     /// The certificate with its chain.
     pub cert: PathBuf,
@@ -193,6 +195,7 @@ impl Config {
             ("TRUSTED_PROXIES", if proxies.is_empty() { none() } else { proxies.join(",") }),
             ("TLS_CERT", self.tls.as_ref().map_or_else(none, |tls| tls.cert.display().to_string())),
             ("TLS_KEY", self.tls.as_ref().map_or_else(none, |tls| tls.key.display().to_string())),
+            ("DRAIN_SECONDS", self.drain_seconds.to_string()),
             ("METRICS_ADDR", self.metrics_addr.map_or_else(none, |address| address.to_string())),
             ("LOG_FORMAT", if self.log_format == LogFormat::Json { "json" } else { "pretty" }.to_owned()),
             ("RUST_LOG", self.log_filter.clone()),
@@ -223,6 +226,7 @@ impl Settings<'_> {
         let static_dir = PathBuf::from((self.get)("STATIC_DIR").unwrap_or_else(|| "static".to_owned()));
         let trusted_proxies = self.trusted_proxies();
         let tls = self.tls();
+        let drain_seconds = self.number("DRAIN_SECONDS", if in_production { 5 } else { 0 }, 0..=300);
         let metrics_addr = self.address("METRICS_ADDR");
         let format = self.one_of("LOG_FORMAT", &[("pretty", LogFormat::Pretty), ("json", LogFormat::Json)]);
         let log_format = format.unwrap_or(if in_production { LogFormat::Json } else { LogFormat::Pretty });
@@ -243,6 +247,7 @@ impl Settings<'_> {
             static_dir,
             trusted_proxies,
             tls,
+            drain_seconds: drain_seconds.unsigned_abs(),
             metrics_addr,
             log_format,
             log_filter,

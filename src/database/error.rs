@@ -32,6 +32,11 @@ pub fn is_unavailable(error: &Error) -> bool {
     ["08", "53", "57P", "58"].iter().any(|class| code.starts_with(class)) || code == READ_ONLY
 }
 
+/// Whether the server refused to write because it is read-only: a standby, or a primary that was told to be.
+pub(super) fn is_read_only(error: &Error) -> bool {
+    code(error).as_deref() == Some(READ_ONLY)
+}
+
 /// Whether a table is missing: SQLSTATE 42P01, or SQLite's words for it.
 pub(super) fn is_missing_table(error: &Error) -> bool {
     let in_words = error.as_database_error().is_some_and(|error| error.message().contains("no such table"));

@@ -8,6 +8,7 @@
 
 mod backup;
 mod error;
+mod health;
 mod migrations;
 mod open;
 mod transaction;
@@ -15,9 +16,11 @@ mod url;
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sqlx::{AnyPool, AssertSqlSafe, ConnectOptions, Connection};
+
+use health::Health;
 
 pub use backup::BackupError;
 pub use error::{is_busy, is_conflict, is_unavailable};
@@ -33,10 +36,6 @@ pub type Error = sqlx::Error;
 pub const UPKEEP_BATCH: i64 = 500;
 /// How often a transaction that lost to another one on PostgreSQL is tried before it fails.
 const WRITE_ATTEMPTS: u32 = 10;
-/// How long an answer of [`Database::is_ready`] holds: nobody makes the database write more often by asking.
-const READINESS_HOLDS: Duration = Duration::from_secs(1);
-/// How long a probe waits for other writers.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What a transaction may fail with: the database's own error among others, so that [`Database::write`] sees when to try again.
 pub trait WriteError: From<Error> {
@@ -59,10 +58,7 @@ pub struct Database {
     is_behind_pooler: bool,
     /// The time limit of a statement on PostgreSQL.
     statement_timeout: Option<Duration>,
-    /// The file or server, for the log.
-    location: Arc<str>,
-    /// When readiness was last looked at, and what was found.
-    readiness: Arc<tokio::sync::Mutex<Option<(Instant, bool)>>>,
+    health: Arc<Health>,
 }
 
 impl Database {
@@ -84,7 +80,7 @@ impl Database {
     fn single_statement<'d>(&'d self, pool: &'d AnyPool) -> SingleStatement<'d> {
         let begin = if self.statement_timeout.is_some() { open::BEGIN_WITH_TIMEOUT } else { "BEGIN" };
         let (engine, is_pinned) = (self.engine, self.is_behind_pooler);
-        SingleStatement { pool, location: &self.location, engine, is_pinned, begin }
+        SingleStatement { pool, health: &self.health, engine, is_pinned, begin }
     }
 
     /// Runs `work` in one transaction in which what was read stays true until it is written: SQLite's single
@@ -174,7 +170,7 @@ impl Database {
         if let Err(error) = &done
             && let Some(error) = error.database()
         {
-            transaction::report(error, &self.location);
+            self.health.report(error);
         }
         done
     }
@@ -218,41 +214,6 @@ impl Database {
     /// See [`Engine::placeholder`].
     pub fn placeholder(&self, number: usize) -> Cow<'static, str> {
         self.engine.placeholder(number)
-    }
-
-    /// Whether requests can be served: a row was written, or the writer is merely busy and reads are answered. Writing is part of it because
-    /// a full disk and a server that turned read-only answer every read. An answer holds for a second, whoever asks.
-    pub async fn is_ready(&self) -> bool {
-        let mut readiness = self.readiness.lock().await;
-        if let Some((looked_at, is_ready)) = *readiness
-            && looked_at.elapsed() < READINESS_HOLDS
-        {
-            return is_ready;
-        }
-        let is_ready = match tokio::time::timeout(PROBE_TIMEOUT, self.check_writable()).await {
-            Ok(Ok(())) => true,
-            Ok(Err(error)) if !is_busy(&error) => {
-                tracing::error!(%error, location = %self.location, "database not ready");
-                false
-            }
-            Ok(Err(_)) | Err(_) => self.answers().await,
-        };
-        *readiness = Some((Instant::now(), is_ready));
-        is_ready
-    }
-
-    async fn answers(&self) -> bool {
-        let read = sqlx::query("SELECT 1").fetch_one(self.reader());
-        matches!(tokio::time::timeout(PROBE_TIMEOUT, read).await, Ok(Ok(_)))
-    }
-
-    /// Writes one row for nobody.
-    ///
-    /// # Errors
-    /// What the driver says: the disk is full or read-only, the server is away or read-only.
-    pub async fn check_writable(&self) -> Result<(), Error> {
-        let written = sqlx::query("UPDATE write_probe SET writes = writes + 1").execute(self.writer()).await?;
-        if written.rows_affected() == 0 { Err(Error::RowNotFound) } else { Ok(()) }
     }
 
     /// Finishes what is under way and closes; SQLite's write-ahead log is folded into its file.

@@ -9,6 +9,7 @@ use sqlx::migrate::MigrateError;
 use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, ConnectOptions, Connection, Row};
 
 use super::error::sqlite_code;
+use super::health::Health;
 use super::{Database, DatabaseUrl, Engine, Error, is_unavailable};
 use crate::private_files::{make_private_file, make_private_folder};
 
@@ -184,10 +185,11 @@ impl Database {
             .log_slow_statements(log::LevelFilter::Warn, Duration::from_secs(1));
         reach(&options, url).await?;
         let is_behind_pooler = url.is_behind_pooler();
+        let health = Arc::new(Health::new(location(url)));
         let (readers, writers) = match url.engine() {
             Engine::Sqlite => sqlite_pools(&options),
             Engine::Postgres => {
-                let pool = postgres_pool(options, used_for, is_behind_pooler);
+                let pool = postgres_pool(options, used_for, is_behind_pooler, Arc::clone(&health));
                 (pool.clone(), pool)
             }
         };
@@ -197,8 +199,7 @@ impl Database {
             engine: url.engine(),
             is_behind_pooler,
             statement_timeout: (used_for == Use::Serving).then_some(STATEMENT_TIMEOUT),
-            location: location(url).into(),
-            readiness: Arc::default(),
+            health,
         })
     }
 }
@@ -270,14 +271,15 @@ fn sqlite_pools(options: &AnyConnectOptions) -> (AnyPool, AnyPool) {
     (readers, writers)
 }
 
-fn postgres_pool(options: AnyConnectOptions, used_for: Use, is_behind_pooler: bool) -> AnyPool {
+fn postgres_pool(options: AnyConnectOptions, used_for: Use, is_behind_pooler: bool, health: Arc<Health>) -> AnyPool {
     let has_timeout = used_for == Use::Serving && !is_behind_pooler;
     AnyPoolOptions::new()
         .max_connections(CONNECTIONS)
         .acquire_timeout(if used_for == Use::Serving { IMPATIENT } else { PATIENT })
         .test_before_acquire(false)
-        .before_acquire(|connection, about| {
-            Box::pin(async move { Ok(about.idle_for < TESTED_AFTER || is_writable(connection).await?) })
+        .before_acquire(move |connection, about| {
+            let is_tested = about.idle_for >= TESTED_AFTER || health.may_be_read_only(about.age);
+            Box::pin(async move { Ok(!is_tested || is_writable(connection).await?) })
         })
         .after_connect(move |connection, _| {
             Box::pin(async move {

@@ -11,6 +11,7 @@ use sqlx::any::{AnyArguments, AnyQueryResult, AnyRow, AnyStatement, AnyTypeInfo}
 use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Describe, Either, Execute, Executor, SqlStr};
 
+use super::health::Health;
 use super::{Engine, Error, error};
 
 /// An open transaction. Statements run in it through `&mut transaction`.
@@ -169,7 +170,7 @@ impl<'c> Executor<'c> for &'c mut Transaction {
 #[derive(Clone, Copy, Debug)]
 pub struct SingleStatement<'d> {
     pub(super) pool: &'d AnyPool,
-    pub(super) location: &'d str,
+    pub(super) health: &'d Health,
     pub(super) engine: Engine,
     /// Whether the statement is put into a transaction. The driver sends a statement and its values one after the
     /// other, and only within a transaction a pooler gives both to the same server connection.
@@ -178,10 +179,33 @@ pub struct SingleStatement<'d> {
     pub(super) begin: &'d str,
 }
 
-/// Says in the log which database cannot be used, and why. What the request was is in the line's span.
-pub(super) fn report(error: &Error, location: &str) {
-    if error::is_unavailable(error) {
-        tracing::error!(%error, location, "database unavailable");
+impl SingleStatement<'_> {
+    /// All that the statement yields.
+    async fn run<'q>(self, query: impl Execute<'q, Any> + 'q) -> Result<Vec<Either<AnyQueryResult, AnyRow>>, Error> {
+        let done = if self.is_pinned { self.run_pinned(query).await } else { self.run_alone(query).await };
+        done.inspect_err(|error| self.health.report(error))
+    }
+
+    async fn run_alone<'q>(
+        self,
+        query: impl Execute<'q, Any> + 'q,
+    ) -> Result<Vec<Either<AnyQueryResult, AnyRow>>, Error> {
+        let mut connection = self.pool.acquire().await?;
+        let done = connection.fetch_many(query).try_collect().await;
+        if done.as_ref().is_err_and(error::is_unavailable) {
+            connection.close_on_drop();
+        }
+        done
+    }
+
+    async fn run_pinned<'q>(
+        self,
+        query: impl Execute<'q, Any> + 'q,
+    ) -> Result<Vec<Either<AnyQueryResult, AnyRow>>, Error> {
+        let mut transaction = Transaction::begin(self.pool, self.begin, self.engine, true).await?;
+        let all = (&mut transaction).fetch_many(query).try_collect().await?;
+        transaction.commit().await?;
+        Ok(all)
     }
 }
 
@@ -193,18 +217,8 @@ impl<'d> Executor<'d> for SingleStatement<'d> {
         'd: 'e,
         E: 'q + Execute<'q, Any>,
     {
-        let fetched = if self.is_pinned {
-            let all = async move {
-                let mut transaction = Transaction::begin(self.pool, self.begin, self.engine, true).await?;
-                let all: Vec<_> = (&mut transaction).fetch_many(query).try_collect().await?;
-                transaction.commit().await?;
-                Ok::<_, Error>(futures_util::stream::iter(all.into_iter().map(Ok)))
-            };
-            futures_util::stream::once(all).try_flatten().boxed()
-        } else {
-            self.pool.fetch_many(query)
-        };
-        fetched.inspect_err(move |error| report(error, self.location)).boxed()
+        let all = self.run(query).map_ok(|all| futures_util::stream::iter(all.into_iter().map(Ok)));
+        futures_util::stream::once(all).try_flatten().boxed()
     }
 
     fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<AnyRow>, Error>>
@@ -212,17 +226,8 @@ impl<'d> Executor<'d> for SingleStatement<'d> {
         'd: 'e,
         E: 'q + Execute<'q, Any>,
     {
-        let fetched: BoxFuture<'e, _> = if self.is_pinned {
-            Box::pin(async move {
-                let mut transaction = Transaction::begin(self.pool, self.begin, self.engine, true).await?;
-                let found = (&mut transaction).fetch_optional(query).await?;
-                transaction.commit().await?;
-                Ok(found)
-            })
-        } else {
-            self.pool.fetch_optional(query)
-        };
-        fetched.inspect_err(move |error| report(error, self.location)).boxed()
+        let first = |all: Vec<Either<AnyQueryResult, AnyRow>>| all.into_iter().find_map(Either::right);
+        self.run(query).map_ok(first).boxed()
     }
 
     fn prepare_with<'e>(self, sql: SqlStr, parameters: &'e [AnyTypeInfo]) -> BoxFuture<'e, Result<AnyStatement, Error>>

@@ -1,6 +1,7 @@
 //! The two listeners: the app with the order of its middleware, and metrics.
 
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
@@ -9,8 +10,8 @@ use actix_web::{App, HttpResponse, HttpServer, web};
 
 use super::error::ServeError;
 use super::state::House;
-use super::{routes, tls};
-use crate::config::Config;
+use super::tls::Certificate;
+use super::{drain, routes};
 use crate::telemetry;
 use crate::web::{error, headers, origin};
 
@@ -18,14 +19,14 @@ use crate::web::{error, headers, origin};
 const HEAD_ARRIVES_WITHIN: Duration = Duration::from_secs(10);
 /// How long a connection without a request is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
-/// How long requests in flight may take after the order to stop.
-const DRAIN_SECONDS: u64 = 30;
+/// How long the last bytes of answers may take once no request is in flight.
+const FLUSH_SECONDS: u64 = 5;
 
 pub fn listen(address: SocketAddr, variable: &'static str) -> Result<TcpListener, ServeError> {
     TcpListener::bind(address).map_err(|source| ServeError::Listen { address, variable, source })
 }
 
-/// The app of one worker. Middleware runs from the last `wrap` inwards: a request is named and logged, gets its security
+/// The app of one worker. Middleware runs from the last `wrap` inwards: a request is counted, named and logged, gets its security
 /// headers and its compression, a page for whatever fails inside, and is held to its host and origin before any
 /// handler sees it.
 macro_rules! app {
@@ -38,6 +39,7 @@ macro_rules! app {
             .app_data(house.sessions.clone())
             .app_data(house.accounts.clone())
             .app_data(house.transport.clone())
+            .app_data(house.drain.clone())
             .app_data(web::FormConfig::default().limit(crate::web::body::LARGEST))
             .app_data(web::JsonConfig::default().limit(crate::web::body::LARGEST))
             .wrap(from_fn(origin::refuse_forged))
@@ -47,20 +49,25 @@ macro_rules! app {
             .wrap(Compress::default())
             .wrap(from_fn(headers::secure))
             .wrap(from_fn(telemetry::trace_request))
+            .wrap(from_fn(drain::count))
             .configure(|routes| routes::configure(routes, &house.site))
     }};
 }
 
-pub fn start(listener: TcpListener, config: &Config, house: House) -> Result<Server, ServeError> {
+pub fn start(listener: TcpListener, certificate: Option<Arc<Certificate>>, house: House) -> Result<Server, ServeError> {
+    let counts = house.drain.as_ref().clone();
     let server = HttpServer::new(move || app!(house.clone()))
+        .on_connect(move |_, data| {
+            data.insert(counts.open_connection());
+        })
         .client_request_timeout(HEAD_ARRIVES_WITHIN)
         .client_disconnect_timeout(Duration::from_secs(3))
         .keep_alive(KEEP_ALIVE)
-        .shutdown_timeout(DRAIN_SECONDS)
+        .shutdown_timeout(FLUSH_SECONDS)
         .disable_signals();
     let failed = |error: std::io::Error| ServeError::Failed(error.to_string());
-    let server = match &config.tls {
-        Some(files) => server.listen_rustls_0_23(listener, tls::config(files)?).map_err(failed)?,
+    let server = match certificate {
+        Some(certificate) => server.listen_rustls_0_23(listener, certificate.server_config()?).map_err(failed)?,
         None => server.listen(listener).map_err(failed)?,
     };
     Ok(server.run())

@@ -6,11 +6,12 @@
 //! | `state.rs` | what handlers find in app data |
 //! | `routes.rs` | routes and their guards |
 //! | `listeners.rs` | the app with the order of its middleware; metrics |
-//! | `tls.rs` | the certificate |
+//! | `tls.rs` | the certificate, reloaded on SIGHUP and when its files change |
 //! | `background.rs` | mail delivery and maintenance |
-//! | `stop.rs` | signals |
+//! | `drain.rs`, `stop.rs` | what is in flight; signals, and a stop that cuts no request |
 
 mod background;
+mod drain;
 mod error;
 mod listeners;
 mod open_database;
@@ -19,12 +20,17 @@ mod state;
 mod stop;
 mod tls;
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use background::Background;
 pub use error::ServeError;
 use open_database::open_database;
 pub use state::CLAIM;
 use state::House;
-pub use tls::config as tls_config;
+use stop::Stopped;
+pub use tls::load as load_certificate;
+use tls::{Certificate, Hangups};
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -35,29 +41,34 @@ use crate::web::Assets;
 /// # Errors
 /// [`ServeError`].
 pub async fn run(config: Config, clock: Clock) -> Result<(), ServeError> {
+    let hangups = Hangups::listen();
     let assets = Assets::load(&config.static_dir).map_err(ServeError::Assets)?;
     let database = open_database(&config).await?;
     let listener = listeners::listen(config.bind_addr, "BIND_ADDR")?;
     let bound = listener.local_addr().unwrap_or(config.bind_addr);
     let origin = config.origin_at(bound.port());
     let house = House::build(&config, clock, database.clone(), assets, &origin, bound.port())?;
-    let server = listeners::start(listener, &config, house.clone())?;
+    let certificate = config.tls.as_ref().map(|files| Certificate::load(files, house.drain.as_ref().clone()));
+    let certificate = certificate.transpose()?.map(Arc::new);
+    let to_close = listener.try_clone().map_err(|error| ServeError::Failed(error.to_string()))?;
+    let server = listeners::start(listener, certificate.clone(), house.clone())?;
     let metrics = config.metrics_addr.map(listeners::start_metrics).transpose()?;
     let background = Background::start(&house);
+    actix_web::rt::spawn(tls::reload(certificate, hangups));
 
-    let handle = server.handle();
-    actix_web::rt::spawn(stop::stop_on_signal(handle));
     println!("order-portal is at {origin}");
     tracing::info!(address = %bound, origin, "serving");
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
-    let served = server.await.map_err(|error| ServeError::Failed(error.to_string()));
+    let stopped = stop::serve(server, to_close, &house.drain, Duration::from_secs(config.drain_seconds)).await;
     if let Some(metrics) = metrics {
         metrics.stop(false).await;
     }
-    background.stop().await;
-    database.close().await;
+    if !matches!(stopped, Ok(Stopped::AtOnce)) {
+        background.stop().await;
+        database.close().await;
+    }
     tracing::info!("stopped");
-    served
+    stopped.map(drop).map_err(|error| ServeError::Failed(error.to_string()))
 }

@@ -7,6 +7,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{HttpResponse, web};
 use askama::Template;
 
+use super::drain::Drain;
 use crate::database::Database;
 use crate::sessions::{CurrentUser, guard};
 use crate::web::{Error, Layout, Site, assets, notice, page, see_other};
@@ -65,8 +66,11 @@ async fn healthz() -> HttpResponse {
     plain(StatusCode::OK, "ok\n")
 }
 
-/// The database answers and can be written.
-async fn readyz(database: web::Data<Database>) -> Result<HttpResponse, Error> {
+/// The database answers and can be written, and the server is not told to stop.
+async fn readyz(database: web::Data<Database>, drain: web::Data<Drain>) -> Result<HttpResponse, Error> {
+    if drain.has_begun() {
+        return Ok(plain(StatusCode::SERVICE_UNAVAILABLE, "stopping\n"));
+    }
     if database.is_ready().await { Ok(plain(StatusCode::OK, "ready\n")) } else { Err(Error::Unavailable) }
 }
 

@@ -2,6 +2,7 @@
 
 use actix_web::web;
 
+use super::drain::Drain;
 use super::error::ServeError;
 use crate::accounts::{Accounts, Hasher, HeldAbout, Hooks, OnDeleted, OnSignUp, OnVerified};
 use crate::clock::Clock;
@@ -33,6 +34,7 @@ pub struct House {
     pub sessions: web::Data<Sessions>,
     pub accounts: web::Data<Accounts>,
     pub transport: web::Data<mail::Transport>,
+    pub drain: web::Data<Drain>,
 }
 
 impl House {
@@ -76,6 +78,7 @@ impl House {
             sessions: web::Data::new(sessions),
             accounts: web::Data::new(accounts),
             transport: web::Data::new(transport),
+            drain: web::Data::new(Drain::default()),
         })
     }
 }

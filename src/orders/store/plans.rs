@@ -68,6 +68,32 @@ async fn no_list_reads_more_than_its_customers_part_of_an_index() {
     }
 }
 
+/// What makes page 1,000 as cheap as page 1: the index leads to the cursor, and nothing before it is read and thrown away.
+#[actix_web::test]
+async fn list_seeks_to_its_cursor_in_each_order_and_skips_no_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = database(&folder).await;
+    for (sort, _, _) in Sort::ALL {
+        let filter = Filter { patterns: Vec::new(), status: None, from: None, until: None, sort };
+        let cursor = Cursor::at(&Order { placed_at: UnixSeconds::new(5), ..order("paid", "fulfilled") }, sort);
+        let key = match sort {
+            Sort::Newest | Sort::Oldest => "(placed_at,id)",
+            Sort::Highest | Sort::Lowest => "(total,id)",
+        };
+        for (from, goes_back) in [(From::After(cursor.clone()), false), (From::Before(cursor), true)] {
+            let beyond = if matches!(sort, Sort::Newest | Sort::Highest) == goes_back { ">" } else { "<" };
+            let sql = list_sql(&database, "user", &filter, &from, 20).unwrap();
+            let (text, arguments) = sql.into_parts();
+            assert!(!text.0.contains("OFFSET"), "{}", text.0);
+            let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", text.0));
+            let rows = sqlx::query_with(explain, arguments).fetch_all(database.reader()).await.unwrap();
+            let steps: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+            let seek = format!("(user_id=? AND {key}{beyond}(?,?))");
+            assert!(steps.len() == 1 && steps[0].ends_with(&seek), "{sort:?} {from:?}: {steps:?} in place of {seek}");
+        }
+    }
+}
+
 #[actix_web::test]
 async fn no_sum_reads_more_than_one_index() {
     let folder = tempfile::tempdir().unwrap();

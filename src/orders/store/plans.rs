@@ -82,7 +82,7 @@ async fn list_seeks_to_its_cursor_in_each_order_and_skips_no_rows() {
         };
         for (from, goes_back) in [(From::After(cursor.clone()), false), (From::Before(cursor), true)] {
             let beyond = if matches!(sort, Sort::Newest | Sort::Highest) == goes_back { ">" } else { "<" };
-            let sql = list_sql(&database, "user", &filter, &from, 20).unwrap();
+            let sql = list_sql(database.engine(), "user", &filter, &from, 20).unwrap();
             let (text, arguments) = sql.into_parts();
             assert!(!text.0.contains("OFFSET"), "{}", text.0);
             let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", text.0));

@@ -4,6 +4,7 @@
 //! transactions beside customers and under a lease that keeps other imports out. An import that stops between two transactions leaves
 //! whole orders, and the same file again writes the rest. Memory stays flat unless the rows of one order stand apart.
 
+mod blocks;
 mod error;
 mod export;
 mod fields;

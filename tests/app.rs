@@ -68,9 +68,22 @@ impl TestApp {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// What the program has written to standard output and standard error so far.
+    /// What the program has written to standard output and standard error so far. Lines are written after the answer that
+    /// they are about, so this waits until no more come, for a while.
     pub fn logs(&self) -> String {
-        ["stdout.log", "stderr.log"].map(|name| std::fs::read_to_string(self.path().join(name)).unwrap()).concat()
+        let read = || {
+            ["stdout.log", "stderr.log"].map(|name| std::fs::read_to_string(self.path().join(name)).unwrap()).concat()
+        };
+        let mut logs = read();
+        for _ in 0..20 {
+            std::thread::sleep(Duration::from_millis(30));
+            let later = read();
+            if later == logs {
+                break;
+            }
+            logs = later;
+        }
+        logs
     }
 
     /// Has the signal sent to the program and waits for its end.

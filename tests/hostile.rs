@@ -31,7 +31,7 @@ const NAMES: [&str; 16] = [
 ];
 
 /// An order in which everything that a shop can write freely is that text.
-fn filled(number: &str, text: &str) -> [Row; 2] {
+pub fn filled(number: &str, text: &str) -> [Row; 2] {
     let columns = [
         "Lineitem name",
         "Lineitem sku",

@@ -18,11 +18,11 @@ const STOREYS: [&[&str]; 8] = [
 /// Siblings at the foot may lean on each other, without a circle; those above may not.
 const FOOT: usize = STOREYS.len() - 2;
 
-fn source() -> PathBuf {
+pub fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
-fn rust_files(folder: &Path) -> Vec<PathBuf> {
+pub fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut files = Vec::new();
     for path in entries {
@@ -42,7 +42,7 @@ fn part_of(file: &Path) -> String {
 }
 
 /// The code that ships: no comments, and nothing from the first test module on.
-fn shipped(file: &Path) -> String {
+pub fn shipped(file: &Path) -> String {
     let text = std::fs::read_to_string(file).unwrap();
     let lines = text.lines().take_while(|line| line.trim() != "#[cfg(test)]");
     lines.filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")

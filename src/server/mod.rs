@@ -20,6 +20,7 @@ mod state;
 mod stop;
 mod tls;
 
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,9 +33,14 @@ use stop::Stopped;
 pub use tls::load as load_certificate;
 use tls::{Certificate, Hangups};
 
+use tokio::sync::oneshot;
+
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::web::Assets;
+
+/// How long whoever reads standard output may take to read the address.
+const ANNOUNCES_WITHIN: Duration = Duration::from_secs(1);
 
 /// Serves until told to stop (SIGTERM or Ctrl-C), finishes what is in flight, then closes the database.
 ///
@@ -56,7 +62,7 @@ pub async fn run(config: Config, clock: Clock) -> Result<(), ServeError> {
     let background = Background::start(&house);
     actix_web::rt::spawn(tls::reload(certificate, hangups));
 
-    println!("order-portal is at {origin}");
+    announce(&origin).await;
     tracing::info!(address = %bound, origin, "serving");
     for warning in config.warnings() {
         tracing::warn!("{warning}");
@@ -71,4 +77,16 @@ pub async fn run(config: Config, clock: Clock) -> Result<(), ServeError> {
     }
     tracing::info!("stopped");
     stopped.map(drop).map_err(|error| ServeError::Failed(error.to_string()))
+}
+
+/// Prints where the portal is. Standard output may be closed, or a pipe that nobody reads: a thread of its own waits for that
+/// reader, the server does not.
+async fn announce(origin: &str) {
+    let line = format!("order-portal is at {origin}\n");
+    let (printed, is_printed) = oneshot::channel();
+    std::thread::spawn(move || {
+        std::io::stdout().write_all(line.as_bytes()).ok();
+        printed.send(()).ok();
+    });
+    tokio::time::timeout(ANNOUNCES_WITHIN, is_printed).await.ok();
 }

@@ -1,6 +1,10 @@
 //! Logs, request ids, metrics.
 
-use std::sync::LazyLock;
+mod writer;
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::panic::PanicHookInfo;
+use std::sync::{LazyLock, OnceLock};
 use std::time::Instant;
 
 use actix_web::body::MessageBody;
@@ -17,6 +21,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry};
 
 use crate::config::LogFormat;
+use writer::LogWriter;
 
 /// Libraries that tell what they carry when they talk much: headers with tokens, statements with values. Whatever the
 /// filter says, they are held to warnings.
@@ -40,7 +45,9 @@ const DISCREET: [&str; 13] = [
 #[derive(Clone, Debug)]
 pub struct RequestId(pub String);
 
-/// Starts logging to standard error. `filter` is as `RUST_LOG` has it, checked before. Called once.
+static WRITER: OnceLock<LogWriter> = OnceLock::new();
+
+/// Starts logging to standard error, panics included. `filter` is as `RUST_LOG` has it, checked before. Called once.
 pub fn init(format: LogFormat, filter: &str) {
     let wanted = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     // Beside the filter and not within it, where a more exact directive would win.
@@ -48,7 +55,8 @@ pub fn init(format: LogFormat, filter: &str) {
     // Without a hint of its own the other's would be lost, and each line that nobody wants would be asked about.
     let discreet = discreet.with_max_level_hint(LevelFilter::TRACE);
     let filter = wanted.and(discreet);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let writer = WRITER.get_or_init(|| LogWriter::start(std::io::stderr()));
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer.clone());
     let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
         LogFormat::Pretty => lines.with_ansi(is_terminal).with_target(false).with_filter(filter).boxed(),
@@ -58,6 +66,22 @@ pub fn init(format: LogFormat, filter: &str) {
     };
     // Only a second call fails, and then logging is on already.
     tracing_subscriber::registry().with(lines).try_init().ok();
+    std::panic::set_hook(Box::new(log_panic));
+}
+
+/// Waits until the log is written, for a second at most. Answers whether it is; if not, nobody reads standard error, and
+/// printing to it would block for ever.
+pub fn flush() -> bool {
+    WRITER.get().is_none_or(LogWriter::flush)
+}
+
+/// A panic's own message would block its thread when nobody reads standard error.
+fn log_panic(panic: &PanicHookInfo) {
+    let location = panic.location().map(ToString::to_string);
+    let backtrace = Backtrace::capture();
+    let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+    tracing::error!(location, backtrace, "panicked: {}", panic.payload_as_str().unwrap_or("no message"));
+    flush();
 }
 
 /// Whether a target is one of those libraries, or a part of one.

@@ -1,0 +1,76 @@
+//! SIGKILL at any moment: what was answered is there afterwards. `CRASH_ROUNDS` says how often, 3 times if left out.
+
+use std::time::Duration;
+
+use crate::app::{PASSWORD, TestApp};
+
+/// What one customer was told before the server was gone.
+struct Acknowledged {
+    email: String,
+    /// The last session that was begun, and whether it was ended.
+    session: Option<(String, bool)>,
+}
+
+#[tokio::test]
+async fn acknowledged_writes_survive_sigkill() {
+    let rounds: u64 = std::env::var("CRASH_ROUNDS").map_or(3, |rounds| rounds.parse().unwrap());
+    let mut app = TestApp::start().await;
+    for round in 0..rounds {
+        let customers: Vec<_> = (0..4).map(|client| tokio::spawn(customer(app.visitor(), round, client))).collect();
+        // Another moment each time.
+        tokio::time::sleep(Duration::from_millis(250 + round * 37 % 400)).await;
+        app.stop_by("KILL");
+        app.start_again().await;
+        let mut acknowledged = Vec::new();
+        for customer in customers {
+            acknowledged.extend(customer.await.unwrap());
+        }
+        assert!(!acknowledged.is_empty(), "nothing was acknowledged in round {round}");
+        for Acknowledged { email, session } in acknowledged {
+            if let Some((token, has_ended)) = session {
+                let answer = app.get_with_cookie("/orders", &format!("__Host-session={token}")).await;
+                let expected = if has_ended { 303 } else { 200 };
+                assert_eq!(answer.status, expected, "{email} in round {round}: the session");
+            }
+            let answer = app.visitor().post("/login", &[("email", &email), ("password", PASSWORD)]).await;
+            assert_eq!(answer.status, 303, "{email} in round {round}: the account");
+        }
+    }
+}
+
+/// Signs up, logs out, logs in, until the server is gone. The logout that was under way then may have been done or not.
+async fn customer(visitor: crate::http::Visitor, round: u64, client: u64) -> Vec<Acknowledged> {
+    let mut all = Vec::new();
+    for number in 0.. {
+        let email = format!("customer{round}-{client}-{number}@example.com");
+        let fields = [("email", email.as_str()), ("password", PASSWORD)];
+        let Some(token) = session_of(&visitor, "/signup", &fields, None).await else { break };
+        all.push(Acknowledged { email: email.clone(), session: Some((token.clone(), false)) });
+        let last = all.len() - 1;
+        // Until it is answered, either outcome is right.
+        all[last].session = None;
+        let Some(_) = session_of(&visitor, "/logout", &[], Some(&token)).await else { break };
+        all[last].session = Some((token, true));
+        let Some(token) = session_of(&visitor, "/login", &fields, None).await else { break };
+        all[last].session = Some((token, false));
+    }
+    all
+}
+
+/// The session cookie that a form is answered with, empty when it is taken away; `None` when there is no answer.
+async fn session_of(
+    visitor: &crate::http::Visitor,
+    path: &str,
+    fields: &[(&str, &str)],
+    token: Option<&str>,
+) -> Option<String> {
+    let mut request = visitor.request(reqwest::Method::POST, path).form(fields);
+    if let Some(token) = token {
+        request = request.header("cookie", format!("__Host-session={token}"));
+    }
+    let response = request.send().await.ok()?;
+    assert_eq!(response.status(), 303, "{path}");
+    let cookies = response.headers().get_all("set-cookie");
+    let session = cookies.iter().find_map(|cookie| cookie.to_str().ok()?.strip_prefix("__Host-session="));
+    session.map(|cookie| cookie.split(';').next().unwrap_or_default().to_owned())
+}

@@ -61,8 +61,12 @@ enum Configured {
     Serve,
     /// Load orders from a shop's export (CSV as Shopify writes it)
     ///
-    /// All or nothing: a bad row stops it and is named with file, line and column. Loading the same file again changes
-    /// nothing; a later export updates. Orders show to the account with their e-mail address once it is verified.
+    /// The whole file is validated first: an invalid row is named with file, line and column, and nothing is loaded. Then orders are
+    /// written in short transactions, so that customers can use the portal meanwhile. An import that is stopped (Ctrl-C, SIGTERM, an
+    /// error) says how many orders are loaded, each of them whole; the same command again loads the rest. One import runs at a time.
+    ///
+    /// Loading the same file again changes nothing; a later export updates. Orders show to the account with their email address once
+    /// it is verified.
     #[command(
         after_help = "Examples:\n  order-portal import orders_export.csv\n  zcat orders_export.csv.gz | order-portal import -"
     )]

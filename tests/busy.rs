@@ -23,7 +23,8 @@ async fn log_in_at_once(app: &TestApp, count: usize) -> (Vec<Answer>, Vec<Answer
     let page =
         |number| http::send(of("/login", number).form(&[("email", email(number)), ("password", WRONG.to_owned())]));
     let api = |number| http::send(of("/api/login", number).json(&json!({ "email": email(number), "password": WRONG })));
-    join(join_all((0..count).map(page)), join_all((count..2 * count).map(api))).await
+    // In turn, so that both meet the queue empty and full.
+    join_all((0..count).map(|number| join(page(number), api(count + number)))).await.into_iter().unzip()
 }
 
 /// Asserts that each was looked at or told to come back; answers how many were told so.

@@ -1,8 +1,11 @@
 //! SIGKILL at any moment: what was answered is there afterwards. `CRASH_ROUNDS` says how often, 3 times if left out.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::app::{PASSWORD, TestApp};
+use crate::http::Visitor;
 
 /// What one customer was told before the server was gone.
 struct Acknowledged {
@@ -16,9 +19,14 @@ async fn acknowledged_writes_survive_sigkill() {
     let rounds: u64 = std::env::var("CRASH_ROUNDS").map_or(3, |rounds| rounds.parse().unwrap());
     let mut app = TestApp::start().await;
     for round in 0..rounds {
-        let customers: Vec<_> = (0..4).map(|client| tokio::spawn(customer(app.visitor(), round, client))).collect();
+        let answered = Arc::new(AtomicU64::new(0));
+        let start = |client| tokio::spawn(customer(app.visitor(), round, client, Arc::clone(&answered)));
+        let customers: Vec<_> = (0..4).map(start).collect();
+        while answered.load(Ordering::SeqCst) < 4 + round % 7 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         // Another moment each time.
-        tokio::time::sleep(Duration::from_millis(250 + round * 37 % 400)).await;
+        tokio::time::sleep(Duration::from_millis(round * 37 % 60)).await;
         app.stop_by("KILL");
         app.start_again().await;
         let mut acknowledged = Vec::new();
@@ -39,13 +47,14 @@ async fn acknowledged_writes_survive_sigkill() {
 }
 
 /// Signs up, logs out, logs in, until the server is gone. The logout that was under way then may have been done or not.
-async fn customer(visitor: crate::http::Visitor, round: u64, client: u64) -> Vec<Acknowledged> {
+async fn customer(visitor: Visitor, round: u64, client: u64, answered: Arc<AtomicU64>) -> Vec<Acknowledged> {
     let mut all = Vec::new();
     for number in 0.. {
         let email = format!("customer{round}-{client}-{number}@example.com");
         let fields = [("email", email.as_str()), ("password", PASSWORD)];
         let Some(token) = session_of(&visitor, "/signup", &fields, None).await else { break };
         all.push(Acknowledged { email: email.clone(), session: Some((token.clone(), false)) });
+        answered.fetch_add(1, Ordering::SeqCst);
         let last = all.len() - 1;
         // Until it is answered, either outcome is right.
         all[last].session = None;
@@ -53,17 +62,13 @@ async fn customer(visitor: crate::http::Visitor, round: u64, client: u64) -> Vec
         all[last].session = Some((token, true));
         let Some(token) = session_of(&visitor, "/login", &fields, None).await else { break };
         all[last].session = Some((token, false));
+        answered.fetch_add(1, Ordering::SeqCst);
     }
     all
 }
 
 /// The session cookie that a form is answered with, empty when it is taken away; `None` when there is no answer.
-async fn session_of(
-    visitor: &crate::http::Visitor,
-    path: &str,
-    fields: &[(&str, &str)],
-    token: Option<&str>,
-) -> Option<String> {
+async fn session_of(visitor: &Visitor, path: &str, fields: &[(&str, &str)], token: Option<&str>) -> Option<String> {
     let mut request = visitor.request(reqwest::Method::POST, path).form(fields);
     if let Some(token) = token {
         request = request.header("cookie", format!("__Host-session={token}"));

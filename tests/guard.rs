@@ -379,3 +379,26 @@ async fn a_link_from_another_site_is_answered_by_a_page_that_asks_again_from_her
         .header("sec-fetch-mode", "no-cors");
     assert_eq!(http::send(image).await.status, 303);
 }
+
+#[tokio::test]
+async fn cookies_of_other_names_have_no_influence_whatever_bytes_they_hold() {
+    let door = Door::new().await;
+    let good = door.web.signed();
+    let with = |before: &[u8], after: &[u8]| {
+        let header = [before, format!("__Host-session={good}").as_bytes(), after].concat();
+        let header = reqwest::header::HeaderValue::from_bytes(&header).unwrap();
+        http::send(door.app.request(Method::GET, "/orders").header("cookie", header))
+    };
+    let others: [&[u8]; 4] = [b"city=Z\xfcrich", "city=Zürich".as_bytes(), b"\xff\xfe", b"__Host-sessionid=x"];
+    for other in others {
+        let shown = String::from_utf8_lossy(other);
+        assert!(with(&[other, b"; "].concat(), b"").await.is_page(200), "{shown} before");
+        assert!(with(b"", &[b"; ", other].concat()).await.is_page(200), "{shown} after");
+    }
+    let notice = reqwest::header::HeaderValue::from_bytes(b"city=Z\xfcrich; __Host-notice=logged-out").unwrap();
+    let login = http::send(door.app.request(Method::GET, "/login").header("cookie", notice)).await;
+    assert!(login.text().contains("You are logged out."), "{}", login.text());
+    let cross_site = door.app.request(Method::GET, "/orders").header("cookie", "__Host-sessionid=x");
+    let reload = cross_site.header("sec-fetch-site", "cross-site").header("sec-fetch-mode", "navigate");
+    assert_eq!(http::send(reload).await.status, 200, "a cookie of a longer name counts as ours");
+}

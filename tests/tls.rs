@@ -168,6 +168,20 @@ async fn http2_is_negotiated_after_a_reload() {
     assert_eq!(tls.conn.alpn_protocol(), Some(&b"h2"[..]));
 }
 
+/// actix announces no end of an HTTP/2 connection, and would wait for it as long as for a request.
+#[tokio::test]
+async fn idle_http2_connection_does_not_hold_up_the_stop() {
+    let pair = Pair::new();
+    let mut app = start(&pair).await;
+    let mut tls = connect_offering(app.port, &[&pair], &["h2"]);
+    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    tls.write_all(&[b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &settings[..]].concat()).unwrap();
+    assert!(tls.read(&mut [0; 64]).unwrap() > 0, "no HTTP/2");
+    let told = Instant::now();
+    assert_eq!(app.stop_by("TERM").code(), Some(0));
+    assert!(told.elapsed() < Duration::from_secs(15), "{:?}", told.elapsed());
+}
+
 #[tokio::test]
 async fn sighup_without_tls_is_ignored() {
     let app = TestApp::start().await;

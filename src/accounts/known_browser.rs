@@ -10,6 +10,7 @@ use actix_web::{FromRequest, HttpRequest};
 use sha2::{Digest, Sha256};
 
 use crate::hex;
+use crate::web::cookie_value;
 
 const NAME: &str = "__Host-browser";
 const BYTES: usize = 32;
@@ -57,6 +58,6 @@ impl FromRequest for ClaimedBrowser {
     type Future = Ready<Result<Self, Infallible>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(Self(request.cookie(NAME).and_then(|cookie| KnownBrowser::parse(cookie.value())))))
+        ready(Ok(Self(cookie_value(request, NAME).and_then(|value| KnownBrowser::parse(&value)))))
     }
 }

@@ -3,30 +3,22 @@
 
 use actix_web::HttpRequest;
 use actix_web::cookie::{Cookie, SameSite, time::Duration};
-use actix_web::http::header;
 
 use super::{Ending, Issued};
 use crate::clock::UnixSeconds;
+use crate::web::{cookie_value, has_cookie};
 
 /// The cookie's name.
 pub(super) const NAME: &str = "__Host-session";
 
-/// The token that `request` brings. Two cookies of the name cannot come from us, so they count as none.
+/// The token in the session cookie of `request`.
 pub fn read(request: &HttpRequest) -> Option<String> {
-    let lines = request.headers().get_all(header::COOKIE).filter_map(|line| line.to_str().ok());
-    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.split_once('='));
-    let mut tokens = pairs.filter(|(name, _)| name.trim() == NAME).map(|(_, value)| value.trim());
-    match (tokens.next(), tokens.next()) {
-        (Some(token), None) if !token.is_empty() => Some(token.to_owned()),
-        _ => None,
-    }
+    cookie_value(request, NAME).filter(|token| !token.is_empty())
 }
 
 /// Whether `request` brings any cookie of the name, good or not.
 pub fn is_present(request: &HttpRequest) -> bool {
-    let mut lines = request.headers().get_all(header::COOKIE);
-    lines
-        .any(|line| String::from_utf8_lossy(line.as_bytes()).split(';').any(|pair| pair.trim_start().starts_with(NAME)))
+    has_cookie(request, NAME)
 }
 
 /// The cookie for a token just issued; it outlives the browser only for "keep me signed in".

@@ -52,7 +52,6 @@ impl Layout {
         let Some(site) = request.app_data::<web::Data<Site>>() else {
             return Self::default();
         };
-        // Each is asked for alone: reading cookies writes to the extensions, which are borrowed while one is read.
         let viewer = request.extensions().get::<Viewer>().cloned();
         let notice = Notice::of(request).map(Notice::text);
         Self {

@@ -6,6 +6,7 @@
 pub mod assets;
 pub mod body;
 pub mod client;
+mod cookies;
 pub mod error;
 pub mod headers;
 mod layout;
@@ -19,6 +20,7 @@ pub mod zone;
 
 pub use assets::Assets;
 pub use client::Client;
+pub use cookies::{cookie_value, has_cookie};
 pub use error::Error;
 pub use layout::{Layout, Viewer};
 pub use next::NextPath;

@@ -7,6 +7,8 @@ use actix_web::http::header;
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest, HttpResponse};
 
+use super::cookies::cookie_value;
+
 const NAME: &str = "__Host-notice";
 
 /// What the last form did.
@@ -71,8 +73,8 @@ const WORDS: [(Notice, &str, &str); 14] = [
 impl Notice {
     /// The notice that came with `request`; anything but a known one is none.
     pub fn of(request: &HttpRequest) -> Option<Self> {
-        let cookie = request.cookie(NAME)?;
-        WORDS.iter().find(|(_, code, _)| *code == cookie.value()).map(|(notice, _, _)| *notice)
+        let value = cookie_value(request, NAME)?;
+        WORDS.iter().find(|(_, code, _)| *code == value).map(|(notice, _, _)| *notice)
     }
 
     /// Has the next page show it.

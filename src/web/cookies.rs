@@ -1,0 +1,57 @@
+//! Cookies of a request, read from the header's bytes by exact name.
+//!
+//! Other scripts on the host set cookies of their own, in whatever encoding. What they hold has no influence on ours, so nothing
+//! outside of the named pair is decoded.
+
+use actix_web::HttpRequest;
+use actix_web::http::header;
+
+/// The value of the cookie of that name. Two of them cannot come from us (`__Host-` allows one), so they count as none.
+pub fn cookie_value(request: &HttpRequest, name: &str) -> Option<String> {
+    let mut values = values(request, name);
+    match (values.next(), values.next()) {
+        (Some(value), None) => std::str::from_utf8(value).ok().map(str::to_owned),
+        _ => None,
+    }
+}
+
+/// Whether the request has a cookie of that name, readable or not.
+pub fn has_cookie(request: &HttpRequest, name: &str) -> bool {
+    values(request, name).next().is_some()
+}
+
+/// The parts of `Cookie` headers (RFC 6265 section 5.4) with that name, without the white space around them.
+fn values<'r>(request: &'r HttpRequest, name: &str) -> impl Iterator<Item = &'r [u8]> {
+    let lines = request.headers().get_all(header::COOKIE).map(header::HeaderValue::as_bytes);
+    lines.flat_map(|line| line.split(|byte| *byte == b';')).filter_map(move |pair| {
+        let equals = pair.iter().position(|byte| *byte == b'=')?;
+        let (sent, value) = pair.split_at(equals);
+        (sent.trim_ascii() == name.as_bytes()).then(|| value[1..].trim_ascii())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn value(header: &[u8]) -> Option<String> {
+        let header = header::HeaderValue::from_bytes(header).unwrap();
+        cookie_value(&TestRequest::default().insert_header((header::COOKIE, header)).to_http_request(), "ours")
+    }
+
+    #[test]
+    fn cookie_is_found_beside_others_of_any_encoding() {
+        for header in [&b"ours=1"[..], b"city=Z\xfcrich; ours=1", b"a=\xc3\xbc;ours=1; b", b"=; ;; ours = 1 ;"] {
+            assert_eq!(value(header).as_deref(), Some("1"), "{}", String::from_utf8_lossy(header));
+        }
+    }
+
+    #[test]
+    fn cookie_of_another_name_or_sent_twice_is_none() {
+        for header in [&b"ours2=1"[..], b"xours=1", b"Ours=1", b"ours", b"ours=1; ours=2", b"ours=\xfc", b""] {
+            assert_eq!(value(header), None, "{}", String::from_utf8_lossy(header));
+        }
+    }
+}

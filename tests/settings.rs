@@ -139,8 +139,8 @@ async fn check_names_the_reason_when_a_database_cannot_be_opened() {
     let (url, reason) = if place.is_postgres() {
         (format!("{}_that_nobody_made", place.setting("DATABASE_URL")), "does not exist")
     } else {
-        place.write("notes", "a file where a folder is needed");
-        ("sqlite://notes/portal.db".to_owned(), "notes")
+        place.write("notes.db", "no database at all, whatever its name says\n".repeat(100));
+        ("sqlite://notes.db".to_owned(), "file is not a database")
     };
     place.set("DATABASE_URL", &url);
     let ran = place.run(&["check"]);

@@ -105,3 +105,22 @@ async fn libraries_that_know_tokens_stay_quiet_however_exactly_they_are_asked() 
     let loudest = lines.iter().find(loud);
     assert!(loudest.is_none(), "{}", loudest.unwrap());
 }
+
+/// The database driver asks whether its own lines are wanted, which must not cost others.
+#[tokio::test]
+async fn every_request_has_its_line_however_much_is_logged() {
+    let app = TestApp::start_with(&[("RUST_LOG", "trace"), ("LOG_FORMAT", "json")]).await;
+    let mut ann = app.customer("ann@example.com").await;
+    for _ in 0..20 {
+        ann.get("/orders").await;
+        ann.get("/account").await;
+    }
+    let logs = app.logs();
+    for path in ["/orders", "/account"] {
+        let answered = logs.lines().filter(|line| {
+            line.contains("\"message\":\"answered\"") && line.contains(&format!("\"path\":\"{path}\""))
+        });
+        assert_eq!(answered.count(), 20, "{path}");
+    }
+    assert!(logs.contains("\"message\":\"serving\"") && logs.contains("migration applied"), "{logs}");
+}

@@ -71,6 +71,7 @@ async fn who_brings_no_token_is_sent_to_log_in_and_back() {
             let login = format!("/login?next={}", path.replace('/', "%2F"));
             assert_eq!(answer.leads_to(), (303, login.as_str()), "{method} {path}");
             assert_eq!(answer.header("cache-control"), Some("no-store"));
+            assert!(answer.all("set-cookie").is_empty(), "a notice about a session that never was: {method} {path}");
         }
     }
     let answer = app.get("/api/userOrders").await;

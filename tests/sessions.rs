@@ -41,6 +41,39 @@ async fn renewal_ends_at_the_sessions_own_end() {
     assert_eq!(Token::read(&answer.session_cookie().unwrap().0).time("exp"), end);
 }
 
+/// The seconds until the session ends, and whether the page may offer to extend it.
+fn end_on(page: &str) -> (i64, bool) {
+    let body = page.split("<body").nth(1).unwrap().split('>').next().unwrap();
+    let seconds = body.split("data-ends-in=\"").nth(1).unwrap().split('"').next().unwrap();
+    (seconds.parse().unwrap(), body.contains("data-can-stay"))
+}
+
+#[tokio::test]
+async fn page_names_the_end_of_its_session_as_it_is_after_renewal() {
+    let app = TestApp::start().await;
+    let token = app.customer("ann@example.com").await.token();
+    for (ago, until, expected) in [(800, 1000, 1000), (1000, 800, 1800)] {
+        let (seconds, can_stay) = end_on(&orders_with(&app, &aged(&token, ago, until)).await.text());
+        assert!((expected - 5..=expected).contains(&seconds) && can_stay, "{seconds} seconds in place of {expected}");
+    }
+    let end = now() + 60;
+    sqlx::query("UPDATE sessions SET expires_at = $1").bind(end).execute(&app.database().await).await.unwrap();
+    let (seconds, can_stay) = end_on(&orders_with(&app, &aged(&token, 1000, 20)).await.text());
+    assert!((55..=60).contains(&seconds) && !can_stay, "{seconds} seconds, and no more can be had");
+}
+
+#[tokio::test]
+async fn logout_with_a_token_due_for_renewal_clears_the_cookie() {
+    let app = TestApp::start().await;
+    let token = aged(&app.customer("ann@example.com").await.token(), 1000, 800);
+    let mut visitor = app.visitor();
+    visitor.bring(&token);
+    let answer = visitor.post("/logout", &[]).await;
+    assert_eq!(answer.leads_to(), (303, "/login"));
+    let (value, attributes) = answer.session_cookie().expect("the cookie stays");
+    assert!(value.is_empty() && attributes.iter().any(|attribute| attribute == "Max-Age=0"), "{value} {attributes:?}");
+}
+
 #[tokio::test]
 async fn a_session_past_its_own_end_is_over_whatever_its_token_says() {
     let app = TestApp::start().await;

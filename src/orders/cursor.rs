@@ -97,4 +97,29 @@ mod tests {
             assert_eq!(Cursor::parse(text, Sort::Newest), None, "{text:?}");
         }
     }
+
+    #[test]
+    fn cursor_with_a_malformed_id_or_number_is_refused_though_its_check_is_right() {
+        let written = |id: &str| Cursor { key: 5, id: id.to_owned(), by: By::Date }.to_string();
+        for id in ["a.b", "a b", "\u{e9}", "", &"a".repeat(65)] {
+            assert_eq!(Cursor::parse(&written(id), Sort::Newest), None, "{id:?}");
+        }
+        let text = written(&"a".repeat(64));
+        assert!(Cursor::parse(&text, Sort::Newest).is_some());
+        for other in
+            [text.replacen("d5", "d05", 1), text.replacen("d5", "d+5", 1), format!("{text}_"), format!("{text}_x")]
+        {
+            assert_eq!(Cursor::parse(&other, Sort::Newest), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn cursor_at_an_order_holds_the_key_that_the_list_is_sorted_by() {
+        let mut order = crate::orders::order::tests::order("paid", "fulfilled");
+        order.total = crate::orders::money::Money::new(-7, order.total.currency());
+        for (sort, _, _) in Sort::ALL {
+            let key = if sort.by() == By::Date { 10 } else { -7 };
+            assert_eq!(Cursor::at(&order, sort), Cursor { key, id: "0190-ab".to_owned(), by: sort.by() });
+        }
+    }
 }

@@ -315,4 +315,59 @@ mod tests {
         let expected = "q=tea%20%26%20%22honey%22&status=sent&from=2024%2D01%2D02&sort=lowest";
         assert_eq!(asked(&pairs).query(), expected);
     }
+
+    #[test]
+    fn sort_is_read_with_its_key_and_direction() {
+        for (word, sort, by, is_descending) in [
+            ("newest", Sort::Newest, By::Date, true),
+            ("oldest", Sort::Oldest, By::Date, false),
+            ("highest", Sort::Highest, By::Total, true),
+            ("lowest", Sort::Lowest, By::Total, false),
+        ] {
+            let read = read(&[("sort", word)], "UTC").unwrap().sort();
+            assert_eq!((read, read.by(), read.is_descending()), (sort, by, is_descending), "{word}");
+        }
+    }
+
+    #[test]
+    fn filter_tells_what_may_leave_an_order_out() {
+        for (pairs, is_picky, is_narrow) in [
+            (&[("sort", "lowest")][..], false, false),
+            (&[("q", "tea")][..], true, true),
+            (&[("status", "sent")][..], true, true),
+            (&[("q", "tea"), ("status", "sent")][..], true, true),
+            (&[("from", "2024-03-31"), ("sort", "lowest")][..], false, true),
+            (&[("to", "2024-03-31")][..], false, true),
+        ] {
+            let filter = read(pairs, "UTC").unwrap();
+            assert_eq!((filter.is_picky(), filter.is_narrow()), (is_picky, is_narrow), "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn search_takes_up_to_200_characters_and_10_words() {
+        let words = |count: usize| vec!["tea"; count].join(" ");
+        for (text, is_taken) in [
+            ("é".repeat(200), true),
+            ("é".repeat(201), false),
+            (words(10), true),
+            (words(11), false),
+            (words(12), false),
+        ] {
+            assert_eq!(read(&[("q", &text)], "UTC").is_ok(), is_taken, "{text}");
+        }
+    }
+
+    #[test]
+    fn date_has_exactly_ten_characters() {
+        for (text, is_taken) in [
+            ("2024-03-31", true),
+            ("0000-01-01", true),
+            ("+2024-03-31", false),
+            ("-0001-03-31", false),
+            ("12024-03-31", false),
+        ] {
+            assert_eq!(read(&[("from", text)], "UTC").is_ok(), is_taken, "{text}");
+        }
+    }
 }

@@ -201,4 +201,55 @@ mod tests {
     fn codes_outside_iso_4217_are_no_currency() {
         assert!(["", "usd", "EURO", "XYZ", "$"].iter().all(|code| Currency::parse(code).is_none()));
     }
+
+    #[test]
+    fn each_known_currency_has_its_own_sign() {
+        let signs = [
+            ("USD", "$"),
+            ("EUR", "€"),
+            ("GBP", "£"),
+            ("JPY", "¥"),
+            ("INR", "₹"),
+            ("KRW", "₩"),
+            ("CAD", "CA$"),
+            ("AUD", "A$"),
+            ("NZD", "NZ$"),
+            ("BRL", "R$"),
+            ("MXN", "MX$"),
+            ("CHF", ""),
+        ];
+        for (code, sign) in signs {
+            assert_eq!(Currency::parse(code).unwrap().sign(), sign, "{code}");
+        }
+    }
+
+    #[test]
+    fn amount_is_parsed_up_to_a_trillion_minor_units() {
+        assert_eq!(money("10000000000.00", "USD").unwrap().minor(), 1_000_000_000_000);
+        assert_eq!(money("10000000000.01", "USD"), Err(MoneyError::TooLarge));
+        assert_eq!(money("9999999999.99", "USD").unwrap().minor(), 999_999_999_999);
+        assert_eq!(money("20000000000", "USD"), Err(MoneyError::TooLarge));
+    }
+
+    #[test]
+    fn plain_amount_has_the_decimals_of_its_currency_and_an_ascii_sign() {
+        for (text, code, plain, negated) in [
+            ("1234.5", "USD", "1234.50", "-1234.50"),
+            ("0.05", "USD", "0.05", "-0.05"),
+            ("0", "USD", "0.00", "0.00"),
+            ("1200", "JPY", "1200", "-1200"),
+            ("0", "JPY", "0", "0"),
+            ("1.5", "KWD", "1.500", "-1.500"),
+        ] {
+            let money = money(text, code).unwrap();
+            assert_eq!((money.plain().as_str(), money.negated().plain().as_str()), (plain, negated));
+            assert_eq!(money.is_zero(), text == "0", "{text}");
+        }
+    }
+
+    #[test]
+    fn count_is_grouped_by_three_with_a_minus_sign() {
+        let shown = [0, 7, 999, 1000, 2155, 1_234_567, -1, -2155].map(count);
+        assert_eq!(shown, ["0", "7", "999", "1,000", "2,155", "1,234,567", "\u{2212}1", "\u{2212}2,155"]);
+    }
 }

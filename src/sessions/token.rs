@@ -202,4 +202,15 @@ mod tests {
             assert!(keys().verify(token, Audience::Web, at(1000)).is_none());
         }
     }
+
+    #[test]
+    fn session_id_is_up_to_64_letters_digits_and_hyphens() {
+        assert!(is_id("0190-aZ9") && is_id(&"a".repeat(64)));
+        for text in [&"a".repeat(65), "a b", "a\0b", "a_b", "a.b", "\u{e9}"] {
+            assert!(!is_id(text), "{text:?}");
+            let keys = keys();
+            let token = keys.sign(&Claims::new(SITE, Audience::Web, "user", text, at(1000), at(2800)));
+            assert!(keys.verify(&token, Audience::Web, at(1000)).is_none(), "{text:?}");
+        }
+    }
 }

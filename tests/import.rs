@@ -260,6 +260,60 @@ async fn a_later_export_updates_what_changed_and_adds_what_is_new() {
 }
 
 #[tokio::test]
+async fn later_export_with_other_lines_replaces_those_of_many_orders() {
+    let app = TestApp::start().await;
+    let numbers: Vec<String> = (0..130).map(|index| format!("#{index}")).collect();
+    let with_lines = |count: usize, name: &str| -> Vec<Row> {
+        let rows = |number: &String| {
+            let first = order(number, ANN).with("Lineitem name", name).with("Total", &format!("{count}.00"));
+            [vec![first], vec![line(number, ANN, name); count - 1]].concat()
+        };
+        numbers.iter().flat_map(rows).collect()
+    };
+    // More, fewer, and as many as before.
+    for (count, name) in [(2, "Pen"), (4, "Ink"), (1, "Cap"), (3, "Nib"), (3, "Pad")] {
+        import_well(&app, export(&with_lines(count, name)));
+        let lines = "SELECT order_id, position, name FROM order_lines ORDER BY order_id, position";
+        let lines: Vec<(String, i64, String)> = sqlx::query_as(lines).fetch_all(&app.database().await).await.unwrap();
+        assert_eq!(lines.len(), 130 * count, "{name}");
+        for (index, (_, position, found)) in lines.iter().enumerate() {
+            assert_eq!((*position, found.as_str()), (i64::try_from(index % count).unwrap() + 1, name));
+        }
+    }
+}
+
+/// Rows and index entries of the orders that PostgreSQL has read, once it says so, and whether the table was vacuumed and analysed.
+async fn table_statistics(app: &TestApp) -> (i64, bool) {
+    // A process of the server tells what it did when it is idle for a second, and always when it ends.
+    tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+    let statistics = "SELECT CAST(t.seq_tup_read + SUM(i.idx_tup_read) AS BIGINT),
+                             CASE WHEN t.last_vacuum IS NOT NULL AND t.last_analyze IS NOT NULL THEN 1 ELSE 0 END
+                      FROM pg_stat_user_tables t JOIN pg_stat_user_indexes i ON i.relid = t.relid
+                      WHERE t.relname = 'orders' GROUP BY t.seq_tup_read, t.last_vacuum, t.last_analyze";
+    let (read, is_vacuumed): (i64, i32) = sqlx::query_as(statistics).fetch_one(&app.database().await).await.unwrap();
+    (read, is_vacuumed == 1)
+}
+
+#[tokio::test]
+async fn import_into_a_new_postgres_database_reads_few_rows_and_ends_with_vacuum() {
+    let app = TestApp::start().await;
+    if !app.is_postgres() {
+        return;
+    }
+    app.verified_customer(ANN).await;
+    import_well(&app, export(&shop::orders(500, ANN)));
+    assert!(!table_statistics(&app).await.1, "a small import vacuums");
+    let rows: Vec<Row> = (0..8_000).map(|index| order(&format!("#{index}"), "")).collect();
+    let (before, _) = table_statistics(&app).await;
+    import_well(&app, export(&rows));
+    let (after, is_vacuumed) = table_statistics(&app).await;
+    // The look-up and the vacuum; on a table that is read from end to end it would be more than a hundred for each order.
+    let read_for_each = (after - before) / 8_000;
+    assert!(read_for_each < 10, "{read_for_each} rows or index entries were read for each order");
+    assert!(is_vacuumed, "a large import leaves the planner without statistics");
+}
+
+#[tokio::test]
 async fn an_order_whose_customer_changes_moves_to_the_other() {
     let app = app_with_ann().await;
     let mut bob = app.verified_customer("bob@example.com").await;

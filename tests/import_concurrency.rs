@@ -3,6 +3,8 @@
 use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::actions::{again, press};
 use crate::app::{PASSWORD, TestApp};
 use crate::http::Visitor;
@@ -20,7 +22,11 @@ struct Import(Option<Child>);
 
 impl Import {
     fn start(place: &Place, file: &str) -> Self {
-        let mut command = place.command(&["import", file]);
+        Self::start_with(place, &["import", file])
+    }
+
+    fn start_with(place: &Place, arguments: &[&str]) -> Self {
+        let mut command = place.command(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Self(Some(command.spawn().unwrap()))
     }
@@ -29,8 +35,28 @@ impl Import {
         self.0.as_mut().unwrap().try_wait().unwrap().is_none()
     }
 
-    fn pid(&self) -> i32 {
-        i32::try_from(self.0.as_ref().unwrap().id()).unwrap()
+    fn child(&self) -> &Child {
+        self.0.as_ref().unwrap()
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(self.child()), signal).unwrap();
+    }
+
+    /// Waits until a signal no longer ends the process by itself.
+    async fn catches_signals(&self) {
+        let status = format!("/proc/{}/status", self.child().id());
+        let began = Instant::now();
+        loop {
+            let text = std::fs::read_to_string(&status).unwrap();
+            let caught = text.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim().to_owned();
+            let bit = 1 << (Signal::TERM.as_raw() - 1);
+            if u64::from_str_radix(&caught, 16).unwrap() & bit != 0 {
+                return;
+            }
+            assert!(began.elapsed() < ENDS_WITHIN, "no signal is caught");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     fn end(mut self) -> Ran {
@@ -176,7 +202,7 @@ async fn address_confirmed_beside_an_open_transaction_keeps_its_orders() {
 
 #[tokio::test]
 async fn interrupted_import_leaves_whole_orders_and_is_continued() {
-    for signal in [rustix::process::Signal::INT, rustix::process::Signal::TERM] {
+    for signal in [Signal::INT, Signal::TERM] {
         let place = Place::new().await;
         place.done(&["migrate"]);
         let rows: Vec<Row> = (0..6_000)
@@ -188,8 +214,7 @@ async fn interrupted_import_leaves_whole_orders_and_is_continued() {
         let file = place.write("orders.csv", export(&rows));
         let import = Import::start(&place, &file);
         written(&place, 1).await;
-        let pid = rustix::process::Pid::from_raw(import.pid()).unwrap();
-        rustix::process::kill_process(pid, signal).unwrap();
+        import.signal(signal);
         let ran = import.end();
         let loaded = count(&place, ORDERS).await;
         assert!((1..6_000).contains(&loaded), "{loaded}: {ran:?}");
@@ -212,6 +237,26 @@ async fn interrupted_import_leaves_whole_orders_and_is_continued() {
 /// `2,155`.
 fn thousands(number: i64) -> String {
     if number < 1_000 { number.to_string() } else { format!("{},{:03}", number / 1_000, number % 1_000) }
+}
+
+#[tokio::test]
+async fn import_interrupted_while_it_validates_writes_nothing() {
+    let place = Place::new().await;
+    place.done(&["migrate"]);
+    let mut text = export(&[order("#0", ANN)]);
+    let row = text.lines().nth(1).unwrap().to_owned();
+    (1..60_000).for_each(|index| text.push_str(&format!("{}\n", row.replacen("#0", &format!("#{index}"), 1))));
+    let file = place.write("orders.csv", text);
+    for arguments in [&["import", &file][..], &["import", "--dry-run", &file]] {
+        let import = Import::start_with(&place, arguments);
+        import.catches_signals().await;
+        import.signal(Signal::INT);
+        let ran = import.end();
+        let said = "order-portal: interrupted; nothing was written, run the same command again\n";
+        assert_eq!((ran.status, ran.stdout.as_str(), ran.stderr.as_str()), (1, "", said));
+    }
+    assert_eq!(count(&place, ORDERS).await, 0);
+    assert_eq!(count(&place, "SELECT COUNT(*) FROM import_lease").await, 0);
 }
 
 #[tokio::test]
@@ -253,7 +298,7 @@ async fn second_import_names_the_one_that_runs_and_fails() {
     written(&place, 1).await;
     let second = place.run(&["import", &other]);
     let dry = place.run(&["import", "--dry-run", &other]);
-    let pid = import.pid().to_string();
+    let pid = import.child().id();
     assert_eq!(import.end().status, 0);
     assert_eq!((second.status, second.stdout.as_str()), (1, ""), "{second:?}");
     for part in ["another import is running", "host ", &format!("process {pid},"), "since 20"] {

@@ -4,7 +4,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -28,6 +28,8 @@ pub enum Mood {
     DoubtsPassword,
     /// Never says a word.
     Silent,
+    /// Never answers when the recipient's address begins with "slow".
+    KeepsSlowOnesWaiting,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +55,7 @@ struct Shared {
     refused: Mutex<Vec<Letter>>,
     wire: Mutex<Vec<u8>>,
     connections: Mutex<Vec<TcpStream>>,
+    kept_waiting: AtomicUsize,
     stops: AtomicBool,
 }
 
@@ -71,6 +74,7 @@ impl MailServer {
             refused: Mutex::default(),
             wire: Mutex::default(),
             connections: Mutex::default(),
+            kept_waiting: AtomicUsize::new(0),
             stops: AtomicBool::new(false),
         };
         let mut server = Self { port: free_port(), certificate, shared: Arc::new(shared), listens: None };
@@ -135,6 +139,11 @@ impl MailServer {
 
     pub fn is_spoken_to(&self) -> bool {
         !self.shared.connections.lock().unwrap().is_empty()
+    }
+
+    /// How many clients were never answered so far.
+    pub fn kept_waiting(&self) -> usize {
+        self.shared.kept_waiting.load(Ordering::SeqCst)
     }
 
     /// Every byte that clients have sent, as it was on the wire.
@@ -226,6 +235,10 @@ fn attend(shared: &Arc<Shared>, stream: TcpStream) -> std::io::Result<()> {
             ("RCPT", Mood::PutsOff) => say(&mut talk, &format!("451 4.7.1 <{}>: greylisted", address_in(&command)))?,
             ("RCPT", Mood::Refuses) => {
                 say(&mut talk, &format!("550 5.1.1 <{}>: User unknown", address_in(&command)))?;
+            }
+            ("RCPT", Mood::KeepsSlowOnesWaiting) if address_in(&command).starts_with("slow") => {
+                shared.kept_waiting.fetch_add(1, Ordering::SeqCst);
+                return talk.read_to_end(&mut Vec::new()).map(drop);
             }
             ("RCPT", _) => {
                 recipients.push(address_in(&command));

@@ -4,19 +4,27 @@ use std::time::Duration;
 
 use crate::app::{PASSWORD, TestApp};
 use crate::place::{Place, Ran};
+use crate::post;
 
-const COMMANDS: [&[&str]; 12] = [
+const COMMANDS: [&[&str]; 19] = [
     &[],
     &["serve"],
     &["secret"],
     &["import"],
     &["user"],
     &["user", "list"],
+    &["user", "show"],
+    &["user", "delete"],
+    &["mail"],
+    &["mail", "list"],
+    &["mail", "retry"],
+    &["mail", "drop"],
     &["user", "verify"],
     &["user", "disable"],
     &["user", "enable"],
     &["migrate"],
     &["backup"],
+    &["restore"],
     &["check"],
 ];
 
@@ -32,11 +40,12 @@ async fn every_command_explains_itself() {
         assert!(help.contains("Usage: order-portal"), "{command:?}: {help}");
     }
     let help = place.done(&["--help"]);
-    for command in ["serve", "secret", "import", "user", "migrate", "backup", "check"] {
+    for command in ["serve", "secret", "import", "user", "mail", "migrate", "backup", "restore", "check"] {
         assert!(help.contains(&format!("  {command}")), "{command} is not in the help");
     }
     for (list, column) in [
         (["user", "list"], "how many orders"),
+        (["mail", "list"], "how often it was tried"),
         (["orders", "placed"], "repeats"),
         (["orders", "cancellations"], "asked"),
     ] {
@@ -49,11 +58,12 @@ async fn every_command_explains_itself() {
 #[tokio::test]
 async fn wrong_usage_ends_with_2() {
     let place = Place::new().await;
-    let wrong: [&[&str]; 7] = [
+    let wrong: [&[&str]; 8] = [
         &["dance"],
         &["--dance"],
         &["import"],
         &["backup"],
+        &["restore"],
         &["user"],
         &["user", "verify"],
         &["user", "dance", "ann@example.com"],
@@ -95,10 +105,72 @@ async fn the_operator_lists_verifies_disables_and_enables_accounts() {
 }
 
 #[tokio::test]
+async fn user_show_prints_the_account_without_secrets() {
+    let app = TestApp::start_with(&[("DEMO_ORDERS", "true")]).await;
+    let mut visitor = app.customer("ann@example.com").await;
+    visitor.post("/account/time-zone", &[("zone", "Europe/Berlin")]).await;
+    let value = |said: &str, name: &str| {
+        let line = said.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name} in {said}"));
+        line[16..].trim().to_owned()
+    };
+    let said = app.done(&["user", "show", " Ann@Example.com "]);
+    assert_eq!(value(&said, "email"), "ann@example.com");
+    assert_eq!((value(&said, "verified"), value(&said, "disabled")), ("no".to_owned(), "no".to_owned()));
+    assert_eq!((value(&said, "sessions"), value(&said, "known browsers")), ("1".to_owned(), "1".to_owned()));
+    assert_eq!(value(&said, "time zone"), "Europe/Berlin");
+    assert!(value(&said, "orders").parse::<u32>().unwrap() > 20, "{said}");
+    assert!(value(&said, "last login").ends_with('Z') && !said.contains("argon2"), "{said}");
+    app.done(&["user", "verify", "ann@example.com"]);
+    app.done(&["user", "disable", "ann@example.com"]);
+    let said = app.done(&["user", "show", "ann@example.com"]);
+    assert!(value(&said, "verified").ends_with('Z') && value(&said, "disabled").ends_with('Z'), "{said}");
+    assert_eq!(value(&said, "sessions"), "0");
+}
+
+#[tokio::test]
+async fn user_delete_does_what_the_account_page_does() {
+    let app = TestApp::start_with(&[("DEMO_ORDERS", "true")]).await;
+    let mut ann = app.verified_customer("ann@example.com").await;
+    app.customer("bob@example.com").await;
+    for email in ["ann@example.com", "bob@example.com"] {
+        let said = app.done(&["user", "delete", email]);
+        assert!(said.contains(email) && said.contains("is deleted"), "{said}");
+    }
+    assert_eq!(ann.get("/orders").await.status, 303, "a session of a deleted account works");
+    let database = app.database().await;
+    for table in ["users", "orders", "sessions", "activity", "mailed_tokens"] {
+        let sql = sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));
+        let left: i64 = sqlx::query_scalar(sql).fetch_one(&database).await.unwrap();
+        assert_eq!(left, 0, "{table}");
+    }
+    let letter = post::letter_to(&app, "ann@example.com", "Your account was deleted").await;
+    assert!(letter.text.contains("by the shop") && !letter.text.contains("0.0.0.0"), "{}", letter.text);
+    post::all_gone(&app).await;
+    let to_bob = post::letters_to(&app, "bob@example.com", "Your account was deleted");
+    assert!(to_bob.is_empty(), "mail about a deletion went to an address that was never confirmed");
+    assert_eq!(app.visitor().post("/login", &[("email", "ann@example.com"), ("password", PASSWORD)]).await.status, 401);
+}
+
+#[tokio::test]
+async fn disabling_and_enabling_leave_an_audit_event_each() {
+    let app = TestApp::start().await;
+    app.customer("ann@example.com").await;
+    for verb in ["disable", "disable", "enable", "enable"] {
+        app.done(&["user", verb, "ann@example.com"]);
+    }
+    let mut visitor = app.visitor();
+    visitor.post("/login", &[("email", "ann@example.com"), ("password", PASSWORD)]).await;
+    let page = visitor.get("/account/activity").await.text();
+    for words in ["Account disabled", "Account enabled"] {
+        assert_eq!(page.matches(words).count(), 1, "{words}: {page}");
+    }
+}
+
+#[tokio::test]
 async fn an_account_that_is_not_there_is_named() {
     let place = Place::new().await;
     place.done(&["migrate"]);
-    for verb in ["verify", "disable", "enable"] {
+    for verb in ["show", "verify", "disable", "enable", "delete"] {
         let ran = place.run(&["user", verb, "nobody@example.com"]);
         assert!(ran.status == 1 && is_one_line(&ran) && ran.stderr.contains("nobody@example.com"), "{verb}: {ran:?}");
         let ran = place.run(&["user", verb, "no address"]);
@@ -127,6 +199,86 @@ async fn a_database_of_a_newer_program_is_refused() {
     for command in [["serve"], ["migrate"]] {
         let ran = place.run(&command);
         assert!(ran.status == 1 && is_one_line(&ran) && ran.stderr.contains("newer"), "{command:?}: {ran:?}");
+    }
+}
+
+/// Commands that need a database and neither create nor migrate one.
+const WITH_DATABASE: [&[&str]; 14] = [
+    &["check"],
+    &["import", "orders.csv"],
+    &["import", "--dry-run", "orders.csv"],
+    &["orders", "cancellations"],
+    &["orders", "placed"],
+    &["user", "list"],
+    &["user", "show", "ann@example.com"],
+    &["user", "verify", "ann@example.com"],
+    &["user", "disable", "ann@example.com"],
+    &["user", "enable", "ann@example.com"],
+    &["user", "delete", "ann@example.com"],
+    &["mail", "list"],
+    &["mail", "retry", "--all-failed"],
+    &["backup", "copy.db"],
+];
+
+fn files_in(place: &Place) -> Vec<std::ffi::OsString> {
+    let mut names: Vec<_> = std::fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn commands_create_no_database_and_name_the_missing_file() {
+    let mut place = Place::new().await;
+    if place.is_postgres() {
+        return;
+    }
+    place.write("orders.csv", "Name\n");
+    place.set("DATABASE_URL", "sqlite://nowhere/portal.db");
+    let full = place.path().join("nowhere/portal.db");
+    let before = files_in(&place);
+    for command in WITH_DATABASE {
+        let ran = place.run(command);
+        assert!(ran.status == 1 && is_one_line(&ran), "{command:?}: {ran:?}");
+        assert!(ran.stderr.contains(full.to_str().unwrap()), "{command:?}: {ran:?}");
+        assert_eq!(files_in(&place), before, "{command:?} created something");
+    }
+}
+
+#[tokio::test]
+async fn commands_name_migrate_when_migrations_are_missing_and_apply_none() {
+    let place = Place::new().await;
+    place.write("orders.csv", "Name\n");
+    place.done(&["migrate"]);
+    let database = place.database().await;
+    let forget = "DELETE FROM _sqlx_migrations WHERE version = (SELECT MAX(version) FROM _sqlx_migrations)";
+    sqlx::query(forget).execute(&database).await.unwrap();
+    let versions = async || -> i64 {
+        sqlx::query_scalar("SELECT COUNT(*) FROM _sqlx_migrations").fetch_one(&database).await.unwrap()
+    };
+    let before = versions().await;
+    for command in WITH_DATABASE {
+        let ran = place.run(command);
+        assert!(ran.status == 1 && is_one_line(&ran), "{command:?}: {ran:?}");
+        assert!(ran.stderr.contains("order-portal migrate"), "{command:?}: {ran:?}");
+    }
+    assert_eq!(versions().await, before);
+    assert!(!place.path().join("copy.db").exists());
+}
+
+#[tokio::test]
+async fn commands_refuse_a_database_of_another_version() {
+    for change in [
+        "UPDATE _sqlx_migrations SET version = 99990101000000 WHERE version = 3",
+        "UPDATE _sqlx_migrations SET checksum = (SELECT checksum FROM _sqlx_migrations WHERE version = 1) WHERE version = 3",
+    ] {
+        let place = Place::new().await;
+        place.write("orders.csv", "Name\n");
+        place.done(&["migrate"]);
+        sqlx::query(change).execute(&place.database().await).await.unwrap();
+        for command in WITH_DATABASE.into_iter().chain([&["serve"][..], &["migrate"]]) {
+            let ran = place.run(command);
+            assert!(ran.status == 1 && is_one_line(&ran) && ran.stderr.contains("migration"), "{command:?}: {ran:?}");
+        }
     }
 }
 

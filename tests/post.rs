@@ -80,12 +80,15 @@ pub async fn letter_to(place: &Place, to: &str, subject: &str) -> Letter {
     found.remove(0)
 }
 
-/// Waits until nothing waits to be sent.
+/// Waits until nothing waits to be sent; what has failed does not.
 pub async fn all_gone(place: &Place) {
     let database = place.database().await;
     let began = Instant::now();
     loop {
-        let waiting: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM mail_queue").fetch_one(&database).await.unwrap();
+        let waiting: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM mail_queue WHERE failed_at IS NULL")
+            .fetch_one(&database)
+            .await
+            .unwrap();
         if waiting == 0 {
             return;
         }

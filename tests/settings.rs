@@ -177,6 +177,7 @@ async fn check_says_the_origin_that_serve_would_use() {
     let mut place = Place::new().await;
     place.done(&["migrate"]);
     place.unset("PUBLIC_URL");
+    place.done(&["migrate"]);
     let url = |said: String| said.lines().find(|line| line.starts_with("PUBLIC_URL")).unwrap().to_owned();
     assert!(url(place.done(&["check"])).ends_with(&format!("http://localhost:{}", place.port)));
     place.write("cert.pem", cert);
@@ -271,6 +272,54 @@ async fn settings_are_read_from_a_file_and_the_environment_has_the_last_word() {
         ran.status == 2 && ran.stderr.contains("TOKEN_TTL_SECONDS") && !ran.stderr.contains("SESSION_MAX_HOURS"),
         "{ran:?}"
     );
+}
+
+#[tokio::test]
+async fn env_file_of_a_parent_directory_is_not_read() {
+    let mut place = Place::new().await;
+    place.unset("TOKEN_TTL_SECONDS");
+    place.write(".env", "TOKEN_TTL_SECONDS=never\n");
+    let below = place.path().join("below");
+    std::fs::create_dir(&below).unwrap();
+    let ran = place.command(&["migrate"]).current_dir(&below).output().unwrap();
+    assert_eq!(ran.status.code(), Some(0), "{ran:?}");
+    assert_eq!(place.run(&["migrate"]).status, 2);
+}
+
+#[tokio::test]
+async fn env_file_option_names_another_file_and_a_missing_one_is_an_error() {
+    let mut place = Place::new().await;
+    place.unset("TOKEN_TTL_SECONDS");
+    place.write(".env", "SESSION_MAX_HOURS=never\n");
+    place.write("shop.env", "TOKEN_TTL_SECONDS=77\n");
+    place.done(&["migrate", "--env-file", "shop.env"]);
+    for command in [["check", "--env-file", "shop.env"], ["--env-file", "shop.env", "check"]] {
+        let said = place.done(&command);
+        assert!(said.lines().any(|line| line.starts_with("TOKEN_TTL_SECONDS") && line.ends_with(" 77")), "{said}");
+    }
+    let ran = place.run(&["check", "--env-file", "nowhere.env"]);
+    assert!(ran.status == 2 && ran.stderr.lines().count() == 1, "{ran:?}");
+    assert!(ran.stderr.contains(place.path().join("nowhere.env").to_str().unwrap()), "{ran:?}");
+}
+
+#[tokio::test]
+async fn unknown_variable_of_the_settings_file_is_a_warning_that_names_the_closest() {
+    let mut place = Place::new().await;
+    place.write(".env", "MAIL_FORM=shop@shop.example\nSSL_CERT_DIR=/etc/ssl/certs\n");
+    place.done(&["migrate"]);
+    for command in [&["check"][..], &["user", "list"], &["migrate"]] {
+        let ran = place.run(command);
+        assert_eq!(ran.status, 0, "{ran:?}");
+        let warnings: Vec<&str> = ran.stderr.lines().filter(|line| line.contains("warning")).collect();
+        assert_eq!(warnings.len(), 1, "{command:?}: {ran:?}");
+        assert!(warnings[0].contains("MAIL_FORM") && warnings[0].contains("MAIL_FROM"), "{warnings:?}");
+    }
+    place.set("BIND_ADDR", "nowhere");
+    let ran = place.run(&["check"]);
+    assert!(ran.status == 2 && ran.stderr.contains("MAIL_FORM") && ran.stderr.contains("BIND_ADDR"), "{ran:?}");
+    place.set("BIND_ADDR", &format!("127.0.0.1:{}", place.port));
+    let app = TestApp::start_in(place).await;
+    assert!(app.logs().lines().any(|line| line.contains("WARN") && line.contains("MAIL_FORM")), "{}", app.logs());
 }
 
 #[tokio::test]

@@ -117,7 +117,7 @@ async fn letters_that_wait_outlive_a_stop_and_a_kill() {
 }
 
 #[tokio::test]
-async fn a_letter_that_is_refused_for_good_is_dropped_and_the_log_names_neither_address_nor_token() {
+async fn a_letter_that_is_refused_for_good_is_not_sent_again_and_the_log_names_neither_address_nor_token() {
     let server = MailServer::start();
     let app = TestApp::start_with(&[("MAIL_URL", &server.url()), ("RUST_LOG", "trace")]).await;
     server.is_now(Mood::Refuses);
@@ -210,6 +210,7 @@ async fn check_reaches_the_server_and_says_what_to_mend_when_it_cannot() {
     let mut place = Place::new().await;
     place.done(&["migrate"]);
     place.set("MAIL_URL", &server.url());
+    place.done(&["migrate"]);
     place.done(&["check"]);
     server.stop();
     let ran = place.run(&["check"]);

@@ -202,7 +202,7 @@ async fn a_letter_that_waits_holds_no_link_yet() {
     let nowhere = format!("smtp://127.0.0.1:{}", crate::place::free_port());
     let app = TestApp::start_with(&[("MAIL_URL", &nowhere)]).await;
     app.customer(ANN).await;
-    post::until("an attempt", || app.logs().contains("mail waits").then_some(())).await;
+    post::until("an attempt", || app.logs().contains("mail deferred").then_some(())).await;
     let query = "SELECT id || recipient || message FROM mail_queue";
     let row: String = sqlx::query_scalar(query).fetch_one(&app.database().await).await.unwrap();
     let longest_hex = row.split(|letter: char| !letter.is_ascii_hexdigit()).map(str::len).max().unwrap();

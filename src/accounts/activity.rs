@@ -26,10 +26,12 @@ pub(super) enum Event {
     SessionEnded,
     OtherSessionsEnded,
     DataDownloaded,
+    AccountDisabled,
+    AccountEnabled,
 }
 
 /// Each with the word that the database holds and the words that people read.
-const WORDS: [(Event, &str, &str); 14] = [
+const WORDS: [(Event, &str, &str); 16] = [
     (Event::SignedUp, "signed-up", "Signed up"),
     (Event::SignedIn, "signed-in", "Logged in"),
     (Event::SignInFailed, "sign-in-failed", "Wrong password at login"),
@@ -44,6 +46,8 @@ const WORDS: [(Event, &str, &str); 14] = [
     (Event::SessionEnded, "session-ended", "A session ended from the account page"),
     (Event::OtherSessionsEnded, "other-sessions-ended", "All other sessions ended"),
     (Event::DataDownloaded, "data-downloaded", "Data downloaded"),
+    (Event::AccountDisabled, "account-disabled", "Account disabled"),
+    (Event::AccountEnabled, "account-enabled", "Account enabled"),
 ];
 
 impl Event {

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::partial::PartialFile;
 use super::{Database, Engine, Error};
-use crate::private_files::make_private_file;
 
 /// Why no backup was written.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +26,7 @@ pub enum BackupError {
 
 impl Database {
     /// Writes a consistent copy of an SQLite database to `file`, readable by its owner alone, while others go on
-    /// reading and writing.
+    /// reading and writing. The file is complete or not there, also when the process is killed.
     ///
     /// # Errors
     /// [`BackupError`], each with what to do.
@@ -35,12 +35,12 @@ impl Database {
             return Err(BackupError::Postgres);
         }
         let failed = |source: std::io::Error| BackupError::File { file: file.to_owned(), source };
-        make_private_file(file).map_err(failed)?;
-        let target = file.to_str().ok_or_else(|| failed(std::io::ErrorKind::InvalidFilename.into()))?;
-        let copied = sqlx::query("VACUUM INTO $1").bind(target).execute(&self.writers).await;
-        copied.map(drop).map_err(|source| {
-            std::fs::remove_file(file).ok();
-            BackupError::Copy(source)
-        })
+        if file.symlink_metadata().is_ok() {
+            return Err(failed(std::io::ErrorKind::AlreadyExists.into()));
+        }
+        let partial = PartialFile::create(file).map_err(failed)?;
+        let target = partial.path().to_str().ok_or_else(|| failed(std::io::ErrorKind::InvalidFilename.into()))?;
+        sqlx::query("VACUUM INTO $1").bind(target).execute(&self.writers).await.map_err(BackupError::Copy)?;
+        partial.persist_new().map_err(failed)
     }
 }

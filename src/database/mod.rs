@@ -9,8 +9,11 @@
 mod backup;
 mod error;
 mod health;
+mod lock;
 mod migrations;
 mod open;
+mod partial;
+pub mod restore;
 mod transaction;
 mod url;
 
@@ -18,7 +21,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::{AnyPool, AssertSqlSafe};
+use sqlx::{AnyPool, ConnectOptions, Connection};
 
 use health::Health;
 
@@ -59,6 +62,8 @@ pub struct Database {
     /// The time limit of a statement on PostgreSQL.
     statement_timeout: Option<Duration>,
     health: Arc<Health>,
+    /// Keeps `restore` from replacing an SQLite file under whoever has it open.
+    _lock: Option<Arc<lock::DatabaseLock>>,
 }
 
 impl Database {
@@ -199,12 +204,16 @@ impl Database {
         }
     }
 
-    /// Runs a statement that PostgreSQL refuses inside a transaction, as `VACUUM`; it has no arguments, so a pooler may send it anywhere.
+    /// Runs a statement that PostgreSQL refuses inside a transaction, as `VACUUM`. It has a connection of its own, as it may take minutes:
+    /// without the time limit of others, and without a warning that it is slow.
     ///
     /// # Errors
     /// What the driver says.
     pub async fn execute_outside_transaction(&self, sql: &'static str) -> Result<(), Error> {
-        sqlx::raw_sql(sql).execute(&self.writers).await.map(drop)
+        let options = self.writers.connect_options().as_ref().clone();
+        let mut connection = options.log_slow_statements(log::LevelFilter::Off, Duration::ZERO).connect().await?;
+        sqlx::raw_sql(sql).execute(&mut connection).await?;
+        connection.close().await
     }
 
     /// See [`Engine::placeholder`].
@@ -212,13 +221,10 @@ impl Database {
         self.engine.placeholder(number)
     }
 
-    /// Finishes what is under way and closes; SQLite's write-ahead log is folded into its file.
+    /// Finishes what is under way and closes; SQLite's write-ahead log is folded into its file. SQLite is not analysed (`PRAGMA optimize`):
+    /// its plans are the same without statistics, and counting a million rows keeps the writer from everybody for seconds.
     pub async fn close(&self) {
         self.readers.close().await;
-        // Not worth waiting for while another program writes.
-        if self.engine == Engine::Sqlite {
-            sqlx::raw_sql(AssertSqlSafe("PRAGMA busy_timeout = 0; PRAGMA optimize;")).execute(&self.writers).await.ok();
-        }
         self.writers.close().await;
     }
 }

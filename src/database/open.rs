@@ -10,6 +10,7 @@ use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, ConnectOptions, Connection, Ro
 
 use super::error::sqlite_code;
 use super::health::Health;
+use super::lock::DatabaseLock;
 use super::{Database, DatabaseUrl, Engine, Error, is_unavailable};
 use crate::private_files::{make_private_file, make_private_folder};
 
@@ -68,6 +69,26 @@ pub enum OpenError {
     )]
     Missing {
         /// Where it was looked for, in full.
+        file: PathBuf,
+    },
+    /// The lock file beside an SQLite file cannot be used.
+    #[error("cannot lock {file}: {source}; check the permissions of the file and its directory")]
+    Lock {
+        /// The lock file.
+        file: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The file is being replaced.
+    #[error("the database {file} is being restored; try again when that is done")]
+    BeingRestored {
+        /// The file, in full.
+        file: PathBuf,
+    },
+    /// The file cannot be replaced, because someone has it open.
+    #[error("the database {file} is in use; stop order-portal serve and other commands, then run restore again")]
+    InUse {
+        /// The file, in full.
         file: PathBuf,
     },
     /// The server or file does not answer.
@@ -151,6 +172,13 @@ enum Use {
     Command,
 }
 
+impl Use {
+    /// A command's statements may take long: it copies or verifies everything.
+    fn slow_statements(self) -> log::LevelFilter {
+        if self == Self::Serving { log::LevelFilter::Warn } else { log::LevelFilter::Off }
+    }
+}
+
 impl Database {
     /// Opens the database, creating an SQLite file that does not exist. Does not migrate.
     ///
@@ -160,7 +188,7 @@ impl Database {
         if let Some(file) = url.file() {
             create_sqlite_file(&file)?;
         }
-        Self::open(url, Use::Serving).await
+        Self::open_locked(url, Use::Serving).await
     }
 
     /// Opens a database that exists, for a command; creates nothing.
@@ -173,7 +201,17 @@ impl Database {
         {
             return Err(OpenError::Missing { file: std::path::absolute(&file).unwrap_or(file) });
         }
+        Self::open_locked(url, Use::Command).await
+    }
+
+    /// Opens a file that nobody else knows, without a lock file beside it.
+    pub(super) async fn open_unlocked(url: &DatabaseUrl) -> Result<Self, OpenError> {
         Self::open(url, Use::Command).await
+    }
+
+    async fn open_locked(url: &DatabaseUrl, used_for: Use) -> Result<Self, OpenError> {
+        let lock = url.file().map(|file| DatabaseLock::share(&file)).transpose()?.flatten();
+        Ok(Self { _lock: lock.map(Arc::new), ..Self::open(url, used_for).await? })
     }
 
     async fn open(url: &DatabaseUrl, used_for: Use) -> Result<Self, OpenError> {
@@ -182,7 +220,7 @@ impl Database {
         let options = AnyConnectOptions::from_url(&url.for_driver(used_for == Use::Serving))
             .map_err(failed)?
             .log_statements(log::LevelFilter::Trace)
-            .log_slow_statements(log::LevelFilter::Warn, Duration::from_secs(1));
+            .log_slow_statements(used_for.slow_statements(), Duration::from_secs(1));
         reach(&options, url).await?;
         let is_behind_pooler = url.is_behind_pooler();
         let health = Arc::new(Health::new(location(url)));
@@ -200,6 +238,7 @@ impl Database {
             is_behind_pooler,
             statement_timeout: (used_for == Use::Serving).then_some(STATEMENT_TIMEOUT),
             health,
+            _lock: None,
         })
     }
 }

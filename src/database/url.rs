@@ -16,6 +16,10 @@ pub enum Engine {
     Postgres,
 }
 
+/// What a path in a URL cannot hold as it is.
+const NOT_IN_PATH: &percent_encoding::AsciiSet =
+    &percent_encoding::NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_');
+
 impl Engine {
     /// How a generated statement names its next parameter. SQLite's driver looks through all names for each parameter, so that a
     /// statement with three thousand took longer to fill than to run; without names there is nothing to look through.
@@ -40,6 +44,12 @@ impl DatabaseUrl {
             "postgres" | "postgresql" if url.host().is_some() => Ok(Self(url)),
             _ => Err(TAKES),
         }
+    }
+
+    /// The URL of an SQLite file by its full path; `None` when that is not UTF-8.
+    pub(super) fn of_file(file: &Path) -> Option<Self> {
+        let path = percent_encoding::utf8_percent_encode(file.to_str()?, NOT_IN_PATH);
+        url::Url::parse(&format!("sqlite://{path}")).ok().map(Self)
     }
 
     /// The engine that it names.
@@ -126,6 +136,12 @@ mod tests {
         assert_eq!(file("sqlite:///var/lib/a%20b.db?mode=ro"), Some(PathBuf::from("/var/lib/a b.db")));
         assert_eq!(file("sqlite::memory:"), None);
         assert_eq!(file("postgres://db.example/shop"), None);
+    }
+
+    #[test]
+    fn url_of_a_file_names_that_file() {
+        let file = Path::new("/srv/läden & co/100% #1?.db");
+        assert_eq!(DatabaseUrl::of_file(file).unwrap().file().unwrap(), file);
     }
 
     #[test]

@@ -21,7 +21,15 @@ impl Occasion {
         Self { at, address: client.address.to_string(), device: client.device() }
     }
 
+    /// Now, by the shop's operator.
+    pub fn by_shop(at: UnixSeconds) -> Self {
+        Self { at, address: String::new(), device: "the shop".to_owned() }
+    }
+
     fn in_words(&self) -> String {
+        if self.address.is_empty() {
+            return format!("{} UTC, by {}", words::moment(self.at, &Zone::utc()), self.device);
+        }
         format!("{} UTC, from {} ({})", words::moment(self.at, &Zone::utc()), self.address, self.device)
     }
 }
@@ -110,6 +118,22 @@ struct Words {
     after: Vec<String>,
 }
 
+impl Words {
+    fn write(&self, site: &str) -> Result<Letter, askama::Error> {
+        Ok(Letter {
+            subject: self.subject.to_owned(),
+            text: TextPart { words: self, site }.render()?,
+            html: HtmlPart { words: self, site }.render()?,
+        })
+    }
+}
+
+/// What `order-portal check --mail` sends.
+pub(super) fn test_letter(site: &str) -> Result<Letter, askama::Error> {
+    let before = format!("This is a test message of {site}. It arrived, so mail works.");
+    Words { subject: "Test message", before: vec![before], link: None, after: Vec::new() }.write(site)
+}
+
 impl Message {
     /// What the link in it is for; `None` when it has none.
     pub fn purpose(&self) -> Option<Purpose> {
@@ -121,14 +145,36 @@ impl Message {
         }
     }
 
+    /// What a message in the queue is about, in a word or two; of one that a newer version queued, that version's name for it.
+    pub(super) fn kind_of(json: &str) -> String {
+        match serde_json::from_str::<Self>(json) {
+            Ok(message) => message.kind().to_owned(),
+            Err(_) => {
+                let value = serde_json::from_str::<serde_json::Value>(json).ok();
+                let name = value.as_ref().and_then(|value| value.as_object()?.keys().next());
+                let name = name.map_or_else(|| "unknown".into(), |name| name.escape_debug().to_string());
+                format!("{name} (newer version)")
+            }
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Verify(_) => "confirm address",
+            Self::Reset(_) => "reset password",
+            Self::ConfirmNewAddress(_) => "confirm new address",
+            Self::AddressChangeAsked { .. } => "address change requested",
+            Self::AddressChanged { .. } => "address changed",
+            Self::PasswordChanged(_) => "password changed",
+            Self::AccountDeleted(_) => "account deleted",
+            Self::AboutOrder(AboutOrder::CancellationAsked { .. }) => "cancellation requested",
+            Self::AboutOrder(AboutOrder::PlacedAgain { .. }) => "order placed again",
+        }
+    }
+
     /// The message as it reads at `site`, with the address that its link leads to.
     pub(super) fn write(&self, site: &str, link: Option<String>) -> Result<Letter, askama::Error> {
-        let words = self.say(link);
-        Ok(Letter {
-            subject: words.subject.to_owned(),
-            text: TextPart { words: &words, site }.render()?,
-            html: HtmlPart { words: &words, site }.render()?,
-        })
+        self.say(link).write(site)
     }
 
     fn say(&self, link: Option<String>) -> Words {

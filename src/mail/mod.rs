@@ -19,5 +19,5 @@ pub use address::{Email, EmailError};
 pub use delivery::deliver;
 pub use inbox::configure_development;
 pub use message::{AboutOrder, Message, Occasion};
-pub use store::{clean_tokens, post};
+pub use store::{clean_tokens, delete_old_failures, operator, post};
 pub use transport::{Transport, TransportError};

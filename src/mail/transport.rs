@@ -9,12 +9,17 @@ use lettre::message::{Mailbox, MultiPart};
 use lettre::transport::smtp::response::Category;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 
-use super::message::Letter;
+use super::Email;
+use super::message::{Letter, test_letter};
 use crate::config::{Config, MailUrl, StartTls};
 use crate::private_files::make_private_folder;
 
-/// How long a mail server may take for each answer.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
+/// How long it may take to reach a mail server.
+const CONNECTS_WITHIN: Duration = Duration::from_secs(10);
+/// How long a mail server may take for one letter; lettre limits the connecting alone. Less than the lease of a message.
+const SENDS_WITHIN: Duration = Duration::from_secs(60);
+/// How long it may take to greet and to accept the credentials.
+const GREETS_WITHIN: Duration = Duration::from_secs(15);
 
 /// Carries letters out of the house. Clones share connections.
 #[derive(Clone)]
@@ -77,12 +82,22 @@ impl Transport {
             Way::Folder(folder) => {
                 make_private_folder(folder).map_err(|error| format!("{}: {error}", folder.display()))
             }
-            Way::Smtp(smtp) => match smtp.test_connection().await {
-                Ok(true) => Ok(()),
-                Ok(false) => Err("the server hung up".to_owned()),
-                Err(error) => Err(explain(&error)),
+            Way::Smtp(smtp) => match tokio::time::timeout(GREETS_WITHIN, smtp.test_connection()).await {
+                Ok(Ok(true)) => Ok(()),
+                Ok(Ok(false)) => Err("the server hung up".to_owned()),
+                Ok(Err(error)) => Err(explain(&error)),
+                Err(_) => Err(does_not_answer(GREETS_WITHIN)),
             },
         }
+    }
+
+    /// Hands over a message that says that mail works.
+    ///
+    /// # Errors
+    /// Why it did not leave.
+    pub async fn send_test(&self, id: &str, to: &Email, site: &str) -> Result<(), TransportError> {
+        let letter = test_letter(site).map_err(|error| TransportError::Refused(error.to_string()))?;
+        self.send(id, to.as_str(), letter).await
     }
 
     /// Hands a letter over. `id` names it, so that a server can tell a repetition.
@@ -103,9 +118,16 @@ impl Transport {
             Way::Folder(folder) => {
                 write(folder, id, &message.formatted()).map_err(|error| TransportError::Down(error.to_string()))
             }
-            Way::Smtp(smtp) => smtp.send(message).await.map(drop).map_err(|error| why(&error)),
+            Way::Smtp(smtp) => match tokio::time::timeout(SENDS_WITHIN, smtp.send(message)).await {
+                Ok(sent) => sent.map(drop).map_err(|error| why(&error)),
+                Err(_) => Err(TransportError::Down(does_not_answer(SENDS_WITHIN))),
+            },
         }
     }
+}
+
+fn does_not_answer(within: Duration) -> String {
+    format!("the server did not answer within {} seconds", within.as_secs())
 }
 
 fn smtp(url: &url::Url, start_tls: StartTls) -> Result<AsyncSmtpTransport<Tokio1Executor>, String> {
@@ -115,7 +137,7 @@ fn smtp(url: &url::Url, start_tls: StartTls) -> Result<AsyncSmtpTransport<Tokio1
     }
     let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url.as_str())
         .map_err(|error| format!("MAIL_URL cannot be used: {}", explain(&error)))?;
-    Ok(builder.timeout(Some(ANSWERS_WITHIN)).build())
+    Ok(builder.timeout(Some(CONNECTS_WITHIN)).build())
 }
 
 /// What becomes of a letter after `error`. A server's words stay out of the log: most name the recipient, some quote the letter.

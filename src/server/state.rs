@@ -20,7 +20,7 @@ const SAMPLES: OnSignUp =
 pub const CLAIM: OnVerified = |transaction, user_id, email| Box::pin(orders::claim(transaction, user_id, email));
 
 /// What goes of orders when an account is deleted: the samples that were made for it.
-const REMOVE_SAMPLES: OnDeleted = |transaction, user_id| Box::pin(orders::remove_samples(transaction, user_id));
+pub const REMOVE_SAMPLES: OnDeleted = |transaction, user_id| Box::pin(orders::remove_samples(transaction, user_id));
 
 /// The orders of a user, as the API shows them.
 const ORDERS_OF: HeldAbout = |database, user_id| Box::pin(api::orders_of(database, user_id));

@@ -1,6 +1,6 @@
 //! Why an import failed.
 
-use super::store::lease::Holder;
+use crate::clock::UnixSeconds;
 use crate::database::{self, WriteError};
 use crate::orders::money::count;
 
@@ -68,9 +68,19 @@ pub enum ImportError {
     Interrupted,
     /// Another import has the lease.
     #[error(
-        "another import is running ({0}); wait until it has ended. If it was killed, the next can start after that time"
+        "another import is running (host {host}, process {process_id}, since {started_at}); wait until it has ended. If it was killed, \
+         the next one can start after {expires_at}"
     )]
-    Running(Holder),
+    Running {
+        /// Where it runs.
+        host: String,
+        /// Which process of that host it is.
+        process_id: i64,
+        /// When it took the lease.
+        started_at: UnixSeconds,
+        /// When the lease ends unless it is renewed.
+        expires_at: UnixSeconds,
+    },
     /// The database failed before anything was written.
     #[error("cannot read the orders in the database: {0}; nothing was written, try again")]
     Database(#[from] database::Error),

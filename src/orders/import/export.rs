@@ -5,9 +5,9 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::collections::hash_map::{Entry, HashMap};
 
+use super::blocks::{Blocks, is_change};
 use super::error::ImportError;
 use super::fields::Cell;
-use super::file::{Blocks, is_change};
 use super::met_numbers::MetNumbers;
 use crate::orders::money::{Currency, Money};
 use crate::orders::order::{Address, OrderNumber};

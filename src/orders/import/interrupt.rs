@@ -1,23 +1,36 @@
 //! Ctrl-C and SIGTERM while an import runs: it stops where it can be continued, not in the middle.
 
-use futures_util::FutureExt;
-use futures_util::future::{Fuse, FusedFuture, LocalBoxFuture};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+/// How long the transaction that is open may still take. A database that does not answer must not keep the program from ending.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Whether the import was asked to stop.
-pub(super) struct Interrupt(Fuse<LocalBoxFuture<'static, ()>>);
+pub(super) struct Interrupt(watch::Receiver<bool>);
 
 impl Interrupt {
     /// From now on these signals no longer end the process.
     pub(super) fn listen() -> Self {
-        let mut interrupt = Self(signal().boxed_local().fuse());
-        // A future does nothing before it is first polled.
-        interrupt.is_requested();
-        interrupt
+        let (sender, receiver) = watch::channel(false);
+        tokio::spawn(async move {
+            signal().await;
+            sender.send_replace(true);
+        });
+        Self(receiver)
     }
 
-    pub(super) fn is_requested(&mut self) -> bool {
-        // Once the signal has come, the future has ended and stays so.
-        self.0.is_terminated() || (&mut self.0).now_or_never().is_some()
+    pub(super) fn is_requested(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Ends when the import should have stopped by now.
+    pub(super) async fn overdue(&self) {
+        let mut receiver = self.0.clone();
+        // Never an error: the sender is dropped once it has sent.
+        receiver.wait_for(|is_requested| *is_requested).await.ok();
+        tokio::time::sleep(GRACE).await;
     }
 }
 

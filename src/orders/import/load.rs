@@ -12,16 +12,16 @@ use super::{ImportSummary, Progress, Stage, Validated};
 use crate::clock::Clock;
 use crate::database::{self, Database, Engine};
 
-/// What a transaction aims at, so that it takes 300 ms at most with its commit and on a disk that is slower this time: others wait for it
-/// on SQLite, and lose to it on PostgreSQL.
-const AIM: Duration = Duration::from_millis(180);
-/// Nothing more is begun in a transaction that has taken this long.
-const LAST_CHUNK: Duration = Duration::from_millis(220);
+/// What a transaction aims at, so that it takes 300 ms at most with its commit: others wait for it on SQLite, and lose to it on
+/// PostgreSQL.
+const AIM: Duration = Duration::from_millis(220);
+/// A chunk that would end later than this is left to the next transaction.
+const LAST_CHUNK: Duration = Duration::from_millis(260);
 /// SQLite hands its writer to whoever asks first, and those who wait ask less and less often, each tenth of a second in the end: without
 /// a pause longer than that an import takes it again and again before a login does.
 const SQLITE_PAUSE: Duration = Duration::from_millis(120);
 /// Orders in the first transaction, and at most.
-const FIRST: usize = CHUNK;
+const FIRST: usize = 1_000;
 const MOST: usize = 10_000;
 /// A transaction that loses to other writes is tried again so often before it is made smaller, and for so long before it fails.
 const TRIES_AT_ONE_SIZE: u32 = 3;
@@ -32,7 +32,7 @@ pub(super) struct Load<'a> {
     pub database: &'a Database,
     pub clock: &'a Clock,
     pub lease: &'a Lease,
-    pub interrupt: &'a mut Interrupt,
+    pub interrupt: &'a Interrupt,
     pub file: &'a ImportFile,
 }
 
@@ -40,7 +40,7 @@ impl Load<'_> {
     /// # Errors
     /// [`ImportError::Stopped`].
     pub(super) async fn run(
-        mut self,
+        &self,
         validated: Validated,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<ImportSummary, ImportError> {
@@ -53,7 +53,7 @@ impl Load<'_> {
     }
 
     async fn write_all(
-        &mut self,
+        &self,
         validated: Validated,
         summary: &mut ImportSummary,
         progress: &mut dyn FnMut(Progress),
@@ -63,6 +63,7 @@ impl Load<'_> {
         let mut orders = validated.into_orders(self.file).map_err(unreadable)?;
         let mut size = FIRST;
         let mut pending: Vec<PendingOrder> = Vec::new();
+        let mut last_end: Option<Instant> = None;
         loop {
             while pending.len() < size {
                 let Some(order) = orders.next() else { break };
@@ -72,22 +73,25 @@ impl Load<'_> {
             if pending.is_empty() {
                 return Ok(());
             }
+            if let Some(last_end) = last_end
+                && self.database.engine() == Engine::Sqlite
+            {
+                tokio::time::sleep(SQLITE_PAUSE.saturating_sub(last_end.elapsed())).await;
+            }
             let (written, took) = self.write_some(&pending).await?;
+            last_end = Some(Instant::now());
             let count = usize::try_from(written.orders).unwrap_or(pending.len());
             size = next_size(count, took);
             summary.add(written);
             if let Some(PendingOrder { bytes_read, .. }) = pending.drain(..count).next_back() {
                 progress(Progress { stage: Stage::Loading, bytes_read, bytes_total, orders: summary.orders });
             }
-            if self.database.engine() == Engine::Sqlite {
-                tokio::time::sleep(SQLITE_PAUSE).await;
-            }
         }
     }
 
     /// Writes the first of these orders, as many as one transaction takes, and tells how long it took. One that loses to another write is
     /// tried again, after some times with fewer orders, as a shorter one meets fewer others.
-    async fn write_some(&mut self, pending: &[PendingOrder]) -> Result<(ImportSummary, Duration), StopCause> {
+    async fn write_some(&self, pending: &[PendingOrder]) -> Result<(ImportSummary, Duration), StopCause> {
         let began = Instant::now();
         let mut orders = pending;
         let mut tries = 0;
@@ -95,8 +99,11 @@ impl Load<'_> {
             if self.interrupt.is_requested() {
                 return Err(StopCause::Interrupted);
             }
-            let tried = Instant::now();
-            match self.write_once(orders).await {
+            let done = tokio::select! {
+                done = self.write_once(orders) => done,
+                () = self.interrupt.overdue() => return Err(StopCause::Interrupted),
+            };
+            match done {
                 Err(StopCause::Database(error)) if is_passing(&error) && began.elapsed() < TRY_FOR => {
                     tries += 1;
                     if tries >= TRIES_AT_ONE_SIZE {
@@ -104,12 +111,13 @@ impl Load<'_> {
                     }
                     tokio::time::sleep(Duration::from_millis(u64::from(10 * tries.min(20)))).await;
                 }
-                done => return done.map(|written| (written, tried.elapsed())),
+                done => return done.map(|(written, began)| (written, began.elapsed())),
             }
         }
     }
 
-    async fn write_once(&self, orders: &[PendingOrder]) -> Result<ImportSummary, StopCause> {
+    /// Writes what fits into one transaction, and tells when that began: waiting for another one to end is no part of it.
+    async fn write_once(&self, orders: &[PendingOrder]) -> Result<(ImportSummary, Instant), StopCause> {
         self.database
             .write_batch(async |transaction| {
                 let began = Instant::now();
@@ -118,13 +126,14 @@ impl Load<'_> {
                 }
                 let mut written = ImportSummary::default();
                 for chunk in orders.chunks(CHUNK) {
+                    let chunk_began = Instant::now();
                     let upserts = store::compare(self.database, transaction, self.clock, chunk, &mut written).await?;
                     store::write(self.database, transaction, &upserts).await?;
-                    if began.elapsed() > LAST_CHUNK {
+                    if began.elapsed() + chunk_began.elapsed() > LAST_CHUNK {
                         break;
                     }
                 }
-                Ok(written)
+                Ok((written, began))
             })
             .await
     }

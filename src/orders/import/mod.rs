@@ -4,6 +4,7 @@
 //! transactions beside customers and under a lease that keeps other imports out. An import that stops between two transactions leaves
 //! whole orders, and the same file again writes the rest. Memory stays flat unless the rows of one order stand apart.
 
+mod blocks;
 mod error;
 mod export;
 mod fields;
@@ -108,12 +109,13 @@ pub async fn import(
     if mode == Mode::Load {
         lease::refuse_second(database, clock.now()).await?;
     }
-    let mut interrupt = Interrupt::listen();
     let file = ImportFile::open(&source)?;
-    let validated = validate(&file, &mut interrupt, progress).await?;
+    // Not before: standard input may never end, and a signal must.
+    let interrupt = Interrupt::listen();
+    let validated = validate(&file, &interrupt, progress).await?;
     match mode {
-        Mode::Load => load(database, clock, &file, validated, interrupt, progress).await,
-        Mode::DryRun => compare(database, clock, &file, validated, interrupt, progress).await,
+        Mode::Load => load(database, clock, &file, validated, &interrupt, progress).await,
+        Mode::DryRun => compare(database, clock, &file, validated, &interrupt, progress).await,
     }
 }
 
@@ -126,7 +128,7 @@ struct Validated {
 
 async fn validate(
     file: &ImportFile,
-    interrupt: &mut Interrupt,
+    interrupt: &Interrupt,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Validated, ImportError> {
     let bytes_total = file.bytes();
@@ -137,7 +139,7 @@ async fn validate(
                 orders += 1;
                 if orders % 500 == 0 {
                     progress(Progress { stage: Stage::Checking, bytes_read, bytes_total, orders });
-                    // A signal is seen only where the runtime gets its turn.
+                    // The runtime sees a signal when it gets its turn.
                     tokio::task::yield_now().await;
                     if interrupt.is_requested() {
                         return Err(ImportError::Interrupted);
@@ -171,11 +173,11 @@ async fn load(
     clock: &Clock,
     file: &ImportFile,
     validated: Validated,
-    mut interrupt: Interrupt,
+    interrupt: &Interrupt,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<ImportSummary, ImportError> {
     let lease = lease::acquire(database, clock).await?;
-    let load = Load { database, clock, lease: &lease, interrupt: &mut interrupt, file };
+    let load = Load { database, clock, lease: &lease, interrupt, file };
     let loaded = load.run(validated, progress).await;
     lease.release(database).await;
     let summary = loaded?;
@@ -193,7 +195,7 @@ async fn compare(
     clock: &Clock,
     file: &ImportFile,
     validated: Validated,
-    mut interrupt: Interrupt,
+    interrupt: &Interrupt,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<ImportSummary, ImportError> {
     let bytes_total = file.bytes();

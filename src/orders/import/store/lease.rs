@@ -1,8 +1,6 @@
 //! The lease of the import that runs. Who writes renews it in the same transaction, so that a process that was stopped for longer than a
 //! lease and then goes on writes nothing beside the import that took over.
 
-use std::fmt;
-
 use crate::clock::{Clock, UnixSeconds};
 use crate::database::{Database, Error, Transaction};
 use crate::orders::import::ImportError;
@@ -11,22 +9,6 @@ use crate::orders::import::ImportError;
 const LEASE: i64 = 60;
 /// One that ends further ahead comes from a clock that was wrong; clocks of several hosts differ by less.
 const FURTHEST: i64 = 2 * LEASE;
-
-/// Who imports.
-#[derive(Debug)]
-pub struct Holder {
-    host: String,
-    process_id: i64,
-    started_at: UnixSeconds,
-    expires_at: UnixSeconds,
-}
-
-impl fmt::Display for Holder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host, process_id, started_at, expires_at } = self;
-        write!(f, "host {host}, process {process_id}, since {started_at}, its lease ends {expires_at}")
-    }
-}
 
 /// Proof that no other import writes, as long as it is renewed.
 pub(in crate::orders::import) struct Lease {
@@ -83,7 +65,7 @@ pub(in crate::orders::import) async fn refuse_second(database: &Database, now: U
         return Ok(());
     };
     let (started_at, expires_at) = (UnixSeconds::new(started_at), UnixSeconds::new(expires_at));
-    Err(ImportError::Running(Holder { host, process_id, started_at, expires_at }))
+    Err(ImportError::Running { host, process_id, started_at, expires_at })
 }
 
 impl Lease {

@@ -1,5 +1,9 @@
 //! The rows of mail that waits and of the links that were sent.
 
+pub mod operator;
+#[cfg(test)]
+mod plans;
+
 use super::links::{Link, Purpose};
 use super::{Email, Message};
 use crate::clock::{Clock, UnixSeconds};
@@ -34,56 +38,99 @@ pub async fn post(
     .map(drop)
 }
 
-/// A message whose time has come.
+/// A message that is claimed for delivery.
 pub(super) struct Due {
     pub id: String,
     pub user_id: Option<String>,
     pub recipient: String,
     pub message: String,
-    pub created_at: UnixSeconds,
+    /// When it was queued, or last retried by the operator.
+    pub since: UnixSeconds,
     /// This one included.
     pub attempts: i64,
 }
 
-/// Takes the message that waits longest, until `turn_ends`; another node takes another one.
-pub(super) async fn take_due(
+/// Claims the message that is due longest, until `lease_ends`; another node claims another one.
+pub(super) async fn claim_due(
     database: &Database,
     now: UnixSeconds,
-    turn_ends: UnixSeconds,
+    lease_ends: UnixSeconds,
+    longest_wait: i64,
 ) -> Result<Option<Due>, Error> {
-    let row: Option<(String, Option<String>, String, String, i64, i64)> = sqlx::query_as(
-        "UPDATE mail_queue SET due_at = $1, attempts = attempts + 1
-         WHERE due_at <= $2 AND id = (SELECT id FROM mail_queue WHERE due_at <= $3 ORDER BY due_at, id LIMIT 1)
-         RETURNING id, user_id, recipient, message, created_at, attempts",
-    )
-    .bind(turn_ends.get())
-    .bind(now.get())
-    .bind(now.get())
-    .fetch_optional(database.writer())
-    .await?;
-    Ok(row.map(|(id, user_id, recipient, message, created_at, attempts)| Due {
+    let latest = now.plus(longest_wait).get();
+    let row: Option<(String, Option<String>, String, String, i64, i64)> = sqlx::query_as(CLAIM)
+        .bind(lease_ends.get())
+        .bind(now.get())
+        .bind(latest)
+        .bind(now.get())
+        .bind(latest)
+        .fetch_optional(database.writer())
+        .await?;
+    Ok(row.map(|(id, user_id, recipient, message, since, attempts)| Due {
         id,
         user_id,
         recipient,
         message,
-        created_at: UnixSeconds::new(created_at),
+        since: UnixSeconds::new(since),
         attempts,
     }))
 }
 
-/// Has the message wait until `due_at`.
-pub(super) async fn postpone(database: &Database, id: &str, due_at: UnixSeconds) -> Result<(), Error> {
-    sqlx::query("UPDATE mail_queue SET due_at = $1 WHERE id = $2")
+/// No message waits longer than the longest wait, so a time beyond it was written by a clock that ran ahead and counts as due.
+/// Each half of the choice reads one entry of the index.
+const CLAIM: &str = "UPDATE mail_queue SET due_at = $1, attempts = attempts + 1
+     WHERE failed_at IS NULL AND (due_at <= $2 OR due_at > $3) AND id = COALESCE(
+         (SELECT id FROM mail_queue WHERE failed_at IS NULL AND due_at <= $4 ORDER BY due_at, id LIMIT 1),
+         (SELECT id FROM mail_queue WHERE failed_at IS NULL AND due_at > $5 ORDER BY due_at, id LIMIT 1))
+     RETURNING id, user_id, recipient, message, COALESCE(retried_at, created_at), attempts";
+
+/// Makes the message wait until `due_at`, after an attempt that failed because of `reason`.
+pub(super) async fn defer(database: &Database, id: &str, due_at: UnixSeconds, reason: &str) -> Result<(), Error> {
+    sqlx::query("UPDATE mail_queue SET due_at = $1, failure = $2 WHERE id = $3")
         .bind(due_at.get())
+        .bind(reason)
         .bind(id)
         .execute(database.writer())
         .await
         .map(drop)
 }
 
-/// Takes the message out of the queue.
+/// The same without counting the attempt: it was none of the message's own.
+pub(super) async fn defer_uncounted(
+    database: &Database,
+    id: &str,
+    due_at: UnixSeconds,
+    reason: &str,
+) -> Result<(), Error> {
+    sqlx::query("UPDATE mail_queue SET due_at = $1, failure = $2, attempts = attempts - 1 WHERE id = $3")
+        .bind(due_at.get())
+        .bind(reason)
+        .bind(id)
+        .execute(database.writer())
+        .await
+        .map(drop)
+}
+
+/// Keeps the message as failed: it is not delivered again until the operator retries it.
+pub(super) async fn fail(database: &Database, id: &str, now: UnixSeconds, reason: &str) -> Result<(), Error> {
+    sqlx::query("UPDATE mail_queue SET failed_at = $1, failure = $2, due_at = $3 WHERE id = $4")
+        .bind(now.get())
+        .bind(reason)
+        .bind(UnixSeconds::new(i64::MAX).get())
+        .bind(id)
+        .execute(database.writer())
+        .await
+        .map(drop)
+}
+
+/// Removes the message from the queue.
 pub(super) async fn remove(database: &Database, id: &str) -> Result<(), Error> {
     sqlx::query("DELETE FROM mail_queue WHERE id = $1").bind(id).execute(database.writer()).await.map(drop)
+}
+
+/// Revokes one link.
+pub(super) async fn delete_token(database: &Database, hash: &[u8]) -> Result<(), Error> {
+    sqlx::query("DELETE FROM mailed_tokens WHERE hash = $1").bind(hash).execute(database.writer()).await.map(drop)
 }
 
 /// Stores a link's hash, if there is still someone to send it to and the message still waits; tells whether it did.
@@ -187,6 +234,25 @@ pub async fn clean_tokens(database: &Database, now: UnixSeconds) -> Result<u64, 
          WHERE hash IN (SELECT hash FROM mailed_tokens WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)",
     )
     .bind(now.get())
+    .bind(UPKEEP_BATCH)
+    .execute(database.writer())
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// How long a failed message is kept for the operator, in seconds: 30 days.
+const FAILED_KEPT: i64 = 30 * 86_400;
+
+/// Maintenance: deletes some messages that failed long ago; returns how many.
+///
+/// # Errors
+/// The database's.
+pub async fn delete_old_failures(database: &Database, now: UnixSeconds) -> Result<u64, Error> {
+    let done = sqlx::query(
+        "DELETE FROM mail_queue
+         WHERE id IN (SELECT id FROM mail_queue WHERE failed_at <= $1 ORDER BY failed_at LIMIT $2)",
+    )
+    .bind(now.plus(-FAILED_KEPT).get())
     .bind(UPKEEP_BATCH)
     .execute(database.writer())
     .await?;

@@ -1,0 +1,206 @@
+//! The subcommands: arguments and dispatch. A file per group of commands.
+
+mod check;
+mod database;
+mod import;
+mod mail;
+mod orders;
+mod users;
+
+use std::fmt::Display;
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::accounts::Email;
+use crate::clock::Clock;
+use crate::config::{self, Config};
+use crate::database::Database;
+use crate::orders::Mode;
+use crate::{server, telemetry};
+use mail::MailCommand;
+use orders::OrdersCommand;
+use users::UserCommand;
+
+/// Arguments of the program.
+#[derive(Parser)]
+#[command(
+    name = "order-portal",
+    version,
+    about = "A shop's order pages: customers sign up, log in and see what they ordered.",
+    after_help = "Settings are read from the environment and from .env in the current directory; .env.example explains each.\n\
+        Exit status: 0 done, 1 failed, 2 wrong usage or configuration."
+)]
+pub struct Arguments {
+    /// Read settings from this file in place of .env in the current directory
+    #[arg(long, global = true, value_name = "PATH")]
+    env_file: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+#[allow(clippy::doc_markdown)] // These comments are what --help prints.
+enum Command {
+    #[command(flatten)]
+    Configured(Configured),
+    /// Print a new TOKEN_SECRET: 64 random bytes in hex
+    #[command(after_help = "Example: echo \"TOKEN_SECRET=$(order-portal secret)\" >> .env")]
+    Secret,
+}
+
+/// What needs the settings.
+#[derive(Subcommand)]
+#[allow(clippy::doc_markdown)] // These comments are what --help prints.
+enum Configured {
+    /// Serve the portal (what happens without a subcommand)
+    ///
+    /// Makes the database if there is none, applies migrations, and serves until Ctrl-C or SIGTERM; what is in flight
+    /// is finished first.
+    Serve,
+    /// Load orders from a shop's export (CSV as Shopify writes it)
+    ///
+    /// The whole file is validated first: an invalid row is named with file, line and column, and nothing is loaded. Then orders are
+    /// written in short transactions, so that customers can use the portal meanwhile. An import that is stopped (Ctrl-C, SIGTERM, an
+    /// error) says how many orders are loaded, each of them whole; the same command again loads the rest. One import runs at a time.
+    ///
+    /// Loading the same file again changes nothing; a later export updates. Orders show to the account with their email address once
+    /// it is verified.
+    #[command(
+        after_help = "Examples:\n  order-portal import orders_export.csv\n  zcat orders_export.csv.gz | order-portal import -"
+    )]
+    Import {
+        /// The CSV file, or - for standard input
+        file: PathBuf,
+        /// Read and compare everything, write nothing, and say what would be new, changed and unchanged
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// List what customers ask of the shop: orders to cancel, orders placed here
+    #[command(subcommand)]
+    Orders(OrdersCommand),
+    /// List, show, verify, disable, enable or delete accounts
+    #[command(subcommand)]
+    User(UserCommand),
+    /// List, retry or drop outgoing mail
+    #[command(subcommand)]
+    Mail(MailCommand),
+    /// Apply migrations and say which
+    Migrate,
+    /// Write a consistent copy of the SQLite database while the server runs
+    ///
+    /// The file is complete or not there, also when the command is killed. restore puts it back. For PostgreSQL use pg_dump.
+    Backup {
+        /// The file to write; it must not exist
+        file: PathBuf,
+    },
+    /// Replace the SQLite database by a copy that backup wrote
+    ///
+    /// The copy is verified first, and the database that it replaces is kept beside it. Every session ends, mailed links stop
+    /// working and queued mail is removed: a copy must not bring back what has been logged out, used or sent since. Stop the
+    /// server first. For PostgreSQL use pg_restore.
+    Restore {
+        /// The copy
+        file: PathBuf,
+    },
+    /// Read the configuration, reach the database and the mail server, print what the program would run with
+    ///
+    /// Looks for the static files and the certificate, too. Secrets are not printed.
+    Check {
+        /// Send a test message to this address, too
+        #[arg(long, value_name = "ADDRESS")]
+        mail: Option<String>,
+    },
+}
+
+/// Why a command ended early; each prints as one line, or one a setting.
+pub enum Failure {
+    /// Exit status 2.
+    Usage(String),
+    /// Exit status 1.
+    Failed(String),
+}
+
+impl Failure {
+    /// What a shell sees.
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::Failed(_) => 1,
+        }
+    }
+
+    /// What to print on standard error.
+    pub fn message(&self) -> &str {
+        match self {
+            Self::Usage(message) | Self::Failed(message) => message,
+        }
+    }
+}
+
+fn failed(cause: impl Display) -> Failure {
+    Failure::Failed(cause.to_string())
+}
+
+/// An address that the operator typed.
+fn parse_email(text: &str) -> Result<Email, Failure> {
+    Email::parse(text).map_err(|_| {
+        Failure::Usage(format!("\"{}\" is not an e-mail address; write it like name@example.com", text.escape_debug()))
+    })
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// [`Failure`], with what to print.
+pub async fn run(arguments: Arguments) -> Result<(), Failure> {
+    match arguments.command.unwrap_or(Command::Configured(Configured::Serve)) {
+        Command::Secret => {
+            print(config::new_secret().map_err(failed)?);
+            Ok(())
+        }
+        Command::Configured(command) => {
+            let config =
+                Config::load(arguments.env_file.as_deref()).map_err(|errors| Failure::Usage(errors.to_string()))?;
+            run_configured(command, config).await
+        }
+    }
+}
+
+async fn run_configured(command: Configured, config: Config) -> Result<(), Failure> {
+    telemetry::init(config.log_format, &config.log_filter);
+    let clock = Clock::system();
+    // These two show all warnings.
+    if !matches!(command, Configured::Serve | Configured::Check { .. }) {
+        config.unknown_variables.iter().for_each(|warning| warn(warning));
+    }
+    match command {
+        Configured::Serve => server::run(config, clock).await.map_err(failed),
+        Configured::Import { file, dry_run } => {
+            import::run(&config, &clock, file, if dry_run { Mode::DryRun } else { Mode::Load }).await
+        }
+        Configured::Orders(command) => orders::run(&config, command).await,
+        Configured::User(command) => users::run(&config, &clock, command).await,
+        Configured::Mail(command) => mail::run(&config, &clock, command).await,
+        Configured::Migrate => database::migrate(&config).await,
+        Configured::Backup { file } => database::backup(&config, &file).await,
+        Configured::Restore { file } => database::restore(&config, &clock, &file).await,
+        Configured::Check { mail } => check::run(&config, &clock, mail.as_deref()).await,
+    }
+}
+
+fn warn(warning: &str) {
+    writeln!(std::io::stderr(), "order-portal: warning: {warning}").ok();
+}
+
+/// A reader that went away is no failure.
+fn print(line: impl Display) {
+    writeln!(std::io::stdout(), "{line}").ok();
+}
+
+async fn open(config: &Config) -> Result<Database, Failure> {
+    let database = Database::open_existing(&config.database_url).await.map_err(failed)?;
+    database.compare_migrations().await.map_err(failed)?;
+    Ok(database)
+}

@@ -1,0 +1,139 @@
+//! `order-portal user …`: the operator's commands on accounts.
+
+use clap::Subcommand;
+
+use super::{Failure, failed, open, parse_email, print};
+use crate::accounts::users::{self, UserDetail};
+use crate::clock::{Clock, UnixSeconds};
+use crate::config::Config;
+use crate::database::Database;
+use crate::server;
+
+#[derive(Subcommand)]
+#[allow(clippy::doc_markdown)] // These comments are what --help prints.
+pub(super) enum UserCommand {
+    /// List all accounts
+    ///
+    /// The columns: the address, when the account was made (UTC), whether the address is confirmed, whether the account is
+    /// disabled, and how many orders it shows.
+    List,
+    /// Show one account: its address, its state, its sessions, its orders
+    Show {
+        /// The account's address
+        email: String,
+    },
+    /// Confirm an account's address in its owner's place: orders placed with it show
+    Verify {
+        /// The account's address
+        email: String,
+    },
+    /// Close an account: every session of it ends at the next request
+    Disable {
+        /// The account's address
+        email: String,
+    },
+    /// Open a closed account again
+    Enable {
+        /// The account's address
+        email: String,
+    },
+    /// Delete an account, as its owner can on the account page
+    ///
+    /// Its sessions, links, mail and activity go with it; the shop keeps the orders. The owner is told by mail if the address was
+    /// confirmed.
+    Delete {
+        /// The account's address
+        email: String,
+    },
+}
+
+pub(super) async fn run(config: &Config, clock: &Clock, command: UserCommand) -> Result<(), Failure> {
+    let database = open(config).await?;
+    let done = match command {
+        UserCommand::List => list(&database).await,
+        UserCommand::Show { email } => show(&database, clock, &email).await,
+        UserCommand::Verify { email } => verify(&database, clock, &email).await,
+        UserCommand::Disable { email } => {
+            let found = users::disable(&database, clock, &parse_email(&email)?).await.map_err(failed)?;
+            answer(found, &email, "is disabled; every session has ended")
+        }
+        UserCommand::Enable { email } => {
+            let found = users::enable(&database, clock, &parse_email(&email)?).await.map_err(failed)?;
+            answer(found, &email, "is enabled; its owner can log in again")
+        }
+        UserCommand::Delete { email } => {
+            let found =
+                users::delete(&database, clock, &parse_email(&email)?, server::REMOVE_SAMPLES).await.map_err(failed)?;
+            answer(found, &email, "is deleted; the shop keeps the orders")
+        }
+    };
+    database.close().await;
+    done
+}
+
+async fn list(database: &Database) -> Result<(), Failure> {
+    let users = users::list(database).await.map_err(failed)?;
+    let width = users.iter().map(|user| user.email.chars().count()).max().unwrap_or(0).max(5);
+    print(format!("{:width$}  {:20}  {:8}  {:8}  {:>7}", "EMAIL", "SIGNED UP", "VERIFIED", "DISABLED", "ORDERS"));
+    for user in users {
+        let word = |is: bool| if is { "yes" } else { "no" };
+        let signed_up = user.created_at.to_string();
+        print(format!(
+            "{:width$}  {signed_up:20}  {:8}  {:8}  {:>7}",
+            user.email,
+            word(user.verified),
+            word(user.disabled),
+            user.orders
+        ));
+    }
+    Ok(())
+}
+
+async fn show(database: &Database, clock: &Clock, email: &str) -> Result<(), Failure> {
+    match users::show(database, &parse_email(email)?, clock.now()).await.map_err(failed)? {
+        Some(user) => {
+            print_detail(&user);
+            Ok(())
+        }
+        None => answer(false, email, ""),
+    }
+}
+
+fn print_detail(user: &UserDetail) {
+    let time = |at: Option<UnixSeconds>, none: &str| at.map_or_else(|| none.to_owned(), |at| at.to_string());
+    let zone = match (&user.time_zone, user.time_zone_chosen) {
+        (Some(zone), true) => zone.clone(),
+        (Some(zone), false) => format!("{zone} (from the browser)"),
+        (None, _) => "unknown".to_owned(),
+    };
+    for (name, value) in [
+        ("email", user.email.clone()),
+        ("id", user.id.clone()),
+        ("signed up", user.created_at.to_string()),
+        ("verified", time(user.verified_at, "no")),
+        ("disabled", time(user.disabled_at, "no")),
+        ("last login", time(user.last_login_at, "none in the last 90 days")),
+        ("sessions", user.sessions.to_string()),
+        ("known browsers", user.known_browsers.to_string()),
+        ("time zone", zone),
+        ("orders", user.orders.to_string()),
+    ] {
+        print(format!("{name:16}{value}"));
+    }
+}
+
+async fn verify(database: &Database, clock: &Clock, email: &str) -> Result<(), Failure> {
+    match users::verify(database, clock, &parse_email(email)?, server::CLAIM).await.map_err(failed)? {
+        Some(1) => answer(true, email, "is verified; 1 order became theirs"),
+        Some(claimed) => answer(true, email, &format!("is verified; {claimed} orders became theirs")),
+        None => answer(false, email, ""),
+    }
+}
+
+fn answer(found: bool, email: &str, done: &str) -> Result<(), Failure> {
+    if !found {
+        return Err(failed(format!("no account has the address {email}; order-portal user list shows all")));
+    }
+    print(format!("{email} {done}"));
+    Ok(())
+}

@@ -1,0 +1,66 @@
+//! Settings in a file: `.env` in the current directory, or the one that `--env-file` names.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// What libraries read from the environment.
+const OF_LIBRARIES: [&str; 4] = ["RUST_BACKTRACE", "SSL_CERT_DIR", "SSL_CERT_FILE", "TZ"];
+/// What PostgreSQL's clients read from it begins like this: `PGSSLROOTCERT`.
+const OF_POSTGRES: &str = "PG";
+
+/// Puts the file's variables into the environment, which has the last word, and returns their names. Without `named` a missing
+/// file is an empty one. Parent directories are not searched: a program started in the wrong one must not find another's settings.
+pub(super) fn load(named: Option<&Path>) -> Result<Vec<String>, String> {
+    let file = named.unwrap_or(Path::new(".env"));
+    match read(file) {
+        Ok(names) => Ok(names),
+        Err(error) if error.not_found() && named.is_none() => Ok(Vec::new()),
+        Err(error) if error.not_found() => {
+            let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+            Err(format!("--env-file: there is no file {}; name one that exists", file.display()))
+        }
+        Err(dotenvy::Error::LineParse(_, _)) => {
+            Err(format!("{}: a line cannot be read; write NAME=value, with quotes around spaces", file.display()))
+        }
+        Err(_) => Err(format!("{}: the file cannot be read; check its permissions", file.display())),
+    }
+}
+
+/// All lines are read before the first one takes effect.
+fn read(file: &Path) -> dotenvy::Result<Vec<String>> {
+    let names = dotenvy::from_path_iter(file)?.map(|line| line.map(|(name, _)| name)).collect::<Result<_, _>>()?;
+    dotenvy::from_path(file)?;
+    Ok(names)
+}
+
+/// A line for each name that is none of `known`, with the known one that is closest to it.
+pub(super) fn unknown_variables(names: &[String], known: &BTreeSet<String>) -> Vec<String> {
+    let is_known =
+        |name: &String| known.contains(name) || OF_LIBRARIES.contains(&name.as_str()) || name.starts_with(OF_POSTGRES);
+    let distance = |name: &str, other: &str| strsim::damerau_levenshtein(&name.to_uppercase(), other);
+    let unknown = names.iter().filter(|name| !is_known(name));
+    let line = |name: &String| {
+        let closest = known.iter().min_by_key(|other| distance(name, other))?;
+        let name = name.escape_debug();
+        Some(format!("the settings file has {name}, which is no setting; the closest one is {closest}"))
+    };
+    unknown.filter_map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_variable_is_named_with_the_closest_setting() {
+        let known = BTreeSet::from(["BIND_ADDR", "DATABASE_URL", "MAIL_URL"].map(str::to_owned));
+        let lines = |name: &str| unknown_variables(&[name.to_owned()], &known);
+        for (name, closest) in [("DATABSE_URL", "DATABASE_URL"), ("mail_url", "MAIL_URL"), ("BINDADDR", "BIND_ADDR")] {
+            let line = lines(name).remove(0);
+            assert!(line.contains(name) && line.ends_with(closest), "{line}");
+        }
+        for name in ["MAIL_URL", "SSL_CERT_FILE", "PGPASSWORD"] {
+            assert_eq!(lines(name), [""; 0]);
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! Each setting by itself: what it takes, and what it is when it is not set.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use ipnet::IpNet;
+use lettre::message::Mailbox;
+
+use super::mail::{self, MailUrl};
+use super::secrets::{self, DEVELOPMENT_SECRET, PLACEHOLDER, SHORTEST_SECRET, Secret, TokenSecrets};
+use super::{Config, Environment, LogFormat, Origin, TlsFiles};
+use crate::database::DatabaseUrl;
+
+pub(super) struct Settings<'a> {
+    pub get: &'a dyn Fn(&str) -> Option<String>,
+    pub errors: Vec<String>,
+}
+
+impl Settings<'_> {
+    pub fn config(&mut self) -> Option<Config> {
+        let environment = self
+            .one_of("APP_ENV", &[("development", Environment::Development), ("production", Environment::Production)]);
+        let environment = environment.unwrap_or(Environment::Development);
+        let in_production = environment == Environment::Production;
+        let bind_addr = self.bind_addr(in_production);
+        let public_url = self.public_url(in_production);
+        let database_url = self.database_url();
+        let token_ttl_seconds = self.number("TOKEN_TTL_SECONDS", 1800, 1..=86_400);
+        let session_max_seconds = self.number("SESSION_MAX_HOURS", 12, 1..=8760) * 3600;
+        let remember_me_seconds = self.number("REMEMBER_ME_DAYS", 30, 1..=400) * 86_400;
+        let mail_url = self.mail_url();
+        let mail_from = self.mail_from();
+        let demo_orders = self.one_of("DEMO_ORDERS", &[("true", true), ("false", false)]).unwrap_or(!in_production);
+        let static_dir = PathBuf::from((self.get)("STATIC_DIR").unwrap_or_else(|| "static".to_owned()));
+        let trusted_proxies = self.trusted_proxies();
+        let tls = self.tls();
+        let drain_seconds = self.number("DRAIN_SECONDS", if in_production { 5 } else { 0 }, 0..=300);
+        let metrics_addr = self.address("METRICS_ADDR");
+        let format = self.one_of("LOG_FORMAT", &[("pretty", LogFormat::Pretty), ("json", LogFormat::Json)]);
+        let log_format = format.unwrap_or(if in_production { LogFormat::Json } else { LogFormat::Pretty });
+        let log_filter = self.log_filter();
+        let token_secrets = self.token_secrets(in_production);
+        Some(Config {
+            environment,
+            bind_addr: bind_addr?,
+            public_url,
+            database_url: database_url?,
+            token_secrets: token_secrets?,
+            token_ttl_seconds,
+            session_max_seconds,
+            remember_me_seconds,
+            mail_url: mail_url?,
+            mail_from: mail_from?,
+            demo_orders,
+            static_dir,
+            trusted_proxies,
+            tls,
+            drain_seconds: drain_seconds.unsigned_abs(),
+            metrics_addr,
+            log_format,
+            log_filter,
+            unknown_variables: Vec::new(),
+        })
+    }
+
+    fn wrong(&mut self, name: &str, value: &str, takes: &str) {
+        let shown: String = value.chars().take(80).flat_map(char::escape_debug).collect();
+        self.errors.push(format!("{name} holds \"{shown}\"; it takes {takes}"));
+    }
+
+    fn wrong_secret(&mut self, name: &str, problem: &str) {
+        self.errors.push(format!("{name} {problem}; make one with: order-portal secret"));
+    }
+
+    fn one_of<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Option<T> {
+        let value = (self.get)(name)?;
+        let found = words.iter().find(|(word, _)| *word == value.trim()).map(|(_, meaning)| *meaning);
+        if found.is_none() {
+            let takes: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            self.wrong(name, &value, &takes.join(" or "));
+        }
+        found
+    }
+
+    fn number(&mut self, name: &str, default: i64, range: std::ops::RangeInclusive<i64>) -> i64 {
+        let Some(value) = (self.get)(name) else {
+            return default;
+        };
+        let number = value.trim().parse().ok().filter(|number| range.contains(number));
+        if number.is_none() {
+            self.wrong(name, &value, &format!("a whole number from {} to {}", range.start(), range.end()));
+        }
+        number.unwrap_or(default)
+    }
+
+    fn address(&mut self, name: &str) -> Option<SocketAddr> {
+        let value = (self.get)(name)?;
+        let address = value.trim().parse().ok();
+        if address.is_none() {
+            self.wrong(name, &value, "an address with a port, like 127.0.0.1:8080 or [::1]:8080");
+        }
+        address
+    }
+
+    fn bind_addr(&mut self, in_production: bool) -> Option<SocketAddr> {
+        let name = "BIND_ADDR";
+        if (self.get)(name).is_none() {
+            return Some(SocketAddr::from(([127, 0, 0, 1], 8080)));
+        }
+        let address = self.address(name)?;
+        if !in_production && !address.ip().is_loopback() {
+            self.wrong(
+                name,
+                &address.to_string(),
+                "a loopback address in development, like 127.0.0.1:8080; set APP_ENV=production to serve others",
+            );
+        }
+        Some(address)
+    }
+
+    fn public_url(&mut self, in_production: bool) -> Option<Origin> {
+        let name = "PUBLIC_URL";
+        let takes = if in_production {
+            "an https origin without a path, like https://orders.shop.example"
+        } else {
+            "an origin without a path, like http://localhost:8080"
+        };
+        let Some(value) = (self.get)(name) else {
+            if in_production {
+                self.errors.push(format!("{name} is not set; it takes {takes}"));
+            }
+            return None;
+        };
+        let origin = Origin::parse(value.trim()).filter(|origin| !in_production || origin.is_https());
+        if origin.is_none() {
+            let has_password = value.contains('@');
+            self.wrong(name, if has_password { "…" } else { &value }, takes);
+        }
+        origin
+    }
+
+    fn database_url(&mut self) -> Option<DatabaseUrl> {
+        let value = (self.get)("DATABASE_URL").unwrap_or_else(|| "sqlite://data/portal.db".to_owned());
+        match DatabaseUrl::parse(value.trim()) {
+            Ok(url) => Some(url),
+            Err(takes) => {
+                let takes = takes.trim_start_matches("takes ");
+                self.wrong("DATABASE_URL", &without_credentials(&value), takes);
+                None
+            }
+        }
+    }
+
+    fn mail_url(&mut self) -> Option<MailUrl> {
+        let value = (self.get)("MAIL_URL").unwrap_or_else(|| "file://data/mail".to_owned());
+        let url = MailUrl::parse(value.trim());
+        url.map_err(|takes| self.wrong("MAIL_URL", &without_credentials(&value), takes)).ok()
+    }
+
+    fn mail_from(&mut self) -> Option<Mailbox> {
+        let value = (self.get)("MAIL_FROM").unwrap_or_else(|| "order-portal <no-reply@localhost>".to_owned());
+        let mailbox = mail::sender(&value);
+        if mailbox.is_none() {
+            let takes =
+                "an address, like Shop <no-reply@shop.example> or, with a comma, \"Shop, Inc\" <no-reply@shop.example>";
+            self.wrong("MAIL_FROM", &value, takes);
+        }
+        mailbox
+    }
+
+    fn trusted_proxies(&mut self) -> Vec<IpNet> {
+        let Some(value) = (self.get)("TRUSTED_PROXIES") else {
+            return Vec::new();
+        };
+        let parse =
+            |text: &str| text.parse::<IpNet>().ok().or_else(|| text.parse::<std::net::IpAddr>().ok().map(IpNet::from));
+        let nets: Option<Vec<IpNet>> = value.split(',').map(|text| parse(text.trim())).collect();
+        if nets.is_none() {
+            self.wrong("TRUSTED_PROXIES", &value, "addresses or networks between commas, like 10.0.0.2,192.168.0.0/16");
+        }
+        nets.unwrap_or_default()
+    }
+
+    fn tls(&mut self) -> Option<TlsFiles> {
+        match ((self.get)("TLS_CERT"), (self.get)("TLS_KEY")) {
+            (Some(cert), Some(key)) => Some(TlsFiles { cert: cert.into(), key: key.into() }),
+            (None, None) => None,
+            (Some(_), None) => {
+                self.errors.push("TLS_CERT is set without TLS_KEY; set both to PEM files, or neither".to_owned());
+                None
+            }
+            (None, Some(_)) => {
+                self.errors.push("TLS_KEY is set without TLS_CERT; set both to PEM files, or neither".to_owned());
+                None
+            }
+        }
+    }
+
+    fn log_filter(&mut self) -> String {
+        let value = (self.get)("RUST_LOG").unwrap_or_else(|| "info".to_owned());
+        if value.parse::<tracing_subscriber::filter::EnvFilter>().is_err() {
+            self.wrong("RUST_LOG", &value, "a level or directives, like info or order_portal=debug");
+        }
+        value
+    }
+
+    fn token_secrets(&mut self, in_production: bool) -> Option<TokenSecrets> {
+        let previous = (self.get)("TOKEN_SECRET_PREVIOUS").unwrap_or_default();
+        let previous: Vec<String> =
+            previous.split(',').map(|one| one.trim().to_owned()).filter(|one| !one.is_empty()).collect();
+        if previous.iter().any(|one| one.len() < SHORTEST_SECRET) {
+            self.wrong_secret("TOKEN_SECRET_PREVIOUS", "holds a secret of fewer than 32 bytes");
+        }
+        let current = match (self.get)("TOKEN_SECRET") {
+            Some(secret) if secret.contains(PLACEHOLDER) => {
+                self.wrong_secret("TOKEN_SECRET", "holds the placeholder of .env.example");
+                None
+            }
+            Some(secret) if secret.len() < SHORTEST_SECRET => {
+                self.wrong_secret("TOKEN_SECRET", "holds fewer than 32 bytes");
+                None
+            }
+            Some(secret) => Some(secret),
+            None if in_production => {
+                self.wrong_secret("TOKEN_SECRET", "is not set");
+                None
+            }
+            // Nothing is written while something else is wrong.
+            None if !self.errors.is_empty() => None,
+            None => secrets::kept_for_development(Path::new(DEVELOPMENT_SECRET)).map_err(|error| {
+                self.errors.push(format!("TOKEN_SECRET is not set and none can be kept in {DEVELOPMENT_SECRET}: {error}; set it, or make the folder writable"));
+            }).ok(),
+        };
+        Some(TokenSecrets { current: Secret::new(current?), previous: previous.into_iter().map(Secret::new).collect() })
+    }
+}
+
+fn without_credentials(address: &str) -> String {
+    let Some((scheme, rest)) = address.split_once("://") else {
+        return "…".to_owned();
+    };
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+    format!("{scheme}://{}", rest.split('?').next().unwrap_or_default())
+}

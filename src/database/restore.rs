@@ -1,0 +1,243 @@
+//! Putting a copy in the place of an SQLite database.
+//!
+//! The copy is copied again, verified and changed beside the database, and takes its name in one step: whenever the process is
+//! killed, the name leads to the old database or to the finished new one. What must not come back from the past is ended in it first:
+//! sessions that were logged out since, links that were used, mail that was sent. The database that it replaces is kept, complete.
+
+use std::io::{Read, Seek};
+use std::path::{Path, PathBuf};
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{Connection, Row};
+
+use super::lock::DatabaseLock;
+use super::partial::{PartialFile, directory_of, sync_directory};
+use super::{Database, DatabaseUrl, Engine, Error, OpenError, is_busy};
+use crate::clock::UnixSeconds;
+use crate::private_files::make_private_folder;
+
+/// What every SQLite file begins with.
+const MAGIC: &[u8] = b"SQLite format 3\0";
+/// What SQLite keeps beside a database: with another one, each of them would destroy it.
+const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+/// Why nothing was restored. The database is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// PostgreSQL has its own tool for this.
+    #[error(
+        "restore replaces an SQLite file; for PostgreSQL run: createdb NEW && pg_restore --dbname=NEW FILE, then follow docs/operate.md"
+    )]
+    Postgres,
+    /// The copy cannot be read.
+    #[error("cannot read {file}: {source}; name a file that order-portal backup wrote")]
+    Unreadable {
+        /// The copy.
+        file: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The copy is not a complete database of this program.
+    #[error("{file} cannot be restored: {reason}; nothing was changed")]
+    Unusable {
+        /// The copy.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The place of the database cannot be written.
+    #[error("cannot write beside {file}: {source}; nothing was changed")]
+    NotWritten {
+        /// The database.
+        file: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The database is in use, or cannot be locked.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+}
+
+/// What was ended in the restored database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// Live sessions.
+    pub sessions: i64,
+    /// Links that were mailed.
+    pub links: i64,
+    /// Queued messages.
+    pub messages: i64,
+}
+
+/// What was done.
+#[derive(Debug)]
+pub struct Restored {
+    /// The database, in full.
+    pub database: PathBuf,
+    /// Where the one that was replaced is kept.
+    pub replaced: Option<PathBuf>,
+    /// What was ended in it.
+    pub ended: Ended,
+    /// Whether it lacks migrations of this program.
+    pub is_behind: bool,
+}
+
+/// Puts `copy` in the place of the database that `url` names.
+///
+/// # Errors
+/// [`RestoreError`]; the database is as it was.
+pub async fn restore(url: &DatabaseUrl, copy: &Path, now: UnixSeconds) -> Result<Restored, RestoreError> {
+    let database = match (url.engine(), url.file()) {
+        (Engine::Sqlite, Some(file)) => std::path::absolute(&file).unwrap_or(file),
+        _ => return Err(RestoreError::Postgres),
+    };
+    let source = open_copy(copy, &database)?;
+    let failed = |source| RestoreError::NotWritten { file: database.clone(), source };
+    make_private_folder(directory_of(&database)).map_err(failed)?;
+    let _lock = DatabaseLock::take_alone(&database)?;
+    let partial = copy_beside(source, &database).map_err(failed)?;
+    let (ended, is_behind) = prepare(partial.path(), copy, now).await?;
+    fold(&database).await?;
+    let replaced = keep_replaced(&database, now).map_err(failed)?;
+    partial.persist_over().map_err(failed)?;
+    Ok(Restored { database, replaced, ended, is_behind })
+}
+
+/// The copy, if it looks like a complete SQLite file.
+fn open_copy(copy: &Path, database: &Path) -> Result<std::fs::File, RestoreError> {
+    let unreadable = |source| RestoreError::Unreadable { file: copy.to_owned(), source };
+    let unusable = |reason: String| RestoreError::Unusable { file: copy.to_owned(), reason };
+    let mut file = std::fs::File::open(copy).map_err(unreadable)?;
+    if !file.metadata().map_err(unreadable)?.is_file() {
+        return Err(unusable("it is not a file".to_owned()));
+    }
+    if copy.canonicalize().is_ok_and(|copy| database.canonicalize().is_ok_and(|database| copy == database)) {
+        return Err(unusable("it is the database itself".to_owned()));
+    }
+    let wal = beside(copy, "-wal");
+    if wal.metadata().is_ok_and(|wal| wal.len() > 0) {
+        let reason = format!("its changes are partly in {}; make copies with order-portal backup", wal.display());
+        return Err(unusable(reason));
+    }
+    let mut start = Vec::new();
+    Read::by_ref(&mut file).take(MAGIC.len() as u64).read_to_end(&mut start).map_err(unreadable)?;
+    if start != MAGIC {
+        return Err(unusable("it is not an SQLite database".to_owned()));
+    }
+    file.rewind().map_err(unreadable)?;
+    Ok(file)
+}
+
+fn copy_beside(mut source: std::fs::File, database: &Path) -> std::io::Result<PartialFile> {
+    let mut partial = PartialFile::create(database)?;
+    std::io::copy(&mut source, partial.file())?;
+    Ok(partial)
+}
+
+/// Verifies the new database and ends what must not come back; says whether it lacks migrations.
+async fn prepare(partial: &Path, copy: &Path, now: UnixSeconds) -> Result<(Ended, bool), RestoreError> {
+    let unusable = |reason: String| RestoreError::Unusable { file: copy.to_owned(), reason };
+    let url = DatabaseUrl::of_file(partial).ok_or_else(|| unusable("its path is not UTF-8".to_owned()))?;
+    let database = Database::open_unlocked(&url).await.map_err(|error| match error {
+        OpenError::Connect { source, .. } => unusable(format!("it is damaged ({source})")),
+        other => other.into(),
+    })?;
+    let prepared = async {
+        verify(&database).await.map_err(unusable)?;
+        let is_behind = match database.compare_migrations().await {
+            Ok(()) => false,
+            Err(OpenError::Behind { .. }) => true,
+            Err(other) => return Err(unusable(other.to_string())),
+        };
+        let ended = end_sessions_links_and_mail(&database, now).await;
+        Ok((ended.map_err(|error| unusable(format!("it cannot be changed ({error})")))?, is_behind))
+    };
+    let prepared = prepared.await;
+    database.close().await;
+    match beside(partial, "-wal").exists() {
+        true => prepared.and(Err(unusable("its write-ahead log was not folded in; try again".to_owned()))),
+        false => prepared,
+    }
+}
+
+async fn verify(database: &Database) -> Result<(), String> {
+    let damaged = |error: Error| format!("it is damaged ({error})");
+    let found = sqlx::query("PRAGMA integrity_check(1)").fetch_one(database.reader()).await.map_err(damaged)?;
+    let found: String = found.try_get(0).map_err(damaged)?;
+    if found != "ok" {
+        return Err(format!("it is damaged ({})", found.replace('\n', " ")));
+    }
+    match has_table(database, "_sqlx_migrations").await.map_err(damaged)? {
+        true => Ok(()),
+        false => Err("it is not a database of order-portal".to_owned()),
+    }
+}
+
+async fn has_table(database: &Database, name: &str) -> Result<bool, Error> {
+    let found = sqlx::query("SELECT name FROM sqlite_master WHERE type = 'table' AND name = $1").bind(name);
+    Ok(found.fetch_optional(database.reader()).await?.is_some())
+}
+
+async fn end_sessions_links_and_mail(database: &Database, now: UnixSeconds) -> Result<Ended, Error> {
+    let has_mail = has_table(database, "mail_queue").await?;
+    database
+        .write(async |transaction| {
+            let live = "SELECT COUNT(*) FROM sessions WHERE revoked_at IS NULL AND expires_at > $1";
+            let (sessions,): (i64,) = sqlx::query_as(live).bind(now.get()).fetch_one(&mut *transaction).await?;
+            let revoke = sqlx::query("UPDATE sessions SET revoked_at = $1 WHERE revoked_at IS NULL").bind(now.get());
+            revoke.execute(&mut *transaction).await?;
+            if !has_mail {
+                return Ok(Ended { sessions, ..Ended::default() });
+            }
+            let links = sqlx::query("DELETE FROM mailed_tokens").execute(&mut *transaction).await?.rows_affected();
+            let messages = sqlx::query("DELETE FROM mail_queue").execute(&mut *transaction).await?.rows_affected();
+            Ok(Ended { sessions, links: links.cast_signed(), messages: messages.cast_signed() })
+        })
+        .await
+}
+
+/// Folds the write-ahead log of the database that is replaced into its file, which nobody else may have open. A damaged one is kept as it
+/// is, with what lies beside it.
+async fn fold(database: &Path) -> Result<(), RestoreError> {
+    if !database.exists() {
+        return Ok(());
+    }
+    let options = SqliteConnectOptions::new().filename(database).busy_timeout(std::time::Duration::ZERO);
+    let fold = async {
+        let mut connection = SqliteConnection::connect_with(&options).await?;
+        // Leaving write-ahead logging needs everyone else to have closed the database.
+        sqlx::raw_sql("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut connection).await?;
+        let mode = sqlx::raw_sql("PRAGMA journal_mode = DELETE").fetch_one(&mut connection).await?;
+        let is_folded = mode.try_get::<String, _>(0)? == "delete";
+        connection.close().await.map(|()| is_folded)
+    };
+    let in_use = || Err(OpenError::InUse { file: database.to_owned() }.into());
+    match fold.await {
+        Ok(false) => in_use(),
+        Err(error) if is_busy(&error) => in_use(),
+        Ok(true) | Err(_) => Ok(()),
+    }
+}
+
+/// Gives the database that is replaced a second name, and moves what lies beside it along.
+fn keep_replaced(database: &Path, now: UnixSeconds) -> std::io::Result<Option<PathBuf>> {
+    let replaced = beside(database, &format!(".replaced-{}", now.to_string().replace(['-', ':'], "")));
+    let exists = database.exists();
+    if exists {
+        std::fs::hard_link(database, &replaced)?;
+    }
+    for companion in COMPANIONS {
+        let file = beside(database, companion);
+        if file.exists() {
+            std::fs::rename(file, beside(&replaced, companion))?;
+        }
+    }
+    sync_directory(directory_of(database))?;
+    Ok(exists.then_some(replaced))
+}
+
+fn beside(file: &Path, suffix: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}

@@ -121,9 +121,9 @@ async fn every_request_has_its_line_however_much_is_logged() {
     }
     let logs = app.logs();
     for path in ["/orders", "/account"] {
-        let answered = logs.lines().filter(|line| {
-            line.contains("\"message\":\"answered\"") && line.contains(&format!("\"path\":\"{path}\""))
-        });
+        let answered = logs
+            .lines()
+            .filter(|line| line.contains("\"message\":\"answered\"") && line.contains(&format!("\"path\":\"{path}\"")));
         assert_eq!(answered.count(), 20, "{path}");
     }
     assert!(logs.contains("\"message\":\"serving\"") && logs.contains("migration applied"), "{logs}");

@@ -127,7 +127,7 @@ impl Accounts {
         self.hasher.verify(Password::offered(password), None).await.map(drop)
     }
 
-    async fn login_counters(&self, email: &Email, visit: &Visit<'_>) -> Result<Vec<Counter>, Error> {
+    pub(super) async fn login_counters(&self, email: &Email, visit: &Visit<'_>) -> Result<Vec<Counter>, Error> {
         if let Some(browser) = &visit.browser
             && store::browsers::is_known(&self.database, email, &browser.hash()).await?
         {
@@ -136,7 +136,7 @@ impl Accounts {
         Ok(throttle::of_stranger(email.as_str(), visit.client.address))
     }
 
-    async fn note_failure(&self, email: &Email, visit: &Visit<'_>) -> Result<(), Error> {
+    pub(super) async fn note_failure(&self, email: &Email, visit: &Visit<'_>) -> Result<(), Error> {
         tracing::info!("a sign-in failed");
         let entry = self.entry(Event::SignInFailed, visit.client);
         let noted = self

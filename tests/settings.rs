@@ -201,6 +201,44 @@ async fn production_is_told_that_mail_in_a_folder_reaches_nobody() {
     assert!(logs.lines().any(|line| line.contains("\"WARN\"") && line.contains("set MAIL_URL")), "{logs}");
 }
 
+/// The warnings of `check` that name the variable.
+fn warnings_about(place: &Place, variable: &str) -> Vec<String> {
+    let ran = place.run(&["check"]);
+    assert_eq!(ran.status, 0, "{ran:?}");
+    ran.stderr.lines().filter(|line| line.contains("warning") && line.contains(variable)).map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn production_behind_an_unnamed_proxy_is_a_warning() {
+    let mut place = Place::new().await;
+    place.done(&["migrate"]);
+    place.set("APP_ENV", "production");
+    place.set("PUBLIC_URL", "https://shop.example");
+    assert_eq!(warnings_about(&place, "TRUSTED_PROXIES"), [""; 0], "a loopback address");
+    place.set("BIND_ADDR", &format!("0.0.0.0:{}", place.port));
+    assert!(warnings_about(&place, "TRUSTED_PROXIES").concat().contains("set TRUSTED_PROXIES"));
+    place.set("TRUSTED_PROXIES", "192.0.2.1");
+    assert_eq!(warnings_about(&place, "TRUSTED_PROXIES"), [""; 0]);
+    place.unset("TRUSTED_PROXIES");
+    let app = TestApp::start_in(place).await;
+    let logs = app.logs();
+    assert!(logs.lines().any(|line| line.contains("\"WARN\"") && line.contains("set TRUSTED_PROXIES")), "{logs}");
+}
+
+#[tokio::test]
+async fn trusting_every_address_as_a_proxy_is_a_warning() {
+    let mut place = Place::new().await;
+    place.done(&["migrate"]);
+    for everybody in ["0.0.0.0/0", "10.0.0.1,::/0"] {
+        place.set("TRUSTED_PROXIES", everybody);
+        let warnings = warnings_about(&place, "TRUSTED_PROXIES");
+        assert!(warnings.len() == 1 && warnings[0].contains("/0"), "{warnings:?}");
+    }
+    let app = TestApp::start_in(place).await;
+    let logs = app.logs();
+    assert!(logs.lines().any(|line| line.contains("WARN") && line.contains("TRUSTED_PROXIES holds ::/0")), "{logs}");
+}
+
 #[tokio::test]
 async fn development_listens_on_loopback_alone() {
     let mut place = Place::new().await;

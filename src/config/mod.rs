@@ -170,6 +170,20 @@ impl Config {
                 self.mail_url
             ));
         }
+        if in_production && !self.bind_addr.ip().is_loopback() && self.tls.is_none() && self.trusted_proxies.is_empty()
+        {
+            warnings.push(
+                "BIND_ADDR takes requests of other computers without TLS_CERT, so a proxy is in front, but TRUSTED_PROXIES is not \
+                 set: all customers have the proxy's address and share its rate limits; set TRUSTED_PROXIES to that address"
+                    .to_owned(),
+            );
+        }
+        if let Some(everybody) = self.trusted_proxies.iter().find(|net| net.prefix_len() == 0) {
+            warnings.push(format!(
+                "TRUSTED_PROXIES holds {everybody}: anybody can claim any address and evade the rate limits; name only the \
+                 addresses of your own proxies"
+            ));
+        }
         warnings
     }
 

@@ -60,8 +60,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// Which log lines there are, as `RUST_LOG` says.
     pub log_filter: String,
-    /// A line for each variable of the settings file that is no setting.
-    pub unknown_variables: Vec<String>,
+    /// What is odd about the settings file: a line for each variable that is no setting, and one when others can read it.
+    pub env_file_warnings: Vec<String>,
 }
 
 /// What the program is run for.
@@ -133,10 +133,11 @@ impl Config {
             known.borrow_mut().insert(name.to_owned());
             std::env::var(name).ok()
         });
-        let unknown_variables = env_file::unknown_variables(&names, &known.into_inner());
+        let mut env_file_warnings = env_file::unknown_variables(&names, &known.into_inner());
+        env_file_warnings.extend(env_file::readable_by_others(env_file));
         match config {
-            Ok(config) => Ok(Self { unknown_variables, ..config }),
-            Err(ConfigErrors(errors)) => Err(ConfigErrors(errors.into_iter().chain(unknown_variables).collect())),
+            Ok(config) => Ok(Self { env_file_warnings, ..config }),
+            Err(ConfigErrors(errors)) => Err(ConfigErrors(errors.into_iter().chain(env_file_warnings).collect())),
         }
     }
 
@@ -162,7 +163,7 @@ impl Config {
     /// What makes sense and yet is hardly meant, a line each.
     pub fn warnings(&self) -> Vec<String> {
         let in_production = self.environment == Environment::Production;
-        let mut warnings = self.unknown_variables.clone();
+        let mut warnings = self.env_file_warnings.clone();
         if in_production && matches!(self.mail_url, MailUrl::File(_)) {
             warnings.push(format!(
                 "mail stays in the folder {}: nobody gets a link to confirm an address or to choose a new password; \

@@ -460,8 +460,8 @@ async fn error_pages_are_well_formed_for_strangers_and_customers() {
     }
     let elsewhere = http::send(app.request(Method::GET, "/").header("host", "evil.example")).await;
     pages.look("421", &elsewhere, 421, &["Error 421"]);
-    for _ in 0..5 {
-        app.visitor().post("/password/forgot", &[("email", ANN)]).await;
+    for number in 0..30 {
+        app.visitor().post("/password/forgot", &[("email", &format!("customer{number}@example.com"))]).await;
     }
     let limited = app.visitor().post("/password/forgot", &[("email", ANN)]).await;
     pages.look("429", &limited, 429, &["try again in"]);

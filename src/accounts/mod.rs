@@ -46,6 +46,9 @@ use crate::sessions::{Audience, CurrentUser, Ending, Issued, Sessions, cookie, g
 use crate::web::{Client, Error, Zone, see_other};
 use activity::{Entry, Event};
 
+/// Browsers and networks that were not used for so long are forgotten.
+const KEPT_DAYS: i64 = 90;
+
 type Work<'a, T> = Pin<Box<dyn Future<Output = Result<T, database::Error>> + 'a>>;
 
 /// What else happens in the transaction that makes an account: takes the user's id and the time.
@@ -164,14 +167,15 @@ impl Accounts {
     }
 
     /// Maintenance: removes some of what nobody needs any more; tells of each step how many rows.
-    pub async fn clean(&self) -> [(&'static str, Result<u64, database::Error>); 4] {
+    pub async fn clean(&self) -> [(&'static str, Result<u64, database::Error>); 5] {
         let now = self.clock.now();
-        let unused_since = now.plus(-known_browser::KEPT_DAYS * 86_400);
+        let unused_since = now.plus(-KEPT_DAYS * 86_400);
         [
             ("old audit events", activity::delete_old(&self.database, now).await),
             ("audit events without an account", activity::delete_unowned(&self.database).await),
             ("rate limits", store::throttles::clean(&self.database, now).await),
             ("known browsers", store::browsers::clean(&self.database, unused_since).await),
+            ("known networks", store::networks::delete_unused(&self.database, unused_since).await),
         ]
     }
 }

@@ -59,7 +59,7 @@ impl Settings<'_> {
             metrics_addr,
             log_format,
             log_filter,
-            unknown_variables: Vec::new(),
+            env_file_warnings: Vec::new(),
         })
     }
 
@@ -211,6 +211,9 @@ impl Settings<'_> {
         if previous.iter().any(|one| one.len() < SHORTEST_SECRET) {
             self.wrong_secret("TOKEN_SECRET_PREVIOUS", "holds a secret of fewer than 32 bytes");
         }
+        if previous.iter().any(|one| secrets::is_repetitive(one)) {
+            self.wrong_secret("TOKEN_SECRET_PREVIOUS", "holds a secret that is one unit repeated");
+        }
         let current = match (self.get)("TOKEN_SECRET") {
             Some(secret) if secret.contains(PLACEHOLDER) => {
                 self.wrong_secret("TOKEN_SECRET", "holds the placeholder of .env.example");
@@ -218,6 +221,10 @@ impl Settings<'_> {
             }
             Some(secret) if secret.len() < SHORTEST_SECRET => {
                 self.wrong_secret("TOKEN_SECRET", "holds fewer than 32 bytes");
+                None
+            }
+            Some(secret) if secrets::is_repetitive(secret.trim()) => {
+                self.wrong_secret("TOKEN_SECRET", "holds one unit repeated");
                 None
             }
             Some(secret) => Some(secret),

@@ -56,6 +56,7 @@ mod time_zone;
 mod timing;
 mod tls;
 mod token;
+mod unkept_cookies;
 mod upkeep;
 mod verify;
 mod web;

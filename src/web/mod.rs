@@ -25,6 +25,7 @@ pub use error::Error;
 pub use layout::{Layout, Viewer};
 pub use next::NextPath;
 pub use notice::Notice;
+pub use origin::own_referer;
 pub use page::{page, see_other};
 pub use words::wait_in_words;
 pub use zone::Zone;

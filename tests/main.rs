@@ -21,6 +21,7 @@ mod dry_run;
 mod finding;
 mod full_disk;
 mod guard;
+mod held_back;
 mod hostile;
 mod html;
 mod http;

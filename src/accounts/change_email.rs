@@ -10,9 +10,9 @@ use super::{Accounts, has_ended, store, throttle};
 use crate::database::{self, Transaction};
 use crate::mail::links::{self, Link, Purpose};
 use crate::mail::{self, Email, Message, Occasion};
-use crate::sessions::CurrentUser;
+use crate::sessions::Authenticated;
 use crate::web::body::Form;
-use crate::web::{Client, Error, Layout, Notice, see_other};
+use crate::web::{Client, Error, Notice, see_other};
 
 /// What the form sends.
 #[derive(Deserialize)]
@@ -24,11 +24,9 @@ pub(super) struct EmailForm {
 }
 
 pub(super) async fn submit(
-    layout: Layout,
     client: Client,
-    user: CurrentUser,
     accounts: web::Data<Accounts>,
-    Form(form): Form<EmailForm>,
+    Authenticated { user, layout, body: Form(form) }: Authenticated<Form<EmailForm>>,
 ) -> Result<HttpResponse, Error> {
     let account = accounts.of(&user).await?;
     let wrong = |error: String| Problems { email: form.email.clone(), email_error: Some(error), ..Problems::default() };

@@ -10,9 +10,9 @@ use super::{Accounts, KnownBrowser, Password, store};
 use crate::database;
 use crate::mail::links::{self, Purpose};
 use crate::mail::{self, Message, Occasion};
-use crate::sessions::{self, CurrentUser};
+use crate::sessions::{self, Authenticated, CurrentUser};
 use crate::web::body::Form;
-use crate::web::{Client, Error, Layout, Notice, see_other};
+use crate::web::{Client, Error, Notice, see_other};
 
 /// What the form sends.
 #[derive(Deserialize)]
@@ -22,12 +22,10 @@ pub(super) struct PasswordForm {
 }
 
 pub(super) async fn submit(
-    layout: Layout,
     client: Client,
     browser: super::ClaimedBrowser,
-    user: CurrentUser,
     accounts: web::Data<Accounts>,
-    Form(form): Form<PasswordForm>,
+    Authenticated { user, layout, body: Form(form) }: Authenticated<Form<PasswordForm>>,
 ) -> Result<HttpResponse, Error> {
     match accounts.change_password(&user, &form, &client, browser.0).await? {
         Err(problems) => overview::show_again(layout, &user, &accounts, problems).await,

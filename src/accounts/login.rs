@@ -13,7 +13,7 @@ use super::{Accounts, ClaimedBrowser, Password, SignedIn, Visit, store};
 use crate::clock::Clock;
 use crate::database::{self, Transaction};
 use crate::mail::Email;
-use crate::sessions::{Audience, CurrentUser, Ending};
+use crate::sessions::{Audience, CurrentUser, Ending, MaybeAuthenticated};
 use crate::web::body::Form;
 use crate::web::{Client, Error, Layout, NextPath, Site, Zone, page, see_other, wait_in_words};
 
@@ -69,13 +69,11 @@ pub(super) struct LoginForm {
 }
 
 pub(super) async fn submit(
-    layout: Layout,
     client: Client,
     browser: ClaimedBrowser,
-    user: Option<CurrentUser>,
     accounts: web::Data<Accounts>,
     clock: web::Data<Clock>,
-    Form(form): Form<LoginForm>,
+    MaybeAuthenticated { user, layout, body: Form(form) }: MaybeAuthenticated<Form<LoginForm>>,
 ) -> Result<HttpResponse, Error> {
     if user.is_some() {
         return Ok(see_other("/orders"));

@@ -128,8 +128,7 @@ impl Accounts {
         Self { database, clock, sessions, hasher, hooks }
     }
 
-    /// The account that a request is signed in to, if it still is: the guard saw its head, and its body may have come seconds later, held
-    /// back until a new password ended the session.
+    /// The account that a request is signed in to, if it still is.
     async fn of(&self, user: &CurrentUser) -> Result<store::Account, Error> {
         let now = self.clock.now();
         store::find(&self.database, &user.user_id, &user.session_id, now).await?.ok_or_else(has_ended)

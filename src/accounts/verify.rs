@@ -13,7 +13,7 @@ use super::{Accounts, store, throttle};
 use crate::database;
 use crate::mail::links::{self, Link, Purpose, Token};
 use crate::mail::{self, Email, Message, Occasion};
-use crate::sessions::CurrentUser;
+use crate::sessions::{Authenticated, MaybeAuthenticated};
 use crate::web::body::Form;
 use crate::web::{Client, Error, Layout, NextPath, Notice, page, see_other};
 
@@ -62,11 +62,9 @@ pub(super) struct VerifyForm {
 }
 
 pub(super) async fn submit(
-    layout: Layout,
     client: Client,
-    user: Option<CurrentUser>,
     accounts: web::Data<Accounts>,
-    Form(form): Form<VerifyForm>,
+    MaybeAuthenticated { user, layout, body: Form(form) }: MaybeAuthenticated<Form<VerifyForm>>,
 ) -> Result<HttpResponse, Error> {
     if !accounts.verify(&form.token, &client).await? {
         return dead_link(StatusCode::UNPROCESSABLE_ENTITY, layout, Purpose::Verify);
@@ -96,9 +94,8 @@ pub(super) struct SendAgainForm {
 
 pub(super) async fn send_again(
     client: Client,
-    user: CurrentUser,
     accounts: web::Data<Accounts>,
-    Form(form): Form<SendAgainForm>,
+    Authenticated { user, body: Form(form), .. }: Authenticated<Form<SendAgainForm>>,
 ) -> Result<HttpResponse, Error> {
     let account = accounts.of(&user).await?;
     let next = NextPath::parse(&form.next);

@@ -90,7 +90,7 @@ struct ArrivalPage {
     url: String,
 }
 
-fn turn_away(request: &HttpRequest) -> Result<HttpResponse, Error> {
+pub(super) fn turn_away(request: &HttpRequest) -> Result<HttpResponse, Error> {
     let here = request.uri().path_and_query().and_then(|path| NextPath::parse(path.as_str()));
     let is_get = request.method() == Method::GET;
     match here {

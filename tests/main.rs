@@ -61,3 +61,4 @@ mod unkept_cookies;
 mod upkeep;
 mod verify;
 mod web;
+mod well_known;

@@ -38,6 +38,8 @@ pub struct Site {
     pub origin: origin::OwnOrigin,
     /// Proxies whose word on where a request comes from is believed.
     pub trusted_proxies: Vec<ipnet::IpNet>,
+    /// Whom people tell about a vulnerability.
+    pub security_contact: Option<crate::config::SecurityContact>,
     /// Whether the site runs in development.
     pub development: bool,
 }

@@ -3,6 +3,7 @@
 mod accounts;
 mod chromium;
 mod orders;
+mod takeover;
 
 use fantoccini::Locator;
 

@@ -10,10 +10,10 @@ use serde::Deserialize;
 
 use super::activity::{self, Event};
 use super::verify::{LinkQuery, dead_link, without_referrer};
-use super::{Accounts, ClaimedBrowser, KnownBrowser, store, throttle};
+use super::{Accounts, ClaimedBrowser, KnownBrowser, notices, store, throttle};
 use crate::database;
 use crate::mail::links::{self, Purpose, Token};
-use crate::mail::{self, Email, Message, Occasion};
+use crate::mail::{Email, Message, Occasion};
 use crate::sessions;
 use crate::web::body::Form;
 use crate::web::{Client, Error, Layout, Notice, page, see_other};
@@ -182,8 +182,10 @@ impl Accounts {
                 let counters = throttle::of_account(&link.email, client.address);
                 store::throttles::forget(transaction, &counters).await?;
                 activity::record(transaction, user_id, &self.entry(Event::PasswordReset, client)).await?;
-                if let Ok(email) = Email::parse(&link.email) {
-                    mail::post(transaction, &self.clock, &email, Some(user_id), &told).await?;
+                if let Some(account) = store::find_in(transaction, user_id).await? {
+                    let notice =
+                        notices::Notice { event: Event::PasswordChanged, new_email: None, client, message: &told };
+                    self.notify(transaction, &account, notice).await?;
                 }
                 Ok(true)
             })

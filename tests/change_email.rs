@@ -67,7 +67,7 @@ async fn wrong_passwords_are_counted_when_it_is_asked_for_again() {
 #[tokio::test]
 async fn the_address_changes_once_the_new_one_is_confirmed_and_the_old_one_is_told_before_and_after() {
     let app = TestApp::start().await;
-    let mut visitor = app.customer(OLD).await;
+    let mut visitor = app.verified_customer(OLD).await;
     let file = app.write("orders.csv", export(&[order("#7001", NEW), order("#7002", "bob@example.com")]));
     app.done(&["import", &file]);
     assert_eq!(ask(&mut visitor, " Ann@Elsewhere.Example ").await.leads_to(), (303, "/account#email"));
@@ -130,7 +130,7 @@ async fn links_to_the_old_address_die_with_the_change() {
 async fn an_address_that_has_an_account_reads_the_same_and_gets_no_link() {
     let app = TestApp::start().await;
     app.customer("bob@example.com").await;
-    let mut visitor = app.customer(OLD).await;
+    let mut visitor = app.verified_customer(OLD).await;
     let free = ask(&mut visitor, NEW).await;
     let free_page = visitor.get("/account").await.text();
     let taken = ask(&mut visitor, "bob@example.com").await;

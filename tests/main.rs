@@ -35,6 +35,7 @@ mod mail;
 mod mail_queue;
 mod mail_server;
 mod northwind;
+mod notices;
 mod operations;
 mod orders;
 mod pages;

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::activity::{self, Event};
 use super::ask_again::Question;
 use super::overview::{self, Problems};
-use super::{Accounts, has_ended, store, throttle};
+use super::{Accounts, has_ended, notices, store, throttle};
 use crate::database::{self, Transaction};
 use crate::mail::links::{self, Link, Purpose};
 use crate::mail::{self, Email, Message, Occasion};
@@ -66,7 +66,8 @@ impl Accounts {
         to: &Email,
         client: &Client,
     ) -> Result<(), Error> {
-        let counters = throttle::of_address_change(&account.id, to.as_str(), client.address);
+        let mut counters = throttle::of_address_change(&account.id, to.as_str(), client.address);
+        counters.push(notices::confirmation(to));
         throttle::count(&self.database, &self.clock, &counters).await?;
         let now = self.clock.now();
         let occasion = Occasion::new(now, client);
@@ -81,7 +82,9 @@ impl Accounts {
                 }
                 links::void(transaction, &account.id, Purpose::ChangeEmail).await?;
                 mail::post(transaction, &self.clock, to, Some(&account.id), &confirm).await?;
-                mail::post(transaction, &self.clock, &account.email, Some(&account.id), &told).await?;
+                let event = Event::AddressChangeAsked;
+                let notice = notices::Notice { event, new_email: Some(to.as_str()), client, message: &told };
+                self.notify(transaction, account, notice).await?;
                 activity::record(transaction, &account.id, &self.entry(Event::AddressChangeAsked, client)).await?;
                 Ok(true)
             })
@@ -99,7 +102,7 @@ impl Accounts {
         client: &Client,
     ) -> Result<bool, database::Error> {
         let now = self.clock.now();
-        let Some(before) = store::email_of(transaction, &link.user_id).await? else {
+        let Some(before) = store::find_in(transaction, &link.user_id).await? else {
             return Ok(false);
         };
         // Links to the old address are void before the account lets go of it; so is the same link, when its mail went out twice.
@@ -110,7 +113,9 @@ impl Accounts {
         sessions::end_all_but(transaction, &link.user_id, kept, now).await?;
         (self.hooks.on_verified)(transaction, &link.user_id, &link.email).await?;
         let told = Message::AddressChanged { occasion: Occasion::new(now, client), to: link.email.clone() };
-        mail::post(transaction, &self.clock, &before, Some(&link.user_id), &told).await?;
+        let notice =
+            notices::Notice { event: Event::AddressChanged, new_email: Some(&link.email), client, message: &told };
+        self.notify(transaction, &before, notice).await?;
         activity::record(transaction, &link.user_id, &self.entry(Event::AddressChanged, client)).await?;
         Ok(true)
     }

@@ -4,15 +4,16 @@ use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 
 use super::activity::{self, Event};
+use super::notices::Notice;
 use super::overview::{self, Problems};
 use super::throttle::{self, Counter};
 use super::{Accounts, KnownBrowser, Password, store};
 use crate::database;
 use crate::mail::links;
-use crate::mail::{self, Message, Occasion};
+use crate::mail::{Message, Occasion};
 use crate::sessions::{self, Authenticated, CurrentUser};
 use crate::web::body::Form;
-use crate::web::{Client, Error, Notice, see_other};
+use crate::web::{Client, Error, Notice as PageNotice, see_other};
 
 /// What the form sends.
 #[derive(Deserialize)]
@@ -32,7 +33,7 @@ pub(super) async fn submit(
         Ok(()) => {
             let confirmed = accounts.confirmed(&user).await?;
             let mut response = see_other("/account#password");
-            Notice::PasswordChanged.show_next(&mut response);
+            PageNotice::PasswordChanged.show_next(&mut response);
             confirmed.carry(Ok(response), &accounts)
         }
     }
@@ -98,7 +99,8 @@ impl Accounts {
                     store::browsers::remember(transaction, &account.id, &browser.hash(), now).await?;
                 }
                 activity::record(transaction, &account.id, &self.entry(Event::PasswordChanged, client)).await?;
-                mail::post(transaction, &self.clock, &account.email, Some(&account.id), &told).await?;
+                let notice = Notice { event: Event::PasswordChanged, new_email: None, client, message: &told };
+                self.notify(transaction, account, notice).await?;
                 Ok(true)
             })
             .await

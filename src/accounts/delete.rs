@@ -62,6 +62,10 @@ impl Accounts {
             .write(async |transaction| {
                 (self.hooks.on_deleted)(transaction, &account.id).await?;
                 store::delete(transaction, &account.id).await?;
+                // An address that was never confirmed may be anybody's.
+                if account.verified_at.is_none() {
+                    return Ok(());
+                }
                 mail::post(transaction, &self.clock, &account.email, None, &told).await
             })
             .await?;

@@ -18,6 +18,7 @@ mod export;
 mod known_browser;
 mod login;
 mod logout;
+mod notices;
 mod overview;
 mod password;
 mod reset;

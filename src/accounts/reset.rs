@@ -11,10 +11,10 @@ use serde::Deserialize;
 use super::activity::{self, Event};
 use super::throttle::{self, Counter};
 use super::verify::{LinkQuery, dead_link, without_referrer};
-use super::{Accounts, ClaimedBrowser, KnownBrowser, store};
+use super::{Accounts, ClaimedBrowser, KnownBrowser, notices, store};
 use crate::database;
 use crate::mail::links::{self, Purpose, Token};
-use crate::mail::{self, Email, Message, Occasion};
+use crate::mail::{Email, Message, Occasion};
 use crate::sessions;
 use crate::web::body::Form;
 use crate::web::{Client, Error, Layout, Notice, page, see_other};
@@ -207,8 +207,10 @@ impl Accounts {
                 store::throttles::forget_account(transaction, &link.email).await?;
                 store::throttles::forget(transaction, &Counter::new(throttle::CONFIRM, &[user_id])).await?;
                 activity::record(transaction, user_id, &self.entry(Event::PasswordReset, client)).await?;
-                if let Ok(email) = Email::parse(&link.email) {
-                    mail::post(transaction, &self.clock, &email, Some(user_id), &told).await?;
+                if let Some(account) = store::find_in(transaction, user_id).await? {
+                    let notice =
+                        notices::Notice { event: Event::PasswordChanged, new_email: None, client, message: &told };
+                    self.notify(transaction, &account, notice).await?;
                 }
                 Ok(true)
             })

@@ -99,6 +99,14 @@ pub(super) async fn strength(
     Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(answer))
 }
 
+/// Whether the mail that confirms the address leaves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Confirmation {
+    Sent,
+    /// The address has had as many as it may.
+    Capped,
+}
+
 impl Accounts {
     /// Makes an account, signs its owner in and sends a link that shows the address to be theirs.
     ///
@@ -123,7 +131,13 @@ impl Accounts {
         }
         let hash = self.hasher.hash(password).await?;
         let browser = self.browser_of(&visit).await?;
-        match self.add(&email, &hash, &visit, browser.as_ref()).await? {
+        // Without the mail the account is made all the same: its page offers to send it again.
+        let confirmation = match self.count_confirmation(&email).await {
+            Ok(()) => Confirmation::Sent,
+            Err(Error::Throttled { .. }) => Confirmation::Capped,
+            Err(error) => return Err(error),
+        };
+        match self.add(&email, &hash, &visit, browser.as_ref(), confirmation).await? {
             Some(issued) => Ok(Ok(SignedIn { issued, browser })),
             None => Ok(Err(taken())),
         }
@@ -136,6 +150,7 @@ impl Accounts {
         hash: &str,
         visit: &Visit<'_>,
         browser: Option<&KnownBrowser>,
+        confirmation: Confirmation,
     ) -> Result<Option<Issued>, database::Error> {
         let client = visit.client;
         let (user_id, now) = (self.clock.new_id(), self.clock.now());
@@ -158,7 +173,9 @@ impl Accounts {
                 }
                 store::networks::remember(transaction, &user_id, &network, now).await?;
                 activity::record(transaction, &user_id, &self.entry(Event::SignedUp, client)).await?;
-                mail::post(transaction, &self.clock, email, Some(&user_id), &welcome).await?;
+                if confirmation == Confirmation::Sent {
+                    mail::post(transaction, &self.clock, email, Some(&user_id), &welcome).await?;
+                }
                 self.sessions.start(transaction, &user_id, hash, visit.audience, visit.ending, client).await
             })
             .await;

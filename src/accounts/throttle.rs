@@ -89,6 +89,12 @@ const CHANGE_BY: Limit = Limit { name: "change-by", ..MAIL_HERE };
 const CHANGE_TO: Limit = Limit { name: "change-to", ..MAIL_HERE };
 /// New passwords in one account: each is told by mail.
 pub(super) const PASSWORD_CHANGE: Limit = Limit { name: "password-change", free: 10, ..MAIL_HERE };
+/// Confirmations of a sign-up or a change to one address, whichever accounts ask.
+pub(super) const CONFIRMATION: Limit =
+    Limit { name: "confirmation-mail", free: 5, first_wait: HOUR, longest_wait: HOUR, forgotten_after: HOUR };
+/// Equal security notices to one address: one in ten minutes.
+pub(super) const NOTICE: Limit =
+    Limit { name: "notice", free: 1, first_wait: 600, longest_wait: 600, forgotten_after: 600 };
 
 /// One counter: a limit, and a hash of what it is for.
 #[derive(Clone, Debug)]

@@ -176,6 +176,7 @@ pub(super) async fn send_again(
         Notice::Verified.show_next(&mut response);
         return Ok(response);
     }
+    accounts.count_confirmation(&account.email).await?;
     accounts.send_link(&account.email, Some(&user.user_id), &client, Message::Verify).await?;
     Notice::VerificationSent.show_next(&mut response);
     Ok(response)

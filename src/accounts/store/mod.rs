@@ -49,11 +49,7 @@ pub(in crate::accounts) async fn find_by_email(database: &Database, email: &Emai
 }
 
 pub(in crate::accounts) async fn find_by_id(database: &Database, id: &str) -> Result<Option<Account>, Error> {
-    let row: Option<AccountRow> =
-        sqlx::query_as("SELECT id, email, password_hash, created_at, verified_at, time_zone FROM users WHERE id = $1")
-            .bind(id)
-            .fetch_optional(database.reader())
-            .await?;
+    let row: Option<AccountRow> = sqlx::query_as(BY_ID).bind(id).fetch_optional(database.reader()).await?;
     Ok(row.and_then(account))
 }
 
@@ -151,12 +147,13 @@ pub(in crate::accounts) async fn verify(
     Ok(done.rows_affected() == 1)
 }
 
-/// The account's address, as it stands in this transaction.
-pub(in crate::accounts) async fn email_of(transaction: &mut Transaction, id: &str) -> Result<Option<Email>, Error> {
-    let row: Option<(String,)> =
-        sqlx::query_as("SELECT email FROM users WHERE id = $1").bind(id).fetch_optional(&mut *transaction).await?;
-    Ok(row.and_then(|(email,)| Email::parse(&email).ok()))
+/// The account, as it stands in this transaction.
+pub(in crate::accounts) async fn find_in(transaction: &mut Transaction, id: &str) -> Result<Option<Account>, Error> {
+    let row: Option<AccountRow> = sqlx::query_as(BY_ID).bind(id).fetch_optional(&mut *transaction).await?;
+    Ok(row.and_then(account))
 }
+
+const BY_ID: &str = "SELECT id, email, password_hash, created_at, verified_at, time_zone FROM users WHERE id = $1";
 
 /// Takes what the browser tells of the time zone, unless one was chosen.
 pub(in crate::accounts) async fn guess_zone(transaction: &mut Transaction, id: &str, zone: &Zone) -> Result<(), Error> {

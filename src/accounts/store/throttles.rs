@@ -84,6 +84,28 @@ fn count_sql(counters: usize) -> String {
     )
 }
 
+/// Counts something that is free once, as part of what it belongs to; tells whether it is the first since the counter was last blocked.
+pub(in crate::accounts) async fn count_once(
+    transaction: &mut Transaction,
+    counter: &Counter,
+    now: UnixSeconds,
+) -> Result<bool, Error> {
+    let ends_at = now.plus(counter.limit.first_wait).get();
+    let done = sqlx::query(
+        "INSERT INTO throttles (key, attempts, last_at, blocked_until, forgotten_at) VALUES ($1, 1, $2, $3, $4)
+         ON CONFLICT (key) DO UPDATE SET
+             last_at = excluded.last_at, blocked_until = excluded.blocked_until, forgotten_at = excluded.forgotten_at
+         WHERE throttles.blocked_until <= excluded.last_at OR throttles.blocked_until > excluded.blocked_until",
+    )
+    .bind(&counter.key)
+    .bind(now.get())
+    .bind(ends_at)
+    .bind(ends_at)
+    .execute(&mut *transaction)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Takes a try back that turned out to be right; a counter that stands for this account alone starts from nothing.
 pub(in crate::accounts) async fn give_back(transaction: &mut Transaction, counters: &[Counter]) -> Result<(), Error> {
     let mut counters: Vec<&Counter> = counters.iter().collect();

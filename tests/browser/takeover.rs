@@ -1,0 +1,94 @@
+//! A stranger and a customer, each in a browser of their own.
+
+use super::chromium::{Chromium, Scripts};
+use super::{EMAIL, app};
+use crate::app::{PASSWORD, TestApp};
+use crate::post::{self, CONFIRM};
+use crate::shop;
+
+const STRANGER: &str = "mallory@evil.example";
+const NEW_PASSWORD: &str = "eleven brass owls in a row";
+
+/// A shop with an order of the customer's.
+async fn shop_with_order() -> TestApp {
+    let app = app().await;
+    app.write("export.csv", shop::export(&[shop::order("#7001", EMAIL)]));
+    app.done(&["import", "export.csv"]);
+    app
+}
+
+async fn sign_up(browser: &Chromium, email: &str, password: &str) {
+    browser.open("/signup").await;
+    browser.send_credentials(email, password).await;
+    browser.arrives_at("/orders").await;
+}
+
+async fn open_link(browser: &Chromium, subject: &str) {
+    browser.open_mail(subject).await;
+    browser.press(".letter a[href*='token=']").await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
+async fn customer_takes_over_an_account_that_a_stranger_signed_up() {
+    let app = shop_with_order().await;
+    let stranger = Chromium::start(&app, Scripts::On).await;
+    sign_up(&stranger, EMAIL, PASSWORD).await;
+
+    let customer = Chromium::start(&app, Scripts::On).await;
+    open_link(&customer, "Confirm your e-mail address").await;
+    customer.arrives_at("/verify").await;
+    customer.looks_right().await;
+    customer.press("form[action='/verify'] [type=submit]").await;
+    customer.shows("That is not the password of the account").await;
+    customer.looks_right().await;
+    stranger.open("/orders").await;
+    assert!(!stranger.text("main").await.contains("#7001"), "the stranger sees the customer's order");
+
+    customer.press("form[action='/password/forgot'] [type=submit]").await;
+    customer.shows("Check your inbox").await;
+    open_link(&customer, "Choose a new password").await;
+    customer.fill("#password", NEW_PASSWORD).await;
+    customer.press("main form [type=submit]").await;
+    customer.arrives_at("/login").await;
+    customer.send_credentials(EMAIL, NEW_PASSWORD).await;
+    customer.arrives_at("/orders").await;
+    customer.shows("#7001").await;
+    stranger.open("/orders").await;
+    stranger.arrives_at("/login").await;
+
+    open_link(&customer, "Confirm your e-mail address").await;
+    customer.shows("Your email address is confirmed").await;
+    customer.looks_right().await;
+    customer.close().await;
+    stranger.close().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
+async fn customer_ignores_a_change_to_their_address_that_a_stranger_asked_for() {
+    let app = shop_with_order().await;
+    let stranger = Chromium::start(&app, Scripts::On).await;
+    sign_up(&stranger, STRANGER, PASSWORD).await;
+    stranger.open("/account").await;
+    stranger.fill("#new-email", EMAIL).await;
+    stranger.press("form[action='/account/email'] [type=submit]").await;
+    stranger.shows("We have sent a link to the new address.").await;
+
+    let customer = Chromium::start(&app, Scripts::On).await;
+    open_link(&customer, "Confirm your new e-mail address").await;
+    customer.shows("m…@evil.example").await;
+    customer.looks_right().await;
+    customer.press("form[action='/verify'] [type=submit]").await;
+    customer.shows("That is not the password of the account").await;
+    stranger.open("/orders").await;
+    assert!(!stranger.text("main").await.contains("#7001"), "the stranger sees the customer's order");
+    sign_up(&customer, EMAIL, NEW_PASSWORD).await;
+    let mail = post::letter_to(&app, EMAIL, CONFIRM).await;
+    customer.open(mail.path()).await;
+    customer.press("form[action='/verify'] [type=submit]").await;
+    customer.arrives_at("/orders").await;
+    customer.shows("#7001").await;
+    customer.close().await;
+    stranger.close().await;
+}

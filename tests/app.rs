@@ -76,7 +76,7 @@ impl TestApp {
         };
         let mut logs = read();
         for _ in 0..20 {
-            std::thread::sleep(Duration::from_millis(30));
+            std::thread::sleep(Duration::from_millis(100));
             let later = read();
             if later == logs {
                 break;

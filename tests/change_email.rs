@@ -1,12 +1,9 @@
 //! Changing the address of an account.
 
-use std::time::Duration;
-
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
 use sha2::{Digest, Sha256};
 
 use crate::app::{PASSWORD, TestApp};
+use crate::held_back::{self, HeldBack};
 use crate::http::Visitor;
 use crate::post::{self, CONFIRM, CONFIRM_NEW, NEW_PASSWORD};
 use crate::shop::{export, order};
@@ -31,7 +28,7 @@ async fn log_in(app: &TestApp, email: &str) -> u16 {
 }
 
 async fn press(app: &TestApp, token: &str) -> u16 {
-    app.visitor().post("/verify", &[("token", token)]).await.status
+    app.visitor().post("/verify", &[("token", token), ("password", PASSWORD)]).await.status
 }
 
 #[tokio::test]
@@ -80,7 +77,7 @@ async fn the_address_changes_once_the_new_one_is_confirmed_and_the_old_one_is_to
     assert!(app.get(link.path()).await.text().contains(NEW));
     assert_eq!((log_in(&app, OLD).await, log_in(&app, NEW).await), (303, 401), "changed before it was confirmed");
     assert_eq!(visitor.get("/orders/7001").await.status, 404);
-    assert_eq!(press(&app, link.token()).await, 303);
+    assert_eq!(visitor.post("/verify", &[("token", link.token())]).await.leads_to(), (303, "/orders"));
     assert_eq!((log_in(&app, OLD).await, log_in(&app, NEW).await), (401, 303));
     assert!(visitor.get("/orders/7001").await.is_page(200));
     assert_eq!(visitor.get("/orders/7002").await.status, 404);
@@ -88,6 +85,29 @@ async fn the_address_changes_once_the_new_one_is_confirmed_and_the_old_one_is_to
     let told = post::letter_to(&app, OLD, DONE).await;
     assert!(told.text.contains(NEW), "{}", told.text);
     assert_eq!(press(&app, link.token()).await, 422, "the link worked twice");
+}
+
+#[tokio::test]
+async fn address_change_ends_other_sessions() {
+    let app = TestApp::start().await;
+    let mut visitor = app.customer(OLD).await;
+    let mut other = app.visitor();
+    other.post("/login", &[("email", OLD), ("password", PASSWORD)]).await;
+    let token = app.api_token(OLD).await;
+    ask(&mut visitor, NEW).await;
+    let link = post::letter_to(&app, NEW, CONFIRM_NEW).await;
+    assert_eq!(visitor.post("/verify", &[("token", link.token())]).await.leads_to(), (303, "/orders"));
+    assert!(visitor.get("/orders").await.is_page(200), "the session that confirmed has ended");
+    assert_eq!(other.get("/orders").await.status, 303, "another session goes on");
+    assert_eq!(app.api_get("/api/userOrders", &token).await.status, 403, "an API token goes on");
+    ask(&mut visitor, OLD).await;
+    let link = post::letter_to(&app, OLD, CONFIRM_NEW).await;
+    assert_eq!(press(&app, link.token()).await, 303);
+    assert_eq!(
+        visitor.get("/orders").await.status,
+        303,
+        "confirmed elsewhere with the password, yet a session goes on"
+    );
 }
 
 #[tokio::test]
@@ -180,44 +200,17 @@ async fn a_link_that_was_sent_twice_changes_the_address_once() {
     assert_eq!(press(&app, &token).await, 422);
 }
 
-/// Sends a form's head and holds its body back until `meanwhile` is over; answers the status.
-async fn held_back(app: &TestApp, token: &str, path: &str, body: &str, meanwhile: impl Future<Output = ()>) -> u16 {
-    let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", app.port)).await.unwrap();
-    let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nCookie: __Host-session={token}\r\nConnection: close\r\n\
-         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n",
-        app.port,
-        body.len()
-    );
-    stream.write_all(head.as_bytes()).await.unwrap();
-    // The guard has seen the head by the time the next request is answered.
-    app.get("/healthz").await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    meanwhile.await;
-    stream.write_all(body.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    answer.split(' ').nth(1).unwrap().parse().unwrap()
-}
-
 #[tokio::test]
 async fn a_form_that_was_held_back_until_the_session_had_ended_does_nothing() {
     let app = TestApp::start().await;
-    let mut thief = app.customer("ann@example.com").await;
+    let thief = app.customer("ann@example.com").await;
     let database = app.database().await;
-    let revoke = async || {
-        let end = "UPDATE sessions SET revoked_at = 1, expires_at = 1 WHERE revoked_at IS NULL";
-        sqlx::query(end).execute(&database).await.unwrap();
-    };
-    let token = thief.token();
-    let status = held_back(&app, &token, "/account/email", "email=evil%40example.com", revoke()).await;
-    assert_eq!(status, 401);
+    let held = HeldBack::send_head(&app, &thief.token(), "/account/email", "email=evil%40example.com").await;
+    held_back::heads_are_read(&app).await;
+    let end = "UPDATE sessions SET revoked_at = 1, expires_at = 1 WHERE revoked_at IS NULL";
+    sqlx::query(end).execute(&database).await.unwrap();
+    assert_eq!(held.send_body().await.leads_to(), (303, "/login"));
     let asked = "SELECT COUNT(*) FROM mail_queue WHERE purpose = 'change-email'";
     let queued: i64 = sqlx::query_scalar(asked).fetch_one(&database).await.unwrap();
     assert_eq!(queued, 0, "a link to the thief's address is on its way");
-    for path in ["/account/export", "/account/sessions/end-others"] {
-        thief.post("/login", &[("email", "ann@example.com"), ("password", PASSWORD)]).await;
-        assert_eq!(held_back(&app, &thief.token(), path, "password=", revoke()).await, 401, "{path}");
-        thief = app.visitor();
-    }
 }

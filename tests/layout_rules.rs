@@ -165,13 +165,16 @@ fn sql_stands_in_stores_alone() {
 
 /// What a bare Debian has (packages util-linux, mount, coreutils), what is built here, and what `tests/run` installs. No `kill`,
 /// no `ps`: those are in procps, which is not there.
-const PROGRAMS: [&str; 7] = [
+const PROGRAMS: [&str; 10] = [
     "env!(\"CARGO_BIN_EXE_order-portal\")",
     "\"runuser\"",
     "\"mount\"",
     "\"umount\"",
     "\"chown\"",
     "\"chromedriver\"",
+    "\"geckodriver\"",
+    "\"WebKitWebDriver\"",
+    "\"Xvfb\"",
     // PostgreSQL's own, by full path, and pgbouncer.
     "program)",
 ];

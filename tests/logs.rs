@@ -10,7 +10,7 @@ const WRONG: &str = "sunflower-sonata-in-b-flat";
 #[tokio::test]
 async fn no_password_token_or_cookie_stands_in_the_log_however_much_it_says() {
     for level in ["info", "debug", "trace"] {
-        let app = TestApp::start_with(&[("RUST_LOG", level)]).await;
+        let mut app = TestApp::start_with(&[("RUST_LOG", level)]).await;
         let mut visitor = app.customer("ann@example.com").await;
         let mut secrets = vec![
             visitor.token(),
@@ -37,9 +37,11 @@ async fn no_password_token_or_cookie_stands_in_the_log_however_much_it_says() {
             assert_eq!(app.visitor().post(path, &fields).await.status, 422, "{path}");
         }
         secrets.push(token);
+        // What is logged is written by its end.
+        app.stop_by("TERM");
         let logs = app.logs();
         let asked = ["/login", "/signup", "/orders", "/logout", "/password/reset", "/verify", "/api/login"];
-        let unsaid = asked.iter().find(|path| level != "trace" && !logs.contains(**path));
+        let unsaid = asked.iter().find(|path| !logs.contains(**path));
         assert_eq!(unsaid, None, "the log at {level} says nothing about a request");
         for secret in secrets {
             // The signature alone would do harm as well.
@@ -75,7 +77,7 @@ fn json_lines(app: &TestApp) -> Vec<Value> {
 
 #[tokio::test]
 async fn what_clients_send_cannot_forge_a_line() {
-    let app = TestApp::start().await;
+    let mut app = TestApp::start().await;
     let forged = "2030-01-01T00:00:00Z ERROR forged";
     app.get("/nothing%0a2030-01-01T00:00:00Z%20ERROR%20forged").await;
     let agent = format!(
@@ -84,6 +86,7 @@ async fn what_clients_send_cannot_forge_a_line() {
     );
     http::send_raw(app.port, agent.as_bytes());
     app.visitor().post("/login", &[("email", &format!("x\n{forged}")), ("password", WRONG)]).await;
+    app.stop_by("TERM");
     let logs = app.logs();
     assert!(logs.contains("/nothing") && logs.contains("/login"), "the log says nothing about the requests:\n{logs}");
     assert!(!logs.lines().any(|line| line.starts_with(forged)) && !logs.contains("\u{1b}[2J"), "{logs}");
@@ -92,8 +95,9 @@ async fn what_clients_send_cannot_forge_a_line() {
 #[tokio::test]
 async fn libraries_that_know_tokens_stay_quiet_however_exactly_they_are_asked() {
     let filter = "info,actix_http::h1=trace,actix_http::h1::dispatcher=trace,sqlx::query=trace";
-    let app = TestApp::start_with(&[("RUST_LOG", filter), ("LOG_FORMAT", "json")]).await;
+    let mut app = TestApp::start_with(&[("RUST_LOG", filter), ("LOG_FORMAT", "json")]).await;
     app.customer("ann@example.com").await.get("/orders").await;
+    app.stop_by("TERM");
     let lines = json_lines(&app);
     assert!(lines.iter().any(|line| line["target"].as_str().is_some_and(|target| target.starts_with("order_portal"))));
     let loud = |line: &&Value| {
@@ -104,4 +108,23 @@ async fn libraries_that_know_tokens_stay_quiet_however_exactly_they_are_asked() 
     };
     let loudest = lines.iter().find(loud);
     assert!(loudest.is_none(), "{}", loudest.unwrap());
+}
+
+/// The database driver asks whether its own lines are wanted, which must not cost others.
+#[tokio::test]
+async fn every_request_has_its_line_however_much_is_logged() {
+    let app = TestApp::start_with(&[("RUST_LOG", "trace"), ("LOG_FORMAT", "json")]).await;
+    let mut ann = app.customer("ann@example.com").await;
+    for _ in 0..20 {
+        ann.get("/orders").await;
+        ann.get("/account").await;
+    }
+    let logs = app.logs();
+    for path in ["/orders", "/account"] {
+        let answered = logs
+            .lines()
+            .filter(|line| line.contains("\"message\":\"answered\"") && line.contains(&format!("\"path\":\"{path}\"")));
+        assert_eq!(answered.count(), 20, "{path}");
+    }
+    assert!(logs.contains("\"message\":\"serving\"") && logs.contains("migration applied"), "{logs}");
 }

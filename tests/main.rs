@@ -1,6 +1,6 @@
 //! The program as its users meet it: the real binary on a port, in a folder and with a database of its own.
 //!
-//! Plain `cargo test` needs Rust alone. What needs Chromium or the sample data is ignored and says so; `tests/run`
+//! Plain `cargo test` needs Rust alone. What needs a browser or the sample data is ignored and says so; `tests/run`
 //! includes it, and repeats the rest on PostgreSQL.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -21,6 +21,7 @@ mod dry_run;
 mod finding;
 mod full_disk;
 mod guard;
+mod held_back;
 mod hostile;
 mod html;
 mod http;
@@ -51,6 +52,7 @@ mod shop;
 mod smtp;
 mod spreadsheet;
 mod stop;
+mod takeover;
 mod throttle;
 mod time_zone;
 mod timing;

@@ -119,6 +119,12 @@ static ROUTES: [Route; 55] = [
     open(Method::GET, "/static/site.css", (200, "")),
 ];
 
+/// The patterns of forms that need a user.
+pub fn guarded_posts() -> BTreeSet<String> {
+    let posts = ROUTES.iter().filter(|route| route.method == Method::POST && route.anonymous == (303, "/login"));
+    posts.filter(|route| route.pattern != "/logout").map(|route| route.pattern.to_owned()).collect()
+}
+
 /// Scopes, and the functions whose routes stand in one.
 const SCOPES: [&str; 4] = ["", "/static", "/account", "/orders"];
 const CONFIGURED_IN: [(&str, &str); 2] =

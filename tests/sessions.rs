@@ -63,14 +63,28 @@ async fn page_names_the_end_of_its_session_as_it_is_after_renewal() {
 }
 
 #[tokio::test]
-async fn logout_with_a_token_due_for_renewal_clears_the_cookie() {
+async fn renewal_yields_to_a_handler_that_sets_the_session_cookie() {
     let app = TestApp::start().await;
     let token = aged(&app.customer("ann@example.com").await.token(), 1000, 800);
-    let mut visitor = app.visitor();
-    visitor.bring(&token);
-    let answer = visitor.post("/logout", &[]).await;
-    assert_eq!(answer.leads_to(), (303, "/login"));
-    let (value, attributes) = answer.session_cookie().expect("the cookie stays");
+    let post = async |path: &str| {
+        let mut visitor = app.visitor();
+        visitor.bring(&token);
+        visitor.post(path, &[]).await
+    };
+    // It sets a notice alone, so renewal adds the session's cookie.
+    let ended = post("/account/sessions/end-others").await;
+    assert_eq!(ended.leads_to(), (303, "/account#sessions"));
+    assert_eq!(ended.all("set-cookie").len(), 2, "{:?}", ended.all("set-cookie"));
+    assert_eq!(
+        Token::read(&ended.session_cookie().expect("not renewed").0).claims["sid"],
+        Token::read(&token).claims["sid"]
+    );
+    // It renews the token itself.
+    let stayed = post("/account/stay").await;
+    assert_eq!((stayed.status, stayed.all("set-cookie").len()), (200, 1), "{:?}", stayed.all("set-cookie"));
+    let left = post("/logout").await;
+    assert_eq!(left.leads_to(), (303, "/login"));
+    let (value, attributes) = left.session_cookie().expect("the cookie stays");
     assert!(value.is_empty() && attributes.iter().any(|attribute| attribute == "Max-Age=0"), "{value} {attributes:?}");
 }
 

@@ -13,13 +13,13 @@ use crate::app::TestApp;
 use crate::place::Place;
 
 /// A certificate for this computer that signs itself, and its key.
-struct Pair {
+pub struct Pair {
     cert: String,
     key: String,
 }
 
 impl Pair {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         Self { cert: made.cert.pem(), key: made.signing_key.serialize_pem() }
     }
@@ -89,13 +89,18 @@ fn wait_for(what: &str, within: Duration, mut is_so: impl FnMut() -> bool) {
 }
 
 async fn start(pair: &Pair) -> TestApp {
+    TestApp::start_in(https_place(pair).await).await
+}
+
+/// Where a program serves HTTPS with that certificate.
+pub async fn https_place(pair: &Pair) -> Place {
     let mut place = Place::new().await;
     pair.write(&place);
     place.set("TLS_CERT", "cert.pem");
     place.set("TLS_KEY", "key.pem");
     let origin = format!("https://localhost:{}", place.port);
     place.set("PUBLIC_URL", &origin);
-    TestApp::start_in(place).await
+    place
 }
 
 #[tokio::test]

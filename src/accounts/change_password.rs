@@ -8,11 +8,11 @@ use super::overview::{self, Problems};
 use super::throttle::{self, Counter};
 use super::{Accounts, KnownBrowser, Password, store};
 use crate::database;
-use crate::mail::links::{self, Purpose};
+use crate::mail::links;
 use crate::mail::{self, Message, Occasion};
-use crate::sessions::{self, CurrentUser};
+use crate::sessions::{self, Authenticated, CurrentUser};
 use crate::web::body::Form;
-use crate::web::{Client, Error, Layout, Notice, see_other};
+use crate::web::{Client, Error, Notice, see_other};
 
 /// What the form sends.
 #[derive(Deserialize)]
@@ -22,12 +22,10 @@ pub(super) struct PasswordForm {
 }
 
 pub(super) async fn submit(
-    layout: Layout,
     client: Client,
     browser: super::ClaimedBrowser,
-    user: CurrentUser,
     accounts: web::Data<Accounts>,
-    Form(form): Form<PasswordForm>,
+    Authenticated { user, layout, body: Form(form) }: Authenticated<Form<PasswordForm>>,
 ) -> Result<HttpResponse, Error> {
     match accounts.change_password(&user, &form, &client, browser.0).await? {
         Err(problems) => overview::show_again(layout, &user, &accounts, problems).await,
@@ -92,8 +90,7 @@ impl Accounts {
                     return Ok(false);
                 }
                 sessions::end_all_but(transaction, &account.id, Some(&user.session_id), now).await?;
-                links::void(transaction, &account.id, Purpose::Reset).await?;
-                links::void(transaction, &account.id, Purpose::ChangeEmail).await?;
+                links::void_all(transaction, &account.id).await?;
                 // The next reset mail is due at once: the link of the last one is revoked.
                 store::throttles::forget(transaction, &throttle::of_reset_mail(account.email.as_str())).await?;
                 store::browsers::forget_all(transaction, &account.id).await?;

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::{Accounts, store};
 use crate::database;
 use crate::mail::{self, Message, Occasion};
-use crate::sessions::{CurrentUser, cookie};
+use crate::sessions::{Authenticated, CurrentUser, cookie};
 use crate::web::body::Form;
 use crate::web::{Client, Error, Layout, Notice, page, see_other};
 
@@ -31,11 +31,9 @@ pub(super) struct DeleteForm {
 }
 
 pub(super) async fn submit(
-    layout: Layout,
     client: Client,
-    user: CurrentUser,
     accounts: web::Data<Accounts>,
-    Form(form): Form<DeleteForm>,
+    Authenticated { user, layout, body: Form(form) }: Authenticated<Form<DeleteForm>>,
 ) -> Result<HttpResponse, Error> {
     let account = accounts.of(&user).await?;
     let error = if form.password.is_empty() {

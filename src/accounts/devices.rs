@@ -7,9 +7,9 @@ use super::Accounts;
 use super::activity::{self, Event};
 use super::ask_again::Question;
 use crate::database;
-use crate::sessions::{self, CurrentUser};
+use crate::sessions::{self, Authenticated, CurrentUser};
 use crate::web::body::Form;
-use crate::web::{Client, Error, Layout, Notice, see_other};
+use crate::web::{Client, Error, Notice, see_other};
 
 /// What the button beside a session sends.
 #[derive(Deserialize)]
@@ -21,11 +21,9 @@ pub(super) struct EndForm {
 }
 
 pub(super) async fn end_one(
-    layout: Layout,
     client: Client,
-    user: CurrentUser,
     accounts: web::Data<Accounts>,
-    Form(form): Form<EndForm>,
+    Authenticated { user, layout, body: Form(form) }: Authenticated<Form<EndForm>>,
 ) -> Result<HttpResponse, Error> {
     let question = Question {
         title: "End a session",
@@ -49,11 +47,9 @@ pub(super) struct EndOthersForm {
 }
 
 pub(super) async fn end_others(
-    layout: Layout,
     client: Client,
-    user: CurrentUser,
     accounts: web::Data<Accounts>,
-    Form(form): Form<EndOthersForm>,
+    Authenticated { user, layout, body: Form(form) }: Authenticated<Form<EndOthersForm>>,
 ) -> Result<HttpResponse, Error> {
     let question = Question {
         title: "End all other sessions",

@@ -10,9 +10,9 @@ use super::activity::{self, Event, Happened};
 use super::ask_again::Question;
 use super::store;
 use crate::clock::UnixSeconds;
-use crate::sessions::{ActiveSession, Audience, CurrentUser};
+use crate::sessions::{ActiveSession, Audience, Authenticated, CurrentUser};
 use crate::web::body::Form;
-use crate::web::{Client, Error, Layout};
+use crate::web::{Client, Error};
 
 /// More events than 90 days can honestly hold.
 const MOST_EVENTS: i64 = 100_000;
@@ -26,11 +26,9 @@ pub(super) struct ExportForm {
 }
 
 pub(super) async fn submit(
-    layout: Layout,
     client: Client,
-    user: CurrentUser,
     accounts: web::Data<Accounts>,
-    Form(form): Form<ExportForm>,
+    Authenticated { user, layout, body: Form(form) }: Authenticated<Form<ExportForm>>,
 ) -> Result<HttpResponse, Error> {
     let question =
         Question { title: "Download your data", action: "/account/export", fields: Vec::new(), is_download: true };

@@ -12,7 +12,7 @@ use super::{Accounts, ClaimedBrowser, Password, SignedIn, Visit, store};
 use crate::clock::Clock;
 use crate::database::{self, Transaction};
 use crate::mail::Email;
-use crate::sessions::{Audience, CurrentUser, Ending};
+use crate::sessions::{Audience, CurrentUser, Ending, MaybeAuthenticated};
 use crate::web::body::Form;
 use crate::web::{Client, Error, Layout, NextPath, Zone, page, see_other, wait_in_words};
 
@@ -64,13 +64,11 @@ pub(super) struct LoginForm {
 }
 
 pub(super) async fn submit(
-    layout: Layout,
     client: Client,
     browser: ClaimedBrowser,
-    user: Option<CurrentUser>,
     accounts: web::Data<Accounts>,
     clock: web::Data<Clock>,
-    Form(form): Form<LoginForm>,
+    MaybeAuthenticated { user, layout, body: Form(form) }: MaybeAuthenticated<Form<LoginForm>>,
 ) -> Result<HttpResponse, Error> {
     if user.is_some() {
         return Ok(see_other("/orders"));
@@ -130,7 +128,7 @@ impl Accounts {
     }
 
     /// The counter of the browser or network that the account knows; without one, those of strangers.
-    async fn login_counters(
+    pub(super) async fn login_counters(
         &self,
         email: &Email,
         account: Option<&store::Account>,
@@ -149,7 +147,7 @@ impl Accounts {
         Ok(throttle::of_stranger(email.as_str(), visit.client.address))
     }
 
-    async fn note_failure(&self, email: &Email, visit: &Visit<'_>) -> Result<(), Error> {
+    pub(super) async fn note_failure(&self, email: &Email, visit: &Visit<'_>) -> Result<(), Error> {
         tracing::info!("a sign-in failed");
         let entry = self.entry(Event::SignInFailed, visit.client);
         let noted = self

@@ -6,12 +6,13 @@ use actix_web::{HttpResponse, web};
 use super::Accounts;
 use super::activity::{self, Event};
 use crate::database;
-use crate::sessions::{CurrentUser, cookie};
+use crate::sessions::{CurrentUser, MaybeAuthenticated, cookie};
+use crate::web::body::IgnoredBody;
 use crate::web::{Client, Error, Notice, see_other};
 
 /// Ends the session and has the browser forget the cookie and every page it kept.
 pub(super) async fn submit(
-    user: Option<CurrentUser>,
+    MaybeAuthenticated { user, .. }: MaybeAuthenticated<IgnoredBody>,
     client: Client,
     accounts: web::Data<Accounts>,
 ) -> Result<HttpResponse, Error> {

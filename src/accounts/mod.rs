@@ -4,8 +4,9 @@
 //! pages and the API both call) and [`Email`].
 //!
 //! Invariants: an unknown address and a wrong password take the same time and read the same; no password leaves
-//! [`Password`] but as an Argon2id hash; a new password ends every other session and every mailed link; what could take an
-//! account over asks for the password unless it was given in the last ten minutes ([`ask_again`]).
+//! [`Password`] but as an Argon2id hash; a new password ends every other session and every
+//! mailed link that gives access or changes something; a new address ends every other session; a link confirms an address only in a
+//! session of the account that asked, or with its password ([`verify`]); what could take an account over asks for the password unless it was given in the last ten minutes ([`ask_again`]).
 
 mod activity;
 mod ask_again;
@@ -31,6 +32,7 @@ mod verify;
 use std::future::{Ready, ready};
 use std::pin::Pin;
 
+use actix_web::middleware::from_fn;
 use actix_web::{HttpResponse, web};
 
 pub use crate::mail::{Email, EmailError};
@@ -41,7 +43,7 @@ pub use store::users;
 
 use crate::clock::{Clock, UnixSeconds};
 use crate::database::{self, Database, Transaction};
-use crate::sessions::{Audience, CurrentUser, Ending, Issued, Sessions, cookie};
+use crate::sessions::{Audience, CurrentUser, Ending, Issued, Sessions, cookie, guard};
 use crate::web::{Client, Error, Zone, see_other};
 use activity::{Entry, Event};
 
@@ -131,8 +133,7 @@ impl Accounts {
         Self { database, clock, sessions, hasher, hooks }
     }
 
-    /// The account that a request is signed in to, if it still is: the guard saw its head, and its body may have come seconds later, held
-    /// back until a new password ended the session.
+    /// The account that a request is signed in to, if it still is.
     async fn of(&self, user: &CurrentUser) -> Result<store::Account, Error> {
         let now = self.clock.now();
         store::find(&self.database, &user.user_id, &user.session_id, now).await?.ok_or_else(has_ended)
@@ -189,7 +190,7 @@ pub fn configure(routes: &mut web::ServiceConfig) {
         .service(web::resource("/password/strength").post(signup::strength))
         .service(web::resource("/password/forgot").get(reset::forgot_form).post(reset::forgot_submit))
         .service(web::resource("/password/reset").get(reset::form).post(reset::submit))
-        .service(web::resource("/verify").get(verify::form).post(verify::submit));
+        .service(web::resource("/verify").get(verify::form).post(verify::submit).wrap(from_fn(guard::reload_arrival)));
 }
 
 /// The way to a section of the account page. The address of a form is asked for, too: by who loads its answer again, or logs in

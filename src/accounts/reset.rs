@@ -198,6 +198,8 @@ impl Accounts {
                 sessions::end_all_but(transaction, user_id, None, now).await?;
                 links::void(transaction, user_id, Purpose::Reset).await?;
                 links::void(transaction, user_id, Purpose::ChangeEmail).await?;
+                // Those that were sent to confirm the address are done with it.
+                links::unqueue(transaction, user_id, Purpose::Verify).await?;
                 // Strangers' failures do not keep the owner out of the browser in which the mail was read.
                 store::browsers::forget_all(transaction, user_id).await?;
                 store::browsers::remember(transaction, user_id, &browser.hash(), now).await?;

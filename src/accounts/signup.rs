@@ -11,7 +11,7 @@ use super::{Accounts, ClaimedBrowser, EmailError, KnownBrowser, PasswordError, S
 use crate::clock::Clock;
 use crate::database;
 use crate::mail::{self, Email, Message, Occasion};
-use crate::sessions::{Audience, CurrentUser, Ending, Issued};
+use crate::sessions::{Audience, CurrentUser, Ending, Issued, MaybeAuthenticated};
 use crate::web::body::Form;
 use crate::web::{Client, Error, Layout, Notice, Zone, page, see_other};
 
@@ -51,13 +51,11 @@ pub(super) struct SignupForm {
 }
 
 pub(super) async fn submit(
-    layout: Layout,
     client: Client,
     browser: ClaimedBrowser,
-    user: Option<CurrentUser>,
     accounts: web::Data<Accounts>,
     clock: web::Data<Clock>,
-    Form(form): Form<SignupForm>,
+    MaybeAuthenticated { user, layout, body: Form(form) }: MaybeAuthenticated<Form<SignupForm>>,
 ) -> Result<HttpResponse, Error> {
     if user.is_some() {
         return Ok(see_other("/orders"));
@@ -89,9 +87,8 @@ pub(super) struct StrengthForm {
 
 /// How strong a password would be, for the meter. The form's own answer decides.
 pub(super) async fn strength(
-    user: Option<CurrentUser>,
     accounts: web::Data<Accounts>,
-    Form(form): Form<StrengthForm>,
+    MaybeAuthenticated { user, body: Form(form), .. }: MaybeAuthenticated<Form<StrengthForm>>,
 ) -> Result<HttpResponse, Error> {
     let email = match user {
         Some(user) => accounts.of(&user).await?.email.as_str().to_owned(),

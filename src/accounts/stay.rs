@@ -6,12 +6,13 @@ use serde_json::json;
 
 use super::set_session;
 use crate::clock::Clock;
-use crate::sessions::{CurrentUser, Sessions};
+use crate::sessions::{Authenticated, Sessions};
 use crate::web::Error;
+use crate::web::body::IgnoredBody;
 
 /// Renews the token at once and tells how long it lives.
 pub(super) async fn submit(
-    user: CurrentUser,
+    Authenticated { user, .. }: Authenticated<IgnoredBody>,
     sessions: web::Data<Sessions>,
     clock: web::Data<Clock>,
 ) -> Result<HttpResponse, Error> {

@@ -6,7 +6,7 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::{Accounts, store};
-use crate::sessions::CurrentUser;
+use crate::sessions::{Authenticated, CurrentUser};
 use crate::web::body::Form;
 use crate::web::{Error, Layout, Notice, Zone, page, see_other};
 
@@ -30,10 +30,8 @@ pub(super) struct ZoneForm {
 }
 
 pub(super) async fn submit(
-    layout: Layout,
-    user: CurrentUser,
     accounts: web::Data<Accounts>,
-    Form(form): Form<ZoneForm>,
+    Authenticated { user, layout, body: Form(form) }: Authenticated<Form<ZoneForm>>,
 ) -> Result<HttpResponse, Error> {
     let Some(zone) = Zone::parse(&form.zone) else {
         return show(StatusCode::UNPROCESSABLE_ENTITY, layout, Some("Choose one of the places in the list."));

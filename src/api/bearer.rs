@@ -1,4 +1,5 @@
-//! The bearer token of a request (RFC 6750 section 2.1): 401 without one, 403 with one that does not hold.
+//! The bearer token of a request (RFC 6750 section 2.1): 401 without one, 403 with one that does not hold. A body is read first and
+//! the token checked afterwards: it may be revoked while the body is on its way.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,6 +9,7 @@ use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, web};
 
 use crate::sessions::{Audience, CurrentUser, Sessions};
+use crate::web::body::IgnoredBody;
 use crate::web::{Error, Viewer};
 
 /// The user whose token came in `Authorization: Bearer …`.
@@ -22,12 +24,15 @@ impl FromRequest for BearerUser {
     type Error = Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
 
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let token = bearer_token(request);
+        let body = IgnoredBody::from_request(request, payload);
         let sessions = request.app_data::<web::Data<Sessions>>().cloned();
         Box::pin(async move {
             let sessions = sessions.ok_or_else(|| Error::Internal("the app was built without sessions".into()))?;
-            let resumed = sessions.resume(&token?, Audience::Api).await?.ok_or(Error::InvalidToken)?;
+            let token = token?;
+            body.await?;
+            let resumed = sessions.resume(&token, Audience::Api).await?.ok_or(Error::InvalidToken)?;
             Ok(Self { user: resumed.user, viewer: resumed.viewer })
         })
     }

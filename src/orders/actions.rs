@@ -14,7 +14,7 @@ use super::store::actions as store;
 use crate::clock::Clock;
 use crate::database::{self, Database, Transaction};
 use crate::mail::{self, AboutOrder, Email, Message, Occasion};
-use crate::sessions::CurrentUser;
+use crate::sessions::{Authenticated, CurrentUser};
 use crate::web::body::Form;
 use crate::web::{Client, Error, Layout, Notice, see_other};
 
@@ -66,12 +66,10 @@ pub(super) enum Deed {
 
 pub(super) async fn submit(
     deed: Deed,
-    user: CurrentUser,
-    layout: Layout,
     client: Client,
     number: web::Path<String>,
     (database, clock): (web::Data<Database>, web::Data<Clock>),
-    Form(form): Form<ActionForm>,
+    Authenticated { user, layout, body: Form(form) }: Authenticated<Form<ActionForm>>,
 ) -> Result<HttpResponse, Error> {
     let found = detail::find(&database, &user, &number).await?;
     let action = action(&database, &clock, &user, &found, &form, &layout, &client)?;

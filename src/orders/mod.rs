@@ -71,12 +71,9 @@ pub async fn clean(database: &Database, now: UnixSeconds) -> [(&'static str, Res
 
 /// Routes of the pages, for below `/orders`.
 pub fn configure(routes: &mut web::ServiceConfig) {
-    let cancel = |user, layout, client, number, ground, form| {
-        actions::submit(Deed::Cancel, user, layout, client, number, ground, form)
-    };
-    let order_again = |user, layout, client, number, ground, form| {
-        actions::submit(Deed::OrderAgain, user, layout, client, number, ground, form)
-    };
+    let cancel = |client, number, ground, request| actions::submit(Deed::Cancel, client, number, ground, request);
+    let order_again =
+        |client, number, ground, request| actions::submit(Deed::OrderAgain, client, number, ground, request);
     routes
         .service(web::resource("").get(pages::list))
         .service(web::resource("/{number}").get(detail::show))

@@ -72,8 +72,14 @@ pub async fn run(config: Config, clock: Clock) -> Result<(), ServeError> {
         metrics.stop(false).await;
     }
     if !matches!(stopped, Ok(Stopped::AtOnce)) {
-        background.stop().await;
-        database.close().await;
+        let finish = async {
+            background.stop().await;
+            database.close().await;
+        };
+        tokio::select! {
+            () = finish => {}
+            () = stop::signal() => tracing::warn!("stopping at once: a second signal"),
+        }
     }
     tracing::info!("stopped");
     stopped.map(drop).map_err(|error| ServeError::Failed(error.to_string()))

@@ -38,7 +38,7 @@ pub async fn serve(
 ) -> std::io::Result<Stopped> {
     tokio::select! {
         ended = &mut server => return ended.map(|()| Stopped::Drained),
-        () = stop_signal() => {}
+        () = signal() => {}
     }
     let handle = server.handle();
     let stop = async {
@@ -51,7 +51,7 @@ pub async fn serve(
     tokio::select! {
         (ended, ()) = join(&mut server, stop) => ended.map(|()| Stopped::Drained),
         // Dropping the server ends its workers.
-        () = stop_signal() => {
+        () = signal() => {
             tracing::warn!(in_flight = drain.in_flight(), "stopping at once: a second signal");
             Ok(Stopped::AtOnce)
         }
@@ -63,7 +63,7 @@ async fn join<A: Future, B: Future>(first: A, second: B) -> (A::Output, B::Outpu
 }
 
 /// Waits for the next SIGINT or SIGTERM.
-async fn stop_signal() {
+pub async fn signal() {
     let interrupt = tokio::signal::ctrl_c();
     #[cfg(unix)]
     {

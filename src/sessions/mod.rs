@@ -6,14 +6,17 @@
 //!
 //! Verbs: [`start`](Sessions::start), [`resume`](Sessions::resume), [`renew`](Sessions::renew), [`end`](Sessions::end);
 //! [`confirm`](Sessions::confirm) when the password was given again.
-//! Pages carry the token in a cookie ([`cookie`]) and stand behind [`guard`]; the API carries it as a bearer token.
+//! Pages carry the token in a cookie ([`cookie`]) and stand behind [`guard`]; the API carries it as a bearer token. A GET gets its
+//! user as [`CurrentUser`]; a POST as [`Authenticated`] or [`MaybeAuthenticated`], which check the session after the body has arrived.
 
+mod authenticated;
 pub mod cookie;
 mod current_user;
 pub mod guard;
 mod store;
 mod token;
 
+pub use authenticated::{Authenticated, MaybeAuthenticated};
 pub use current_user::CurrentUser;
 pub use store::ActiveSession;
 pub use token::{Audience, Keys};

@@ -15,7 +15,7 @@ use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest};
 use prometheus::{HistogramVec, IntCounterVec, TextEncoder, register_histogram_vec, register_int_counter_vec};
 use tracing::Instrument;
-use tracing_subscriber::filter::{EnvFilter, FilterExt, LevelFilter, filter_fn};
+use tracing_subscriber::filter::{EnvFilter, LevelFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry};
@@ -54,18 +54,16 @@ pub fn init(format: LogFormat, filter: &str) {
     let discreet = filter_fn(|about| *about.level() <= LevelFilter::WARN || !is_discreet(about.target()));
     // Without a hint of its own the other's would be lost, and each line that nobody wants would be asked about.
     let discreet = discreet.with_max_level_hint(LevelFilter::TRACE);
-    let filter = wanted.and(discreet);
     let writer = WRITER.get_or_init(|| LogWriter::start(std::io::stderr()));
     let lines = tracing_subscriber::fmt::layer().with_writer(writer.clone());
     let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
-        LogFormat::Pretty => lines.with_ansi(is_terminal).with_target(false).with_filter(filter).boxed(),
-        LogFormat::Json => {
-            lines.json().flatten_event(true).with_current_span(true).with_span_list(false).with_filter(filter).boxed()
-        }
+        LogFormat::Pretty => lines.with_ansi(is_terminal).with_target(false).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed(),
     };
-    // Only a second call fails, and then logging is on already.
-    tracing_subscriber::registry().with(lines).try_init().ok();
+    // Filters of the whole: one of a layer remembers what it refused when a library merely asks whether a line is wanted, and drops the
+    // thread's next line instead. Only a second call fails, and then logging is on already.
+    tracing_subscriber::registry().with(lines).with(discreet).with(wanted).try_init().ok();
     std::panic::set_hook(Box::new(log_panic));
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use actix_web::dev::Payload;
 use actix_web::error::{JsonPayloadError, UrlencodedError};
 use actix_web::{FromRequest, HttpRequest, web};
+use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 
 use super::error::Error;
@@ -39,6 +40,31 @@ fn form_error(error: &actix_web::Error) -> Error {
             Error::UnsupportedMediaType("the form as application/x-www-form-urlencoded")
         }
         _ => Error::BadRequest("the form lacks a field or cannot be read".to_owned()),
+    }
+}
+
+/// A body that is read and not looked at.
+pub struct IgnoredBody;
+
+impl FromRequest for IgnoredBody {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
+
+    fn from_request(_: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let mut payload = payload.take();
+        Box::pin(async move {
+            let read = async {
+                let mut length = 0;
+                while let Some(chunk) = payload.next().await {
+                    length += chunk.map_err(|_| Error::BadRequest("the body cannot be read".to_owned()))?.len();
+                    if length > LARGEST {
+                        return Err(Error::TooLarge);
+                    }
+                }
+                Ok(Self)
+            };
+            tokio::time::timeout(ARRIVES_WITHIN, read).await.map_err(|_| Error::TooSlow)?
+        })
     }
 }
 

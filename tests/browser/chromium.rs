@@ -1,17 +1,16 @@
 //! A Chromium of its own for one test.
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
-use fantoccini::{Client, ClientBuilder, Locator};
-use hyper_util::client::legacy::connect::HttpConnector;
+use fantoccini::{Client, Locator};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::driver::Driver;
 use crate::app::TestApp;
-use crate::place::free_port;
 
 /// Whether pages may run scripts.
 #[derive(Clone, Copy, PartialEq)]
@@ -27,24 +26,9 @@ pub struct Chromium {
     _profile: TempDir,
 }
 
-struct Driver {
-    process: Child,
-    address: String,
-}
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        self.process.kill().ok();
-        self.process.wait().ok();
-    }
-}
-
 impl Chromium {
     pub async fn start(app: &TestApp, scripts: Scripts) -> Self {
-        let port = free_port();
-        let mut command = Command::new("chromedriver");
-        command.arg(format!("--port={port}")).stdout(Stdio::null()).stderr(Stdio::null());
-        let driver = Driver { process: command.spawn().unwrap(), address: format!("http://127.0.0.1:{port}") };
+        let driver = Driver::start(Command::new("chromedriver"));
         let profile = tempfile::tempdir().unwrap();
         let arguments = [
             "--headless=new".to_owned(),
@@ -57,17 +41,8 @@ impl Chromium {
         let preferences = json!({ "profile.managed_default_content_settings.javascript": allowed });
         let options = json!({ "args": arguments, "prefs": preferences });
         let capabilities = json!({ "goog:chromeOptions": options, "goog:loggingPrefs": { "browser": "ALL" } });
-        let capabilities = capabilities.as_object().unwrap().clone();
-        let mut builder = ClientBuilder::new(HttpConnector::new());
-        builder.capabilities(capabilities);
-        for _ in 0..100 {
-            if let Ok(client) = builder.connect(&driver.address).await {
-                let origin = format!("http://localhost:{}", app.port);
-                return Self { client, driver, origin, _profile: profile };
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        panic!("Chromium does not start");
+        let client = driver.open_browser(&capabilities).await;
+        Self { client, driver, origin: format!("http://localhost:{}", app.port), _profile: profile }
     }
 
     pub async fn open(&self, path: &str) {

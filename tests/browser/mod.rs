@@ -1,7 +1,9 @@
-//! The portal in real Chromium.
+//! The portal in real browsers: all of it in Chromium, what engines disagree on in Firefox and WebKit too.
 
 mod accounts;
 mod chromium;
+mod driver;
+mod engines;
 mod orders;
 
 use fantoccini::Locator;

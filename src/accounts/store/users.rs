@@ -117,7 +117,7 @@ pub async fn show(database: &Database, email: &Email, now: UnixSeconds) -> Resul
 }
 
 /// Does what the mailed link does: the address is theirs, and so are the orders placed with it; links that were sent to
-/// confirm it hold no more. Tells how many orders that were; `None` when nobody has the address.
+/// confirm it are done. Tells how many orders that were; `None` when nobody has the address.
 ///
 /// # Errors
 /// The database's.
@@ -140,7 +140,7 @@ pub async fn verify(
             };
             super::verify(transaction, &user_id, email.as_str(), now).await?;
             let claimed = on_verified(transaction, &user_id, email.as_str()).await?;
-            links::void(transaction, &user_id, Purpose::Verify).await?;
+            links::unqueue(transaction, &user_id, Purpose::Verify).await?;
             if verified_at.is_none() {
                 record(transaction, clock, &user_id, Event::AddressVerified, now).await?;
             }

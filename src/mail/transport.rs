@@ -108,6 +108,8 @@ impl Transport {
         let to = mailbox(to).ok_or_else(|| TransportError::Refused("the address cannot be written to".into()))?;
         // Derived from the headers, it would lose the quotes of a local part.
         let envelope = Envelope::new(Some(self.from.email.clone()), vec![to.email.clone()]);
+        // Without angle brackets most readers take a quoted local part for a name.
+        let quoted = to.email.user().starts_with('"').then(|| format!("<{}>", to.email));
         let mut message = lettre::Message::builder()
             .envelope(envelope.map_err(|error| refused(&error))?)
             .from(self.from.clone())
@@ -119,6 +121,9 @@ impl Transport {
         // RFC 3834 section 5: no holiday notices, please.
         let automatic = HeaderName::new_from_ascii_str("Auto-Submitted");
         message.headers_mut().insert_raw(HeaderValue::new(automatic, "auto-generated".to_owned()));
+        if let Some(to) = quoted {
+            message.headers_mut().insert_raw(HeaderValue::new(HeaderName::new_from_ascii_str("To"), to));
+        }
         match &self.way {
             Way::Folder(folder) => {
                 write(folder, id, &message.formatted()).map_err(|error| TransportError::Down(error.to_string()))

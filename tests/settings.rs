@@ -38,6 +38,7 @@ async fn all_wrong_values_are_reported_together_with_what_they_hold() {
         ("DEMO_ORDERS", "perhaps"),
         ("TRUSTED_PROXIES", "everyone"),
         ("METRICS_ADDR", "nowhere"),
+        ("SECURITY_CONTACT", "http://shop.example"),
         ("LOG_FORMAT", "xml"),
     ];
     wrong.iter().for_each(|(name, value)| place.set(name, value));
@@ -291,6 +292,7 @@ async fn the_example_names_every_setting() {
         "TLS_KEY",
         "DRAIN_SECONDS",
         "METRICS_ADDR",
+        "SECURITY_CONTACT",
         "LOG_FORMAT",
         "RUST_LOG",
     ];

@@ -2,19 +2,20 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header;
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
 use super::activity::{self, Event};
 use super::throttle::{self, Counter};
+use super::unkept_cookie::UnkeptCookie;
 use super::{Accounts, ClaimedBrowser, Password, SignedIn, Visit, store};
 use crate::clock::Clock;
 use crate::database::{self, Transaction};
 use crate::mail::Email;
 use crate::sessions::{Audience, CurrentUser, Ending, MaybeAuthenticated};
 use crate::web::body::Form;
-use crate::web::{Client, Error, Layout, NextPath, Zone, page, see_other, wait_in_words};
+use crate::web::{Client, Error, Layout, NextPath, Site, Zone, page, see_other, wait_in_words};
 
 /// One message, whether or not the address is known.
 const WRONG: &str = "The e-mail address and the password do not go together. Check both and try again.";
@@ -27,6 +28,7 @@ struct LoginPage {
     next: String,
     remember: bool,
     error: Option<String>,
+    unkept_cookie: Option<UnkeptCookie>,
 }
 
 /// What the address of the page may carry.
@@ -36,16 +38,19 @@ pub(super) struct LoginQuery {
 }
 
 pub(super) async fn form(
+    request: HttpRequest,
     layout: Layout,
     user: Option<CurrentUser>,
+    site: web::Data<Site>,
     query: Option<web::Query<LoginQuery>>,
 ) -> Result<HttpResponse, Error> {
     if user.is_some() {
         return Ok(see_other("/orders"));
     }
     let next = query.and_then(|query| query.into_inner().next).and_then(|next| NextPath::parse(&next));
+    let unkept_cookie = UnkeptCookie::of(&request, &site, next.is_some());
     let next = next.map(|next| next.as_str().to_owned()).unwrap_or_default();
-    page(StatusCode::OK, &LoginPage { layout, email: String::new(), next, remember: false, error: None })
+    page(StatusCode::OK, &LoginPage { layout, email: String::new(), next, remember: false, error: None, unkept_cookie })
 }
 
 /// What the form sends.
@@ -93,7 +98,8 @@ pub(super) async fn submit(
         Err(error) => return Err(error),
     };
     let next = next.map(|next| next.as_str().to_owned()).unwrap_or_default();
-    let mut response = page(status, &LoginPage { layout, email: form.email, next, remember, error: Some(error) })?;
+    let shown = LoginPage { layout, email: form.email, next, remember, error: Some(error), unkept_cookie: None };
+    let mut response = page(status, &shown)?;
     if let Some(seconds) = retry_after {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }

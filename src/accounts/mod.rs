@@ -27,6 +27,7 @@ mod stay;
 mod store;
 mod throttle;
 mod time_zone;
+mod unkept_cookie;
 mod verify;
 
 use std::future::{Ready, ready};

@@ -6,6 +6,7 @@
 mod env_file;
 mod mail;
 mod secrets;
+mod security_contact;
 mod settings;
 
 use std::cell::RefCell;
@@ -19,6 +20,7 @@ use lettre::message::Mailbox;
 use crate::database::DatabaseUrl;
 pub use mail::{MailUrl, StartTls};
 pub use secrets::{Secret, TokenSecrets, new_secret};
+pub use security_contact::SecurityContact;
 use settings::Settings;
 
 /// What the program runs with.
@@ -56,6 +58,8 @@ pub struct Config {
     pub drain_seconds: u64,
     /// A second listener, with metrics.
     pub metrics_addr: Option<SocketAddr>,
+    /// Whom people tell about a vulnerability.
+    pub security_contact: Option<SecurityContact>,
     /// How log lines look.
     pub log_format: LogFormat,
     /// Which log lines there are, as `RUST_LOG` says.
@@ -215,6 +219,7 @@ impl Config {
             ("TLS_KEY", self.tls.as_ref().map_or_else(none, |tls| tls.key.display().to_string())),
             ("DRAIN_SECONDS", self.drain_seconds.to_string()),
             ("METRICS_ADDR", self.metrics_addr.map_or_else(none, |address| address.to_string())),
+            ("SECURITY_CONTACT", self.security_contact.as_ref().map_or_else(none, ToString::to_string)),
             ("LOG_FORMAT", if self.log_format == LogFormat::Json { "json" } else { "pretty" }.to_owned()),
             ("RUST_LOG", self.log_filter.clone()),
         ]

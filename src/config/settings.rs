@@ -8,7 +8,7 @@ use lettre::message::Mailbox;
 
 use super::mail::{self, MailUrl};
 use super::secrets::{self, DEVELOPMENT_SECRET, PLACEHOLDER, SHORTEST_SECRET, Secret, TokenSecrets};
-use super::{Config, Environment, LogFormat, Origin, TlsFiles};
+use super::{Config, Environment, LogFormat, Origin, SecurityContact, TlsFiles};
 use crate::database::DatabaseUrl;
 
 pub(super) struct Settings<'a> {
@@ -36,6 +36,7 @@ impl Settings<'_> {
         let tls = self.tls();
         let drain_seconds = self.number("DRAIN_SECONDS", if in_production { 5 } else { 0 }, 0..=300);
         let metrics_addr = self.address("METRICS_ADDR");
+        let security_contact = self.security_contact();
         let format = self.one_of("LOG_FORMAT", &[("pretty", LogFormat::Pretty), ("json", LogFormat::Json)]);
         let log_format = format.unwrap_or(if in_production { LogFormat::Json } else { LogFormat::Pretty });
         let log_filter = self.log_filter();
@@ -57,6 +58,7 @@ impl Settings<'_> {
             tls,
             drain_seconds: drain_seconds.unsigned_abs(),
             metrics_addr,
+            security_contact,
             log_format,
             log_filter,
             env_file_warnings: Vec::new(),
@@ -194,6 +196,20 @@ impl Settings<'_> {
                 None
             }
         }
+    }
+
+    fn security_contact(&mut self) -> Option<SecurityContact> {
+        let name = "SECURITY_CONTACT";
+        let value = (self.get)(name)?;
+        let contact = SecurityContact::parse(value.trim());
+        if contact.is_none() {
+            self.wrong(
+                name,
+                &value,
+                "a mail address or a URL, like security@shop.example or https://shop.example/security",
+            );
+        }
+        contact
     }
 
     fn log_filter(&mut self) -> String {

@@ -95,7 +95,9 @@ async fn passwords_have_8_to_256_characters_of_any_kind() {
 #[tokio::test]
 async fn passwords_that_everyone_would_guess_are_refused_with_the_reason() {
     let app = TestApp::start().await;
-    for password in ["password", "12345678", "qwertyuiop", "aaaaaaaaaa", "lonesome-traveller@example.com"] {
+    let common = ["password", "12345678", "qwertyuiop", "aaaaaaaaaa", "1g2w3e4r", "Zag12wsx", "homelesspa"];
+    let derived = ["lonesome-traveller@example.com", "traveller2026!", "orderportal1", "2026.Lonesome", "Portal-99999"];
+    for password in common.into_iter().chain(derived) {
         let answer = sign_up(&app, "lonesome-traveller@example.com", password).await;
         assert_eq!(answer.status, 422, "{password}");
         assert!(answer.text().contains("id=\"password-error\""));

@@ -70,6 +70,26 @@ async fn a_letter_is_handed_over_once() {
 }
 
 #[tokio::test]
+async fn dots_anywhere_in_the_local_part_are_delivered_quoted() {
+    let server = MailServer::start();
+    let app = app_with(&server).await;
+    for (number, email) in ["taro..yama@docomo.ne.jp", "x.@ezweb.ne.jp", ".hana@docomo.ne.jp"].into_iter().enumerate() {
+        let mut visitor = app.customer(email).await;
+        let letter = server.has_taken(number + 1).await.remove(number);
+        let (local, domain) = email.split_once('@').unwrap();
+        let quoted = format!("\"{local}\"@{domain}");
+        assert_eq!(letter.to, quoted);
+        assert!(letter.raw.contains(&format!("To: <{quoted}>\r\n")), "{}", letter.raw);
+        assert!(server.overheard().contains(&format!("RCPT TO:<{quoted}>\r\n")), "{}", server.overheard());
+        assert_eq!(visitor.post("/verify", &[("token", letter.token())]).await.status, 303);
+        assert_eq!(app.visitor().post("/login", &[("email", email), ("password", PASSWORD)]).await.status, 303);
+    }
+    app.customer("plain.dots@example.com").await;
+    assert_eq!(server.has_taken(4).await[3].to, "plain.dots@example.com");
+    assert!(app.done(&["user", "show", "x.@ezweb.ne.jp"]).contains("x.@ezweb.ne.jp"));
+}
+
+#[tokio::test]
 async fn without_a_server_sign_up_takes_its_usual_time_and_each_letter_follows_once() {
     let mut server = MailServer::start();
     let app = app_with(&server).await;

@@ -15,6 +15,7 @@ mod change_password;
 mod delete;
 mod devices;
 mod export;
+mod guessable;
 mod known_browser;
 mod login;
 mod logout;

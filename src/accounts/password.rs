@@ -11,6 +11,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use tokio::sync::Semaphore;
 use unicode_normalization::UnicodeNormalization;
 
+use super::guessable;
 use crate::web::Error;
 
 /// Characters, after NFC (NIST SP 800-63B-4 section 3.1.1.2; ASVS 5.0 V6.2.1 and V6.2.9).
@@ -58,15 +59,20 @@ impl Password {
     fn choose(text: &str, email: &str, site_words: &[String]) -> Result<Self, PasswordError> {
         let password = Self::offered(text);
         let judgement = judge(&password.0, email, site_words);
-        password.held_to(&judgement)
+        password.held_to(&judgement, email, site_words)
     }
 
-    fn held_to(self, judgement: &zxcvbn::Entropy) -> Result<Self, PasswordError> {
-        match Self::length_error(&self.0) {
-            Some(error) => Err(error),
-            None if judgement.score() < WEAKEST => Err(PasswordError::Guessable(reason(judgement))),
-            None => Ok(self),
+    fn held_to(self, judgement: &zxcvbn::Entropy, email: &str, site_words: &[String]) -> Result<Self, PasswordError> {
+        if let Some(error) = Self::length_error(&self.0) {
+            return Err(error);
         }
+        if let Some(reason) = guessable::reason(&self.0, email, site_words) {
+            return Err(PasswordError::Guessable(reason.to_owned()));
+        }
+        if judgement.score() < WEAKEST {
+            return Err(PasswordError::Guessable(reason(judgement)));
+        }
+        Ok(self)
     }
 
     /// What is wrong with its length alone, which costs nothing to see.
@@ -88,7 +94,7 @@ impl Password {
 /// How hard the password is to guess for someone who knows the address and the site (ASVS 5.0 V6.2.4, V6.2.11).
 fn judge(text: &str, email: &str, site_words: &[String]) -> zxcvbn::Entropy {
     let judged: String = tamed(text.chars().take(JUDGED));
-    let words = email.split(['@', '.', '+', '-', '_']).filter(|word| (3..=LONGEST_WORD).contains(&word.len()));
+    let words = guessable::words(email).filter(|word| word.len() <= LONGEST_WORD);
     let mut context: Vec<&str> = words.take(MOST_WORDS).collect();
     context.extend(Some(email).filter(|email| email.len() <= LONGEST_WORD));
     context.extend(["order-portal", "order portal", "orders", "portal"]);
@@ -125,7 +131,7 @@ fn strength(text: &str, email: &str, site_words: &[String]) -> Strength {
     let password = Password::offered(text);
     let judgement = judge(&password.0, email, site_words);
     let score = u8::from(judgement.score());
-    match password.held_to(&judgement) {
+    match password.held_to(&judgement, email, site_words) {
         // What would be refused never reads as half full.
         Err(error) => Strength { score: score.min(1), words: error.to_string() },
         Ok(_) => {

@@ -1,5 +1,6 @@
 //! An e-mail address.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use email_address::{EmailAddress, Options};
@@ -7,6 +8,8 @@ use unicode_normalization::UnicodeNormalization;
 
 /// The longest address that mail can be sent to, in bytes (RFC 5321 section 4.5.3.1.3, less the angle brackets).
 const LONGEST: usize = 254;
+/// The longest local part as SMTP takes it, in bytes (RFC 5321 section 4.5.3.1.1).
+const LONGEST_LOCAL_PART: usize = 64;
 
 /// An address that mail can be sent to, trimmed, NFC and in lower case, so that one person has one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +30,8 @@ pub enum EmailError {
 }
 
 impl Email {
-    /// Reads an address as RFC 5321 and RFC 6531 write it, without display name, comment, quotes or literal host.
+    /// Reads an address as RFC 5321 and RFC 6531 write it, without display name, comment, quotes or literal host. Dots may stand anywhere
+    /// before the `@`: mobile carriers gave out addresses like `taro..yama@docomo.ne.jp`, which their servers accept.
     ///
     /// # Errors
     /// What is wrong, in words for the person who typed it.
@@ -40,9 +44,12 @@ impl Email {
             return Err(EmailError::TooLong);
         }
         let options = Options::default().with_required_tld().without_display_text().without_domain_literal();
+        let (local, domain) = address.rsplit_once('@').ok_or(EmailError::Malformed)?;
+        let fits = local_part_as_sent(local).len() <= LONGEST_LOCAL_PART;
+        let without_dots = format!("{}@{domain}", local.replace('.', ""));
         let is_plain = !address.chars().any(|letter| letter.is_control() || letter.is_whitespace() || letter == '"');
-        match EmailAddress::parse_with_options(&address, options) {
-            Ok(_) if is_plain => Ok(Self(address)),
+        match EmailAddress::parse_with_options(&without_dots, options) {
+            Ok(_) if is_plain && fits => Ok(Self(address)),
             _ => Err(EmailError::Malformed),
         }
     }
@@ -51,6 +58,11 @@ impl Email {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// The local part as SMTP takes it: a quoted string (RFC 5321 section 4.1.2) where the dots do not separate atoms.
+pub(super) fn local_part_as_sent(local: &str) -> Cow<'_, str> {
+    if local.split('.').any(str::is_empty) { format!("\"{local}\"").into() } else { local.into() }
 }
 
 impl fmt::Display for Email {
@@ -70,6 +82,20 @@ mod tests {
     }
 
     #[test]
+    fn dots_may_stand_anywhere_before_the_at_sign() {
+        for text in
+            ["taro..yama@docomo.ne.jp", "x.@ezweb.ne.jp", ".x@ezweb.ne.jp", "a...b.@docomo.ne.jp", "a.b@c.example"]
+        {
+            assert_eq!(Email::parse(text).map(|email| email.0), Ok(text.to_owned()));
+        }
+        assert_eq!(local_part_as_sent("a.b"), "a.b");
+        assert_eq!(local_part_as_sent("x."), "\"x.\"");
+        let long = |dots: &str| Email::parse(&format!("{}{dots}@b.example", "a".repeat(62)));
+        assert!(long("").is_ok() && long(".a").is_ok());
+        assert_eq!(long("."), Err(EmailError::Malformed), "65 bytes with its quotes");
+    }
+
+    #[test]
     fn what_mail_cannot_be_sent_to_is_refused() {
         for text in [
             "a",
@@ -85,6 +111,15 @@ mod tests {
             "a@b.example\r\nBcc: c@d.example",
             "\"a b\"@c.example",
             "a@b@c.example",
+            "a@b..c@d.example",
+            "..@b.example",
+            "a..\"b@c.example",
+            "a..\\b@c.example",
+            "a..(b)@c.example",
+            "a..<b@c.example>",
+            "a.. b@c.example",
+            "a.b@.c.example",
+            "a.b@c.example.",
         ] {
             assert_eq!(Email::parse(text), Err(EmailError::Malformed), "{text:?}");
         }

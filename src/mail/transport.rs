@@ -4,12 +4,14 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use lettre::address::Envelope;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
 use lettre::transport::smtp::response::Category;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 
 use super::Email;
+use super::address::local_part_as_sent;
 use super::message::{Letter, test_letter};
 use crate::config::{Config, MailUrl, StartTls};
 use crate::private_files::make_private_folder;
@@ -103,8 +105,13 @@ impl Transport {
     /// Hands a letter over. `id` names it, so that a server can tell a repetition.
     pub(super) async fn send(&self, id: &str, to: &str, letter: Letter) -> Result<(), TransportError> {
         let refused = |error: &dyn std::fmt::Display| TransportError::Refused(error.to_string());
-        let to: Mailbox = to.parse().map_err(|_| TransportError::Refused("the address cannot be written to".into()))?;
+        let to = mailbox(to).ok_or_else(|| TransportError::Refused("the address cannot be written to".into()))?;
+        // Derived from the headers, it would lose the quotes of a local part.
+        let envelope = Envelope::new(Some(self.from.email.clone()), vec![to.email.clone()]);
+        // Without angle brackets most readers take a quoted local part for a name.
+        let quoted = to.email.user().starts_with('"').then(|| format!("<{}>", to.email));
         let mut message = lettre::Message::builder()
+            .envelope(envelope.map_err(|error| refused(&error))?)
             .from(self.from.clone())
             .to(to)
             .subject(letter.subject)
@@ -114,6 +121,9 @@ impl Transport {
         // RFC 3834 section 5: no holiday notices, please.
         let automatic = HeaderName::new_from_ascii_str("Auto-Submitted");
         message.headers_mut().insert_raw(HeaderValue::new(automatic, "auto-generated".to_owned()));
+        if let Some(to) = quoted {
+            message.headers_mut().insert_raw(HeaderValue::new(HeaderName::new_from_ascii_str("To"), to));
+        }
         match &self.way {
             Way::Folder(folder) => {
                 write(folder, id, &message.formatted()).map_err(|error| TransportError::Down(error.to_string()))
@@ -124,6 +134,12 @@ impl Transport {
             },
         }
     }
+}
+
+fn mailbox(address: &str) -> Option<Mailbox> {
+    let (local, domain) = address.rsplit_once('@')?;
+    let address = lettre::Address::new(local_part_as_sent(local), domain).ok()?;
+    Some(Mailbox::new(None, address))
 }
 
 fn does_not_answer(within: Duration) -> String {

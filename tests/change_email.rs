@@ -28,7 +28,7 @@ async fn log_in(app: &TestApp, email: &str) -> u16 {
 }
 
 async fn press(app: &TestApp, token: &str) -> u16 {
-    app.visitor().post("/verify", &[("token", token)]).await.status
+    app.visitor().post("/verify", &[("token", token), ("password", PASSWORD)]).await.status
 }
 
 #[tokio::test]
@@ -77,7 +77,7 @@ async fn the_address_changes_once_the_new_one_is_confirmed_and_the_old_one_is_to
     assert!(app.get(link.path()).await.text().contains(NEW));
     assert_eq!((log_in(&app, OLD).await, log_in(&app, NEW).await), (303, 401), "changed before it was confirmed");
     assert_eq!(visitor.get("/orders/7001").await.status, 404);
-    assert_eq!(press(&app, link.token()).await, 303);
+    assert_eq!(visitor.post("/verify", &[("token", link.token())]).await.leads_to(), (303, "/orders"));
     assert_eq!((log_in(&app, OLD).await, log_in(&app, NEW).await), (401, 303));
     assert!(visitor.get("/orders/7001").await.is_page(200));
     assert_eq!(visitor.get("/orders/7002").await.status, 404);
@@ -85,6 +85,29 @@ async fn the_address_changes_once_the_new_one_is_confirmed_and_the_old_one_is_to
     let told = post::letter_to(&app, OLD, DONE).await;
     assert!(told.text.contains(NEW), "{}", told.text);
     assert_eq!(press(&app, link.token()).await, 422, "the link worked twice");
+}
+
+#[tokio::test]
+async fn address_change_ends_other_sessions() {
+    let app = TestApp::start().await;
+    let mut visitor = app.customer(OLD).await;
+    let mut other = app.visitor();
+    other.post("/login", &[("email", OLD), ("password", PASSWORD)]).await;
+    let token = app.api_token(OLD).await;
+    ask(&mut visitor, NEW).await;
+    let link = post::letter_to(&app, NEW, CONFIRM_NEW).await;
+    assert_eq!(visitor.post("/verify", &[("token", link.token())]).await.leads_to(), (303, "/orders"));
+    assert!(visitor.get("/orders").await.is_page(200), "the session that confirmed has ended");
+    assert_eq!(other.get("/orders").await.status, 303, "another session goes on");
+    assert_eq!(app.api_get("/api/userOrders", &token).await.status, 403, "an API token goes on");
+    ask(&mut visitor, OLD).await;
+    let link = post::letter_to(&app, OLD, CONFIRM_NEW).await;
+    assert_eq!(press(&app, link.token()).await, 303);
+    assert_eq!(
+        visitor.get("/orders").await.status,
+        303,
+        "confirmed elsewhere with the password, yet a session goes on"
+    );
 }
 
 #[tokio::test]

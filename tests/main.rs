@@ -52,6 +52,7 @@ mod shop;
 mod smtp;
 mod spreadsheet;
 mod stop;
+mod takeover;
 mod throttle;
 mod time_zone;
 mod timing;

@@ -20,11 +20,12 @@ const WRONG: &str = "not the password at all";
 const LONG: usize = 5_000;
 
 /// Each template, words that no other has, and the test below that shows it.
-const TEMPLATES: [(&str, &str, &str); 26] = [
+const TEMPLATES: [(&str, &str, &str); 27] = [
     ("_verify_banner.html", "<button class=\"plain\" type=\"submit\">Send it again</button>", "orders"),
     ("accounts/_activity.html", "<p class=\"where\"><time datetime=\"", "account"),
     ("accounts/activity.html", "What happened to your account in the last 90 days", "account"),
     ("accounts/ask_again.html", "To go on, give your password once more.", "account"),
+    ("accounts/confirmed.html", "There is nothing left to do.", "entrance"),
     ("accounts/dead_link.html", "Links in mail work once and for a limited time", "entrance"),
     ("accounts/delete.html", "<button class=\"danger\"", "account"),
     ("accounts/forgot.html", "Tell us your e-mail address", "entrance"),
@@ -187,9 +188,18 @@ async fn entrance_pages_are_well_formed_in_every_state() {
             pages.look(&state, &pressed, 422, &[way_on]);
         }
     }
+    let wrong = [("token", change.token()), ("password", WRONG)];
+    let wrong = guest.post("/verify", &wrong).await;
+    pages.look("verify a change, wrong password", &wrong, 401, &["id=\"password-error\"", "a…@example.com"]);
     for _ in 0..11 {
         guest.post("/login", &[("email", ANN), ("password", WRONG)]).await;
     }
+    let limited = guest.post("/verify", &[("token", verify.token()), ("password", PASSWORD)]).await;
+    pages.look("verify, rate limited", &limited, 429, &["Try again in", "action=\"/verify\""]);
+    ann.post("/verify", &[("token", verify.token())]).await;
+    pages.look("verify, again", &ann.get(verify.path()).await, 200, &["is confirmed"]);
+    let dead = ann.get("/verify?token=x").await;
+    pages.look("no link, address confirmed", &dead, 404, &["Your email address ann@example.com is confirmed"]);
     let limited = guest.post("/login", &[("email", ANN), ("password", WRONG)]).await;
     pages.look("login, rate limited", &limited, 429, &["Try again in", "action=\"/login\""]);
     pages.done();
@@ -453,8 +463,8 @@ async fn error_pages_are_well_formed_for_strangers_and_customers() {
     }
     let elsewhere = http::send(app.request(Method::GET, "/").header("host", "evil.example")).await;
     pages.look("421", &elsewhere, 421, &["Error 421"]);
-    for _ in 0..5 {
-        app.visitor().post("/password/forgot", &[("email", ANN)]).await;
+    for number in 0..30 {
+        app.visitor().post("/password/forgot", &[("email", &format!("customer{number}@example.com"))]).await;
     }
     let limited = app.visitor().post("/password/forgot", &[("email", ANN)]).await;
     pages.look("429", &limited, 429, &["try again in"]);
@@ -494,7 +504,7 @@ async fn mail_and_its_pages_are_well_formed_in_every_state() {
     again(&mut ann, "1").await;
     press(&mut ann, "1", "cancel").await;
     let change = post::letter_to(&app, "new&'@example.com", CONFIRM_NEW).await;
-    app.visitor().post("/verify", &[("token", change.token())]).await;
+    ann.post("/verify", &[("token", change.token())]).await;
     ann.post("/account/password", &[("current_password", PASSWORD), ("new_password", WRONG)]).await;
     post::letter_to(&app, "new&'@example.com", "Your password was changed").await;
     ann.post("/account/delete", &[("password", WRONG)]).await;

@@ -123,7 +123,11 @@ async fn restored_database_brings_back_no_session_no_link_and_no_mail() {
     server.is_now(Mood::Takes);
     app.start_again().await;
     assert_eq!(visitor.get("/orders").await.status, 303, "the session came back");
-    assert_ne!(app.visitor().post("/verify", &[("token", letter.token())]).await.status, 303, "the link came back");
+    assert_ne!(
+        app.visitor().post("/verify", &[("token", letter.token()), ("password", PASSWORD)]).await.status,
+        303,
+        "the link came back"
+    );
     assert!(app.done(&["mail", "list"]).contains("empty"), "the message came back");
     assert_eq!(log_in(&app, ANN).await, 303);
 }

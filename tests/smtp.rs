@@ -63,7 +63,7 @@ async fn a_letter_is_handed_over_once() {
     app.customer(ANN).await;
     let letter = server.has_taken(1).await.remove(0);
     assert_eq!((letter.to.as_str(), letter.subject.as_str()), (ANN, CONFIRM));
-    assert_eq!(app.visitor().post("/verify", &[("token", letter.token())]).await.status, 303);
+    assert_eq!(app.visitor().post("/verify", &[("token", letter.token()), ("password", PASSWORD)]).await.status, 303);
     post::all_gone(&app).await;
     assert_eq!(server.letters().len(), 1);
     assert!(app.get("/dev/mail").await.is_page(200), "the inbox of a development server has nothing to show");
@@ -156,7 +156,7 @@ async fn a_letter_that_is_put_off_is_tried_again() {
     post::all_gone(&app).await;
     assert_eq!(recipients(&server), [ANN]);
     let token = server.letters()[0].token().to_owned();
-    assert_eq!(app.visitor().post("/verify", &[("token", &token)]).await.status, 303);
+    assert_eq!(app.visitor().post("/verify", &[("token", &token), ("password", PASSWORD)]).await.status, 303);
 }
 
 #[tokio::test]

@@ -26,6 +26,11 @@ async fn confirm(visitor: &mut Visitor, token: &str) -> Answer {
     visitor.post("/verify", &[("token", token)]).await
 }
 
+/// The same without a session: with the account's password.
+async fn confirm_with_password(app: &TestApp, token: &str) -> Answer {
+    app.visitor().post("/verify", &[("token", token), ("password", PASSWORD)]).await
+}
+
 /// A customer and the letter that signing up has sent.
 async fn customer_with_letter(app: &TestApp, email: &str) -> (Visitor, Letter) {
     let visitor = app.customer(email).await;
@@ -96,7 +101,7 @@ async fn the_operator_does_what_the_link_does_and_the_link_is_done_with() {
 async fn a_link_works_once_however_many_press_it_at_the_same_time() {
     let app = TestApp::start().await;
     let (_, letter) = customer_with_letter(&app, ANN).await;
-    let presses = (0..6).map(|_| async { confirm(&mut app.visitor(), letter.token()).await.status });
+    let presses = (0..6).map(|_| async { confirm_with_password(&app, letter.token()).await.status });
     let mut statuses = futures_util::future::join_all(presses).await;
     statuses.sort_unstable();
     assert_eq!(statuses, [303, 422, 422, 422, 422, 422]);
@@ -105,16 +110,85 @@ async fn a_link_works_once_however_many_press_it_at_the_same_time() {
 }
 
 #[tokio::test]
-async fn a_link_counts_for_the_account_it_was_made_for_whoever_is_signed_in() {
+async fn link_takes_effect_only_in_a_session_of_its_account_or_with_its_password() {
     let app = TestApp::start().await;
+    let (mut ann, letter) = customer_with_letter(&app, ANN).await;
     let mut bob = app.customer("bob@example.com").await;
-    let (_, letter) = customer_with_letter(&app, ANN).await;
-    assert!(bob.get(letter.path()).await.text().contains(ANN));
-    assert_eq!(confirm(&mut bob, letter.token()).await.leads_to(), (303, "/orders"));
+    for (who, visitor) in [("anonymous", &mut app.visitor()), ("another account", &mut bob)] {
+        let page = visitor.get(letter.path()).await;
+        assert!(page.is_page(200) && page.text().contains(ANN), "{who}: {}", page.status);
+        assert!(
+            page.text().contains("name=\"password\"") && page.text().contains("action=\"/password/forgot\""),
+            "{who}"
+        );
+        for password in ["", "not the password"] {
+            let answer = visitor.post("/verify", &[("token", letter.token()), ("password", password)]).await;
+            assert!(answer.is_page(401) && answer.text().contains("id=\"password-error\""), "{who}: {}", answer.status);
+        }
+        assert_eq!(confirm(visitor, letter.token()).await.status, 401, "{who}");
+        assert!(!is_verified(&app, ANN).await, "{who} confirmed the address");
+    }
+    let mine = ann.get(letter.path()).await.text();
+    assert!(!mine.contains("name=\"password\"") && !mine.contains("/password/forgot"), "{mine}");
+    let answer = confirm_with_password(&app, letter.token()).await;
+    assert_eq!(answer.leads_to(), (303, "/login"));
+    assert!(answer.session_cookie().is_none(), "confirming logged in");
     assert!(is_verified(&app, ANN).await && !is_verified(&app, "bob@example.com").await);
-    let (_, letter) = customer_with_letter(&app, "carol@example.com").await;
-    assert_eq!(confirm(&mut app.visitor(), letter.token()).await.leads_to(), (303, "/login"), "nobody signed in");
-    assert!(is_verified(&app, "carol@example.com").await);
+}
+
+#[tokio::test]
+async fn wrong_passwords_with_a_link_are_limited_as_logins() {
+    let app = TestApp::start().await;
+    let (mut ann, letter) = customer_with_letter(&app, ANN).await;
+    let mut last = None;
+    for _ in 0..11 {
+        let wrong = [("token", letter.token()), ("password", "not the password")];
+        last = Some(app.visitor().post("/verify", &wrong).await);
+    }
+    let last = last.unwrap();
+    assert!(last.is_page(429) && last.text().contains("Try again in"), "{}", last.status);
+    assert!(last.header("retry-after").unwrap().parse::<u32>().unwrap() >= 1);
+    assert_eq!(confirm_with_password(&app, letter.token()).await.status, 429, "the right password is looked at");
+    let login = app.visitor().post("/login", &[("email", ANN), ("password", PASSWORD)]).await;
+    assert_eq!(login.status, 429, "logins are counted apart");
+    assert_eq!(confirm(&mut ann, letter.token()).await.leads_to(), (303, "/orders"), "the session's owner waits");
+}
+
+#[tokio::test]
+async fn link_opened_again_says_to_its_owner_that_the_address_is_confirmed() {
+    let app = TestApp::start().await;
+    let (mut ann, letter) = customer_with_letter(&app, ANN).await;
+    let mut bob = app.customer("bob@example.com").await;
+    confirm(&mut ann, letter.token()).await;
+    let again = ann.get(letter.path()).await;
+    assert!(again.is_page(200) && again.text().contains("is confirmed"), "{}", again.status);
+    assert!(!again.text().contains("Nothing was changed") && !again.text().contains("<button type=\"submit\">Confirm"));
+    assert!(confirm(&mut ann, letter.token()).await.text().contains("is confirmed"));
+    for (who, visitor) in [("anonymous", &mut app.visitor()), ("another account", &mut bob)] {
+        let page = visitor.get(letter.path()).await;
+        assert!(page.is_page(404) && page.text().contains(DEAD) && !page.text().contains(ANN), "{who}");
+    }
+}
+
+#[tokio::test]
+async fn owner_who_follows_the_link_from_another_site_is_recognised() {
+    let app = TestApp::start().await;
+    let (mut ann, letter) = customer_with_letter(&app, ANN).await;
+    let arrival = |request: reqwest::RequestBuilder| {
+        request.header("sec-fetch-site", "cross-site").header("sec-fetch-mode", "navigate")
+    };
+    let page = crate::http::send(arrival(app.request(Method::GET, letter.path()))).await;
+    assert!(page.status == 200 && page.text().contains(&format!("0; url={}", letter.path())), "{}", page.text());
+    assert_eq!(page.header("referrer-policy"), Some("strict-origin"));
+    assert_eq!(page.header("cache-control"), Some("no-store"));
+    let from_here = ann.request(Method::GET, letter.path()).header("sec-fetch-site", "same-origin");
+    let reloaded = ann.send(from_here.header("sec-fetch-mode", "navigate")).await;
+    assert!(reloaded.is_page(200) && !reloaded.text().contains("name=\"password\""), "{}", reloaded.text());
+    let with_cookie = ann.request(Method::GET, letter.path());
+    assert!(ann.send(arrival(with_cookie)).await.is_page(200), "a request with a cookie is asked to reload");
+    let without = app.request(Method::GET, letter.path()).header("sec-fetch-site", "same-origin");
+    let without = crate::http::send(without.header("sec-fetch-mode", "navigate")).await;
+    assert!(without.is_page(200) && without.text().contains("name=\"password\""), "it loops");
 }
 
 #[tokio::test]
@@ -147,7 +221,7 @@ async fn what_is_not_a_link_of_ours_reads_like_one_that_no_longer_works() {
         assert!(page.is_page(404) && page.text().contains(DEAD), "{path}: {}", page.status);
     }
     assert!(!is_verified(&app, ANN).await);
-    assert_eq!(confirm(&mut app.visitor(), token).await.status, 303, "the real one suffered");
+    assert_eq!(confirm_with_password(&app, token).await.status, 303, "the real one suffered");
 }
 
 #[tokio::test]
@@ -177,7 +251,7 @@ async fn a_link_for_one_thing_never_passes_for_another_and_trying_does_not_use_i
     assert_dead(&app, "/password/reset", verify.token()).await;
     assert!(!is_verified(&app, ANN).await);
     assert_eq!(app.visitor().post("/login", &[("email", ANN), ("password", PASSWORD)]).await.status, 303);
-    assert_eq!(confirm(&mut app.visitor(), verify.token()).await.status, 303);
+    assert_eq!(confirm_with_password(&app, verify.token()).await.status, 303);
     let fields = [("token", reset.token()), ("password", "a quiet harbour at dusk")];
     assert_eq!(app.visitor().post("/password/reset", &fields).await.status, 303);
 }

@@ -10,7 +10,7 @@ use super::{Accounts, has_ended, store, throttle};
 use crate::database::{self, Transaction};
 use crate::mail::links::{self, Link, Purpose};
 use crate::mail::{self, Email, Message, Occasion};
-use crate::sessions::Authenticated;
+use crate::sessions::{self, Authenticated};
 use crate::web::body::Form;
 use crate::web::{Client, Error, Notice, see_other};
 
@@ -89,11 +89,13 @@ impl Accounts {
         if is_asked { Ok(()) } else { Err(has_ended()) }
     }
 
-    /// What the link to the new address does; tells whether the address was still free.
+    /// What the link to the new address does; tells whether the address was still free. Every session but `kept` ends, so
+    /// that nobody with a stolen cookie stays in an account that has another address now.
     pub(super) async fn change_address(
         &self,
         transaction: &mut Transaction,
         link: &Link,
+        kept: Option<&str>,
         client: &Client,
     ) -> Result<bool, database::Error> {
         let now = self.clock.now();
@@ -101,12 +103,11 @@ impl Accounts {
             return Ok(false);
         };
         // Links to the old address are void before the account lets go of it; so is the same link, when its mail went out twice.
-        for purpose in [Purpose::Reset, Purpose::Verify, Purpose::ChangeEmail] {
-            links::void(transaction, &link.user_id, purpose).await?;
-        }
+        links::void_all(transaction, &link.user_id).await?;
         if !store::set_email(transaction, &link.user_id, &link.email, now).await? {
             return Ok(false);
         }
+        sessions::end_all_but(transaction, &link.user_id, kept, now).await?;
         (self.hooks.on_verified)(transaction, &link.user_id, &link.email).await?;
         let told = Message::AddressChanged { occasion: Occasion::new(now, client), to: link.email.clone() };
         mail::post(transaction, &self.clock, &before, Some(&link.user_id), &told).await?;

@@ -8,7 +8,7 @@ use super::overview::{self, Problems};
 use super::throttle::{self, Counter};
 use super::{Accounts, KnownBrowser, Password, store};
 use crate::database;
-use crate::mail::links::{self, Purpose};
+use crate::mail::links;
 use crate::mail::{self, Message, Occasion};
 use crate::sessions::{self, Authenticated, CurrentUser};
 use crate::web::body::Form;
@@ -90,8 +90,9 @@ impl Accounts {
                     return Ok(false);
                 }
                 sessions::end_all_but(transaction, &account.id, Some(&user.session_id), now).await?;
-                links::void(transaction, &account.id, Purpose::Reset).await?;
-                links::void(transaction, &account.id, Purpose::ChangeEmail).await?;
+                links::void_all(transaction, &account.id).await?;
+                // The next reset mail is due at once: the link of the last one is revoked.
+                store::throttles::forget(transaction, &throttle::of_reset_mail(account.email.as_str())).await?;
                 store::browsers::forget_all(transaction, &account.id).await?;
                 if let Some(browser) = &browser {
                     store::browsers::remember(transaction, &account.id, &browser.hash(), now).await?;

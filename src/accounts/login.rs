@@ -115,9 +115,9 @@ impl Accounts {
         let Ok(email) = Email::parse(email) else {
             return self.refuse_malformed(email, password, &visit).await.map(|()| None);
         };
-        let counters = self.login_counters(&email, &visit).await?;
-        throttle::count(&self.database, &self.clock, &counters).await?;
         let account = store::find_by_email(&self.database, &email).await?;
+        let counters = self.login_counters(&email, account.as_ref(), &visit).await?;
+        throttle::count(&self.database, &self.clock, &counters).await?;
         let stored = account.as_ref().map(|account| account.password_hash.as_str());
         let is_right = self.hasher.verify(Password::offered(password), stored).await?;
         match account.filter(|_| is_right) {
@@ -133,16 +133,27 @@ impl Accounts {
         self.hasher.verify(Password::offered(password), None).await.map(drop)
     }
 
-    async fn login_counters(&self, email: &Email, visit: &Visit<'_>) -> Result<Vec<Counter>, Error> {
+    /// The counter of the browser or network that the account knows; without one, those of strangers.
+    pub(super) async fn login_counters(
+        &self,
+        email: &Email,
+        account: Option<&store::Account>,
+        visit: &Visit<'_>,
+    ) -> Result<Vec<Counter>, Error> {
         if let Some(browser) = &visit.browser
             && store::browsers::is_known(&self.database, email, &browser.hash()).await?
         {
             return Ok(throttle::of_known_browser(email.as_str(), browser.as_str()));
         }
+        let network = throttle::network(visit.client.address);
+        let user_id = account.map(|account| account.id.as_str());
+        if store::networks::is_known(&self.database, user_id, &network).await? {
+            return Ok(throttle::of_known_network(email.as_str(), &network));
+        }
         Ok(throttle::of_stranger(email.as_str(), visit.client.address))
     }
 
-    async fn note_failure(&self, email: &Email, visit: &Visit<'_>) -> Result<(), Error> {
+    pub(super) async fn note_failure(&self, email: &Email, visit: &Visit<'_>) -> Result<(), Error> {
         tracing::info!("a sign-in failed");
         let entry = self.entry(Event::SignInFailed, visit.client);
         let noted = self
@@ -161,6 +172,7 @@ impl Accounts {
     ) -> Result<Option<SignedIn>, Error> {
         let renewed = self.renewed_hash(account, password).await?;
         let browser = self.browser_of(visit).await?;
+        let network = throttle::network(visit.client.address);
         let (now, entry) = (self.clock.now(), self.entry(Event::SignedIn, visit.client));
         let issued = self.database.write_together(async |transaction| {
             let hash = current_hash(transaction, account, renewed.as_deref()).await?;
@@ -175,6 +187,7 @@ impl Accounts {
                 if let Some(browser) = &browser {
                     store::browsers::remember(transaction, &account.id, &browser.hash(), now).await?;
                 }
+                store::networks::remember(transaction, &account.id, &network, now).await?;
             }
             Ok::<_, database::Error>(started)
         });

@@ -4,8 +4,9 @@
 //! pages and the API both call) and [`Email`].
 //!
 //! Invariants: an unknown address and a wrong password take the same time and read the same; no password leaves
-//! [`Password`] but as an Argon2id hash; a new password ends every other session and every mailed link; what could take an
-//! account over asks for the password unless it was given in the last ten minutes ([`ask_again`]).
+//! [`Password`] but as an Argon2id hash; a new password ends every other session and every
+//! mailed link that gives access or changes something; a new address ends every other session; a link confirms an address only in a
+//! session of the account that asked, or with its password ([`verify`]); what could take an account over asks for the password unless it was given in the last ten minutes ([`ask_again`]).
 
 mod activity;
 mod ask_again;
@@ -31,6 +32,7 @@ mod verify;
 use std::future::{Ready, ready};
 use std::pin::Pin;
 
+use actix_web::middleware::from_fn;
 use actix_web::{HttpResponse, web};
 
 pub use crate::mail::{Email, EmailError};
@@ -41,9 +43,12 @@ pub use store::users;
 
 use crate::clock::{Clock, UnixSeconds};
 use crate::database::{self, Database, Transaction};
-use crate::sessions::{Audience, CurrentUser, Ending, Issued, Sessions, cookie};
+use crate::sessions::{Audience, CurrentUser, Ending, Issued, Sessions, cookie, guard};
 use crate::web::{Client, Error, Zone, see_other};
 use activity::{Entry, Event};
+
+/// Browsers and networks that were not used for so long are forgotten.
+const KEPT_DAYS: i64 = 90;
 
 type Work<'a, T> = Pin<Box<dyn Future<Output = Result<T, database::Error>> + 'a>>;
 
@@ -163,14 +168,15 @@ impl Accounts {
     }
 
     /// Maintenance: removes some of what nobody needs any more; tells of each step how many rows.
-    pub async fn clean(&self) -> [(&'static str, Result<u64, database::Error>); 4] {
+    pub async fn clean(&self) -> [(&'static str, Result<u64, database::Error>); 5] {
         let now = self.clock.now();
-        let unused_since = now.plus(-known_browser::KEPT_DAYS * 86_400);
+        let unused_since = now.plus(-KEPT_DAYS * 86_400);
         [
             ("old audit events", activity::delete_old(&self.database, now).await),
             ("audit events without an account", activity::delete_unowned(&self.database).await),
             ("rate limits", store::throttles::clean(&self.database, now).await),
             ("known browsers", store::browsers::clean(&self.database, unused_since).await),
+            ("known networks", store::networks::delete_unused(&self.database, unused_since).await),
         ]
     }
 }
@@ -184,7 +190,7 @@ pub fn configure(routes: &mut web::ServiceConfig) {
         .service(web::resource("/password/strength").post(signup::strength))
         .service(web::resource("/password/forgot").get(reset::forgot_form).post(reset::forgot_submit))
         .service(web::resource("/password/reset").get(reset::form).post(reset::submit))
-        .service(web::resource("/verify").get(verify::form).post(verify::submit));
+        .service(web::resource("/verify").get(verify::form).post(verify::submit).wrap(from_fn(guard::reload_arrival)));
 }
 
 /// The way to a section of the account page. The address of a form is asked for, too: by who loads its answer again, or logs in

@@ -64,8 +64,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// Which log lines there are, as `RUST_LOG` says.
     pub log_filter: String,
-    /// A line for each variable of the settings file that is no setting.
-    pub unknown_variables: Vec<String>,
+    /// What is odd about the settings file: a line for each variable that is no setting, and one when others can read it.
+    pub env_file_warnings: Vec<String>,
 }
 
 /// What the program is run for.
@@ -137,10 +137,11 @@ impl Config {
             known.borrow_mut().insert(name.to_owned());
             std::env::var(name).ok()
         });
-        let unknown_variables = env_file::unknown_variables(&names, &known.into_inner());
+        let mut env_file_warnings = env_file::unknown_variables(&names, &known.into_inner());
+        env_file_warnings.extend(env_file::readable_by_others(env_file));
         match config {
-            Ok(config) => Ok(Self { unknown_variables, ..config }),
-            Err(ConfigErrors(errors)) => Err(ConfigErrors(errors.into_iter().chain(unknown_variables).collect())),
+            Ok(config) => Ok(Self { env_file_warnings, ..config }),
+            Err(ConfigErrors(errors)) => Err(ConfigErrors(errors.into_iter().chain(env_file_warnings).collect())),
         }
     }
 
@@ -166,12 +167,26 @@ impl Config {
     /// What makes sense and yet is hardly meant, a line each.
     pub fn warnings(&self) -> Vec<String> {
         let in_production = self.environment == Environment::Production;
-        let mut warnings = self.unknown_variables.clone();
+        let mut warnings = self.env_file_warnings.clone();
         if in_production && matches!(self.mail_url, MailUrl::File(_)) {
             warnings.push(format!(
                 "mail stays in the folder {}: nobody gets a link to confirm an address or to choose a new password; \
                  set MAIL_URL to smtp:// or smtps://",
                 self.mail_url
+            ));
+        }
+        if in_production && !self.bind_addr.ip().is_loopback() && self.tls.is_none() && self.trusted_proxies.is_empty()
+        {
+            warnings.push(
+                "BIND_ADDR takes requests of other computers without TLS_CERT, so a proxy is in front, but TRUSTED_PROXIES is not \
+                 set: all customers have the proxy's address and share its rate limits; set TRUSTED_PROXIES to that address"
+                    .to_owned(),
+            );
+        }
+        if let Some(everybody) = self.trusted_proxies.iter().find(|net| net.prefix_len() == 0) {
+            warnings.push(format!(
+                "TRUSTED_PROXIES holds {everybody}: anybody can claim any address and evade the rate limits; name only the \
+                 addresses of your own proxies"
             ));
         }
         warnings

@@ -61,7 +61,7 @@ impl Settings<'_> {
             security_contact,
             log_format,
             log_filter,
-            unknown_variables: Vec::new(),
+            env_file_warnings: Vec::new(),
         })
     }
 
@@ -227,6 +227,9 @@ impl Settings<'_> {
         if previous.iter().any(|one| one.len() < SHORTEST_SECRET) {
             self.wrong_secret("TOKEN_SECRET_PREVIOUS", "holds a secret of fewer than 32 bytes");
         }
+        if previous.iter().any(|one| secrets::is_repetitive(one)) {
+            self.wrong_secret("TOKEN_SECRET_PREVIOUS", "holds a secret that is one unit repeated");
+        }
         let current = match (self.get)("TOKEN_SECRET") {
             Some(secret) if secret.contains(PLACEHOLDER) => {
                 self.wrong_secret("TOKEN_SECRET", "holds the placeholder of .env.example");
@@ -234,6 +237,10 @@ impl Settings<'_> {
             }
             Some(secret) if secret.len() < SHORTEST_SECRET => {
                 self.wrong_secret("TOKEN_SECRET", "holds fewer than 32 bytes");
+                None
+            }
+            Some(secret) if secrets::is_repetitive(secret.trim()) => {
+                self.wrong_secret("TOKEN_SECRET", "holds one unit repeated");
                 None
             }
             Some(secret) => Some(secret),

@@ -1,7 +1,8 @@
 //! One-time links: what a mail carries to show that its reader has the address.
 //!
 //! A token is 256 random bits from the operating system, 64 hex digits in the link; the database keeps its SHA-256 alone (ASVS 5.0
-//! V6.5.2), with what it is for, whose it is, where it went and until when. Redeeming deletes it, so it works once.
+//! V6.5.2), with what it is for, whose it is, where it went and until when. Redeeming deletes it, so it works once; one that has
+//! confirmed an address is kept as a record of that, which changes nothing any more.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -91,6 +92,8 @@ pub struct Link {
     pub purpose: Purpose,
     /// Where it was sent.
     pub email: String,
+    /// Whether the address is confirmed already, so that nothing is left to do.
+    pub is_done: bool,
 }
 
 /// The link that holds at this moment; changes nothing.
@@ -107,6 +110,38 @@ pub async fn find(database: &Database, token: &Token, now: UnixSeconds) -> Resul
 /// The database's.
 pub async fn redeem(transaction: &mut Transaction, token: &Token, now: UnixSeconds) -> Result<Option<Link>, Error> {
     store::take_token(transaction, &token.hash(), now).await
+}
+
+/// Keeps a redeemed link as the record that it has confirmed its address.
+///
+/// # Errors
+/// The database's.
+pub async fn keep_as_done(
+    transaction: &mut Transaction,
+    token: &Token,
+    link: &Link,
+    now: UnixSeconds,
+) -> Result<(), Error> {
+    store::insert_done_token(transaction, &token.hash(), link, now).await
+}
+
+/// Removes from the queue the links for `purpose` that the user is about to be sent.
+///
+/// # Errors
+/// The database's.
+pub async fn unqueue(transaction: &mut Transaction, user_id: &str, purpose: Purpose) -> Result<(), Error> {
+    store::unqueue_tokens(transaction, user_id, purpose).await
+}
+
+/// Makes void every link that gives access or changes something.
+///
+/// # Errors
+/// The database's.
+pub async fn void_all(transaction: &mut Transaction, user_id: &str) -> Result<(), Error> {
+    for purpose in [Purpose::Verify, Purpose::Reset, Purpose::ChangeEmail] {
+        void(transaction, user_id, purpose).await?;
+    }
+    Ok(())
 }
 
 /// Makes void every link for `purpose` that the user was sent or is about to be sent.

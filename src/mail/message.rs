@@ -188,11 +188,11 @@ impl Message {
             Self::Verify(occasion) => said(
                 "Confirm your e-mail address",
                 vec![
-                    "An account was made with this e-mail address. Confirm that the address is yours, and the orders that you placed with it appear in the account.".to_owned(),
+                    "An account was made with this e-mail address. Confirm that the address is yours, and the orders that you placed with it appear in the account. You need to be logged in to the account, or to enter its password.".to_owned(),
                     format!("Made: {}.", occasion.in_words()),
                 ],
                 "Confirm the address",
-                vec!["The link works once, within 24 hours. If you did not make the account, do not confirm: whoever made it sees nothing of yours until you do.".to_owned()],
+                vec!["The link works once, within 24 hours. If you did not make the account, ignore this mail, or open the link to take the account over: whoever made it sees nothing of yours.".to_owned()],
             ),
             Self::Reset(occasion) => said(
                 "Choose a new password",
@@ -206,11 +206,11 @@ impl Message {
             Self::ConfirmNewAddress(occasion) => said(
                 "Confirm your new e-mail address",
                 vec![
-                    "An account is to change to this e-mail address. Confirm that the address is yours.".to_owned(),
+                    "An account is to change to this e-mail address. Confirm that the address is yours. You need to be logged in to the account, or to enter its password.".to_owned(),
                     format!("Asked: {}.", occasion.in_words()),
                 ],
                 "Confirm the address",
-                vec!["The link works once, within 24 hours. If it was not you who asked, do not confirm.".to_owned()],
+                vec!["The link works once, within 24 hours. If it was not you who asked, ignore this mail: nothing changes.".to_owned()],
             ),
             Self::AddressChangeAsked { occasion, to } => said(
                 "Your e-mail address is about to change",

@@ -83,6 +83,24 @@ pub async fn require_user<B: MessageBody + 'static>(
     Ok(request.into_response(answer).map_into_right_body())
 }
 
+/// Middleware for a page that anyone may see and that looks different to its owner: a customer who follows a link to it from another
+/// site is recognised.
+///
+/// # Errors
+/// Those of what it wraps.
+pub async fn reload_arrival<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, ActixError> {
+    match arrival_page(request.request()) {
+        None => next.call(request).await.map(ServiceResponse::map_into_left_body),
+        Some(answer) => {
+            let answer = answer.unwrap_or_else(|error| error.error_response());
+            Ok(request.into_response(answer).map_into_right_body())
+        }
+    }
+}
+
 #[derive(Template)]
 #[template(path = "arrival.html")]
 struct ArrivalPage {
@@ -90,22 +108,32 @@ struct ArrivalPage {
     url: String,
 }
 
-pub(super) fn turn_away(request: &HttpRequest) -> Result<HttpResponse, Error> {
-    let here = request.uri().path_and_query().and_then(|path| NextPath::parse(path.as_str()));
-    let is_get = request.method() == Method::GET;
-    match here {
-        Some(here) if is_get && arrives_from_another_site(request) => {
-            page(StatusCode::OK, &ArrivalPage { layout: Layout::of(request), url: here.as_str().to_owned() })
-        }
-        Some(here) if is_get => Ok(see_other(&here.login_address())),
-        _ => Ok(see_other(&form_page(request).map_or_else(|| "/login".to_owned(), |page| page.login_address()))),
+/// The page that asks again from this site, if the request came from another one.
+fn arrival_page(request: &HttpRequest) -> Option<Result<HttpResponse, Error>> {
+    let here = NextPath::parse(request.uri().path_and_query()?.as_str())?;
+    if request.method() != Method::GET || !arrives_from_another_site(request) {
+        return None;
     }
-    .map(|mut answer| {
-        if answer.status() == StatusCode::SEE_OTHER && cookie::is_present(request) {
-            Notice::SessionOver.show_next(&mut answer);
-        }
+    let shown = ArrivalPage { layout: Layout::of(request), url: here.as_str().to_owned() };
+    Some(page(StatusCode::OK, &shown).map(|mut answer| {
+        // The address may hold the token of a mailed link.
+        let origin_alone = header::HeaderValue::from_static("strict-origin");
+        answer.headers_mut().insert(header::REFERRER_POLICY, origin_alone);
         answer
-    })
+    }))
+}
+
+pub(super) fn turn_away(request: &HttpRequest) -> Result<HttpResponse, Error> {
+    if let Some(answer) = arrival_page(request) {
+        return answer;
+    }
+    let here = request.uri().path_and_query().and_then(|path| NextPath::parse(path.as_str()));
+    let leads_back = here.filter(|_| request.method() == Method::GET).or_else(|| form_page(request));
+    let mut answer = see_other(&leads_back.map_or_else(|| "/login".to_owned(), |page| page.login_address()));
+    if cookie::is_present(request) {
+        Notice::SessionOver.show_next(&mut answer);
+    }
+    Ok(answer)
 }
 
 /// The page whose form was sent after the session's end, which the customer comes back to after logging in.

@@ -2,6 +2,7 @@
 
 pub(super) mod activity;
 pub(super) mod browsers;
+pub(super) mod networks;
 pub(super) mod throttles;
 pub mod users;
 
@@ -44,6 +45,15 @@ pub(in crate::accounts) async fn find_by_email(database: &Database, email: &Emai
     .bind(email.as_str())
     .fetch_optional(database.reader())
     .await?;
+    Ok(row.and_then(account))
+}
+
+pub(in crate::accounts) async fn find_by_id(database: &Database, id: &str) -> Result<Option<Account>, Error> {
+    let row: Option<AccountRow> =
+        sqlx::query_as("SELECT id, email, password_hash, created_at, verified_at, time_zone FROM users WHERE id = $1")
+            .bind(id)
+            .fetch_optional(database.reader())
+            .await?;
     Ok(row.and_then(account))
 }
 

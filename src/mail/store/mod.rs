@@ -167,9 +167,12 @@ pub(super) async fn insert_token(
 }
 
 /// The link behind a hash. Whatever else happened meanwhile, it counts only while its address is the account's, or is to become so.
+/// One to an address that is confirmed by now is done.
 pub(super) async fn find_token(database: &Database, hash: &[u8], now: UnixSeconds) -> Result<Option<Link>, Error> {
-    let row: Option<(String, String, String)> = sqlx::query_as(
-        "SELECT t.user_id, t.purpose, t.email FROM mailed_tokens t JOIN users u ON u.id = t.user_id
+    let row: Option<(String, String, String, i64)> = sqlx::query_as(
+        "SELECT t.user_id, t.purpose, t.email,
+                CASE WHEN t.purpose = 'verify' AND u.verified_at IS NOT NULL THEN 1 ELSE 0 END
+         FROM mailed_tokens t JOIN users u ON u.id = t.user_id
          WHERE t.hash = $1 AND t.expires_at > $2 AND u.disabled_at IS NULL
            AND (t.email = u.email OR t.purpose = 'change-email')",
     )
@@ -177,10 +180,10 @@ pub(super) async fn find_token(database: &Database, hash: &[u8], now: UnixSecond
     .bind(now.get())
     .fetch_optional(database.reader())
     .await?;
-    Ok(row.and_then(link))
+    Ok(row.and_then(|(user_id, purpose, email, is_done)| link(user_id, &purpose, email, is_done == 1)))
 }
 
-/// The same, and it never counts again.
+/// The same unless it is done, and it never counts again.
 pub(super) async fn take_token(
     transaction: &mut Transaction,
     hash: &[u8],
@@ -191,18 +194,44 @@ pub(super) async fn take_token(
          WHERE hash = $1 AND expires_at > $2 AND EXISTS (
              SELECT 1 FROM users u
              WHERE u.id = mailed_tokens.user_id AND u.disabled_at IS NULL
-               AND (u.email = mailed_tokens.email OR mailed_tokens.purpose = 'change-email'))
+               AND (u.email = mailed_tokens.email OR mailed_tokens.purpose = 'change-email')
+               AND (u.verified_at IS NULL OR mailed_tokens.purpose <> 'verify'))
          RETURNING user_id, purpose, email",
     )
     .bind(hash)
     .bind(now.get())
     .fetch_optional(&mut *transaction)
     .await?;
-    Ok(row.and_then(link))
+    Ok(row.and_then(|(user_id, purpose, email)| link(user_id, &purpose, email, false)))
 }
 
-fn link((user_id, purpose, email): (String, String, String)) -> Option<Link> {
-    Purpose::parse(&purpose).map(|purpose| Link { user_id, purpose, email })
+fn link(user_id: String, purpose: &str, email: String, is_done: bool) -> Option<Link> {
+    Purpose::parse(purpose).map(|purpose| Link { user_id, purpose, email, is_done })
+}
+
+/// How long a link that has confirmed an address still says so, in seconds: 30 days.
+const DONE_KEPT: i64 = 30 * 86_400;
+
+/// Stores a link to an address that is the account's and confirmed by now.
+pub(super) async fn insert_done_token(
+    transaction: &mut Transaction,
+    hash: &[u8],
+    link: &Link,
+    now: UnixSeconds,
+) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO mailed_tokens (hash, user_id, purpose, email, created_at, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6)",
+    )
+    .bind(hash)
+    .bind(&link.user_id)
+    .bind(Purpose::Verify.as_str())
+    .bind(&link.email)
+    .bind(now.get())
+    .bind(now.plus(DONE_KEPT).get())
+    .execute(&mut *transaction)
+    .await
+    .map(drop)
 }
 
 /// Removes the user's links for `purpose`, those still in the queue included.
@@ -212,6 +241,15 @@ pub(super) async fn void_tokens(transaction: &mut Transaction, user_id: &str, pu
         .bind(purpose.as_str())
         .execute(&mut *transaction)
         .await?;
+    unqueue_tokens(transaction, user_id, purpose).await
+}
+
+/// Removes from the queue the user's links for `purpose`.
+pub(super) async fn unqueue_tokens(
+    transaction: &mut Transaction,
+    user_id: &str,
+    purpose: Purpose,
+) -> Result<(), Error> {
     sqlx::query(
         "DELETE FROM mail_queue
          WHERE purpose = $1 AND (user_id = $2 OR recipient IN (SELECT email FROM users WHERE id = $3))",

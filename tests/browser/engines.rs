@@ -168,7 +168,8 @@ async fn order_list_takes_clicks(engine: Engine) {
     browser.fill("#password", PASSWORD).await;
     browser.click_on("main form [type=submit]").await;
     browser.arrives_at("/orders").await;
-    for width in [390, 700, 1440] {
+    // Cards, and a table; no engine but Chromium makes its window as narrow as a phone.
+    for width in [600, 700, 1440] {
         browser.set_width(width).await;
         for row in [0, 9, 19] {
             for share in SHARES {

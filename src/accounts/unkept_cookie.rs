@@ -28,7 +28,7 @@ impl UnkeptCookie {
             _ => return None,
         };
         let advice = if site.development && !site.origin.is_https() {
-            "Allow cookies for this site and log in again. Safari keeps none from a page without HTTPS, not even from localhost: \
+            "Allow cookies for this site and log in again. Over plain HTTP Safari does not keep this one, not even from localhost: \
              set TLS_CERT and TLS_KEY, or use another browser."
         } else {
             "Allow cookies for this site in the settings of your browser, then log in again."

@@ -24,7 +24,7 @@ impl SecurityContact {
             Err(_) => text
                 .parse::<Address>()
                 .ok()
-                .map(|address| Self(format!("mailto:{}", utf8_percent_encode(&address.to_string(), IN_MAILTO)))),
+                .map(|address| Self(format!("mailto:{}", utf8_percent_encode(address.as_ref(), IN_MAILTO)))),
         }
     }
 

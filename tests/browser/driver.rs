@@ -1,4 +1,4 @@
-//! A WebDriver server of its own for one test.
+//! A `WebDriver` server of its own for one test.
 
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;

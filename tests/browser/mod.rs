@@ -1,4 +1,4 @@
-//! The portal in real browsers: all of it in Chromium, what engines disagree on in Firefox and WebKit too.
+//! The portal in real browsers: all of it in Chromium, what engines disagree on in Firefox and `WebKit` too.
 
 mod accounts;
 mod chromium;

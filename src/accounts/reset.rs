@@ -14,7 +14,7 @@ use super::verify::{LinkQuery, dead_link, without_referrer};
 use super::{Accounts, ClaimedBrowser, KnownBrowser, notices, store};
 use crate::database;
 use crate::mail::links::{self, Purpose, Token};
-use crate::mail::{Email, Message, Occasion};
+use crate::mail::{self, Email, Message, Occasion};
 use crate::sessions;
 use crate::web::body::Form;
 use crate::web::{Client, Error, Layout, Notice, page, see_other};

@@ -320,8 +320,10 @@ async fn everything_held_about_a_customer_can_be_downloaded() {
     assert!(held["account"]["email_verified_at"].is_string());
     assert_eq!(held["sessions"][0]["address"], "127.0.0.1");
     assert_eq!(held["account"]["time_zone"], "Asia/Tokyo");
-    let browsers = held["known_browsers"].as_array().unwrap();
-    assert!(browsers.len() == 1 && browsers[0]["last_used_at"].as_str().unwrap().ends_with('Z'), "{browsers:?}");
+    for name in ["known_browsers", "known_networks"] {
+        let known = held[name].as_array().unwrap();
+        assert!(known.len() == 1 && known[0]["last_used_at"].as_str().unwrap().ends_with('Z'), "{name}: {known:?}");
+    }
     let events: Vec<_> = held["activity"].as_array().unwrap().iter().map(|entry| &entry["event"]).collect();
     assert_eq!(events, ["address-verified", "signed-up"]);
     let orders = held["orders"].as_array().unwrap();
@@ -371,7 +373,7 @@ async fn a_deleted_account_is_gone_with_all_that_hangs_on_it_but_the_shops_order
     assert_eq!(answer.leads_to(), (303, "/login"));
     assert_eq!(answer.session_cookie().unwrap().0, "");
     assert!(visitor.get("/login").await.text().contains("Your account is deleted"));
-    for table in ["users", "sessions", "mailed_tokens", "activity", "known_browsers"] {
+    for table in ["users", "sessions", "mailed_tokens", "activity", "known_browsers", "known_networks"] {
         assert_eq!(count(&app, table).await, 0, "{table}");
     }
     let waiting = sqlx::query_scalar("SELECT message FROM mail_queue").fetch_all(&database);

@@ -173,6 +173,7 @@ async fn a_token_of_another_algorithm_is_refused_though_it_is_signed_with_the_ri
 async fn a_token_with_another_header_is_refused() {
     let door = Door::new().await;
     door.refuses("no key id", |token| token.without_header("kid").signed()).await;
+    door.refuses("critical extensions that are null", |token| token.with_header("crit", Value::Null).signed()).await;
     door.refuses("an unknown critical extension", |token| token.with_header("crit", json!(["exp"])).signed()).await;
     let jwk = json!({ "kty": "oct", "k": to_base64(b"a key that the token brings along itself") });
     door.refuses("a key of its own", |token| {

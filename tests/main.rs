@@ -59,6 +59,8 @@ mod time_zone;
 mod timing;
 mod tls;
 mod token;
+mod unkept_cookies;
 mod upkeep;
 mod verify;
 mod web;
+mod well_known;

@@ -117,6 +117,7 @@ async fn user_show_prints_the_account_without_secrets() {
     assert_eq!(value(&said, "email"), "ann@example.com");
     assert_eq!((value(&said, "verified"), value(&said, "disabled")), ("no".to_owned(), "no".to_owned()));
     assert_eq!((value(&said, "sessions"), value(&said, "known browsers")), ("1".to_owned(), "1".to_owned()));
+    assert_eq!(value(&said, "known networks"), "1");
     assert_eq!(value(&said, "time zone"), "Europe/Berlin");
     assert!(value(&said, "orders").parse::<u32>().unwrap() > 20, "{said}");
     assert!(value(&said, "last login").ends_with('Z') && !said.contains("argon2"), "{said}");

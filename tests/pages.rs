@@ -222,6 +222,9 @@ async fn notices_and_pages_of_production_are_well_formed() {
         assert!(!answer.text().contains("class=\"notice\""), "{path}");
     }
     pages.look("nothing there", &get("/nothing", "").await, 404, &[]);
+    let request = app.request(Method::GET, "/login?next=%2Forders").header("host", "shop.example");
+    let answer = http::send(request.header("referer", "https://shop.example/login")).await;
+    pages.look("cookie not kept", &answer, 200, &["did not keep the cookie"]);
     let source = include_str!("../src/web/notice.rs");
     let table = source.split("const WORDS").nth(1).unwrap().split("];").next().unwrap();
     let codes: Vec<&str> = table.split('"').skip(1).step_by(4).collect();
@@ -460,8 +463,8 @@ async fn error_pages_are_well_formed_for_strangers_and_customers() {
     }
     let elsewhere = http::send(app.request(Method::GET, "/").header("host", "evil.example")).await;
     pages.look("421", &elsewhere, 421, &["Error 421"]);
-    for _ in 0..5 {
-        app.visitor().post("/password/forgot", &[("email", ANN)]).await;
+    for number in 0..30 {
+        app.visitor().post("/password/forgot", &[("email", &format!("customer{number}@example.com"))]).await;
     }
     let limited = app.visitor().post("/password/forgot", &[("email", ANN)]).await;
     pages.look("429", &limited, 429, &["try again in"]);

@@ -60,7 +60,7 @@ const fn bearer(method: Method, pattern: &'static str, customer: Answered) -> Ro
 }
 
 /// The forms hold no valid value: what lets nobody pass answers 303, what was let pass says what is wrong or does nothing.
-static ROUTES: [Route; 55] = [
+static ROUTES: [Route; 57] = [
     entrance(Method::GET, "/", (200, "")),
     entrance(Method::GET, "/signup", (200, "")),
     entrance(Method::POST, "/signup", (422, "")),
@@ -104,6 +104,9 @@ static ROUTES: [Route; 55] = [
     open(Method::GET, "/healthz", (200, "")),
     open(Method::GET, "/readyz", (200, "")),
     open(Method::GET, "/robots.txt", (200, "")),
+    open(Method::GET, "/favicon.ico", (200, "")),
+    // Not set.
+    open(Method::GET, "/.well-known/security.txt", (404, "")),
     open(Method::GET, "/dev/mail", (200, "")),
     open(Method::GET, "/dev/mail/{id}", (200, "")),
     open(Method::GET, "/dev/mail/{id}/html", (200, "")),

@@ -1,7 +1,7 @@
 //! The configuration.
 
 use crate::app::TestApp;
-use crate::place::Place;
+use crate::place::{Place, SECRET};
 
 const HIDDEN: &str = "sunflower-sonata-in-b-flat";
 
@@ -38,6 +38,7 @@ async fn all_wrong_values_are_reported_together_with_what_they_hold() {
         ("DEMO_ORDERS", "perhaps"),
         ("TRUSTED_PROXIES", "everyone"),
         ("METRICS_ADDR", "nowhere"),
+        ("SECURITY_CONTACT", "http://shop.example"),
         ("LOG_FORMAT", "xml"),
     ];
     wrong.iter().for_each(|(name, value)| place.set(name, value));
@@ -201,6 +202,44 @@ async fn production_is_told_that_mail_in_a_folder_reaches_nobody() {
     assert!(logs.lines().any(|line| line.contains("\"WARN\"") && line.contains("set MAIL_URL")), "{logs}");
 }
 
+/// The warnings of `check` that name the variable.
+fn warnings_about(place: &Place, variable: &str) -> Vec<String> {
+    let ran = place.run(&["check"]);
+    assert_eq!(ran.status, 0, "{ran:?}");
+    ran.stderr.lines().filter(|line| line.contains("warning") && line.contains(variable)).map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn production_behind_an_unnamed_proxy_is_a_warning() {
+    let mut place = Place::new().await;
+    place.done(&["migrate"]);
+    place.set("APP_ENV", "production");
+    place.set("PUBLIC_URL", "https://shop.example");
+    assert_eq!(warnings_about(&place, "TRUSTED_PROXIES"), [""; 0], "a loopback address");
+    place.set("BIND_ADDR", &format!("0.0.0.0:{}", place.port));
+    assert!(warnings_about(&place, "TRUSTED_PROXIES").concat().contains("set TRUSTED_PROXIES"));
+    place.set("TRUSTED_PROXIES", "192.0.2.1");
+    assert_eq!(warnings_about(&place, "TRUSTED_PROXIES"), [""; 0]);
+    place.unset("TRUSTED_PROXIES");
+    let app = TestApp::start_in(place).await;
+    let logs = app.logs();
+    assert!(logs.lines().any(|line| line.contains("\"WARN\"") && line.contains("set TRUSTED_PROXIES")), "{logs}");
+}
+
+#[tokio::test]
+async fn trusting_every_address_as_a_proxy_is_a_warning() {
+    let mut place = Place::new().await;
+    place.done(&["migrate"]);
+    for everybody in ["0.0.0.0/0", "10.0.0.1,::/0"] {
+        place.set("TRUSTED_PROXIES", everybody);
+        let warnings = warnings_about(&place, "TRUSTED_PROXIES");
+        assert!(warnings.len() == 1 && warnings[0].contains("/0"), "{warnings:?}");
+    }
+    let app = TestApp::start_in(place).await;
+    let logs = app.logs();
+    assert!(logs.lines().any(|line| line.contains("WARN") && line.contains("TRUSTED_PROXIES holds ::/0")), "{logs}");
+}
+
 #[tokio::test]
 async fn development_listens_on_loopback_alone() {
     let mut place = Place::new().await;
@@ -253,6 +292,7 @@ async fn the_example_names_every_setting() {
         "TLS_KEY",
         "DRAIN_SECONDS",
         "METRICS_ADDR",
+        "SECURITY_CONTACT",
         "LOG_FORMAT",
         "RUST_LOG",
     ];
@@ -302,10 +342,48 @@ async fn env_file_option_names_another_file_and_a_missing_one_is_an_error() {
     assert!(ran.stderr.contains(place.path().join("nowhere.env").to_str().unwrap()), "{ran:?}");
 }
 
+fn set_mode(place: &Place, name: &str, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(place.path().join(name), std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[tokio::test]
+async fn settings_file_that_others_can_read_is_a_warning() {
+    let place = Place::new().await;
+    place.done(&["migrate"]);
+    for (name, arguments) in [(".env", &["check"][..]), ("shop.env", &["check", "--env-file", "shop.env"])] {
+        place.write(name, "TOKEN_TTL_SECONDS=77\n");
+        for mode in [0o644, 0o640, 0o606] {
+            set_mode(&place, name, mode);
+            let ran = place.run(arguments);
+            assert!(ran.status == 0 && ran.stderr.contains(&format!("chmod 600 {name}")), "{mode:o}: {ran:?}");
+        }
+        set_mode(&place, name, 0o600);
+        let ran = place.run(arguments);
+        assert!(ran.status == 0 && !ran.stderr.contains("chmod"), "{ran:?}");
+    }
+}
+
+#[tokio::test]
+async fn repeated_secret_is_refused() {
+    let mut place = Place::new().await;
+    for weak in ["a".repeat(64), "ab".repeat(32), "changeme-".repeat(5), "secret".repeat(7)[..40].to_owned()] {
+        place.set("TOKEN_SECRET", &weak);
+        let said = refused(&place, &["TOKEN_SECRET"]);
+        assert!(said.contains("order-portal secret") && !said.contains(&weak[..8]), "{said}");
+        place.set("TOKEN_SECRET", SECRET);
+        place.set("TOKEN_SECRET_PREVIOUS", &format!("{HIDDEN}{HIDDEN}x, {weak}"));
+        let said = refused(&place, &["TOKEN_SECRET_PREVIOUS"]);
+        assert!(!said.contains(&weak[..8]), "{said}");
+        place.unset("TOKEN_SECRET_PREVIOUS");
+    }
+}
+
 #[tokio::test]
 async fn unknown_variable_of_the_settings_file_is_a_warning_that_names_the_closest() {
     let mut place = Place::new().await;
     place.write(".env", "MAIL_FORM=shop@shop.example\nSSL_CERT_DIR=/etc/ssl/certs\n");
+    set_mode(&place, ".env", 0o600);
     place.done(&["migrate"]);
     for command in [&["check"][..], &["user", "list"], &["migrate"]] {
         let ran = place.run(command);

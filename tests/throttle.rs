@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::app::{PASSWORD, TestApp};
 use crate::http::{self, Answer, Visitor};
+use crate::post::{self, NEW_PASSWORD};
 
 const ANN: &str = "ann@example.com";
 const BOB: &str = "bob@example.com";
@@ -178,7 +179,7 @@ async fn a_stranger_does_not_lock_the_owner_out_of_a_browser_that_signed_in_befo
     guess_until_throttled(&app, "203.0.113.9").await;
     set_tries(&app, "login-account", FREE_ACCOUNT - 1).await;
     assert_eq!(log_in(&app, "203.0.113.8", ANN, WRONG).await.status, 401);
-    assert_eq!(log_in(&app, "203.0.113.1", ANN, PASSWORD).await.status, 429, "every other browser waits");
+    assert_eq!(log_in(&app, "203.0.113.7", ANN, PASSWORD).await.status, 429, "every other browser elsewhere waits");
     assert_eq!(log_in_with(&mut at_home, "203.0.113.1", ANN, PASSWORD).await.status, 303);
     at_home.post("/logout", &[]).await;
     assert_eq!(log_in_with(&mut at_home, "203.0.113.9", ANN, PASSWORD).await.status, 303, "wherever it is taken");
@@ -221,6 +222,23 @@ async fn ipv6_addresses_of_one_network_count_as_one() {
     }
     assert_eq!(log_in(&app, "2001:db8:1:2:ffff::1", ANN, PASSWORD).await.status, 429);
     assert_eq!(log_in(&app, "2001:db8:1:3::1", ANN, PASSWORD).await.status, 303);
+}
+
+#[tokio::test]
+async fn ipv6_is_also_counted_by_48_with_a_larger_allowance() {
+    let app = app().await;
+    app.customer(ANN).await;
+    assert_eq!(log_in(&app, "2001:db8:1:1::1", BOB, WRONG).await.status, 401);
+    set_tries(&app, "login-address-wide", 498).await;
+    for (network, email) in [(2, "carol@example.com"), (3, "dan@example.com")] {
+        assert_eq!(log_in(&app, &format!("2001:db8:1:{network}::1"), email, WRONG).await.status, 401);
+    }
+    assert_eq!(log_in(&app, "2001:db8:1:4::1", ANN, PASSWORD).await.status, 429);
+    assert_eq!(log_in(&app, "2001:db8:2:4::1", ANN, PASSWORD).await.status, 303);
+    assert_eq!(forgot(&app, "2001:db8:1:1::1", BOB).await.status, 303);
+    set_tries(&app, "mail-address-wide", 150).await;
+    assert_eq!(forgot(&app, "2001:db8:1:2::1", "carol@example.com").await.status, 303);
+    assert_eq!(forgot(&app, "2001:db8:1:3::1", "dan@example.com").await.status, 429);
 }
 
 #[tokio::test]
@@ -283,26 +301,77 @@ async fn sign_ups_from_one_address_are_limited_those_that_find_an_address_taken_
     assert_eq!(sign_up("203.0.113.2", "carol@example.com").await.status, 303);
 }
 
+/// A request for a new password.
+async fn forgot(app: &TestApp, address: &str, email: &str) -> Answer {
+    let request = app.request(Method::POST, "/password/forgot").header("x-forwarded-for", address);
+    http::send(request.form(&[("email", email)])).await
+}
+
 #[tokio::test]
-async fn mail_to_one_address_is_limited_whoever_it_belongs_to() {
+async fn reset_request_is_never_refused_because_of_the_account() {
     let app = app().await;
     app.customer(ANN).await;
-    let ask = async |address: &str, email: &str| {
-        let request = app.request(Method::POST, "/password/forgot").header("x-forwarded-for", address);
-        http::send(request.form(&[("email", email)])).await
-    };
     for email in [ANN, "nobody@example.com"] {
-        for _ in 0..5 {
-            assert_eq!(ask("203.0.113.1", email).await.leads_to(), (303, "/password/forgot?sent=1"));
+        for number in 0..60 {
+            let answer = forgot(&app, &format!("203.0.113.{}", number % 3), email).await;
+            assert_eq!(answer.leads_to(), (303, "/password/forgot?sent=1"), "request {number}");
         }
-        let refused = ask("203.0.113.1", email).await;
-        assert!(refused.is_page(429) && retry_after(&refused) <= 60);
-        assert!(refused.text().contains("try again in"), "{}", refused.text());
-        assert_eq!(ask("203.0.113.2", email).await.status, 303);
-        set_tries(&app, "mail-account", 19).await;
-        assert_eq!(ask("203.0.113.3", email).await.status, 303);
-        assert_eq!(ask("203.0.113.4", email).await.status, 429);
     }
+    let database = app.database().await;
+    let asked = "SELECT COUNT(*) FROM activity WHERE event = 'password-reset-asked' AND user_id IS NOT NULL";
+    assert_eq!(sqlx::query_scalar::<_, i64>(asked).fetch_one(&database).await.unwrap(), 1, "the activity is flooded");
+}
+
+#[tokio::test]
+async fn one_reset_mail_is_sent_in_twelve_minutes() {
+    let app = app().await;
+    app.customer(ANN).await;
+    let sent = async || {
+        post::all_gone(&app).await;
+        post::letters_to(&app, ANN, NEW_PASSWORD).len()
+    };
+    for (number, address) in ["203.0.113.1", "203.0.113.1", "203.0.113.2"].into_iter().enumerate() {
+        assert_eq!(forgot(&app, address, ANN).await.status, 303);
+        assert_eq!(sent().await, 1, "request {number}");
+    }
+    let database = app.database().await;
+    let interval = "SELECT blocked_until - last_at FROM throttles WHERE key LIKE 'reset-mail:%'";
+    assert_eq!(sqlx::query_scalar::<_, i64>(interval).fetch_one(&database).await.unwrap(), 720);
+    sqlx::query("UPDATE throttles SET blocked_until = blocked_until - 720, forgotten_at = forgotten_at - 720")
+        .execute(&database)
+        .await
+        .unwrap();
+    for _ in 0..2 {
+        assert_eq!(forgot(&app, "203.0.113.1", ANN).await.status, 303);
+        assert_eq!(sent().await, 2);
+    }
+}
+
+#[tokio::test]
+async fn many_requests_for_one_reset_at_once_send_one_mail() {
+    let app = app().await;
+    app.customer(ANN).await;
+    let answers = join_all((0..20).map(|_| forgot(&app, "203.0.113.1", ANN))).await;
+    assert!(answers.iter().all(|answer| answer.status == 303));
+    post::all_gone(&app).await;
+    assert_eq!(post::letters_to(&app, ANN, NEW_PASSWORD).len(), 1);
+}
+
+#[tokio::test]
+async fn reset_mail_to_many_addresses_is_limited_by_network() {
+    let app = app().await;
+    app.customer(ANN).await;
+    assert_eq!(forgot(&app, "203.0.113.1", BOB).await.status, 303);
+    set_tries(&app, "mail-address", 28).await;
+    for email in ["carol@example.com", "dan@example.com"] {
+        assert_eq!(forgot(&app, "203.0.113.1", email).await.status, 303);
+    }
+    let refused = forgot(&app, "203.0.113.1", ANN).await;
+    assert!(refused.is_page(429) && retry_after(&refused) <= 60);
+    assert!(refused.text().contains("try again in"), "{}", refused.text());
+    assert_eq!(forgot(&app, "203.0.113.1", BOB).await.status, 303, "this one queues nothing");
+    assert_eq!(forgot(&app, "203.0.113.2", ANN).await.status, 303);
+    assert_eq!(post::letter_to(&app, ANN, NEW_PASSWORD).await.to, ANN, "the refused request used up the mail");
 }
 
 #[tokio::test]
@@ -351,7 +420,7 @@ async fn counters_tell_nothing_of_whom_they_count() {
     app.visitor().post("/password/forgot", &[("email", ANN)]).await;
     let keys = sqlx::query_scalar("SELECT key FROM throttles").fetch_all(&app.database().await).await;
     let keys: Vec<String> = keys.unwrap();
-    assert_eq!(keys.len(), 10, "{keys:?}");
+    assert_eq!(keys.len(), 9, "{keys:?}");
     for key in keys {
         let (kind, digest) = key.split_once(':').unwrap();
         assert!(kind.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{key}");
@@ -404,4 +473,148 @@ async fn an_account_knows_its_latest_browsers_and_no_more() {
     let database = app.database().await;
     let known: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM known_browsers").fetch_one(&database).await.unwrap();
     assert_eq!(known, 20);
+}
+
+#[tokio::test]
+async fn an_account_knows_its_latest_networks_and_no_more() {
+    let app = app().await;
+    app.customer(ANN).await;
+    for number in 1..=25 {
+        assert_eq!(log_in(&app, &format!("203.0.113.{number}"), ANN, PASSWORD).await.status, 303);
+    }
+    let database = app.database().await;
+    let known: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM known_networks").fetch_one(&database).await.unwrap();
+    assert_eq!(known, 20);
+}
+
+const OWNERS_NETWORK: &str = "198.51.100.7";
+const OTHER: &str = "a quiet harbour at dusk";
+
+async fn api_log_in(app: &TestApp, address: &str, password: &str) -> u16 {
+    let request = app.request(Method::POST, "/api/login").header("x-forwarded-for", address);
+    http::send(request.json(&json!({ "email": ANN, "password": password }))).await.status
+}
+
+/// Wrong passwords from six networks until each of them, and any other, has to wait; and as many requests for a new password.
+async fn attack(app: &TestApp) {
+    for number in 1..=6 {
+        let network = format!("203.0.113.{number}");
+        let mut tries = 0;
+        while log_in(app, &network, ANN, WRONG).await.status == 401 {
+            tries += 1;
+            assert!(tries <= FREE_HERE, "no end to it");
+        }
+        for _ in 0..5 {
+            assert_eq!(forgot(app, &network, ANN).await.status, 303);
+        }
+    }
+    assert_eq!(log_in(app, "203.0.113.99", ANN, PASSWORD).await.status, 429, "the attack does not reach its limit");
+}
+
+#[tokio::test]
+async fn attack_from_six_networks_does_not_lock_the_owner_out() {
+    let app = app().await;
+    let owner = app.visitor();
+    let sign_up = owner.request(Method::POST, "/signup").header("x-forwarded-for", OWNERS_NETWORK);
+    assert_eq!(http::send(sign_up.form(&[("email", ANN), ("password", PASSWORD)])).await.status, 303);
+    attack(&app).await;
+    // At home, in a browser that the account does not know, and a script.
+    assert_eq!(log_in(&app, OWNERS_NETWORK, ANN, PASSWORD).await.status, 303);
+    assert_eq!(api_log_in(&app, OWNERS_NETWORK, PASSWORD).await, 200);
+    // Elsewhere: by the mail that the attacker's own requests have caused.
+    let (elsewhere, mut browser) = ("192.0.2.33", app.visitor());
+    assert_eq!(log_in_with(&mut browser, elsewhere, ANN, PASSWORD).await.status, 429);
+    assert_eq!(forgot(&app, elsewhere, ANN).await.status, 303);
+    let letter = post::letter_to(&app, ANN, NEW_PASSWORD).await;
+    let reset = browser.request(Method::POST, "/password/reset").header("x-forwarded-for", elsewhere);
+    let reset = browser.send(reset.form(&[("token", letter.token()), ("password", OTHER)])).await;
+    assert_eq!(reset.leads_to(), (303, "/login"));
+    attack(&app).await;
+    assert_eq!(log_in_with(&mut browser, elsewhere, ANN, OTHER).await.status, 303);
+    assert_eq!(api_log_in(&app, elsewhere, OTHER).await, 200);
+}
+
+#[tokio::test]
+async fn known_network_has_a_limit_of_its_own() {
+    let app = app().await;
+    app.customer(BOB).await;
+    let owner = app.visitor();
+    let sign_up = owner.request(Method::POST, "/signup").header("x-forwarded-for", "2001:db8:1:2::1");
+    assert_eq!(http::send(sign_up.form(&[("email", ANN), ("password", PASSWORD)])).await.status, 303);
+    for number in 1..=FREE_HERE / 2 {
+        let address = format!("2001:db8:1:2:{number}::1");
+        assert_eq!(log_in(&app, &address, ANN, WRONG).await.status, 401);
+        assert_eq!(api_log_in(&app, &address, WRONG).await, 401);
+    }
+    assert_eq!(log_in(&app, "2001:db8:1:2::1", ANN, PASSWORD).await.status, 429);
+    assert_eq!(api_log_in(&app, "2001:db8:1:2::1", PASSWORD).await, 429);
+    assert_eq!(log_in(&app, "203.0.113.1", ANN, PASSWORD).await.status, 303, "others are not counted with it");
+    assert_eq!(log_in(&app, "2001:db8:1:2::1", BOB, PASSWORD).await.status, 303);
+}
+
+#[tokio::test]
+async fn known_networks_are_stored_hashed_and_differ_between_accounts() {
+    let app = TestApp::start().await;
+    app.customer(ANN).await;
+    app.customer(BOB).await;
+    let hashes = sqlx::query_scalar("SELECT hash FROM known_networks").fetch_all(&app.database().await).await;
+    let hashes: Vec<Vec<u8>> = hashes.unwrap();
+    assert!(hashes.len() == 2 && hashes[0] != hashes[1], "{hashes:?}");
+    assert!(hashes.iter().all(|hash| hash.len() == 32 && !hash.starts_with(b"127")));
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_not_named_locks_no_owner_out() {
+    let app = TestApp::start().await;
+    app.customer(ANN).await;
+    assert_eq!(log_in(&app, "", BOB, WRONG).await.status, 401);
+    set_tries(&app, "login-address", FREE_ADDRESS).await;
+    assert_eq!(log_in(&app, "", "carol@example.com", WRONG).await.status, 401);
+    assert_eq!(log_in(&app, "", "carol@example.com", WRONG).await.status, 429);
+    assert_eq!(log_in(&app, "", ANN, PASSWORD).await.status, 303);
+    assert_eq!(api_log_in(&app, "", PASSWORD).await, 200);
+}
+
+#[tokio::test]
+async fn reset_lifts_every_limit_of_the_account_and_forgets_its_networks() {
+    let app = app().await;
+    app.customer(ANN).await;
+    app.customer(BOB).await;
+    let mut known = app.visitor();
+    assert_eq!(log_in_with(&mut known, OWNERS_NETWORK, ANN, PASSWORD).await.status, 303);
+    let mut inside = app.visitor();
+    assert_eq!(log_in_with(&mut inside, OWNERS_NETWORK, ANN, PASSWORD).await.status, 303);
+    inside.post("/account/delete", &[("password", WRONG)]).await;
+    known.post("/logout", &[]).await;
+    for _ in 0..FREE_HERE {
+        assert_eq!(log_in_with(&mut known, "203.0.113.1", ANN, WRONG).await.status, 401);
+        assert_eq!(log_in(&app, OWNERS_NETWORK, ANN, WRONG).await.status, 401);
+        assert_eq!(log_in(&app, "203.0.113.2", ANN, WRONG).await.status, 401);
+    }
+    assert_eq!(log_in(&app, "203.0.113.2", BOB, WRONG).await.status, 401);
+    assert_eq!(forgot(&app, "203.0.113.3", ANN).await.status, 303);
+    let letter = post::letter_to(&app, ANN, NEW_PASSWORD).await;
+    let reset = [("token", letter.token()), ("password", OTHER)];
+    assert_eq!(app.visitor().post("/password/reset", &reset).await.leads_to(), (303, "/login"));
+    let database = app.database().await;
+    let networks: i64 = sqlx::query_scalar(
+        "SELECT COUNT(*) FROM known_networks WHERE user_id = (SELECT id FROM users WHERE email = 'ann@example.com')",
+    )
+    .fetch_one(&database)
+    .await
+    .unwrap();
+    assert_eq!(networks, 0);
+    let left = sqlx::query_scalar("SELECT key FROM throttles ORDER BY key").fetch_all(&database).await;
+    let left: Vec<String> = left.unwrap();
+    let mut kinds: Vec<&str> = left.iter().map(|key| key.split(':').next().unwrap()).collect();
+    kinds.dedup();
+    // Bob's two, those of networks, and sign-ups.
+    assert_eq!(
+        kinds,
+        ["confirmation-mail", "login-account", "login-address", "login-here", "mail-address", "notice", "sign-up"],
+        "{left:?}"
+    );
+    for address in [OWNERS_NETWORK, "203.0.113.2"] {
+        assert_eq!(log_in(&app, address, ANN, OTHER).await.status, 303, "{address}");
+    }
 }

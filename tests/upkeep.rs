@@ -65,8 +65,8 @@ async fn link(database: &AnyPool, hash: &str, expires_at: i64) {
     sqlx::query(insert).bind(hash.as_bytes()).bind(expires_at).execute(database).await.unwrap();
 }
 
-async fn known_browser(database: &AnyPool, hash: &str, last_used_at: i64) {
-    let insert = "INSERT INTO known_browsers (hash, user_id, last_used_at) VALUES ($1, 'u', $2)";
+async fn known(database: &AnyPool, table: &str, hash: &str, last_used_at: i64) {
+    let insert = AssertSqlSafe(format!("INSERT INTO {table} (hash, user_id, last_used_at) VALUES ($1, 'u', $2)"));
     sqlx::query(insert).bind(hash.as_bytes()).bind(last_used_at).execute(database).await.unwrap();
 }
 
@@ -132,14 +132,19 @@ async fn counters_without_a_try_for_long_are_removed_and_others_stay() {
 }
 
 #[tokio::test]
-async fn browsers_that_were_not_used_for_400_days_are_forgotten() {
+async fn browsers_and_networks_that_were_not_used_for_90_days_are_forgotten() {
     let (place, database) = place().await;
-    for index in 0..20 {
-        known_browser(&database, &format!("unused {index}"), now() - 400 * DAY - index).await;
+    let tables = ["known_browsers", "known_networks"];
+    for table in tables {
+        for index in 0..20 {
+            known(&database, table, &format!("unused {index}"), now() - 90 * DAY - index).await;
+        }
+        known(&database, table, "used", now() - 89 * DAY).await;
     }
-    known_browser(&database, "used", now() - 399 * DAY).await;
     let _app = TestApp::start_in(place).await;
-    comes_down_to(&database, "known_browsers", 1).await;
+    for table in tables {
+        comes_down_to(&database, table, 1).await;
+    }
 }
 
 #[tokio::test]

@@ -92,6 +92,8 @@ impl Accounts {
                 }
                 sessions::end_all_but(transaction, &account.id, Some(&user.session_id), now).await?;
                 links::void_all(transaction, &account.id).await?;
+                // The next reset mail is due at once: the link of the last one is revoked.
+                store::throttles::forget(transaction, &throttle::of_reset_mail(account.email.as_str())).await?;
                 store::browsers::forget_all(transaction, &account.id).await?;
                 if let Some(browser) = &browser {
                     store::browsers::remember(transaction, &account.id, &browser.hash(), now).await?;

@@ -9,6 +9,7 @@ use super::Accounts;
 use super::activity::{self, Event, Happened};
 use super::ask_again::Question;
 use super::store;
+use crate::clock::UnixSeconds;
 use crate::sessions::{ActiveSession, Audience, Authenticated, CurrentUser};
 use crate::web::body::Form;
 use crate::web::{Client, Error};
@@ -51,11 +52,12 @@ impl Accounts {
             .body(text))
     }
 
-    /// The account, its sessions, the browsers that it knows, its activity and its orders; times as RFC 3339, money in minor units.
+    /// The account, its sessions, the browsers and networks that it knows, its activity and its orders; times as RFC 3339, money in minor units.
     async fn held_about(&self, user: &CurrentUser) -> Result<Value, Error> {
         let account = self.of(user).await?;
         let sessions = self.sessions.list(&user.user_id).await?;
         let browsers = store::browsers::last_used(&self.database, &user.user_id).await?;
+        let networks = store::networks::last_used(&self.database, &user.user_id).await?;
         let activity = activity::list(&self.database, &user.user_id, self.clock.now(), MOST_EVENTS).await?;
         Ok(json!({
             "account": {
@@ -66,7 +68,8 @@ impl Accounts {
                 "time_zone": account.time_zone,
             },
             "sessions": sessions.iter().map(session).collect::<Vec<_>>(),
-            "known_browsers": browsers.iter().map(|at| json!({ "last_used_at": at.to_string() })).collect::<Vec<_>>(),
+            "known_browsers": browsers.iter().map(last_used).collect::<Vec<_>>(),
+            "known_networks": networks.iter().map(last_used).collect::<Vec<_>>(),
             "activity": activity.iter().map(event).collect::<Vec<_>>(),
             "orders": (self.hooks.orders_of)(&self.database, &user.user_id).await?,
         }))
@@ -82,6 +85,10 @@ fn session(session: &ActiveSession) -> Value {
         "last_seen_at": session.last_seen_at.to_string(),
         "expires_at": session.expires_at.to_string(),
     })
+}
+
+fn last_used(at: &UnixSeconds) -> Value {
+    json!({ "last_used_at": at.to_string() })
 }
 
 fn event(happened: &Happened) -> Value {

@@ -14,8 +14,8 @@ use crate::web::cookie_value;
 
 const NAME: &str = "__Host-browser";
 const BYTES: usize = 32;
-/// As long as browsers keep any cookie.
-pub(super) const KEPT_DAYS: i64 = 400;
+/// As long as browsers keep any cookie; an account that the browser was not used for in [`KEPT_DAYS`](super::KEPT_DAYS) forgets it.
+const COOKIE_DAYS: i64 = 400;
 
 /// What the cookie holds: 256 random bits in hex, kept here as a SHA-256 alone.
 #[derive(Clone)]
@@ -45,7 +45,7 @@ impl KnownBrowser {
             .secure(true)
             .http_only(true)
             .same_site(SameSite::Strict)
-            .max_age(Duration::days(KEPT_DAYS))
+            .max_age(Duration::days(COOKIE_DAYS))
             .finish()
     }
 }

@@ -2,19 +2,20 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header;
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
 use super::activity::{self, Event};
 use super::throttle::{self, Counter};
+use super::unkept_cookie::UnkeptCookie;
 use super::{Accounts, ClaimedBrowser, Password, SignedIn, Visit, store};
 use crate::clock::Clock;
 use crate::database::{self, Transaction};
 use crate::mail::Email;
 use crate::sessions::{Audience, CurrentUser, Ending, MaybeAuthenticated};
 use crate::web::body::Form;
-use crate::web::{Client, Error, Layout, NextPath, Zone, page, see_other, wait_in_words};
+use crate::web::{Client, Error, Layout, NextPath, Site, Zone, page, see_other, wait_in_words};
 
 /// One message, whether or not the address is known.
 const WRONG: &str = "The e-mail address and the password do not go together. Check both and try again.";
@@ -27,6 +28,7 @@ struct LoginPage {
     next: String,
     remember: bool,
     error: Option<String>,
+    unkept_cookie: Option<UnkeptCookie>,
 }
 
 /// What the address of the page may carry.
@@ -36,16 +38,19 @@ pub(super) struct LoginQuery {
 }
 
 pub(super) async fn form(
+    request: HttpRequest,
     layout: Layout,
     user: Option<CurrentUser>,
+    site: web::Data<Site>,
     query: Option<web::Query<LoginQuery>>,
 ) -> Result<HttpResponse, Error> {
     if user.is_some() {
         return Ok(see_other("/orders"));
     }
     let next = query.and_then(|query| query.into_inner().next).and_then(|next| NextPath::parse(&next));
+    let unkept_cookie = UnkeptCookie::of(&request, &site, next.is_some());
     let next = next.map(|next| next.as_str().to_owned()).unwrap_or_default();
-    page(StatusCode::OK, &LoginPage { layout, email: String::new(), next, remember: false, error: None })
+    page(StatusCode::OK, &LoginPage { layout, email: String::new(), next, remember: false, error: None, unkept_cookie })
 }
 
 /// What the form sends.
@@ -93,7 +98,8 @@ pub(super) async fn submit(
         Err(error) => return Err(error),
     };
     let next = next.map(|next| next.as_str().to_owned()).unwrap_or_default();
-    let mut response = page(status, &LoginPage { layout, email: form.email, next, remember, error: Some(error) })?;
+    let shown = LoginPage { layout, email: form.email, next, remember, error: Some(error), unkept_cookie: None };
+    let mut response = page(status, &shown)?;
     if let Some(seconds) = retry_after {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }
@@ -109,9 +115,9 @@ impl Accounts {
         let Ok(email) = Email::parse(email) else {
             return self.refuse_malformed(email, password, &visit).await.map(|()| None);
         };
-        let counters = self.login_counters(&email, &visit).await?;
-        throttle::count(&self.database, &self.clock, &counters).await?;
         let account = store::find_by_email(&self.database, &email).await?;
+        let counters = self.login_counters(&email, account.as_ref(), &visit).await?;
+        throttle::count(&self.database, &self.clock, &counters).await?;
         let stored = account.as_ref().map(|account| account.password_hash.as_str());
         let is_right = self.hasher.verify(Password::offered(password), stored).await?;
         match account.filter(|_| is_right) {
@@ -127,11 +133,22 @@ impl Accounts {
         self.hasher.verify(Password::offered(password), None).await.map(drop)
     }
 
-    pub(super) async fn login_counters(&self, email: &Email, visit: &Visit<'_>) -> Result<Vec<Counter>, Error> {
+    /// The counter of the browser or network that the account knows; without one, those of strangers.
+    pub(super) async fn login_counters(
+        &self,
+        email: &Email,
+        account: Option<&store::Account>,
+        visit: &Visit<'_>,
+    ) -> Result<Vec<Counter>, Error> {
         if let Some(browser) = &visit.browser
             && store::browsers::is_known(&self.database, email, &browser.hash()).await?
         {
             return Ok(throttle::of_known_browser(email.as_str(), browser.as_str()));
+        }
+        let network = throttle::network(visit.client.address);
+        let user_id = account.map(|account| account.id.as_str());
+        if store::networks::is_known(&self.database, user_id, &network).await? {
+            return Ok(throttle::of_known_network(email.as_str(), &network));
         }
         Ok(throttle::of_stranger(email.as_str(), visit.client.address))
     }
@@ -155,6 +172,7 @@ impl Accounts {
     ) -> Result<Option<SignedIn>, Error> {
         let renewed = self.renewed_hash(account, password).await?;
         let browser = self.browser_of(visit).await?;
+        let network = throttle::network(visit.client.address);
         let (now, entry) = (self.clock.now(), self.entry(Event::SignedIn, visit.client));
         let issued = self.database.write_together(async |transaction| {
             let hash = current_hash(transaction, account, renewed.as_deref()).await?;
@@ -169,6 +187,7 @@ impl Accounts {
                 if let Some(browser) = &browser {
                     store::browsers::remember(transaction, &account.id, &browser.hash(), now).await?;
                 }
+                store::networks::remember(transaction, &account.id, &network, now).await?;
             }
             Ok::<_, database::Error>(started)
         });

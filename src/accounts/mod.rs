@@ -27,6 +27,7 @@ mod stay;
 mod store;
 mod throttle;
 mod time_zone;
+mod unkept_cookie;
 mod verify;
 
 use std::future::{Ready, ready};
@@ -46,6 +47,9 @@ use crate::database::{self, Database, Transaction};
 use crate::sessions::{Audience, CurrentUser, Ending, Issued, Sessions, cookie, guard};
 use crate::web::{Client, Error, Zone, see_other};
 use activity::{Entry, Event};
+
+/// Browsers and networks that were not used for so long are forgotten.
+const KEPT_DAYS: i64 = 90;
 
 type Work<'a, T> = Pin<Box<dyn Future<Output = Result<T, database::Error>> + 'a>>;
 
@@ -165,14 +169,15 @@ impl Accounts {
     }
 
     /// Maintenance: removes some of what nobody needs any more; tells of each step how many rows.
-    pub async fn clean(&self) -> [(&'static str, Result<u64, database::Error>); 4] {
+    pub async fn clean(&self) -> [(&'static str, Result<u64, database::Error>); 5] {
         let now = self.clock.now();
-        let unused_since = now.plus(-known_browser::KEPT_DAYS * 86_400);
+        let unused_since = now.plus(-KEPT_DAYS * 86_400);
         [
             ("old audit events", activity::delete_old(&self.database, now).await),
             ("audit events without an account", activity::delete_unowned(&self.database).await),
             ("rate limits", store::throttles::clean(&self.database, now).await),
             ("known browsers", store::browsers::clean(&self.database, unused_since).await),
+            ("known networks", store::networks::delete_unused(&self.database, unused_since).await),
         ]
     }
 }

@@ -9,11 +9,12 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::activity::{self, Event};
+use super::throttle::{self, Counter};
 use super::verify::{LinkQuery, dead_link, without_referrer};
-use super::{Accounts, ClaimedBrowser, KnownBrowser, notices, store, throttle};
+use super::{Accounts, ClaimedBrowser, KnownBrowser, notices, store};
 use crate::database;
 use crate::mail::links::{self, Purpose, Token};
-use crate::mail::{Email, Message, Occasion};
+use crate::mail::{self, Email, Message, Occasion};
 use crate::sessions;
 use crate::web::body::Form;
 use crate::web::{Client, Error, Layout, Notice, page, see_other};
@@ -59,7 +60,7 @@ pub(super) async fn forgot_submit(
 ) -> Result<HttpResponse, Error> {
     match Email::parse(&form.email) {
         Ok(email) => {
-            accounts.send_link(&email, None, &client, Message::Reset, Some(Event::PasswordResetAsked)).await?;
+            accounts.request_reset(&email, &client).await?;
             Ok(see_other("/password/forgot?sent=1"))
         }
         Err(error) => {
@@ -129,6 +130,29 @@ enum Reset {
 }
 
 impl Accounts {
+    /// Queues a reset mail, unless one went to the address a short while ago: then its link is still valid. Only what queues mail is
+    /// counted for the network, so that no number of requests for one account refuses the next one.
+    async fn request_reset(&self, email: &Email, client: &Client) -> Result<(), Error> {
+        let now = self.clock.now();
+        let message = Message::Reset(Occasion::new(now, client));
+        let of_address = [throttle::of_reset_mail(email.as_str())];
+        let of_network = throttle::of_mail_from(client.address);
+        let queued = self.database.write_together(async |transaction| {
+            if !store::throttles::count(&mut *transaction, &of_address, now).await? {
+                return Ok(true);
+            }
+            if !store::throttles::count(&mut *transaction, &of_network, now).await? {
+                store::throttles::forget(transaction, &of_address[0]).await?;
+                return Ok(false);
+            }
+            mail::post(transaction, &self.clock, email, None, &message).await?;
+            let entry = self.entry(Event::PasswordResetAsked, client);
+            activity::record_for_address(transaction, email, &entry).await?;
+            Ok::<_, database::Error>(true)
+        });
+        if queued.await? { Ok(()) } else { Err(throttle::refused(&self.database, &self.clock, &of_network).await?) }
+    }
+
     async fn reset(
         &self,
         token: &str,
@@ -179,8 +203,9 @@ impl Accounts {
                 // Strangers' failures do not keep the owner out of the browser in which the mail was read.
                 store::browsers::forget_all(transaction, user_id).await?;
                 store::browsers::remember(transaction, user_id, &browser.hash(), now).await?;
-                let counters = throttle::of_account(&link.email, client.address);
-                store::throttles::forget(transaction, &counters).await?;
+                store::networks::forget_all(transaction, user_id).await?;
+                store::throttles::forget_account(transaction, &link.email).await?;
+                store::throttles::forget(transaction, &Counter::new(throttle::CONFIRM, &[user_id])).await?;
                 activity::record(transaction, user_id, &self.entry(Event::PasswordReset, client)).await?;
                 if let Some(account) = store::find_in(transaction, user_id).await? {
                     let notice =

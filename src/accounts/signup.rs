@@ -7,8 +7,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::activity::{self, Event};
-use super::throttle::{self, Counter};
-use super::{Accounts, ClaimedBrowser, EmailError, KnownBrowser, PasswordError, SignedIn, Visit, store};
+use super::{Accounts, ClaimedBrowser, EmailError, KnownBrowser, PasswordError, SignedIn, Visit, store, throttle};
 use crate::clock::Clock;
 use crate::database;
 use crate::mail::{self, Email, Message, Occasion};
@@ -119,8 +118,7 @@ impl Accounts {
         password: &str,
         visit: Visit<'_>,
     ) -> Result<Result<SignedIn, SignUpRefused>, Error> {
-        let network = throttle::network(visit.client.address);
-        throttle::count(&self.database, &self.clock, &[Counter::new(throttle::SIGN_UP, &[&network])]).await?;
+        throttle::count(&self.database, &self.clock, &throttle::of_sign_up(visit.client.address)).await?;
         let email = Email::parse(email);
         let known = email.as_ref().map(Email::as_str).unwrap_or_default();
         let chosen = self.hasher.choose(password, known).await?;
@@ -156,6 +154,7 @@ impl Accounts {
     ) -> Result<Option<Issued>, database::Error> {
         let client = visit.client;
         let (user_id, now) = (self.clock.new_id(), self.clock.now());
+        let network = throttle::network(client.address);
         let welcome = Message::Verify(Occasion::new(now, client));
         let added = self
             .database
@@ -172,6 +171,7 @@ impl Accounts {
                 if let Some(browser) = browser {
                     store::browsers::remember(transaction, &user_id, &browser.hash(), now).await?;
                 }
+                store::networks::remember(transaction, &user_id, &network, now).await?;
                 activity::record(transaction, &user_id, &self.entry(Event::SignedUp, client)).await?;
                 if confirmation == Confirmation::Sent {
                     mail::post(transaction, &self.clock, email, Some(&user_id), &welcome).await?;

@@ -177,7 +177,7 @@ pub(super) async fn send_again(
         return Ok(response);
     }
     accounts.count_confirmation(&account.email).await?;
-    accounts.send_link(&account.email, Some(&user.user_id), &client, Message::Verify, None).await?;
+    accounts.send_link(&account.email, Some(&user.user_id), &client, Message::Verify).await?;
     Notice::VerificationSent.show_next(&mut response);
     Ok(response)
 }
@@ -199,17 +199,12 @@ impl Accounts {
         user_id: Option<&str>,
         client: &Client,
         message: fn(Occasion) -> Message,
-        event: Option<Event>,
     ) -> Result<(), Error> {
         let counters = throttle::of_mail(recipient.as_str(), client.address);
         throttle::count(&self.database, &self.clock, &counters).await?;
         let message = message(Occasion::new(self.clock.now(), client));
         let queued = self.database.write_together(async |transaction| {
-            mail::post(transaction, &self.clock, recipient, user_id, &message).await?;
-            if let Some(event) = event {
-                activity::record_for_address(transaction, recipient, &self.entry(event, client)).await?;
-            }
-            Ok::<_, database::Error>(())
+            mail::post(transaction, &self.clock, recipient, user_id, &message).await
         });
         Ok(queued.await?)
     }
@@ -234,7 +229,7 @@ impl Accounts {
         password: &str,
         visit: &Visit<'_>,
     ) -> Result<bool, Error> {
-        let counters = self.login_counters(&account.email, visit).await?;
+        let counters = self.login_counters(&account.email, Some(account), visit).await?;
         throttle::count(&self.database, &self.clock, &counters).await?;
         if !self.hasher.verify(Password::offered(password), Some(&account.password_hash)).await? {
             self.note_failure(&account.email, visit).await?;

@@ -173,7 +173,7 @@ async fn run_configured(command: Configured, config: Config) -> Result<(), Failu
     let clock = Clock::system();
     // These two show all warnings.
     if !matches!(command, Configured::Serve | Configured::Check { .. }) {
-        config.unknown_variables.iter().for_each(|warning| warn(warning));
+        config.env_file_warnings.iter().for_each(|warning| warn(warning));
     }
     match command {
         Configured::Serve => server::run(config, clock).await.map_err(failed),

@@ -115,6 +115,7 @@ fn print_detail(user: &UserDetail) {
         ("last login", time(user.last_login_at, "none in the last 90 days")),
         ("sessions", user.sessions.to_string()),
         ("known browsers", user.known_browsers.to_string()),
+        ("known networks", user.known_networks.to_string()),
         ("time zone", zone),
         ("orders", user.orders.to_string()),
     ] {

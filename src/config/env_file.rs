@@ -8,10 +8,13 @@ const OF_LIBRARIES: [&str; 4] = ["RUST_BACKTRACE", "SSL_CERT_DIR", "SSL_CERT_FIL
 /// What PostgreSQL's clients read from it begins like this: `PGSSLROOTCERT`.
 const OF_POSTGRES: &str = "PG";
 
+/// The settings file of the current directory.
+const DEFAULT_FILE: &str = ".env";
+
 /// Puts the file's variables into the environment, which has the last word, and returns their names. Without `named` a missing
 /// file is an empty one. Parent directories are not searched: a program started in the wrong one must not find another's settings.
 pub(super) fn load(named: Option<&Path>) -> Result<Vec<String>, String> {
-    let file = named.unwrap_or(Path::new(".env"));
+    let file = named.unwrap_or(Path::new(DEFAULT_FILE));
     match read(file) {
         Ok(names) => Ok(names),
         Err(error) if error.not_found() && named.is_none() => Ok(Vec::new()),
@@ -31,6 +34,27 @@ fn read(file: &Path) -> dotenvy::Result<Vec<String>> {
     let names = dotenvy::from_path_iter(file)?.map(|line| line.map(|(name, _)| name)).collect::<Result<_, _>>()?;
     dotenvy::from_path(file)?;
     Ok(names)
+}
+
+/// A warning when others than its owner can read the file: it holds the secret that signs tokens.
+pub(super) fn readable_by_others(named: Option<&Path>) -> Option<String> {
+    let file = named.unwrap_or(Path::new(DEFAULT_FILE));
+    if !is_open_to_others(file)? {
+        return None;
+    }
+    let file = file.display();
+    Some(format!("others than its owner can read or write the settings file {file}; run: chmod 600 {file}"))
+}
+
+#[cfg(unix)]
+fn is_open_to_others(file: &Path) -> Option<bool> {
+    let metadata = file.metadata().ok()?;
+    Some(metadata.is_file() && std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o077 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_open_to_others(_: &Path) -> Option<bool> {
+    None
 }
 
 /// A line for each name that is none of `known`, with the known one that is closest to it.

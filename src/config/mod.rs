@@ -6,6 +6,7 @@
 mod env_file;
 mod mail;
 mod secrets;
+mod security_contact;
 mod settings;
 
 use std::cell::RefCell;
@@ -19,6 +20,7 @@ use lettre::message::Mailbox;
 use crate::database::DatabaseUrl;
 pub use mail::{MailUrl, StartTls};
 pub use secrets::{Secret, TokenSecrets, new_secret};
+pub use security_contact::SecurityContact;
 use settings::Settings;
 
 /// What the program runs with.
@@ -56,12 +58,14 @@ pub struct Config {
     pub drain_seconds: u64,
     /// A second listener, with metrics.
     pub metrics_addr: Option<SocketAddr>,
+    /// Whom people tell about a vulnerability.
+    pub security_contact: Option<SecurityContact>,
     /// How log lines look.
     pub log_format: LogFormat,
     /// Which log lines there are, as `RUST_LOG` says.
     pub log_filter: String,
-    /// A line for each variable of the settings file that is no setting.
-    pub unknown_variables: Vec<String>,
+    /// What is odd about the settings file: a line for each variable that is no setting, and one when others can read it.
+    pub env_file_warnings: Vec<String>,
 }
 
 /// What the program is run for.
@@ -133,10 +137,11 @@ impl Config {
             known.borrow_mut().insert(name.to_owned());
             std::env::var(name).ok()
         });
-        let unknown_variables = env_file::unknown_variables(&names, &known.into_inner());
+        let mut env_file_warnings = env_file::unknown_variables(&names, &known.into_inner());
+        env_file_warnings.extend(env_file::readable_by_others(env_file));
         match config {
-            Ok(config) => Ok(Self { unknown_variables, ..config }),
-            Err(ConfigErrors(errors)) => Err(ConfigErrors(errors.into_iter().chain(unknown_variables).collect())),
+            Ok(config) => Ok(Self { env_file_warnings, ..config }),
+            Err(ConfigErrors(errors)) => Err(ConfigErrors(errors.into_iter().chain(env_file_warnings).collect())),
         }
     }
 
@@ -162,12 +167,26 @@ impl Config {
     /// What makes sense and yet is hardly meant, a line each.
     pub fn warnings(&self) -> Vec<String> {
         let in_production = self.environment == Environment::Production;
-        let mut warnings = self.unknown_variables.clone();
+        let mut warnings = self.env_file_warnings.clone();
         if in_production && matches!(self.mail_url, MailUrl::File(_)) {
             warnings.push(format!(
                 "mail stays in the folder {}: nobody gets a link to confirm an address or to choose a new password; \
                  set MAIL_URL to smtp:// or smtps://",
                 self.mail_url
+            ));
+        }
+        if in_production && !self.bind_addr.ip().is_loopback() && self.tls.is_none() && self.trusted_proxies.is_empty()
+        {
+            warnings.push(
+                "BIND_ADDR takes requests of other computers without TLS_CERT, so a proxy is in front, but TRUSTED_PROXIES is not \
+                 set: all customers have the proxy's address and share its rate limits; set TRUSTED_PROXIES to that address"
+                    .to_owned(),
+            );
+        }
+        if let Some(everybody) = self.trusted_proxies.iter().find(|net| net.prefix_len() == 0) {
+            warnings.push(format!(
+                "TRUSTED_PROXIES holds {everybody}: anybody can claim any address and evade the rate limits; name only the \
+                 addresses of your own proxies"
             ));
         }
         warnings
@@ -200,6 +219,7 @@ impl Config {
             ("TLS_KEY", self.tls.as_ref().map_or_else(none, |tls| tls.key.display().to_string())),
             ("DRAIN_SECONDS", self.drain_seconds.to_string()),
             ("METRICS_ADDR", self.metrics_addr.map_or_else(none, |address| address.to_string())),
+            ("SECURITY_CONTACT", self.security_contact.as_ref().map_or_else(none, ToString::to_string)),
             ("LOG_FORMAT", if self.log_format == LogFormat::Json { "json" } else { "pretty" }.to_owned()),
             ("RUST_LOG", self.log_filter.clone()),
         ]

@@ -35,6 +35,12 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Whether a secret is one character, or a shorter unit, over and over: long enough and yet easily guessed.
+pub(super) fn is_repetitive(secret: &str) -> bool {
+    let bytes = secret.as_bytes();
+    (1..=bytes.len() / 2).any(|unit| bytes[..bytes.len() - unit] == bytes[unit..])
+}
+
 /// What signs tokens and what still verifies them.
 #[derive(Debug)]
 pub struct TokenSecrets {
@@ -72,5 +78,20 @@ pub(super) fn kept_for_development(file: &Path) -> std::io::Result<String> {
             }
         }
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secret_that_repeats_a_unit_is_repetitive() {
+        for unit in ["a", "0", "ab", "password", "a longer unit of 30 characters"] {
+            let cut = unit.repeat(40).chars().take(64).collect::<String>();
+            assert!(is_repetitive(&unit.repeat(40)) && is_repetitive(&cut), "{unit}");
+        }
+        assert!(is_repetitive(&new_secret().unwrap().repeat(2)));
+        assert!(!is_repetitive(&new_secret().unwrap()) && !is_repetitive("a secret that ends as it begins: a secret"));
     }
 }

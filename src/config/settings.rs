@@ -8,7 +8,7 @@ use lettre::message::Mailbox;
 
 use super::mail::{self, MailUrl};
 use super::secrets::{self, DEVELOPMENT_SECRET, PLACEHOLDER, SHORTEST_SECRET, Secret, TokenSecrets};
-use super::{Config, Environment, LogFormat, Origin, TlsFiles};
+use super::{Config, Environment, LogFormat, Origin, SecurityContact, TlsFiles};
 use crate::database::DatabaseUrl;
 
 pub(super) struct Settings<'a> {
@@ -36,6 +36,7 @@ impl Settings<'_> {
         let tls = self.tls();
         let drain_seconds = self.number("DRAIN_SECONDS", if in_production { 5 } else { 0 }, 0..=300);
         let metrics_addr = self.address("METRICS_ADDR");
+        let security_contact = self.security_contact();
         let format = self.one_of("LOG_FORMAT", &[("pretty", LogFormat::Pretty), ("json", LogFormat::Json)]);
         let log_format = format.unwrap_or(if in_production { LogFormat::Json } else { LogFormat::Pretty });
         let log_filter = self.log_filter();
@@ -57,9 +58,10 @@ impl Settings<'_> {
             tls,
             drain_seconds: drain_seconds.unsigned_abs(),
             metrics_addr,
+            security_contact,
             log_format,
             log_filter,
-            unknown_variables: Vec::new(),
+            env_file_warnings: Vec::new(),
         })
     }
 
@@ -196,6 +198,20 @@ impl Settings<'_> {
         }
     }
 
+    fn security_contact(&mut self) -> Option<SecurityContact> {
+        let name = "SECURITY_CONTACT";
+        let value = (self.get)(name)?;
+        let contact = SecurityContact::parse(value.trim());
+        if contact.is_none() {
+            self.wrong(
+                name,
+                &value,
+                "a mail address or a URL, like security@shop.example or https://shop.example/security",
+            );
+        }
+        contact
+    }
+
     fn log_filter(&mut self) -> String {
         let value = (self.get)("RUST_LOG").unwrap_or_else(|| "info".to_owned());
         if value.parse::<tracing_subscriber::filter::EnvFilter>().is_err() {
@@ -211,6 +227,9 @@ impl Settings<'_> {
         if previous.iter().any(|one| one.len() < SHORTEST_SECRET) {
             self.wrong_secret("TOKEN_SECRET_PREVIOUS", "holds a secret of fewer than 32 bytes");
         }
+        if previous.iter().any(|one| secrets::is_repetitive(one)) {
+            self.wrong_secret("TOKEN_SECRET_PREVIOUS", "holds a secret that is one unit repeated");
+        }
         let current = match (self.get)("TOKEN_SECRET") {
             Some(secret) if secret.contains(PLACEHOLDER) => {
                 self.wrong_secret("TOKEN_SECRET", "holds the placeholder of .env.example");
@@ -218,6 +237,10 @@ impl Settings<'_> {
             }
             Some(secret) if secret.len() < SHORTEST_SECRET => {
                 self.wrong_secret("TOKEN_SECRET", "holds fewer than 32 bytes");
+                None
+            }
+            Some(secret) if secrets::is_repetitive(secret.trim()) => {
+                self.wrong_secret("TOKEN_SECRET", "holds one unit repeated");
                 None
             }
             Some(secret) => Some(secret),

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `open_database.rs` | the database at the start: waiting for it, migrating it |
 //! | `state.rs` | what handlers find in app data |
-//! | `routes.rs` | routes and their guards |
+//! | `routes.rs`, `well_known.rs` | routes and their guards; what programs look for at a fixed address |
 //! | `listeners.rs` | the app with the order of its middleware; metrics |
 //! | `tls.rs` | the certificate, reloaded on SIGHUP and when its files change |
 //! | `background.rs` | mail delivery and maintenance |
@@ -19,6 +19,7 @@ mod routes;
 mod state;
 mod stop;
 mod tls;
+mod well_known;
 
 use std::io::Write;
 use std::sync::Arc;

@@ -8,6 +8,7 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 
 use super::drain::Drain;
+use super::well_known;
 use crate::database::Database;
 use crate::sessions::{CurrentUser, guard};
 use crate::web::{Error, Layout, Site, assets, notice, page, see_other};
@@ -20,6 +21,8 @@ pub fn configure(routes: &mut web::ServiceConfig, site: &Site) {
         .service(web::resource("/healthz").get(healthz))
         .service(web::resource("/readyz").get(readyz))
         .service(web::resource("/robots.txt").get(robots))
+        .service(web::resource("/favicon.ico").get(well_known::favicon))
+        .service(web::resource("/.well-known/security.txt").get(well_known::security_txt))
         .service(
             web::redirect("/.well-known/change-password", "/account#password").using_status_code(StatusCode::FOUND),
         )

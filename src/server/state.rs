@@ -69,6 +69,7 @@ impl House {
             assets,
             origin: origin::OwnOrigin::new(origin, loopback_ports),
             trusted_proxies: config.trusted_proxies.clone(),
+            security_contact: config.security_contact.clone(),
             development,
         };
         Ok(Self {

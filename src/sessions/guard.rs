@@ -20,7 +20,7 @@ use askama::Template;
 
 use super::{Audience, CurrentUser, Issued, Resumed, Sessions, cookie};
 use crate::clock::Clock;
-use crate::web::{Error, Layout, NextPath, Notice, Site, page, see_other};
+use crate::web::{Error, Layout, NextPath, Notice, Site, own_referer, page, see_other};
 
 /// Middleware: signs the request in when its cookie holds, and renews the cookie when it is time.
 ///
@@ -140,13 +140,12 @@ pub(super) fn turn_away(request: &HttpRequest) -> Result<HttpResponse, Error> {
 /// The page whose form was sent after the session's end, which the customer comes back to after logging in.
 fn form_page(request: &HttpRequest) -> Option<NextPath> {
     let site = request.app_data::<web::Data<Site>>()?;
-    let referer = url::Url::parse(request.headers().get(header::REFERER)?.to_str().ok()?).ok()?;
-    let is_ours = site.origin.is_own(&referer.origin().ascii_serialization());
+    let referer = own_referer(request, site)?;
     let path = match referer.query() {
         Some(query) => format!("{}?{query}", referer.path()),
         None => referer.path().to_owned(),
     };
-    is_ours.then(|| NextPath::parse(&path))?
+    NextPath::parse(&path)
 }
 
 /// A link that was followed from another site comes without the Strict cookie. The page's reload comes from this site,

@@ -8,20 +8,22 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::web;
+use actix_web::web::{self, Bytes};
 use sha2::{Digest, Sha256};
 
 use super::Site;
 use crate::hex;
 
 /// Files without which no page looks right.
-const REQUIRED: [&str; 3] = ["site.css", "site.js", "icon.svg"];
+const REQUIRED: [&str; 4] = ["site.css", "site.js", "icon.svg", FAVICON];
+const FAVICON: &str = "favicon.ico";
 
 /// The folder of static files and the hash of each file's content.
 #[derive(Clone, Debug)]
 pub struct Assets {
     folder: PathBuf,
     hashes: HashMap<String, String>,
+    favicon: Bytes,
 }
 
 impl Assets {
@@ -34,22 +36,30 @@ impl Assets {
         let mend = "start the program where the folder stands, or set STATIC_DIR";
         let entries = std::fs::read_dir(folder)
             .map_err(|error| format!("cannot read the static files in {shown}: {error}; {mend}"))?;
-        let mut hashes = HashMap::new();
+        let (mut hashes, mut favicon) = (HashMap::new(), Bytes::new());
         for entry in entries.flatten().filter(|entry| entry.path().is_file()) {
             let name = entry.file_name().to_string_lossy().into_owned();
             let content = std::fs::read(entry.path())
                 .map_err(|error| format!("cannot read {shown}/{name}: {error}; mend its permissions"))?;
-            hashes.insert(name, hash(&content));
+            hashes.insert(name.clone(), hash(&content));
+            if name == FAVICON {
+                favicon = content.into();
+            }
         }
         match REQUIRED.iter().find(|name| !hashes.contains_key(**name)) {
             Some(name) => Err(format!("{shown} has no {name}; {mend}")),
-            None => Ok(Self { folder: folder.to_owned(), hashes }),
+            None => Ok(Self { folder: folder.to_owned(), hashes, favicon }),
         }
     }
 
     /// The folder, for actix-files.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// The icon in the format that browsers take at `/favicon.ico`.
+    pub fn favicon(&self) -> Bytes {
+        self.favicon.clone()
     }
 
     /// Where browsers find a file: its content's hash is in the address, so it may be kept for a year.

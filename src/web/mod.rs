@@ -25,6 +25,7 @@ pub use error::Error;
 pub use layout::{Layout, Viewer};
 pub use next::NextPath;
 pub use notice::Notice;
+pub use origin::own_referer;
 pub use page::{page, see_other};
 pub use words::wait_in_words;
 pub use zone::Zone;
@@ -37,6 +38,8 @@ pub struct Site {
     pub origin: origin::OwnOrigin,
     /// Proxies whose word on where a request comes from is believed.
     pub trusted_proxies: Vec<ipnet::IpNet>,
+    /// Whom people tell about a vulnerability.
+    pub security_contact: Option<crate::config::SecurityContact>,
     /// Whether the site runs in development.
     pub development: bool,
 }

@@ -124,6 +124,12 @@ fn is_own(headers: &HeaderMap, own: &OwnOrigin) -> bool {
     all("origin").iter().all(|origin| own.is_own(origin))
 }
 
+/// The address of the page that `request` came from, when that page is this site's.
+pub fn own_referer(request: &HttpRequest, site: &Site) -> Option<url::Url> {
+    let referer = url::Url::parse(request.headers().get(header::REFERER)?.to_str().ok()?).ok()?;
+    site.origin.is_own(&referer.origin().ascii_serialization()).then_some(referer)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -211,3 +211,18 @@ async fn order_list_takes_clicks_in_firefox() {
 async fn order_list_takes_clicks_in_webkit() {
     order_list_takes_clicks(Engine::WebKit).await;
 }
+
+#[tokio::test]
+#[ignore = "needs WebKitWebDriver and Xvfb; tests/run includes it"]
+async fn webkit_is_told_that_it_keeps_no_cookie_over_http() {
+    let app = TestApp::start().await;
+    let browser = Browser::start(Engine::WebKit, app.setting("PUBLIC_URL")).await;
+    browser.open("/signup").await;
+    browser.fill("#email", EMAIL).await;
+    browser.fill("#password", PASSWORD).await;
+    browser.click_on("main form [type=submit]").await;
+    browser.arrives_at("/login").await;
+    let told = browser.client.wait().for_element(Locator::Css("[role=alert]")).await.unwrap();
+    assert!(told.text().await.unwrap().contains("did not keep the cookie that logs you in"));
+    browser.client.clone().close().await.unwrap();
+}

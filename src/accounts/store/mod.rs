@@ -2,6 +2,7 @@
 
 pub(super) mod activity;
 pub(super) mod browsers;
+pub(super) mod networks;
 pub(super) mod throttles;
 pub mod users;
 

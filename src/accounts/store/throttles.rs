@@ -1,8 +1,8 @@
 //! The rows of counters.
 
-use sqlx::AssertSqlSafe;
+use sqlx::{Any, AssertSqlSafe, Executor};
 
-use crate::accounts::throttle::Counter;
+use crate::accounts::throttle::{self, Counter};
 use crate::clock::UnixSeconds;
 use crate::database::{Database, Error, Transaction, UPKEEP_BATCH};
 
@@ -31,8 +31,8 @@ pub(in crate::accounts) async fn blocked_until(
 
 /// Counts one try on each of the counters, or on none when one of them has a wait; tells which. One statement, so that
 /// many at once get no further than one after the other.
-pub(in crate::accounts) async fn count(
-    database: &Database,
+pub(in crate::accounts) async fn count<'e>(
+    executor: impl Executor<'e, Database = Any>,
     counters: &[Counter],
     now: UnixSeconds,
 ) -> Result<bool, Error> {
@@ -43,25 +43,26 @@ pub(in crate::accounts) async fn count(
     for counter in &counters {
         let limit = counter.limit;
         query = query.bind(&counter.key).bind(limit.free).bind(limit.first_wait).bind(limit.longest_wait);
-        query = query.bind(limit.forgotten_after);
+        query = query.bind(limit.forgotten_after).bind(&counter.account);
     }
-    let done = query.execute(database.writer()).await?;
+    let done = query.execute(executor).await?;
     Ok(done.rows_affected() == counters.len() as u64)
 }
 
-/// $1 is now; each counter adds its key, free tries, first wait, longest wait, and seconds until it is forgotten. No wait is doubled
-/// more than twelve times.
+/// $1 is now; each counter adds its key, free tries, first wait, longest wait, seconds until it is forgotten, and account. No wait
+/// is doubled more than twelve times.
 fn count_sql(counters: usize) -> String {
     let row = |index: usize| {
-        let first = 2 + 5 * index;
+        let first = 2 + 6 * index;
         let numbers: Vec<String> = (first + 1..first + 5).map(|number| format!("CAST(${number} AS BIGINT)")).collect();
-        format!("(CAST(${first} AS TEXT), {})", numbers.join(", "))
+        format!("(CAST(${first} AS TEXT), {}, CAST(${} AS TEXT))", numbers.join(", "), first + 5)
     };
     let rows: Vec<String> = (0..counters).map(row).collect();
     format!(
-        "WITH tried (key, free, first_wait, longest_wait, forgotten_after) AS (VALUES {})
-         INSERT INTO throttles AS t (key, attempts, last_at, blocked_until, forgotten_at)
-         SELECT key, 1, CAST($1 AS BIGINT), 0, CAST($1 AS BIGINT) + forgotten_after FROM tried
+        "WITH tried (key, free, first_wait, longest_wait, forgotten_after, account) AS (VALUES {})
+         INSERT INTO throttles AS t (key, attempts, last_at, blocked_until, forgotten_at, account)
+         SELECT key, 1, CAST($1 AS BIGINT), CASE WHEN free > 1 THEN 0 ELSE CAST($1 AS BIGINT) + first_wait END,
+                CAST($1 AS BIGINT) + forgotten_after, account FROM tried
          WHERE NOT EXISTS (
              SELECT 1 FROM tried JOIN throttles blocked ON blocked.key = tried.key
              WHERE blocked.blocked_until > $1 AND blocked.blocked_until <= CAST($1 AS BIGINT) + tried.longest_wait)
@@ -69,12 +70,14 @@ fn count_sql(counters: usize) -> String {
              attempts = CASE WHEN t.forgotten_at <= $1 THEN 1 ELSE t.attempts + 1 END,
              last_at = excluded.last_at,
              blocked_until = (SELECT CASE
-                 WHEN t.forgotten_at <= $1 OR t.attempts + 1 < free THEN 0
+                 WHEN t.forgotten_at <= $1 THEN excluded.blocked_until
+                 WHEN t.attempts + 1 < free THEN 0
                  WHEN t.attempts + 1 - free > 12 THEN CAST($1 AS BIGINT) + longest_wait
                  WHEN first_wait << CAST(t.attempts + 1 - free AS INTEGER) > longest_wait THEN CAST($1 AS BIGINT) + longest_wait
                  ELSE CAST($1 AS BIGINT) + (first_wait << CAST(t.attempts + 1 - free AS INTEGER)) END
                  FROM tried WHERE tried.key = t.key),
-             forgotten_at = excluded.forgotten_at
+             forgotten_at = excluded.forgotten_at,
+             account = excluded.account
          WHERE t.blocked_until <= $1
             OR t.blocked_until > CAST($1 AS BIGINT) + (SELECT longest_wait FROM tried WHERE tried.key = t.key)",
         rows.join(", ")
@@ -118,12 +121,20 @@ pub(in crate::accounts) async fn give_back(transaction: &mut Transaction, counte
     Ok(())
 }
 
-/// Has the counters start from nothing.
-pub(in crate::accounts) async fn forget(transaction: &mut Transaction, counters: &[Counter]) -> Result<(), Error> {
-    for counter in counters {
-        sqlx::query("DELETE FROM throttles WHERE key = $1").bind(&counter.key).execute(&mut *transaction).await?;
-    }
-    Ok(())
+/// Has one counter start from nothing.
+pub(in crate::accounts) async fn forget(transaction: &mut Transaction, counter: &Counter) -> Result<(), Error> {
+    sqlx::query("DELETE FROM throttles WHERE key = $1").bind(&counter.key).execute(&mut *transaction).await.map(drop)
+}
+
+/// Has all counters of the account with that address start from nothing.
+pub(in crate::accounts) async fn forget_account(transaction: &mut Transaction, email: &str) -> Result<(), Error> {
+    // A login takes this row before it takes another one of the account, so none of them waits for us while we wait for it.
+    forget(transaction, &throttle::of_login(email)).await?;
+    sqlx::query("DELETE FROM throttles WHERE account = $1")
+        .bind(throttle::account(email))
+        .execute(&mut *transaction)
+        .await
+        .map(drop)
 }
 
 /// Upkeep: removes some counters that are forgotten; tells how many.

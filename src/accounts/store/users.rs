@@ -65,6 +65,8 @@ pub struct UserDetail {
     pub sessions: i64,
     /// Browsers with rate limits of their own.
     pub known_browsers: i64,
+    /// Networks with rate limits of their own.
+    pub known_networks: i64,
     /// The time zone.
     pub time_zone: Option<String>,
     /// Whether the customer chose it.
@@ -84,6 +86,7 @@ pub async fn show(database: &Database, email: &Email, now: UnixSeconds) -> Resul
                 (SELECT COUNT(*) FROM sessions s
                  WHERE s.user_id = u.id AND s.revoked_at IS NULL AND s.expires_at > $3) AS sessions,
                 (SELECT COUNT(*) FROM known_browsers b WHERE b.user_id = u.id) AS known_browsers,
+                (SELECT COUNT(*) FROM known_networks n WHERE n.user_id = u.id) AS known_networks,
                 (SELECT COUNT(*) FROM orders o WHERE o.user_id = u.id) AS orders
          FROM users u WHERE email = $4",
     )
@@ -106,6 +109,7 @@ pub async fn show(database: &Database, email: &Email, now: UnixSeconds) -> Resul
         last_login_at: time("last_login_at")?,
         sessions: row.try_get("sessions")?,
         known_browsers: row.try_get("known_browsers")?,
+        known_networks: row.try_get("known_networks")?,
         time_zone: row.try_get("time_zone")?,
         time_zone_chosen: time("time_zone_chosen_at")?.is_some(),
         orders: row.try_get("orders")?,

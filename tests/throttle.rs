@@ -609,7 +609,11 @@ async fn reset_lifts_every_limit_of_the_account_and_forgets_its_networks() {
     let mut kinds: Vec<&str> = left.iter().map(|key| key.split(':').next().unwrap()).collect();
     kinds.dedup();
     // Bob's two, those of networks, and sign-ups.
-    assert_eq!(kinds, ["login-account", "login-address", "login-here", "mail-address", "sign-up"], "{left:?}");
+    assert_eq!(
+        kinds,
+        ["confirmation-mail", "login-account", "login-address", "login-here", "mail-address", "notice", "sign-up"],
+        "{left:?}"
+    );
     for address in [OWNERS_NETWORK, "203.0.113.2"] {
         assert_eq!(log_in(&app, address, ANN, OTHER).await.status, 303, "{address}");
     }

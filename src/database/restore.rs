@@ -119,13 +119,17 @@ fn open_copy(copy: &Path, database: &Path) -> Result<std::fs::File, RestoreError
         let reason = format!("its changes are partly in {}; make copies with order-portal backup", wal.display());
         return Err(unusable(reason));
     }
-    let mut start = Vec::new();
-    Read::by_ref(&mut file).take(MAGIC.len() as u64).read_to_end(&mut start).map_err(unreadable)?;
-    if start != MAGIC {
+    if !is_sqlite(&mut file).map_err(unreadable)? {
         return Err(unusable("it is not an SQLite database".to_owned()));
     }
     file.rewind().map_err(unreadable)?;
     Ok(file)
+}
+
+fn is_sqlite(file: &mut std::fs::File) -> std::io::Result<bool> {
+    let mut start = Vec::new();
+    Read::by_ref(file).take(MAGIC.len() as u64).read_to_end(&mut start)?;
+    Ok(start == MAGIC)
 }
 
 fn copy_beside(mut source: std::fs::File, database: &Path) -> std::io::Result<PartialFile> {
@@ -199,7 +203,8 @@ async fn end_sessions_links_and_mail(database: &Database, now: UnixSeconds) -> R
 /// Folds the write-ahead log of the database that is replaced into its file, which nobody else may have open. A damaged one is kept as it
 /// is, with what lies beside it.
 async fn fold(database: &Path) -> Result<(), RestoreError> {
-    if !database.exists() {
+    // Opening what is no database makes SQLite delete the log beside it.
+    if !std::fs::File::open(database).and_then(|mut file| is_sqlite(&mut file)).unwrap_or(false) {
         return Ok(());
     }
     let options = SqliteConnectOptions::new().filename(database).busy_timeout(std::time::Duration::ZERO);

@@ -7,6 +7,12 @@ pub fn is_conflict(error: &Error) -> bool {
     matches!(code(error).as_deref(), Some("40001" | "40P01"))
 }
 
+/// Whether the same transaction, run again, may go another way: after a conflict, and on PostgreSQL after a row that it refers to was
+/// deleted between its reading and its writing (SQLSTATE 23503), which it sees the next time.
+pub(super) fn is_retryable(error: &Error) -> bool {
+    is_conflict(error) || code(error).as_deref() == Some("23503")
+}
+
 /// Whether the database was too busy to answer in time: no free connection, SQLite's writer held for too long, a
 /// conflict on every try, or a statement that ran into its time limit (57014, 55P03).
 pub fn is_busy(error: &Error) -> bool {

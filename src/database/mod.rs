@@ -134,7 +134,7 @@ impl Database {
         let mut attempt = 1;
         loop {
             match self.attempt(&begin, &mut work).await {
-                Err(error) if attempt < WRITE_ATTEMPTS && error.database().is_some_and(is_conflict) => {
+                Err(error) if attempt < WRITE_ATTEMPTS && error.database().is_some_and(error::is_retryable) => {
                     tokio::time::sleep(pause_after(attempt)).await;
                     attempt += 1;
                 }

@@ -141,8 +141,9 @@ async fn import_succeeds_beside_customers_who_reorder_cancel_and_sign_up() {
     let file = app.write("orders.csv", export(&rows));
     let mut import = Import::start(&app, &file);
     let (mut clicks, mut slowest) = (0, Slowest::default());
-    while import.is_running() {
-        let number = (1_000 + clicks % 60).to_string();
+    // One customer may order 50 times a day.
+    while import.is_running() && clicks < 45 {
+        let number = (1_000 + clicks).to_string();
         again(&mut ann, &number).await;
         assert_eq!(press(&mut ann, &number, "cancel").await.status, 303);
         slowest.time(app.customer(&format!("customer{clicks}@example.com"))).await;

@@ -227,7 +227,7 @@ pub(super) async fn refused(database: &Database, clock: &Clock, counters: &[Coun
     let now = clock.now();
     let waits_until = store::blocked_until(database, counters, now).await?;
     let retry_after = waits_until.max(now.get() + 1) - now.get();
-    tracing::info!(seconds = retry_after, "a try was put off");
+    tracing::info!(seconds = retry_after, "rate limited");
     Ok(Error::Throttled { retry_after })
 }
 

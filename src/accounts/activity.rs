@@ -23,6 +23,8 @@ pub(super) enum Event {
     PasswordResetAsked,
     PasswordReset,
     PasswordChanged,
+    AddressRestored,
+    AccountSecured,
     SessionEnded,
     OtherSessionsEnded,
     DataDownloaded,
@@ -31,7 +33,7 @@ pub(super) enum Event {
 }
 
 /// Each with the word that the database holds and the words that people read.
-const WORDS: [(Event, &str, &str); 16] = [
+const WORDS: [(Event, &str, &str); 18] = [
     (Event::SignedUp, "signed-up", "Signed up"),
     (Event::SignedIn, "signed-in", "Logged in"),
     (Event::SignInFailed, "sign-in-failed", "Wrong password at login"),
@@ -43,6 +45,8 @@ const WORDS: [(Event, &str, &str); 16] = [
     (Event::PasswordResetAsked, "password-reset-asked", "New password asked for by mail"),
     (Event::PasswordReset, "password-reset", "Password set anew by mail"),
     (Event::PasswordChanged, "password-changed", "Password changed"),
+    (Event::AddressRestored, "address-restored", "E-mail address restored by the link in a security mail"),
+    (Event::AccountSecured, "account-secured", "Account secured by the link in a security mail"),
     (Event::SessionEnded, "session-ended", "A session ended from the account page"),
     (Event::OtherSessionsEnded, "other-sessions-ended", "All other sessions ended"),
     (Event::DataDownloaded, "data-downloaded", "Data downloaded"),

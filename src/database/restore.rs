@@ -184,6 +184,7 @@ async fn has_table(database: &Database, name: &str) -> Result<bool, Error> {
 
 async fn end_sessions_links_and_mail(database: &Database, now: UnixSeconds) -> Result<Ended, Error> {
     let has_mail = has_table(database, "mail_queue").await?;
+    let has_recoveries = has_table(database, "recoveries").await?;
     database
         .write(async |transaction| {
             let live = "SELECT COUNT(*) FROM sessions WHERE revoked_at IS NULL AND expires_at > $1";
@@ -193,7 +194,12 @@ async fn end_sessions_links_and_mail(database: &Database, now: UnixSeconds) -> R
             if !has_mail {
                 return Ok(Ended { sessions, ..Ended::default() });
             }
-            let links = sqlx::query("DELETE FROM mailed_tokens").execute(&mut *transaction).await?.rows_affected();
+            let mut links = sqlx::query("DELETE FROM mailed_tokens").execute(&mut *transaction).await?.rows_affected();
+            if has_recoveries {
+                let tokens = sqlx::query("DELETE FROM recovery_tokens").execute(&mut *transaction).await?;
+                links += tokens.rows_affected();
+                sqlx::query("DELETE FROM recoveries").execute(&mut *transaction).await?;
+            }
             let messages = sqlx::query("DELETE FROM mail_queue").execute(&mut *transaction).await?.rows_affected();
             Ok(Ended { sessions, links: links.cast_signed(), messages: messages.cast_signed() })
         })

@@ -214,8 +214,8 @@ impl Action<'_> {
     async fn tell(&self, transaction: &mut Transaction, message: AboutOrder) -> Result<(), database::Error> {
         match &self.email {
             Some(email) => {
-                mail::post(transaction, self.clock, email, Some(&self.user.user_id), &Message::AboutOrder(message))
-                    .await
+                let message = Message::AboutOrder(message);
+                mail::post(transaction, self.clock, email, Some(&self.user.user_id), &message).await.map(drop)
             }
             None => Ok(()),
         }

@@ -26,7 +26,7 @@ const TEMPLATES: [(&str, &str, &str); 28] = [
     ("accounts/activity.html", "What happened to your account in the last 90 days", "account"),
     ("accounts/confirmed.html", "There is nothing left to do.", "entrance"),
     ("accounts/dead_link.html", "Links in mail work once and for a limited time", "entrance"),
-    ("accounts/delete.html", "<button class=\"danger\"", "account"),
+    ("accounts/delete.html", "Delete my account", "account"),
     ("accounts/forgot.html", "Tell us your e-mail address", "entrance"),
     ("accounts/forgot_sent.html", "a mail with a link is on its way", "entrance"),
     ("accounts/login.html", "id=\"remember-help\"", "entrance"),

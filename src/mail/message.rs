@@ -123,6 +123,14 @@ struct Words {
 /// What the link says by which someone undoes what they did not do.
 const NOT_ME: &str = "This was not me";
 
+/// `otherwise` is for events that are too old to be undone.
+fn if_not_you(has_link: bool, otherwise: &str) -> String {
+    if !has_link {
+        return format!("If this was not you, {otherwise}.");
+    }
+    "If this was not you, take the account back: open this link and press the button there. The account then has this address, whatever was changed since; every session ends, the password stops working, and we send you a link for a new one.".to_owned()
+}
+
 fn after_recovery_link(has_link: bool) -> Vec<String> {
     let after = "The link works once, within 7 days. If this was you, there is nothing to do.";
     has_link.then(|| after.to_owned()).into_iter().collect()
@@ -243,11 +251,7 @@ impl Message {
                 vec![
                     format!("Your account has changed from this e-mail address to {to}."),
                     format!("Confirmed: {}.", occasion.in_words()),
-                    if has_link {
-                        "If this was not you, take the account back: open this link and press the button there. This address becomes the account's again, every session ends, the password stops working, and we send you a link for a new one.".to_owned()
-                    } else {
-                        "If this was not you, tell the shop at once.".to_owned()
-                    },
+                    if_not_you(has_link, "tell the shop at once"),
                 ],
                 NOT_ME,
                 after_recovery_link(has_link),
@@ -257,11 +261,7 @@ impl Message {
                 vec![
                     "The password of your account was changed. Everywhere else the account was logged out.".to_owned(),
                     format!("Changed: {}.", occasion.in_words()),
-                    if has_link {
-                        "If this was not you, take the account back: open this link and press the button there. Every session ends, the password stops working, and we send you a link for a new one.".to_owned()
-                    } else {
-                        "If this was not you, choose a new password at once: follow \"Forgot your password?\" on the login page.".to_owned()
-                    },
+                    if_not_you(has_link, "choose a new password at once: follow \"Forgot your password?\" on the login page"),
                 ],
                 NOT_ME,
                 after_recovery_link(has_link),

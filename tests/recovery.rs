@@ -450,3 +450,25 @@ async fn link_in_a_notice_that_was_not_taken_is_revoked_and_the_next_one_is_vali
     assert_eq!(count(&app, "recovery_tokens").await, 1);
     assert!(is_secured(&press(&app, notice).await));
 }
+
+#[tokio::test]
+async fn notice_to_the_former_address_leaves_also_when_the_account_is_deleted_at_once() {
+    let server = MailServer::start();
+    let app = TestApp::start_with(&[("MAIL_URL", &server.url())]).await;
+    let ann = app.customer(ANN).await;
+    server.has_taken(1).await;
+    app.done(&["user", "verify", ANN]);
+    let mut mallory = thief(&app, &ann);
+    mallory.post("/account/email", &[("email", EVIL), ("password", PASSWORD)]).await;
+    let letters = server.has_taken(3).await;
+    let link = letters.iter().find(|letter| letter.subject == CONFIRM_NEW).unwrap();
+    server.is_now(Mood::PutsOff);
+    assert_eq!(mallory.post("/verify", &[("token", link.token())]).await.leads_to(), (303, "/orders"));
+    assert_eq!(mallory.post("/account/delete", &[("password", PASSWORD)]).await.leads_to(), (303, "/login"));
+    server.is_now(Mood::Takes);
+    let letters = server.has_taken(5).await;
+    let notice = letters.iter().find(|letter| letter.subject == ADDRESS_CHANGED);
+    let notice = notice.unwrap_or_else(|| panic!("the owner is told nothing: {letters:?}"));
+    assert_eq!(notice.to, ANN);
+    assert!(notice.text.contains("tell the shop at once") && !notice.text.contains("?token="), "{}", notice.text);
+}

@@ -30,7 +30,8 @@ impl Accounts {
     }
 
     /// Queues a security notice to the account's address, if that was confirmed. What it tells of can be undone from then on, also where
-    /// the notice is merged with the one before: the address is kept in any case, and that one's link is valid and does more.
+    /// the notice is merged with the one before: the address is kept in any case, and that one's link is valid and does more. It does not go
+    /// with the account: whoever deletes that at once would keep the owner of the former address from hearing of it.
     pub(super) async fn notify(
         &self,
         transaction: &mut Transaction,
@@ -47,7 +48,7 @@ impl Accounts {
         let is_merged = !store::throttles::count_once(transaction, &counter, self.clock.now()).await?;
         let mail_id = match is_merged {
             true => self.clock.new_id(),
-            false => mail::post(transaction, &self.clock, &account.email, Some(&account.id), notice.message).await?,
+            false => mail::post(transaction, &self.clock, &account.email, None, notice.message).await?,
         };
         if notice.message.has_recovery_link() {
             let now = self.clock.now();

@@ -69,7 +69,7 @@ impl Accounts {
                 mail::post(transaction, &self.clock, &account.email, None, &told).await
             })
             .await?;
-        tracing::info!(user = %account.id, "an account was deleted");
+        tracing::info!(user = %account.id, "account deleted");
         Ok(())
     }
 }

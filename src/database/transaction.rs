@@ -24,6 +24,16 @@ pub struct Transaction {
     is_unnamed: bool,
     has_failed: bool,
     is_over: bool,
+    after_commit: AfterCommit,
+}
+
+#[derive(Default)]
+struct AfterCommit(Vec<Box<dyn FnOnce() + Send>>);
+
+impl std::fmt::Debug for AfterCommit {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "AfterCommit({})", self.0.len())
+    }
 }
 
 impl Drop for Transaction {
@@ -40,7 +50,8 @@ impl Transaction {
     pub(super) async fn begin(pool: &AnyPool, begin: &str, engine: Engine, is_unnamed: bool) -> Result<Self, Error> {
         let acquire = async || {
             let connection = pool.acquire().await?;
-            Ok::<_, Error>(Self { connection, engine, is_unnamed, has_failed: false, is_over: false })
+            let after_commit = AfterCommit::default();
+            Ok::<_, Error>(Self { connection, engine, is_unnamed, has_failed: false, is_over: false, after_commit })
         };
         let mut transaction = acquire().await?;
         if transaction.run(begin).await.is_ok() {
@@ -57,6 +68,11 @@ impl Transaction {
         self.engine
     }
 
+    /// Has something done once the transaction is committed, and never otherwise: a log line about what it stored.
+    pub fn after_commit(&mut self, action: impl FnOnce() + Send + 'static) {
+        self.after_commit.0.push(Box::new(action));
+    }
+
     /// Makes everything permanent and returns the connection to the pool.
     ///
     /// # Errors
@@ -68,6 +84,7 @@ impl Transaction {
         }
         self.run("COMMIT").await?;
         self.is_over = true;
+        std::mem::take(&mut self.after_commit.0).into_iter().for_each(|action| action());
         Ok(())
     }
 

@@ -102,7 +102,9 @@ pub async fn trace_request<B: MessageBody>(
     request.extensions_mut().insert(RequestId(id.clone()));
     let path = request.path().escape_debug().to_string();
     let method = method_name(request.method());
-    let span = tracing::info_span!("request", id, method, path);
+    // Filled in once it is known who sent the request.
+    let (client, user) = (tracing::field::Empty, tracing::field::Empty);
+    let span = tracing::info_span!("request", id, method, path, client, user);
     async move {
         let mut response = next.call(request).await?;
         if let Ok(value) = HeaderValue::from_str(&id) {

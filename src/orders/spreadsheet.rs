@@ -142,7 +142,7 @@ fn placed(at: UnixSeconds, zone: &Zone) -> String {
 fn written<const N: usize>(rows: impl IntoIterator<Item = [String; N]>) -> Result<Vec<u8>, Error> {
     let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new());
     for row in rows {
-        writer.write_record(row.map(neutralize)).map_err(|error| Error::Internal(error.into()))?;
+        writer.write_record(row.map(|cell| neutralize(&cell))).map_err(|error| Error::Internal(error.into()))?;
     }
     writer.into_inner().map_err(|error| Error::Internal(error.to_string().into()))
 }
@@ -150,8 +150,8 @@ fn written<const N: usize>(rows: impl IntoIterator<Item = [String; N]>) -> Resul
 /// The cell as text: a quote keeps what looks like a formula from being one. A spreadsheet may also begin a cell at a semicolon, a tab
 /// or a line end, as where the comma stands in decimals: it then takes no notice of quotes around the whole. One
 /// that begins with a space is text.
-fn neutralize(cell: String) -> String {
-    let cell = without_bidi_controls(&cell);
+fn neutralize(cell: &str) -> String {
+    let cell = without_bidi_controls(cell);
     let cell = if cell.len() > LONGEST_CELL { shortened(&cell) } else { cell };
     let cell = if cell.starts_with(FORMULA) { format!("'{cell}") } else { cell };
     // Most have none, and are long to look through letter by letter.
@@ -189,9 +189,9 @@ mod tests {
     #[test]
     fn what_looks_like_a_formula_is_text() {
         for cell in ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "＝1"] {
-            assert_eq!(neutralize(cell.to_owned()), format!("'{cell}"));
+            assert_eq!(neutralize(cell), format!("'{cell}"));
         }
-        assert_eq!(neutralize("1 × =1+1, -2".to_owned()), "1 × =1+1, -2");
+        assert_eq!(neutralize("1 × =1+1, -2"), "1 × =1+1, -2");
     }
 
     #[test]
@@ -205,17 +205,17 @@ mod tests {
             ("one\r\n\r\ntwo", "one\r\n\r\ntwo"),
         ];
         for (cell, expected) in cells {
-            assert_eq!(neutralize(cell.to_owned()), expected);
+            assert_eq!(neutralize(cell), expected);
         }
     }
 
     #[test]
     fn no_cell_is_longer_than_excel_takes() {
         for letter in ["a", "é", "漢", "🧀"] {
-            assert_eq!(neutralize(letter.repeat(50_000)).encode_utf16().count(), LONGEST_CELL);
+            assert_eq!(neutralize(&letter.repeat(50_000)).encode_utf16().count(), LONGEST_CELL);
         }
         let short = "漢".repeat(20_000);
-        assert_eq!(neutralize(short.clone()), short);
+        assert_eq!(neutralize(&short), short);
     }
 
     #[test]

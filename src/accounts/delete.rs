@@ -83,7 +83,7 @@ impl Accounts {
             })
             .await?;
         if is_deleted {
-            tracing::info!(user = %account.id, "an account was deleted");
+            tracing::info!(user = %account.id, "account deleted");
         }
         Ok(is_deleted)
     }

@@ -28,6 +28,7 @@ mod reset;
 mod signup;
 mod stay;
 mod store;
+mod strength;
 mod throttle;
 mod time_zone;
 mod unkept_cookie;
@@ -41,7 +42,7 @@ use actix_web::{HttpResponse, web};
 
 pub use crate::mail::{Email, EmailError};
 pub use known_browser::{ClaimedBrowser, KnownBrowser};
-pub use password::{Hasher, Password, PasswordError, Strength};
+pub use password::{Hasher, Password, PasswordError};
 pub use signup::SignUpRefused;
 pub use store::users;
 
@@ -50,6 +51,7 @@ use crate::database::{self, Database, Transaction};
 use crate::sessions::{Audience, CurrentUser, Ending, Issued, Sessions, cookie, guard};
 use crate::web::{Client, Error, Zone, see_other};
 use activity::{Entry, Event};
+use strength::StrengthQueue;
 
 /// Browsers and networks that were not used for so long are forgotten.
 const KEPT_DAYS: i64 = 90;
@@ -94,6 +96,7 @@ pub struct Accounts {
     clock: Clock,
     sessions: Sessions,
     hasher: Hasher,
+    strength_queue: StrengthQueue,
     hooks: Hooks,
 }
 
@@ -139,7 +142,7 @@ fn set_session(response: &mut HttpResponse, issued: &Issued, now: UnixSeconds) -
 impl Accounts {
     /// Accounts in `database`.
     pub fn new(database: Database, clock: Clock, sessions: Sessions, hasher: Hasher, hooks: Hooks) -> Self {
-        Self { database, clock, sessions, hasher, hooks }
+        Self { database, clock, sessions, hasher, strength_queue: StrengthQueue::new(), hooks }
     }
 
     /// The account that a request is signed in to, if it still is.
@@ -196,7 +199,7 @@ pub fn configure(routes: &mut web::ServiceConfig) {
         .service(web::resource("/signup").get(signup::form).post(signup::submit))
         .service(web::resource("/login").get(login::form).post(login::submit))
         .service(web::resource("/logout").post(logout::submit))
-        .service(web::resource("/password/strength").post(signup::strength))
+        .service(web::resource("/password/strength").post(strength::submit))
         .service(web::resource("/password/forgot").get(reset::forgot_form).post(reset::forgot_submit))
         .service(web::resource("/password/reset").get(reset::form).post(reset::submit))
         .service(web::resource("/verify").get(verify::form).post(verify::submit).wrap(from_fn(guard::reload_arrival)))

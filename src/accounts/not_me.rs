@@ -102,25 +102,21 @@ impl Accounts {
         let now = self.clock.now();
         let recovered = self.database.write(async |transaction| {
             let Some(recovery) = recoveries::find_in(transaction, &token, now).await? else {
-                return Ok(None);
+                return Ok(false);
             };
             let Some(account) = store::find_in(transaction, &recovery.user_id).await? else {
-                return Ok(None);
+                return Ok(false);
             };
             if !self.restore_address(transaction, &account, &recovery, client, now).await? {
-                return Ok::<_, database::Error>(None);
+                return Ok::<_, database::Error>(false);
             }
             self.end_all_access(transaction, &recovery, now).await?;
             activity::record(transaction, &account.id, &self.entry(Event::AccountSecured, client)).await?;
             let reset = Message::ResetAfterRecovery(Occasion::new(now, client));
             mail::post(transaction, &self.clock, &recovery.email, None, &reset).await?;
-            Ok(Some(account.id))
+            Ok(true)
         });
-        let recovered = recovered.await?;
-        if let Some(user_id) = &recovered {
-            tracing::warn!(user = %user_id, "account secured by recovery link");
-        }
-        Ok(recovered.is_some())
+        Ok(recovered.await?)
     }
 
     /// Gives the account the address that the link went to, if it has another one, and releases what it got through later addresses.

@@ -201,11 +201,21 @@ pub(super) fn of_address_change(user_id: &str, to: &str, address: IpAddr) -> Vec
 /// The counter of a network, and of the /48 that it is part of.
 fn of_network(limit: Limit, wide: Limit, address: IpAddr) -> Vec<Counter> {
     let mut counters = vec![Counter::new(limit, &[&network(address)])];
-    if let IpAddr::V6(address) = address {
-        let [a, b, c, ..] = address.segments();
-        counters.push(Counter::new(wide, &[&format!("{a:x}:{b:x}:{c:x}::/48")]));
+    if address.is_ipv6() {
+        counters.push(Counter::new(wide, &[&widest_network(address)]));
     }
     counters
+}
+
+/// The address itself, or the /48 that it is part of.
+pub(super) fn widest_network(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => {
+            let [a, b, c, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}::/48")
+        }
+    }
 }
 
 /// What an address counts as: itself, or its /64.
@@ -237,7 +247,8 @@ pub(super) async fn refused(database: &Database, clock: &Clock, counters: &[Coun
     let now = clock.now();
     let waits_until = store::blocked_until(database, counters, now).await?;
     let retry_after = waits_until.max(now.get() + 1) - now.get();
-    tracing::info!(seconds = retry_after, "rate limited");
+    let limits: Vec<&str> = counters.iter().map(|counter| counter.limit.name).collect();
+    tracing::info!(limits = limits.join(" "), seconds = retry_after, "rate limited");
     Ok(Error::Throttled { retry_after })
 }
 

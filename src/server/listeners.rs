@@ -13,7 +13,7 @@ use super::state::House;
 use super::tls::Certificate;
 use super::{drain, routes};
 use crate::telemetry;
-use crate::web::{error, headers, origin};
+use crate::web::{client, error, headers, origin};
 
 /// How long a client may take to send a request's head; its body has a limit of its own.
 const HEAD_ARRIVES_WITHIN: Duration = Duration::from_secs(10);
@@ -48,6 +48,7 @@ macro_rules! app {
             .wrap(from_fn(headers::head_as_get))
             .wrap(Compress::default())
             .wrap(from_fn(headers::secure))
+            .wrap(from_fn(client::log_client))
             .wrap(from_fn(telemetry::trace_request))
             .wrap(from_fn(drain::count))
             .configure(|routes| routes::configure(routes, &house.site))

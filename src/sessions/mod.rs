@@ -27,7 +27,7 @@ use std::time::Duration;
 use crate::clock::{Clock, UnixSeconds};
 use crate::database::{self, Database, Transaction};
 use crate::web::{Client, Viewer, Zone};
-use token::Claims;
+use token::{Claims, TokenError};
 
 /// How long a page waits until it is noted that it was asked for.
 const NOTE_WITHIN: Duration = Duration::from_millis(100);
@@ -129,15 +129,19 @@ impl Sessions {
     /// The database's.
     pub async fn resume(&self, token: &str, audience: Audience) -> Result<Option<Resumed>, database::Error> {
         let now = self.clock.now();
-        let Some(claims) = self.keys.verify(token, audience, now) else {
+        let claims = match self.keys.verify(token, audience, now) {
+            Ok(claims) => claims,
+            Err(error) => {
+                log_refused(&error);
+                return Ok(None);
+            }
+        };
+        let row = store::find_live(&self.database, &claims.sid, audience, now).await?;
+        let Some(row) = row.filter(|row| row.user_id == claims.sub) else {
+            tracing::info!(user = claims.sub, reason = "the session has ended", "token refused");
             return Ok(None);
         };
-        let Some(row) = store::find_live(&self.database, &claims.sid, audience, now).await? else {
-            return Ok(None);
-        };
-        if row.user_id != claims.sub {
-            return Ok(None);
-        }
+        tracing::Span::current().record("user", &row.user_id);
         Ok(Some(Resumed {
             user: CurrentUser {
                 user_id: row.user_id,
@@ -245,6 +249,11 @@ impl Sessions {
         let claims = Claims::new(self.keys.issuer(), audience, user_id, session_id, now, expires_at);
         Issued { token: self.keys.sign(&claims), expires_at, ending }
     }
+}
+
+fn log_refused(error: &TokenError) {
+    let user = if let TokenError::Expired { user_id } = error { Some(user_id) } else { None };
+    tracing::info!(user, reason = %error, "token refused");
 }
 
 /// Ends every session of the user but the one to keep, as part of what asks for it; tells how many.

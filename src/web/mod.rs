@@ -8,6 +8,7 @@ pub mod body;
 pub mod client;
 mod cookies;
 pub mod error;
+pub mod escape;
 pub mod headers;
 mod layout;
 mod next;

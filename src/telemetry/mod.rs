@@ -25,14 +25,13 @@ use writer::LogWriter;
 
 /// Libraries that tell what they carry when they talk much: headers with tokens, statements with values. Whatever the
 /// filter says, they are held to warnings.
-const DISCREET: [&str; 13] = [
+const DISCREET: [&str; 12] = [
     "actix_http",
     "actix_web",
     "actix_files",
     "actix_server",
     "actix_rt",
     "askama",
-    "h2",
     "hyper",
     "mio",
     "rustls",

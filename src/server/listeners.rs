@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix_http::HttpService;
 use actix_service::{ServiceFactoryExt, fn_service, map_config};
 use actix_web::dev::{AppConfig, Server, ServerHandle};
-use actix_web::middleware::{Compress, from_fn};
+use actix_web::middleware::from_fn;
 use actix_web::{App, HttpResponse, HttpServer, web};
 
 use super::acceptor::Acceptor;
@@ -18,7 +18,7 @@ use super::state::House;
 use super::tls::Certificate;
 use super::{drain, routes};
 use crate::telemetry;
-use crate::web::{error, headers, origin};
+use crate::web::{compression, error, headers, origin};
 
 /// How long a client may take to send a request's head; its body has a limit of its own.
 const HEAD_ARRIVES_WITHIN: Duration = Duration::from_secs(10);
@@ -55,7 +55,8 @@ macro_rules! app {
             .wrap(from_fn(origin::require_own_host))
             .wrap(from_fn(error::late_errors))
             .wrap(from_fn(headers::head_as_get))
-            .wrap(Compress::default())
+            .wrap(from_fn(compression::compress))
+            .wrap(from_fn(headers::unchunked_for_http_10))
             .wrap(from_fn(headers::secure))
             .wrap(from_fn(telemetry::trace_request))
             .wrap(from_fn(drain::count))

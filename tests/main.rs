@@ -27,6 +27,7 @@ mod held_back;
 mod hostile;
 mod html;
 mod http;
+mod http_conformance;
 mod import;
 mod import_concurrency;
 mod layout_rules;

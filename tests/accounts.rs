@@ -187,3 +187,31 @@ async fn an_account_that_was_answered_outlives_a_program_that_is_killed() {
     assert!(visitor.get("/orders").await.is_page(200));
     assert_eq!(app.visitor().post("/login", &[("email", "ann@example.com"), ("password", PASSWORD)]).await.status, 303);
 }
+
+#[tokio::test]
+async fn strength_meter_answers_beside_a_client_that_never_stops_asking() {
+    let app = TestApp::start_with(&[("TRUSTED_PROXIES", "127.0.0.1")]).await;
+    let ask = async |address: &str, password: &str| {
+        let request = app.request(reqwest::Method::POST, "/password/strength").header("x-forwarded-for", address);
+        crate::http::send(request.form(&[("email", "ann@example.com"), ("password", password)])).await
+    };
+    // Takes longer to judge than most.
+    let hard = format!("4@8({{[<369!10$5{}", "ab".repeat(28));
+    let (done, stop) = (std::cell::Cell::new(0), std::cell::Cell::new(false));
+    let hog = async || {
+        while !stop.get() {
+            let status = ask("203.0.113.9", &hard).await.status;
+            assert!(matches!(status, 200 | 503), "{status}");
+            done.set(done.get() + 1);
+        }
+    };
+    let customer = async || {
+        for number in 0..20 {
+            let answer = ask("198.51.100.7", &format!("seven calm herons {number}")).await;
+            assert_eq!(answer.status, 200, "the customer is kept from the meter: {}", answer.text());
+        }
+        stop.set(true);
+    };
+    tokio::join!(hog(), hog(), hog(), hog(), customer());
+    assert!(done.get() > 4, "the other client asked {} times", done.get());
+}

@@ -1,5 +1,6 @@
 //! The log says what happened and gives nothing away.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::app::{PASSWORD, TestApp};
@@ -29,9 +30,9 @@ async fn no_password_token_or_cookie_stands_in_the_log_however_much_it_says() {
         let token = app.api_token("ann@example.com").await;
         app.api_get("/api/userOrders", &token).await;
         app.api_post("/api/login", &json!({ "email": "ann@example.com", "password": [WRONG] })).await;
-        http::send(app.request(reqwest::Method::POST, "/api/logout").bearer_auth(&token)).await;
+        http::send(app.request(Method::POST, "/api/logout").bearer_auth(&token)).await;
         app.get(&format!("/login?next=/{WRONG}")).await;
-        for path in ["/password/reset", "/verify"] {
+        for path in ["/password/reset", "/verify", "/not-me"] {
             assert_eq!(app.get(&format!("{path}?token={WRONG}")).await.status, 404, "{path}");
             let fields = [("token", WRONG), ("password", WRONG)];
             assert_eq!(app.visitor().post(path, &fields).await.status, 422, "{path}");
@@ -127,4 +128,78 @@ async fn every_request_has_its_line_however_much_is_logged() {
         assert_eq!(answered.count(), 20, "{path}");
     }
     assert!(logs.contains("\"message\":\"serving\"") && logs.contains("migration applied"), "{logs}");
+}
+
+/// ASVS 5.0 V16.2.1 and V16.3: an attack can be followed in the log alone.
+#[tokio::test]
+async fn security_events_have_a_fixed_message_client_and_account() {
+    let settings = [("LOG_FORMAT", "json"), ("TRUSTED_PROXIES", "127.0.0.1")];
+    let mut app = TestApp::start_with(&settings).await;
+    let from = |path: &str| app.request(Method::POST, path).header("x-forwarded-for", "203.0.113.9");
+    let mut ann = app.customer("ann@example.com").await;
+    let mut elsewhere = app.visitor();
+    let right = [("email", "ann@example.com"), ("password", PASSWORD)];
+    elsewhere.post("/login", &right).await;
+    let ended = ann.token();
+    for _ in 0..12 {
+        http::send(from("/login").form(&[("email", "ann@example.com"), ("password", WRONG)])).await;
+    }
+    for email in ["unknown@example.com", "no address"] {
+        http::send(from("/login").form(&[("email", email), ("password", WRONG)])).await;
+    }
+    http::send(from("/password/forgot").form(&[("email", "ann@example.com")])).await;
+    http::send(from("/login").header("origin", "https://other.example").form(&right)).await;
+    for token in [format!("{}x", ann.token()), "nonsense".to_owned()] {
+        app.get_with_cookie("/orders", &format!("__Host-session={token}")).await;
+        app.api_get("/api/userOrders", &token).await;
+    }
+    ann.post("/account/sessions/end-others", &[]).await;
+    let passwords = [("current_password", WRONG), ("new_password", "eleven quiet otters in a row")];
+    ann.post("/account/password", &passwords).await;
+    ann.post("/account/password", &[("current_password", PASSWORD), passwords[1]]).await;
+    ann.post("/logout", &[]).await;
+    app.get_with_cookie("/orders", &format!("__Host-session={ended}")).await;
+    let account: String = sqlx::query_scalar("SELECT id FROM users").fetch_one(&app.database().await).await.unwrap();
+    app.stop_by("TERM");
+
+    let lines = json_lines(&app);
+    let known = Some(account.as_str());
+    let expected = [
+        ("account created", known, "127.0.0.1"),
+        ("login succeeded", known, "127.0.0.1"),
+        ("login failed", known, "203.0.113.9"),
+        ("login failed", None, "203.0.113.9"),
+        ("rate limited", None, "203.0.113.9"),
+        ("password reset requested", known, "203.0.113.9"),
+        ("CSRF refused", None, "203.0.113.9"),
+        ("token refused", None, "127.0.0.1"),
+        ("token refused", known, "127.0.0.1"),
+        ("reauthentication failed", known, "127.0.0.1"),
+        ("password changed", known, "127.0.0.1"),
+        ("session revoked", known, "127.0.0.1"),
+    ];
+    for (message, user, client) in expected {
+        let is_it = |line: &&Value| {
+            line["message"] == message && line["user"].as_str() == user && line["span"]["client"] == client
+        };
+        assert!(lines.iter().any(|line| is_it(&line)), "no {message:?} of {user:?} from {client}: {lines:#?}");
+    }
+    let count = |message: &str| lines.iter().filter(|line| line["message"] == message).count();
+    assert_eq!((count("login failed"), count("rate limited")), (12, 2), "one line for each");
+    let log = std::fs::read_to_string(app.path().join("stderr.log")).unwrap();
+    assert!(!log.contains('@'), "an address stands in the log:\n{log}");
+}
+
+#[tokio::test]
+async fn audit_event_of_a_failed_transaction_is_not_logged() {
+    let mut app = TestApp::start_with(&[("LOG_FORMAT", "json")]).await;
+    let mut ann = app.customer("ann@example.com").await;
+    ann.post("/logout", &[]).await;
+    // A login in a known browser writes the network after its audit event.
+    sqlx::query("DROP TABLE known_networks").execute(&app.database().await).await.unwrap();
+    assert_eq!(ann.post("/login", &[("email", "ann@example.com"), ("password", PASSWORD)]).await.status, 500);
+    app.stop_by("TERM");
+    let lines = json_lines(&app);
+    assert!(lines.iter().any(|line| line["message"] == "account created"));
+    assert!(!lines.iter().any(|line| line["message"] == "login succeeded"), "{lines:#?}");
 }

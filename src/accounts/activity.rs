@@ -23,6 +23,8 @@ pub(super) enum Event {
     PasswordResetAsked,
     PasswordReset,
     PasswordChanged,
+    AddressRestored,
+    AccountSecured,
     SessionEnded,
     OtherSessionsEnded,
     DataDownloaded,
@@ -30,35 +32,65 @@ pub(super) enum Event {
     AccountEnabled,
 }
 
-/// Each with the word that the database holds and the words that people read.
-const WORDS: [(Event, &str, &str); 16] = [
-    (Event::SignedUp, "signed-up", "Signed up"),
-    (Event::SignedIn, "signed-in", "Logged in"),
-    (Event::SignInFailed, "sign-in-failed", "Wrong password at login"),
-    (Event::LoggedOut, "logged-out", "Logged out"),
-    (Event::ConfirmFailed, "confirm-failed", "Wrong password in the account"),
-    (Event::AddressVerified, "address-verified", "E-mail address confirmed"),
-    (Event::AddressChangeAsked, "address-change-asked", "Change of the e-mail address asked for"),
-    (Event::AddressChanged, "address-changed", "E-mail address changed"),
-    (Event::PasswordResetAsked, "password-reset-asked", "New password asked for by mail"),
-    (Event::PasswordReset, "password-reset", "Password set anew by mail"),
-    (Event::PasswordChanged, "password-changed", "Password changed"),
-    (Event::SessionEnded, "session-ended", "A session ended from the account page"),
-    (Event::OtherSessionsEnded, "other-sessions-ended", "All other sessions ended"),
-    (Event::DataDownloaded, "data-downloaded", "Data downloaded"),
-    (Event::AccountDisabled, "account-disabled", "Account disabled"),
-    (Event::AccountEnabled, "account-enabled", "Account enabled"),
+/// Each with the word that the database holds, the words that people read, and the message in the log.
+const WORDS: [(Event, &str, &str, &str); 18] = [
+    (Event::SignedUp, "signed-up", "Signed up", "account created"),
+    (Event::SignedIn, "signed-in", "Logged in", "login succeeded"),
+    (Event::SignInFailed, "sign-in-failed", "Wrong password at login", "login failed"),
+    (Event::LoggedOut, "logged-out", "Logged out", "session revoked"),
+    (Event::ConfirmFailed, "confirm-failed", "Wrong password in the account", "reauthentication failed"),
+    (Event::AddressVerified, "address-verified", "E-mail address confirmed", "address confirmed"),
+    (
+        Event::AddressChangeAsked,
+        "address-change-asked",
+        "Change of the e-mail address asked for",
+        "address change requested",
+    ),
+    (Event::AddressChanged, "address-changed", "E-mail address changed", "address changed"),
+    (Event::PasswordResetAsked, "password-reset-asked", "New password asked for by mail", "password reset requested"),
+    (Event::PasswordReset, "password-reset", "Password set anew by mail", "password changed"),
+    (Event::PasswordChanged, "password-changed", "Password changed", "password changed"),
+    (
+        Event::AddressRestored,
+        "address-restored",
+        "E-mail address restored by the link in a security mail",
+        "address restored by recovery link",
+    ),
+    (
+        Event::AccountSecured,
+        "account-secured",
+        "Account secured by the link in a security mail",
+        "account secured by recovery link",
+    ),
+    (Event::SessionEnded, "session-ended", "A session ended from the account page", "session revoked"),
+    (Event::OtherSessionsEnded, "other-sessions-ended", "All other sessions ended", "session revoked"),
+    (Event::DataDownloaded, "data-downloaded", "Data downloaded", "data exported"),
+    (Event::AccountDisabled, "account-disabled", "Account disabled", "account disabled"),
+    (Event::AccountEnabled, "account-enabled", "Account enabled", "account enabled"),
 ];
 
 impl Event {
     pub(super) fn code(self) -> &'static str {
-        WORDS.iter().find(|(event, _, _)| *event == self).map_or("", |(_, code, _)| code)
+        self.row().1
+    }
+
+    fn row(self) -> (Self, &'static str, &'static str, &'static str) {
+        WORDS.into_iter().find(|(event, ..)| *event == self).unwrap_or((self, "", "", ""))
+    }
+
+    /// Logs it (ASVS 5.0 V16.3), for an account where one is known. The request's span adds the client's address. What the
+    /// operator does by command is said by that command.
+    pub(super) fn log(self, user_id: Option<&str>, client: &Client) {
+        if client.address != NOWHERE {
+            let (_, event, _, message) = self.row();
+            tracing::info!(event, user = user_id, "{message}");
+        }
     }
 }
 
 /// The words for what the database holds; an event of a newer program reads as its code.
 pub(super) fn in_words(code: &str) -> &str {
-    WORDS.iter().find(|(_, known, _)| *known == code).map_or(code, |(_, _, words)| words)
+    WORDS.iter().find(|(_, known, ..)| *known == code).map_or(code, |(_, _, words, _)| words)
 }
 
 /// Where the operator's commands are written down to come from: no request does.

@@ -130,7 +130,9 @@ impl Accounts {
     async fn refuse_malformed(&self, typed: &str, password: &str, visit: &Visit<'_>) -> Result<(), Error> {
         let counters = throttle::of_stranger(typed, visit.client.address);
         throttle::count(&self.database, &self.clock, &counters).await?;
-        self.hasher.verify(Password::offered(password), None).await.map(drop)
+        self.hasher.verify(Password::offered(password), None).await?;
+        Event::SignInFailed.log(None, visit.client);
+        Ok(())
     }
 
     /// The counter of the browser or network that the account knows; without one, those of strangers.
@@ -154,7 +156,6 @@ impl Accounts {
     }
 
     pub(super) async fn note_failure(&self, email: &Email, visit: &Visit<'_>) -> Result<(), Error> {
-        tracing::info!("a sign-in failed");
         let entry = self.entry(Event::SignInFailed, visit.client);
         let noted = self
             .database
@@ -192,7 +193,10 @@ impl Accounts {
             Ok::<_, database::Error>(started)
         });
         let issued = issued.await?;
-        tracing::info!(user = %account.id, done = issued.is_some(), "a sign-in");
+        if issued.is_none() {
+            // The account is disabled, or was changed meanwhile.
+            Event::SignInFailed.log(Some(&account.id), visit.client);
+        }
         Ok(issued.map(|issued| SignedIn { issued, browser }))
     }
 

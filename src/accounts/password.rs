@@ -58,11 +58,16 @@ impl Password {
     /// A password for an account with that address, on a site with those words in its name.
     fn choose(text: &str, email: &str, site_words: &[String]) -> Result<Self, PasswordError> {
         let password = Self::offered(text);
-        let judgement = judge(&password.0, email, site_words);
+        let judgement = password.judge(email, site_words);
         password.held_to(&judgement, email, site_words)
     }
 
-    fn held_to(self, judgement: &zxcvbn::Entropy, email: &str, site_words: &[String]) -> Result<Self, PasswordError> {
+    pub(super) fn held_to(
+        self,
+        judgement: &zxcvbn::Entropy,
+        email: &str,
+        site_words: &[String],
+    ) -> Result<Self, PasswordError> {
         if let Some(error) = Self::length_error(&self.0) {
             return Err(error);
         }
@@ -73,6 +78,10 @@ impl Password {
             return Err(PasswordError::Guessable(reason(judgement)));
         }
         Ok(self)
+    }
+
+    pub(super) fn judge(&self, email: &str, site_words: &[String]) -> zxcvbn::Entropy {
+        judge(&self.0, email, site_words)
     }
 
     /// What is wrong with its length alone, which costs nothing to see.
@@ -119,32 +128,6 @@ fn tamed(text: impl Iterator<Item = char>) -> String {
     text.map(tame).collect()
 }
 
-/// What the meter beside the field shows.
-pub struct Strength {
-    /// From 0, guessed at once, to 4.
-    pub score: u8,
-    /// The same in words, with the reason when it would not be taken.
-    pub words: String,
-}
-
-fn strength(text: &str, email: &str, site_words: &[String]) -> Strength {
-    let password = Password::offered(text);
-    let judgement = judge(&password.0, email, site_words);
-    let score = u8::from(judgement.score());
-    match password.held_to(&judgement, email, site_words) {
-        // What would be refused never reads as half full.
-        Err(error) => Strength { score: score.min(1), words: error.to_string() },
-        Ok(_) => {
-            let words = match score {
-                2 => "Good enough. One more word makes it strong.",
-                3 => "Strong.",
-                _ => "Very strong.",
-            };
-            Strength { score, words: words.to_owned() }
-        }
-    }
-}
-
 fn reason(judgement: &zxcvbn::Entropy) -> String {
     let feedback = judgement.feedback();
     let warning = feedback.and_then(zxcvbn::feedback::Feedback::warning).map(|warning| warning.to_string());
@@ -161,7 +144,6 @@ pub struct Hasher {
     site_words: Arc<[String]>,
     places: Arc<Semaphore>,
     cores: Arc<Semaphore>,
-    meter: Arc<Semaphore>,
 }
 
 impl Hasher {
@@ -181,8 +163,12 @@ impl Hasher {
             site_words: site_words.into(),
             places: Arc::new(Semaphore::new(cores * (QUEUE_PER_CORE + 1))),
             cores: Arc::new(Semaphore::new(cores)),
-            meter: Arc::new(Semaphore::new(1)),
         })
+    }
+
+    /// What is in the site's name.
+    pub(super) fn site_words(&self) -> Arc<[String]> {
+        Arc::clone(&self.site_words)
     }
 
     /// A password for an account with that address, or why it is not taken.
@@ -192,22 +178,6 @@ impl Hasher {
     pub async fn choose(&self, text: &str, email: &str) -> Result<Result<Password, PasswordError>, Error> {
         let (text, email, site_words) = (text.to_owned(), email.to_owned(), Arc::clone(&self.site_words));
         self.run(move || Password::choose(&text, &email, &site_words)).await
-    }
-
-    /// How strong a password would be for an account with that address. Anyone may ask, as often as they type, so this has a place of
-    /// its own: it takes none from those who log in.
-    ///
-    /// # Errors
-    /// [`Error::Busy`] while it judges another one.
-    pub async fn strength(&self, text: String, email: String) -> Result<Strength, Error> {
-        let place = Arc::clone(&self.meter).try_acquire_owned().map_err(|_| Error::Busy)?;
-        let site_words = Arc::clone(&self.site_words);
-        let judged = tokio::task::spawn_blocking(move || {
-            let strength = strength(&text, &email, &site_words);
-            drop(place);
-            strength
-        });
-        judged.await.map_err(|error| Error::Internal(error.into()))
     }
 
     /// The password as a PHC string with a salt of its own.
@@ -232,6 +202,11 @@ impl Hasher {
             Ok(argon2.verify_password(password.0.as_bytes(), &parsed).is_ok() && is_known)
         })
         .await?
+    }
+
+    /// A PHC string that no password verifies against, as slowly as against any other.
+    pub fn unusable(&self) -> &str {
+        &self.nobody
     }
 
     /// Whether a PHC string was made with today's algorithm and parameters.

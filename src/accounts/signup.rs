@@ -4,7 +4,6 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
-use serde_json::json;
 
 use super::activity::{self, Event};
 use super::{Accounts, ClaimedBrowser, EmailError, KnownBrowser, PasswordError, SignedIn, Visit, store, throttle};
@@ -77,28 +76,6 @@ fn show(status: StatusCode, layout: Layout, email: String, refused: SignUpRefuse
     page(status, &SignupPage { layout, email, email_error: refused.email, password_error: refused.password })
 }
 
-/// What the meter sends while someone types.
-#[derive(Deserialize)]
-pub(super) struct StrengthForm {
-    #[serde(default)]
-    email: String,
-    password: String,
-}
-
-/// How strong a password would be, for the meter. The form's own answer decides.
-pub(super) async fn strength(
-    accounts: web::Data<Accounts>,
-    MaybeAuthenticated { user, body: Form(form), .. }: MaybeAuthenticated<Form<StrengthForm>>,
-) -> Result<HttpResponse, Error> {
-    let email = match user {
-        Some(user) => accounts.of(&user).await?.email.as_str().to_owned(),
-        None => form.email,
-    };
-    let strength = accounts.hasher.strength(form.password, email).await?;
-    let answer = json!({ "score": strength.score, "words": strength.words });
-    Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(answer))
-}
-
 /// Whether the mail that confirms the address leaves.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Confirmation {
@@ -126,7 +103,7 @@ impl Accounts {
             (Ok(email), Ok(password)) => (email, password),
             (email, password) => return Ok(Err(refused(email.err(), password.err()))),
         };
-        if store::exists(&self.database, &email).await? {
+        if store::is_taken(&self.database, &email, self.clock.now()).await? {
             return Ok(Err(taken()));
         }
         let hash = self.hasher.hash(password).await?;
@@ -156,8 +133,7 @@ impl Accounts {
         let (user_id, now) = (self.clock.new_id(), self.clock.now());
         let network = throttle::network(client.address);
         let welcome = Message::Verify(Occasion::new(now, client));
-        let added = self
-            .database
+        self.database
             .write_together(async |transaction| {
                 if !store::insert(transaction, &user_id, email, hash, now).await? {
                     return Ok(None);
@@ -178,11 +154,7 @@ impl Accounts {
                 }
                 self.sessions.start(transaction, &user_id, hash, visit.audience, visit.ending, client).await
             })
-            .await;
-        if let Ok(Some(_)) = &added {
-            tracing::info!(user = %user_id, "an account was made");
-        }
-        added
+            .await
     }
 }
 

@@ -93,15 +93,14 @@ pub(super) const PASSWORD_CHANGE: Limit = Limit { name: "password-change", free:
 pub(super) const CONFIRMATION: Limit =
     Limit { name: "confirmation-mail", free: 5, first_wait: HOUR, longest_wait: HOUR, forgotten_after: HOUR };
 /// Equal security notices to one address: one in ten minutes.
-pub(super) const NOTICE: Limit =
-    Limit { name: "notice", free: 1, first_wait: 600, longest_wait: 600, forgotten_after: 600 };
+const NOTICE: Limit = Limit { name: "notice", free: 1, first_wait: 600, longest_wait: 600, forgotten_after: 600 };
 
 /// One counter: a limit, and a hash of what it is for.
 #[derive(Clone, Debug)]
 pub(super) struct Counter {
     pub limit: Limit,
     pub key: String,
-    /// A hash of the account's address, where a new password by mail lifts this limit.
+    /// A hash of the account's address, where a new password by mail lifts this limit; see [`notices`] for theirs.
     pub account: Option<String>,
 }
 
@@ -180,6 +179,17 @@ pub(super) fn of_reset_mail(email: &str) -> Counter {
     Counter::of_account(RESET_MAIL, email, &[])
 }
 
+/// The counter of equal security notices to one address. Its account is that of notices alone: a new password does not have them leave
+/// again.
+pub(super) fn of_notice(email: &str, of: &[&str]) -> Counter {
+    Counter { account: Some(notices(email)), ..Counter::new(NOTICE, &[&[email], of].concat()) }
+}
+
+/// What stands for all notices to an address in the rows of their counters.
+pub(super) fn notices(email: &str) -> String {
+    digest(&["notices", email])
+}
+
 /// The counters of a change of address that is asked for.
 pub(super) fn of_address_change(user_id: &str, to: &str, address: IpAddr) -> Vec<Counter> {
     let mut counters = of_mail_from(address);
@@ -191,11 +201,21 @@ pub(super) fn of_address_change(user_id: &str, to: &str, address: IpAddr) -> Vec
 /// The counter of a network, and of the /48 that it is part of.
 fn of_network(limit: Limit, wide: Limit, address: IpAddr) -> Vec<Counter> {
     let mut counters = vec![Counter::new(limit, &[&network(address)])];
-    if let IpAddr::V6(address) = address {
-        let [a, b, c, ..] = address.segments();
-        counters.push(Counter::new(wide, &[&format!("{a:x}:{b:x}:{c:x}::/48")]));
+    if address.is_ipv6() {
+        counters.push(Counter::new(wide, &[&widest_network(address)]));
     }
     counters
+}
+
+/// The address itself, or the /48 that it is part of.
+pub(super) fn widest_network(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => {
+            let [a, b, c, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}::/48")
+        }
+    }
 }
 
 /// What an address counts as: itself, or its /64.
@@ -227,7 +247,8 @@ pub(super) async fn refused(database: &Database, clock: &Clock, counters: &[Coun
     let now = clock.now();
     let waits_until = store::blocked_until(database, counters, now).await?;
     let retry_after = waits_until.max(now.get() + 1) - now.get();
-    tracing::info!(seconds = retry_after, "rate limited");
+    let limits: Vec<&str> = counters.iter().map(|counter| counter.limit.name).collect();
+    tracing::info!(limits = limits.join(" "), seconds = retry_after, "rate limited");
     Ok(Error::Throttled { retry_after })
 }
 

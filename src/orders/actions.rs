@@ -16,6 +16,7 @@ use crate::database::{self, Database, Transaction};
 use crate::mail::{self, AboutOrder, Email, Message, Occasion};
 use crate::sessions::{Authenticated, CurrentUser};
 use crate::web::body::Form;
+use crate::web::escape::without_bidi_controls;
 use crate::web::{Client, Error, Layout, Notice, see_other};
 
 /// Orders that one customer may place here in a day: enough for anyone, too few to flood a shop with.
@@ -214,8 +215,8 @@ impl Action<'_> {
     async fn tell(&self, transaction: &mut Transaction, message: AboutOrder) -> Result<(), database::Error> {
         match &self.email {
             Some(email) => {
-                mail::post(transaction, self.clock, email, Some(&self.user.user_id), &Message::AboutOrder(message))
-                    .await
+                let message = Message::AboutOrder(message);
+                mail::post(transaction, self.clock, email, Some(&self.user.user_id), &message).await.map(drop)
             }
             None => Ok(()),
         }
@@ -241,6 +242,7 @@ impl Action<'_> {
 
 /// A name as one line of a letter, and not a long one: line ends within it would begin lines that nobody here wrote.
 fn told(name: &str) -> String {
+    let name = without_bidi_controls(name);
     let mut letters = name.chars().map(|letter| if letter.is_control() { ' ' } else { letter });
     let mut told: String = letters.by_ref().take(LETTERS_TOLD).collect();
     if letters.next().is_some() {
@@ -255,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_name_is_one_line_of_a_letter() {
-        assert_eq!(told("Tea\r\nBcc: everyone\u{1b}[31m"), "Tea  Bcc: everyone [31m");
+        assert_eq!(told("Tea\r\nBcc: everyone\u{1b}[31m\u{202e}"), "Tea  Bcc: everyone [31m");
         assert_eq!(told(&"漢".repeat(120)), "漢".repeat(120));
         assert_eq!(told(&"漢".repeat(121)), format!("{}…", "漢".repeat(120)));
     }

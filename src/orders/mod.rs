@@ -3,7 +3,7 @@
 //! Routes, below the guard: `/orders`, `/orders.csv`, `/orders/{number}`, and for what a customer does to an order
 //! `/orders/{number}/cancel` and `/orders/{number}/again`. Hands out the queries that pages and the API share ([`list`], [`find`],
 //! with [`Filter`] and [`Cursor`]), [`import`], what the operator lists ([`cancellations`], [`placed_here`]), [`clean`] for upkeep, and what
-//! the server ties to accounts: [`add_samples`], [`remove_samples`], [`claim`].
+//! the server ties to accounts: [`add_samples`], [`remove_samples`], [`claim`], [`release`].
 //!
 //! Invariants: every query that shows an order names the user it is for; an imported order belongs to nobody until the
 //! address it was placed with is known to be someone's; what a form does is done once however often it is sent.
@@ -36,7 +36,7 @@ pub use money::{Currency, Money, MoneyError, count};
 pub use order::{Address, Order, OrderDetail, OrderLine, OrderNumber, Status};
 pub use samples::add_samples;
 pub use store::actions::{ToDo, cancellations, placed_here};
-pub use store::{From, Part, addresses_of, find, lines_of, list, remove_samples};
+pub use store::{From, Part, addresses_of, find, lines_of, list, release, remove_samples};
 
 use crate::clock::UnixSeconds;
 use crate::database::{Database, Error, Transaction};

@@ -15,6 +15,7 @@ use super::store::{self, From};
 use crate::clock::{Clock, UnixSeconds};
 use crate::database::{self, Database};
 use crate::sessions::CurrentUser;
+use crate::web::escape::without_bidi_controls;
 use crate::web::{Error, Layout, Zone};
 
 /// Orders that are read at once.
@@ -23,6 +24,8 @@ const BATCH: u32 = 200;
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 /// What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection"), the wide forms among them.
 const FORMULA: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
+/// What may begin a cell within one.
+const SEPARATORS: [char; 4] = [';', '\t', '\r', '\n'];
 /// Below the 32,767 that a cell of Excel holds, in units of UTF-16: a smiley is two.
 const LONGEST_CELL: usize = 32_000;
 
@@ -139,15 +142,34 @@ fn placed(at: UnixSeconds, zone: &Zone) -> String {
 fn written<const N: usize>(rows: impl IntoIterator<Item = [String; N]>) -> Result<Vec<u8>, Error> {
     let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new());
     for row in rows {
-        writer.write_record(row.map(harmless)).map_err(|error| Error::Internal(error.into()))?;
+        writer.write_record(row.map(|cell| neutralize(&cell))).map_err(|error| Error::Internal(error.into()))?;
     }
     writer.into_inner().map_err(|error| Error::Internal(error.to_string().into()))
 }
 
-/// The cell as text: a quote keeps what looks like a formula from being one.
-fn harmless(cell: String) -> String {
+/// The cell as text: a quote keeps what looks like a formula from being one. A spreadsheet may also begin a cell at a semicolon, a tab
+/// or a line end, as where the comma stands in decimals: it then takes no notice of quotes around the whole. One
+/// that begins with a space is text.
+fn neutralize(cell: &str) -> String {
+    let cell = without_bidi_controls(cell);
     let cell = if cell.len() > LONGEST_CELL { shortened(&cell) } else { cell };
-    if cell.starts_with(FORMULA) { format!("'{cell}") } else { cell }
+    let cell = if cell.starts_with(FORMULA) { format!("'{cell}") } else { cell };
+    // Most have none, and are long to look through letter by letter.
+    if SEPARATORS.iter().any(|separator| cell.contains(*separator)) { neutralize_parts(&cell) } else { cell }
+}
+
+fn neutralize_parts(cell: &str) -> String {
+    let mut text = String::with_capacity(cell.len() + 1);
+    let mut begins_part = false;
+    for letter in cell.chars() {
+        let is_separator = SEPARATORS.contains(&letter);
+        if begins_part && !is_separator && FORMULA.contains(&letter) {
+            text.push('\'');
+        }
+        text.push(letter);
+        begins_part = is_separator;
+    }
+    text
 }
 
 fn shortened(cell: &str) -> String {
@@ -167,18 +189,33 @@ mod tests {
     #[test]
     fn what_looks_like_a_formula_is_text() {
         for cell in ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "＝1"] {
-            assert_eq!(harmless(cell.to_owned()), format!("'{cell}"));
+            assert_eq!(neutralize(cell), format!("'{cell}"));
         }
-        assert_eq!(harmless("1 × =1+1".to_owned()), "1 × =1+1");
+        assert_eq!(neutralize("1 × =1+1, -2"), "1 × =1+1, -2");
+    }
+
+    #[test]
+    fn formula_after_a_separator_within_a_cell_is_text() {
+        let cells = [
+            ("Pen;=1+1", "Pen;'=1+1"),
+            ("Pen;\u{202e}@SUM(A1)", "Pen;'@SUM(A1)"),
+            ("Pen\t+1", "Pen\t'+1"),
+            ("Pen\r\n-1", "Pen\r\n'-1"),
+            ("1 × Pen; -1 × Cup", "1 × Pen; -1 × Cup"),
+            ("one\r\n\r\ntwo", "one\r\n\r\ntwo"),
+        ];
+        for (cell, expected) in cells {
+            assert_eq!(neutralize(cell), expected);
+        }
     }
 
     #[test]
     fn no_cell_is_longer_than_excel_takes() {
         for letter in ["a", "é", "漢", "🧀"] {
-            assert_eq!(harmless(letter.repeat(50_000)).encode_utf16().count(), LONGEST_CELL);
+            assert_eq!(neutralize(&letter.repeat(50_000)).encode_utf16().count(), LONGEST_CELL);
         }
         let short = "漢".repeat(20_000);
-        assert_eq!(harmless(short.clone()), short);
+        assert_eq!(neutralize(&short), short);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::state::House;
 use super::tls::Certificate;
 use super::{drain, routes};
 use crate::telemetry;
-use crate::web::{compression, error, headers, origin};
+use crate::web::{client, compression, error, headers, origin};
 
 /// How long a client may take to send a request's head; its body has a limit of its own.
 const HEAD_ARRIVES_WITHIN: Duration = Duration::from_secs(10);
@@ -58,6 +58,7 @@ macro_rules! app {
             .wrap(from_fn(compression::compress))
             .wrap(from_fn(headers::unchunked_for_http_10))
             .wrap(from_fn(headers::secure))
+            .wrap(from_fn(client::log_client))
             .wrap(from_fn(telemetry::trace_request))
             .wrap(from_fn(drain::count))
             .configure(|routes| routes::configure(routes, &house.site))

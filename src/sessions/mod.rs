@@ -5,7 +5,7 @@
 //! request, on every node.
 //!
 //! Verbs: [`start`](Sessions::start), [`resume`](Sessions::resume), [`renew`](Sessions::renew), [`end`](Sessions::end);
-//! [`confirm`](Sessions::confirm) when the password was given again.
+//! [`rotate_id`](Sessions::rotate_id) after reauthentication.
 //! Pages carry the token in a cookie ([`cookie`]) and stand behind [`guard`]; the API carries it as a bearer token. A GET gets its
 //! user as [`CurrentUser`]; a POST as [`Authenticated`] or [`MaybeAuthenticated`], which check the session after the body has arrived.
 
@@ -27,7 +27,7 @@ use std::time::Duration;
 use crate::clock::{Clock, UnixSeconds};
 use crate::database::{self, Database, Transaction};
 use crate::web::{Client, Viewer, Zone};
-use token::Claims;
+use token::{Claims, TokenError};
 
 /// How long a page waits until it is noted that it was asked for.
 const NOTE_WITHIN: Duration = Duration::from_millis(100);
@@ -129,22 +129,25 @@ impl Sessions {
     /// The database's.
     pub async fn resume(&self, token: &str, audience: Audience) -> Result<Option<Resumed>, database::Error> {
         let now = self.clock.now();
-        let Some(claims) = self.keys.verify(token, audience, now) else {
+        let claims = match self.keys.verify(token, audience, now) {
+            Ok(claims) => claims,
+            Err(error) => {
+                log_refused(&error);
+                return Ok(None);
+            }
+        };
+        let row = store::find_live(&self.database, &claims.sid, audience, now).await?;
+        let Some(row) = row.filter(|row| row.user_id == claims.sub) else {
+            tracing::info!(user = claims.sub, reason = "the session has ended", "token refused");
             return Ok(None);
         };
-        let Some(row) = store::find_live(&self.database, &claims.sid, audience, now).await? else {
-            return Ok(None);
-        };
-        if row.user_id != claims.sub {
-            return Ok(None);
-        }
+        tracing::Span::current().record("user", &row.user_id);
         Ok(Some(Resumed {
             user: CurrentUser {
                 user_id: row.user_id,
                 session_id: claims.sid,
                 token_expires_at: UnixSeconds::new(claims.exp),
                 session_expires_at: UnixSeconds::new(row.expires_at),
-                confirmed_at: UnixSeconds::new(row.confirmed_at),
                 ending: row.ending,
             },
             viewer: Viewer {
@@ -191,14 +194,14 @@ impl Sessions {
         Ok(self.reissue(user, &user.session_id))
     }
 
-    /// Notes that the password was given again. The session goes on under another id, so that tokens from before are dead (ASVS
-    /// 5.0 V7.2.4): the new id and its token; `None` when it has ended meanwhile.
+    /// Has the session go on under another id after reauthentication, so that tokens from before are dead (ASVS 5.0 V7.2.4): the new id
+    /// and its token; `None` when it has ended meanwhile.
     ///
     /// # Errors
     /// The database's.
-    pub async fn confirm(&self, user: &CurrentUser) -> Result<Option<(String, Issued)>, database::Error> {
+    pub async fn rotate_id(&self, user: &CurrentUser) -> Result<Option<(String, Issued)>, database::Error> {
         let session_id = self.clock.new_id();
-        let lives = store::rename(&self.database, &user.session_id, &session_id, self.clock.now()).await?;
+        let lives = store::rotate_id(&self.database, &user.session_id, &session_id, self.clock.now()).await?;
         let issued = self.reissue(user, &session_id);
         Ok(lives.then_some((session_id, issued)))
     }
@@ -246,6 +249,11 @@ impl Sessions {
         let claims = Claims::new(self.keys.issuer(), audience, user_id, session_id, now, expires_at);
         Issued { token: self.keys.sign(&claims), expires_at, ending }
     }
+}
+
+fn log_refused(error: &TokenError) {
+    let user = if let TokenError::Expired { user_id } = error { Some(user_id) } else { None };
+    tracing::info!(user, reason = %error, "token refused");
 }
 
 /// Ends every session of the user but the one to keep, as part of what asks for it; tells how many.

@@ -70,6 +70,19 @@ impl Claims {
     }
 }
 
+/// Why a token was refused, for the log alone: no answer tells.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum TokenError {
+    #[error("malformed")]
+    Malformed,
+    #[error("signed with an unknown key")]
+    UnknownKey,
+    #[error("invalid signature or claims")]
+    Invalid,
+    #[error("expired")]
+    Expired { user_id: String },
+}
+
 /// Signs with the current secret; verifies with it and with those before it.
 pub struct Keys {
     issuer: String,
@@ -105,17 +118,24 @@ impl Keys {
     }
 
     /// The claims of a token that is ours, for this audience, and good now.
-    pub(super) fn verify(&self, token: &str, audience: Audience, now: UnixSeconds) -> Option<Claims> {
+    pub(super) fn verify(&self, token: &str, audience: Audience, now: UnixSeconds) -> Result<Claims, TokenError> {
         if token.len() > LONGEST {
-            return None;
+            return Err(TokenError::Malformed);
         }
-        let header = jsonwebtoken::decode_header(token).ok()?;
+        let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Malformed)?;
         let is_ours = header.alg == Algorithm::HS256 && header.typ.as_deref() == Some("JWT") && !has_crit(token);
-        let key_id = header.kid.filter(|_| is_ours)?;
-        let (_, key) = self.verifying.iter().find(|(id, _)| *id == key_id)?;
-        let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation).ok()?.claims;
-        let is_timely = claims.nbf <= now.get() && claims.iat <= now.get() && now.get() < claims.exp;
-        (is_id(&claims.sid) && is_timely && claims.aud == audience.as_str()).then_some(claims)
+        let key_id = header.kid.filter(|_| is_ours).ok_or(TokenError::Malformed)?;
+        let (_, key) = self.verifying.iter().find(|(id, _)| *id == key_id).ok_or(TokenError::UnknownKey)?;
+        let decoded = jsonwebtoken::decode::<Claims>(token, key, &self.validation);
+        let claims = decoded.map_err(|_| TokenError::Invalid)?.claims;
+        let has_begun = claims.nbf <= now.get() && claims.iat <= now.get();
+        if !has_begun || !is_id(&claims.sid) || claims.aud != audience.as_str() {
+            return Err(TokenError::Invalid);
+        }
+        if now.get() >= claims.exp {
+            return Err(TokenError::Expired { user_id: claims.sub });
+        }
+        Ok(claims)
     }
 }
 
@@ -162,14 +182,14 @@ mod tests {
     fn a_token_holds_from_its_first_second_to_the_last_before_its_end() {
         let keys = keys();
         let token = token(&keys);
-        let holds = |now| keys.verify(&token, Audience::Web, at(now)).is_some();
+        let holds = |now| keys.verify(&token, Audience::Web, at(now)).is_ok();
         assert!(!holds(999) && holds(1000) && holds(2799) && !holds(2800));
     }
 
     #[test]
     fn a_token_of_one_audience_never_passes_for_the_other() {
         let keys = keys();
-        assert!(keys.verify(&token(&keys), Audience::Api, at(1000)).is_none());
+        assert!(keys.verify(&token(&keys), Audience::Api, at(1000)).is_err());
     }
 
     #[test]
@@ -177,15 +197,15 @@ mod tests {
         let other_site = Keys::new("https://other.example", SECRET, []);
         let other_secret = Keys::new(SITE, b"nobody here knows this secret at all....", []);
         for other in [other_site, other_secret] {
-            assert!(keys().verify(&token(&other), Audience::Web, at(1000)).is_none());
+            assert!(keys().verify(&token(&other), Audience::Web, at(1000)).is_err());
         }
     }
 
     #[test]
     fn a_secret_that_was_replaced_still_verifies_while_it_is_named() {
         let before = Keys::new(SITE, OLDER, []);
-        assert!(keys().verify(&token(&before), Audience::Web, at(1000)).is_some());
-        assert!(Keys::new(SITE, SECRET, []).verify(&token(&before), Audience::Web, at(1000)).is_none());
+        assert!(keys().verify(&token(&before), Audience::Web, at(1000)).is_ok());
+        assert!(Keys::new(SITE, SECRET, []).verify(&token(&before), Audience::Web, at(1000)).is_err());
     }
 
     #[test]
@@ -202,14 +222,30 @@ mod tests {
         ];
         for header in headers {
             let token = jsonwebtoken::encode(&header, &claims, &keys.signing).unwrap();
-            assert!(keys.verify(&token, Audience::Web, at(1000)).is_none(), "{header:?}");
+            assert!(keys.verify(&token, Audience::Web, at(1000)).is_err(), "{header:?}");
         }
+    }
+
+    #[test]
+    fn refusal_names_its_reason_and_the_user_of_an_expired_token() {
+        let keys = keys();
+        let verify =
+            |keys: &Keys, token: &str, now| keys.verify(token, Audience::Web, at(now)).map(|claims| claims.sub);
+        let good = token(&keys);
+        let (unsigned, _) = good.rsplit_once('.').unwrap();
+        let other_key = Keys::new(SITE, b"nobody here knows this secret at all....", []);
+        assert_eq!(verify(&keys, &good, 1000), Ok("user".to_owned()));
+        assert_eq!(verify(&keys, &good, 2800), Err(TokenError::Expired { user_id: "user".to_owned() }));
+        assert_eq!(verify(&keys, &good, 999), Err(TokenError::Invalid));
+        assert_eq!(verify(&keys, &format!("{unsigned}.AAAA"), 2800), Err(TokenError::Invalid));
+        assert_eq!(verify(&other_key, &good, 1000), Err(TokenError::UnknownKey));
+        assert_eq!(verify(&keys, "nonsense", 1000), Err(TokenError::Malformed));
     }
 
     #[test]
     fn nonsense_is_refused() {
         for token in ["", ".", "..", "a.b.c", "eyJhbGciOiJub25lIn0.e30.", &"a".repeat(65536)] {
-            assert!(keys().verify(token, Audience::Web, at(1000)).is_none());
+            assert!(keys().verify(token, Audience::Web, at(1000)).is_err());
         }
     }
 
@@ -220,7 +256,7 @@ mod tests {
             assert!(!is_id(text), "{text:?}");
             let keys = keys();
             let token = keys.sign(&Claims::new(SITE, Audience::Web, "user", text, at(1000), at(2800)));
-            assert!(keys.verify(&token, Audience::Web, at(1000)).is_none(), "{text:?}");
+            assert!(keys.verify(&token, Audience::Web, at(1000)).is_err(), "{text:?}");
         }
     }
 }

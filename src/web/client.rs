@@ -4,8 +4,10 @@ use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::net::{IpAddr, Ipv4Addr};
 
-use actix_web::dev::Payload;
+use actix_web::body::MessageBody;
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header;
+use actix_web::middleware::Next;
 use actix_web::{FromRequest, HttpRequest, web};
 
 use super::{Site, user_agent};
@@ -36,6 +38,18 @@ impl FromRequest for Client {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(Ok(Self { address: address(request), user_agent: sent_user_agent(request) }))
     }
+}
+
+/// Middleware: every log line of a request names the client's address (ASVS 5.0 V16.2.1).
+///
+/// # Errors
+/// Those of what it wraps.
+pub async fn log_client<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, actix_web::Error> {
+    tracing::Span::current().record("client", tracing::field::display(address(request.request())));
+    next.call(request).await
 }
 
 fn address(request: &HttpRequest) -> IpAddr {

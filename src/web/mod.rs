@@ -9,6 +9,7 @@ pub mod client;
 pub mod compression;
 mod cookies;
 pub mod error;
+pub mod escape;
 pub mod headers;
 mod layout;
 mod next;

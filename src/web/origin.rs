@@ -106,6 +106,7 @@ pub async fn refuse_forged<B: MessageBody + 'static>(
     if is_safe || request.app_data::<web::Data<Site>>().is_some_and(|site| is_own(request.headers(), &site.origin)) {
         return next.call(request).await.map(ServiceResponse::map_into_left_body);
     }
+    tracing::info!("CSRF refused");
     let refused = Error::Forbidden(
         "the request came from another site, so nothing was changed. Load the page from this site and try again"
             .to_owned(),

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use fantoccini::elements::Element;
+use fantoccini::error::CmdError;
 use fantoccini::{Client, Locator};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -62,11 +64,38 @@ impl Chromium {
     }
 
     pub async fn text(&self, selector: &str) -> String {
-        self.client.wait().for_element(Locator::Css(selector)).await.unwrap().text().await.unwrap()
+        self.with(selector, |element| async move { element.text().await }).await
+    }
+
+    /// Waits until the text of the element is as expected. Right after a click it may still be that of the page before.
+    pub async fn reads(&self, selector: &str, is_expected: impl Fn(&str) -> bool) {
+        let mut text = String::new();
+        for _ in 0..200 {
+            text = self.text(selector).await;
+            if is_expected(&text) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{selector} at {} reads {text:?}", self.address().await);
     }
 
     pub async fn press(&self, selector: &str) {
-        self.client.wait().for_element(Locator::Css(selector)).await.unwrap().click().await.unwrap();
+        self.with(selector, |element| async move { element.click().await }).await;
+    }
+
+    /// Does something with the first element of that kind; again when its page was replaced by the next one meanwhile.
+    async fn with<T, F>(&self, selector: &str, action: impl Fn(Element) -> F) -> T
+    where
+        F: Future<Output = Result<T, CmdError>>,
+    {
+        loop {
+            let element = self.client.wait().for_element(Locator::Css(selector)).await.unwrap();
+            match action(element).await {
+                Err(error) if error.is_stale_element_reference() => {}
+                done => return done.unwrap(),
+            }
+        }
     }
 
     pub async fn has(&self, selector: &str) -> bool {
@@ -103,9 +132,11 @@ impl Chromium {
 
     /// Types into a field in place of what it holds.
     pub async fn fill(&self, selector: &str, text: &str) {
-        let field = self.client.wait().for_element(Locator::Css(selector)).await.unwrap();
-        field.clear().await.unwrap();
-        field.send_keys(text).await.unwrap();
+        let fill = |field: Element| async move {
+            field.clear().await?;
+            field.send_keys(text).await
+        };
+        self.with(selector, fill).await;
     }
 
     /// Fills the form on the page and sends it.
@@ -137,6 +168,15 @@ impl Chromium {
     /// The session cookie as the browser keeps it, out of scripts' reach.
     pub async fn session_cookie(&self) -> Value {
         self.command(reqwest::Method::GET, "cookie/__Host-session", &json!({})).await
+    }
+
+    /// Has the browser hold the session cookie of another one.
+    pub async fn set_session_cookie(&self, token: &str) {
+        let cookie = json!({
+            "name": "__Host-session", "value": token, "url": format!("{}/", self.origin), "path": "/",
+            "secure": true, "httpOnly": true, "sameSite": "Strict",
+        });
+        assert_eq!(self.devtools("Network.setCookie", cookie).await["success"], true);
     }
 
     /// A command of Chromium's own.

@@ -13,7 +13,7 @@ pub(in crate::accounts) struct Happened {
     pub at: UnixSeconds,
 }
 
-/// Writes an event of a user.
+/// Writes an event of a user; it is logged once it is stored.
 pub(in crate::accounts) async fn record(
     transaction: &mut Transaction,
     user_id: &str,
@@ -29,8 +29,9 @@ pub(in crate::accounts) async fn record(
     .bind(&entry.client.user_agent)
     .bind(entry.at.get())
     .execute(&mut *transaction)
-    .await
-    .map(drop)
+    .await?;
+    log_after_commit(transaction, Some(user_id.to_owned()), entry);
+    Ok(())
 }
 
 /// Writes an event of whoever has the address, with the same work when nobody has it.
@@ -39,9 +40,9 @@ pub(in crate::accounts) async fn record_for_address(
     email: &Email,
     entry: &Entry<'_>,
 ) -> Result<(), Error> {
-    sqlx::query(
+    let user_id: Option<String> = sqlx::query_scalar(
         "INSERT INTO activity (id, user_id, event, client_address, user_agent, at)
-         VALUES ($1, (SELECT id FROM users WHERE email = $2), $3, $4, $5, $6)",
+         VALUES ($1, (SELECT id FROM users WHERE email = $2), $3, $4, $5, $6) RETURNING user_id",
     )
     .bind(&entry.id)
     .bind(email.as_str())
@@ -49,9 +50,15 @@ pub(in crate::accounts) async fn record_for_address(
     .bind(entry.client.address.to_string())
     .bind(&entry.client.user_agent)
     .bind(entry.at.get())
-    .execute(&mut *transaction)
-    .await
-    .map(drop)
+    .fetch_one(&mut *transaction)
+    .await?;
+    log_after_commit(transaction, user_id, entry);
+    Ok(())
+}
+
+fn log_after_commit(transaction: &mut Transaction, user_id: Option<String>, entry: &Entry<'_>) {
+    let (event, client) = (entry.event, entry.client.clone());
+    transaction.after_commit(move || event.log(user_id.as_deref(), &client));
 }
 
 /// The user's last events, newest first.

@@ -322,6 +322,19 @@ pub async fn claim(transaction: &mut Transaction, user_id: &str, email: &str) ->
     Ok(claimed.rows_affected())
 }
 
+/// Takes the shop's orders that were placed with the address away from the user.
+///
+/// # Errors
+/// The database's.
+pub async fn release(transaction: &mut Transaction, user_id: &str, email: &str) -> Result<(), Error> {
+    sqlx::query("UPDATE orders SET user_id = NULL WHERE user_id = $1 AND email = $2")
+        .bind(user_id)
+        .bind(email)
+        .execute(&mut *transaction)
+        .await
+        .map(drop)
+}
+
 /// Removes the samples that were made for the user.
 ///
 /// # Errors

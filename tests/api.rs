@@ -20,7 +20,7 @@ fn assert_is_token(answer: &Answer) {
 }
 
 #[tokio::test]
-async fn an_account_is_made_and_its_token_works() {
+async fn create_new_user_returns_a_working_token() {
     let app = TestApp::start().await;
     let answer = app.api_post("/api/createNewUser", &json!({ "email": "ann@example.com", "password": PASSWORD })).await;
     assert_eq!(answer.status, 201);
@@ -33,7 +33,7 @@ async fn an_account_is_made_and_its_token_works() {
 }
 
 #[tokio::test]
-async fn logging_in_gives_a_token_and_wrong_credentials_a_401() {
+async fn login_returns_a_token_or_401() {
     let app = TestApp::start().await;
     app.api_account("ann@example.com").await;
     let answer = app.api_post("/api/login", &json!({ "email": "ann@example.com", "password": PASSWORD })).await;
@@ -52,7 +52,7 @@ async fn logging_in_gives_a_token_and_wrong_credentials_a_401() {
 }
 
 #[tokio::test]
-async fn accounts_of_the_pages_and_of_the_api_are_the_same_accounts() {
+async fn pages_and_api_share_accounts() {
     let app = TestApp::start().await;
     app.customer("ann@example.com").await;
     app.api_token("ann@example.com").await;
@@ -62,7 +62,7 @@ async fn accounts_of_the_pages_and_of_the_api_are_the_same_accounts() {
 }
 
 #[tokio::test]
-async fn wrong_fields_are_named_and_no_password_comes_back() {
+async fn invalid_fields_are_named_without_the_password() {
     let app = TestApp::start().await;
     let cases = [("no address", PASSWORD, "email"), ("ann@example.com", "sh0rt!q", "password"), ("", "", "email")];
     for (email, password, field) in cases {
@@ -74,7 +74,7 @@ async fn wrong_fields_are_named_and_no_password_comes_back() {
 }
 
 #[tokio::test]
-async fn bodies_that_cannot_be_read_are_refused() {
+async fn invalid_bodies_are_rejected() {
     let app = TestApp::start().await;
     let bodies = [
         "",
@@ -106,7 +106,7 @@ async fn bodies_that_cannot_be_read_are_refused() {
 }
 
 #[tokio::test]
-async fn without_a_token_401_and_with_a_bad_one_403_each_with_its_challenge() {
+async fn missing_token_is_401_and_invalid_token_403() {
     let app = TestApp::start().await;
     for (method, path) in [
         (Method::GET, "/api/userOrders"),
@@ -125,7 +125,7 @@ async fn without_a_token_401_and_with_a_bad_one_403_each_with_its_challenge() {
 }
 
 #[tokio::test]
-async fn cookies_are_not_looked_at() {
+async fn api_ignores_cookies() {
     let app = TestApp::start().await;
     let token = app.customer("ann@example.com").await.token();
     assert!(app.get_with_cookie("/api/userOrders", &format!("__Host-session={token}")).await.is_problem(401));
@@ -134,7 +134,7 @@ async fn cookies_are_not_looked_at() {
 }
 
 #[tokio::test]
-async fn orders_are_handed_out_page_by_page() {
+async fn orders_are_paginated() {
     let app = TestApp::start().await;
     app.verified_customer("ann@example.com").await;
     app.write("orders.csv", export(&shop::orders(25, "ann@example.com")));
@@ -166,7 +166,7 @@ async fn orders_are_handed_out_page_by_page() {
 }
 
 #[tokio::test]
-async fn limits_from_1_to_100_are_taken_and_nothing_else() {
+async fn limit_accepts_1_to_100() {
     let app = TestApp::start().await;
     let token = app.api_account("ann@example.com").await;
     for limit in ["1", "100"] {
@@ -192,7 +192,7 @@ async fn limits_from_1_to_100_are_taken_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn an_order_has_the_promised_members_and_no_others() {
+async fn order_json_has_exactly_the_documented_members() {
     let app = TestApp::start().await;
     app.verified_customer("ann@example.com").await;
     app.write("orders.csv", export(&[order("#10248", "ann@example.com"), line("#10248", "ann@example.com", "Pen")]));
@@ -233,7 +233,7 @@ async fn an_order_has_the_promised_members_and_no_others() {
 }
 
 #[tokio::test]
-async fn session_names_its_user_and_its_end() {
+async fn session_endpoint_returns_user_and_expiry() {
     let app = TestApp::start().await;
     let token = app.api_account("ann@example.com").await;
     let answer = app.api_get("/api/session", &token).await;
@@ -247,7 +247,7 @@ async fn session_names_its_user_and_its_end() {
 }
 
 #[tokio::test]
-async fn after_logging_out_the_token_is_dead_and_others_live() {
+async fn logout_revokes_only_its_own_token() {
     let app = TestApp::start().await;
     let token = app.api_account("ann@example.com").await;
     let other = app.api_token("ann@example.com").await;
@@ -259,7 +259,7 @@ async fn after_logging_out_the_token_is_dead_and_others_live() {
 }
 
 #[tokio::test]
-async fn bearer_tokens_are_not_renewed() {
+async fn bearer_token_is_not_renewed() {
     let app = TestApp::start().await;
     let token = Token::read(&app.api_account("ann@example.com").await);
     let old = token.with("iat", now() - 1700).with("nbf", now() - 1700).with("exp", now() + 100).signed();
@@ -269,7 +269,7 @@ async fn bearer_tokens_are_not_renewed() {
 }
 
 #[tokio::test]
-async fn the_openapi_document_describes_all_of_it() {
+async fn openapi_document_describes_every_route() {
     let app = TestApp::start().await;
     let answer = app.get("/api/openapi.json").await;
     assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")));
@@ -309,7 +309,7 @@ fn collect_references(value: &Value, references: &mut Vec<String>) {
 }
 
 #[tokio::test]
-async fn errors_of_the_api_are_problem_documents_whatever_they_are() {
+async fn api_errors_are_problem_documents() {
     let app = TestApp::start().await;
     assert!(app.get("/api/nothing").await.is_problem(404));
     assert!(app.get("/api/").await.is_problem(404));

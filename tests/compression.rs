@@ -69,7 +69,7 @@ async fn page_varies_with_accept_encoding() {
 
 /// What cannot be compressed is sent as it is, not refused.
 #[tokio::test]
-async fn client_that_takes_nothing_is_answered_anyway() {
+async fn client_that_accepts_no_coding_gets_plain_content() {
     let app = TestApp::start().await;
     for encoding in ["identity;q=0", "*;q=0", "gzip;q=0, identity;q=0", "zstd, identity;q=0"] {
         let get = |path| http::send(app.request(Method::GET, path).header("accept-encoding", encoding));

@@ -88,7 +88,7 @@ async fn silent_connections_of_one_client_leave_room_for_others() {
 }
 
 #[tokio::test]
-async fn silent_connections_are_no_matter_with_the_usual_descriptors() {
+async fn silent_connections_are_harmless_with_usual_limits() {
     allow_many_connections();
     let app = TestApp::start().await;
     let silent: Vec<_> = (0..MANY).map(|_| connect_from([127, 0, 0, 1], app.port)).collect();

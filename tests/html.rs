@@ -80,7 +80,7 @@ pub fn faults(html: &str) -> Vec<String> {
 }
 
 #[test]
-fn html_check_finds_each_kind_of_fault() {
+fn html_check_finds_each_kind_of_error() {
     let page = |title: &str, body: &str| {
         format!("<!doctype html>\n<html lang=\"en\"><head><title>{title}</title></head><body>{body}</body></html>")
     };

@@ -87,7 +87,7 @@ fn full_pipe() -> (PipeReader, PipeWriter) {
 const REQUESTS: usize = 1500;
 
 #[tokio::test]
-async fn unread_log_blocks_no_request_and_drops_are_counted() {
+async fn blocked_log_delays_no_request_and_drops_are_counted() {
     let (mut unread, stderr) = std::io::pipe().unwrap();
     let mut app = Piped::spawn(Place::new().await, Stdio::null(), stderr);
     app.wait_until_it_serves().await;
@@ -132,7 +132,7 @@ async fn drop_notice_is_json_in_a_json_log() {
 }
 
 #[tokio::test]
-async fn stop_does_not_wait_for_the_logs_reader() {
+async fn stop_does_not_wait_for_a_blocked_log() {
     let (_unread, stderr) = std::io::pipe().unwrap();
     let mut app = Piped::spawn(Place::new().await, Stdio::null(), stderr);
     app.wait_until_it_serves().await;
@@ -142,7 +142,7 @@ async fn stop_does_not_wait_for_the_logs_reader() {
 }
 
 #[tokio::test]
-async fn failed_start_does_not_wait_for_the_logs_reader() {
+async fn failed_start_does_not_wait_for_a_blocked_log() {
     let place = Place::new().await;
     let _taken = TcpListener::bind(("127.0.0.1", place.port)).unwrap();
     let (_unread, stderr) = full_pipe();

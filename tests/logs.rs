@@ -9,7 +9,7 @@ use crate::http;
 const WRONG: &str = "sunflower-sonata-in-b-flat";
 
 #[tokio::test]
-async fn no_password_token_or_cookie_stands_in_the_log_however_much_it_says() {
+async fn log_has_no_password_token_or_cookie_at_any_level() {
     for level in ["info", "debug", "trace"] {
         let mut app = TestApp::start_with(&[("RUST_LOG", level)]).await;
         let mut visitor = app.customer("ann@example.com").await;
@@ -54,7 +54,7 @@ async fn no_password_token_or_cookie_stands_in_the_log_however_much_it_says() {
 }
 
 #[tokio::test]
-async fn json_log_is_one_object_a_line_with_the_request_id() {
+async fn json_log_has_one_object_a_line_with_request_id() {
     let mut app = TestApp::start_with(&[("LOG_FORMAT", "json")]).await;
     let id = app.get("/login").await.header("x-request-id").unwrap().to_owned();
     app.get("/nothing%0ahere").await;
@@ -77,7 +77,7 @@ fn json_lines(app: &TestApp) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn what_clients_send_cannot_forge_a_line() {
+async fn client_input_cannot_forge_log_lines() {
     let mut app = TestApp::start().await;
     let forged = "2030-01-01T00:00:00Z ERROR forged";
     app.get("/nothing%0a2030-01-01T00:00:00Z%20ERROR%20forged").await;
@@ -94,7 +94,7 @@ async fn what_clients_send_cannot_forge_a_line() {
 }
 
 #[tokio::test]
-async fn libraries_that_know_tokens_stay_quiet_however_exactly_they_are_asked() {
+async fn libraries_with_tokens_are_capped_at_warn() {
     let filter = "info,actix_http::h1=trace,actix_http::h1::dispatcher=trace,sqlx::query=trace";
     let mut app = TestApp::start_with(&[("RUST_LOG", filter), ("LOG_FORMAT", "json")]).await;
     app.customer("ann@example.com").await.get("/orders").await;
@@ -113,7 +113,7 @@ async fn libraries_that_know_tokens_stay_quiet_however_exactly_they_are_asked() 
 
 /// The database driver asks whether its own lines are wanted, which must not cost others.
 #[tokio::test]
-async fn every_request_has_its_line_however_much_is_logged() {
+async fn every_request_is_logged_at_trace_level() {
     let app = TestApp::start_with(&[("RUST_LOG", "trace"), ("LOG_FORMAT", "json")]).await;
     let mut ann = app.customer("ann@example.com").await;
     for _ in 0..20 {

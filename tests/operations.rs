@@ -33,7 +33,7 @@ fn is_one_line(ran: &Ran) -> bool {
 }
 
 #[tokio::test]
-async fn every_command_explains_itself() {
+async fn every_command_has_help() {
     let place = Place::new().await;
     for command in COMMANDS {
         let help = place.done(&[command, &["--help"]].concat());
@@ -56,7 +56,7 @@ async fn every_command_explains_itself() {
 }
 
 #[tokio::test]
-async fn wrong_usage_ends_with_2() {
+async fn wrong_usage_exits_with_2() {
     let place = Place::new().await;
     let wrong: [&[&str]; 8] = [
         &["dance"],
@@ -75,7 +75,7 @@ async fn wrong_usage_ends_with_2() {
 }
 
 #[tokio::test]
-async fn a_new_secret_is_64_random_bytes_in_hex() {
+async fn secret_prints_64_random_bytes_in_hex() {
     let mut place = Place::new().await;
     place.unset("TOKEN_SECRET");
     let (first, second) = (place.done(&["secret"]), place.done(&["secret"]));
@@ -86,7 +86,7 @@ async fn a_new_secret_is_64_random_bytes_in_hex() {
 }
 
 #[tokio::test]
-async fn the_operator_lists_verifies_disables_and_enables_accounts() {
+async fn user_commands_list_verify_disable_and_enable() {
     let app = TestApp::start().await;
     app.customer("ann@example.com").await;
     app.customer("bob@example.com").await;
@@ -153,7 +153,7 @@ async fn user_delete_does_what_the_account_page_does() {
 }
 
 #[tokio::test]
-async fn disabling_and_enabling_leave_an_audit_event_each() {
+async fn user_disable_and_enable_leave_audit_events() {
     let app = TestApp::start().await;
     app.customer("ann@example.com").await;
     for verb in ["disable", "disable", "enable", "enable"] {
@@ -168,7 +168,7 @@ async fn disabling_and_enabling_leave_an_audit_event_each() {
 }
 
 #[tokio::test]
-async fn an_account_that_is_not_there_is_named() {
+async fn user_commands_name_an_unknown_account() {
     let place = Place::new().await;
     place.done(&["migrate"]);
     for verb in ["show", "verify", "disable", "enable", "delete"] {
@@ -180,7 +180,7 @@ async fn an_account_that_is_not_there_is_named() {
 }
 
 #[tokio::test]
-async fn migrate_says_what_it_applied_and_does_it_once() {
+async fn migrate_prints_migrations_and_is_idempotent() {
     let place = Place::new().await;
     let first = place.done(&["migrate"]);
     let second = place.done(&["migrate"]);
@@ -191,7 +191,7 @@ async fn migrate_says_what_it_applied_and_does_it_once() {
 }
 
 #[tokio::test]
-async fn a_database_of_a_newer_program_is_refused() {
+async fn database_of_a_newer_version_is_rejected() {
     let place = Place::new().await;
     place.done(&["migrate"]);
     let database = place.database().await;
@@ -286,7 +286,7 @@ async fn commands_refuse_a_database_of_another_version() {
 /// In a folder that was there before, which anyone may enter.
 #[cfg(unix)]
 #[tokio::test]
-async fn the_database_is_for_its_owner_alone() {
+async fn database_files_have_mode_0600() {
     use std::os::unix::fs::PermissionsExt;
     let mut place = Place::new().await;
     let folder = place.path().join("shared");
@@ -302,7 +302,7 @@ async fn the_database_is_for_its_owner_alone() {
 }
 
 #[tokio::test]
-async fn a_database_file_that_cannot_be_made_is_explained() {
+async fn uncreatable_database_file_is_explained() {
     let mut place = Place::new().await;
     place.write("file", "");
     place.set("DATABASE_URL", "sqlite://file/portal.db");
@@ -311,7 +311,7 @@ async fn a_database_file_that_cannot_be_made_is_explained() {
 }
 
 #[tokio::test]
-async fn a_backup_taken_while_the_portal_serves_is_whole_and_private() {
+async fn backup_during_serve_is_complete_and_private() {
     let app = TestApp::start().await;
     app.customer("ann@example.com").await;
     let ran = app.run(&["backup", "copy.db"]);
@@ -338,20 +338,20 @@ async fn a_backup_taken_while_the_portal_serves_is_whole_and_private() {
 }
 
 #[tokio::test]
-async fn a_backup_that_cannot_be_written_is_explained() {
+async fn unwritable_backup_is_explained() {
     let app = TestApp::start().await;
     let ran = app.run(&["backup", "no/such/folder/copy.db"]);
     assert!(ran.status == 1 && is_one_line(&ran), "{ran:?}");
 }
 
 #[tokio::test]
-async fn the_start_prints_where_the_portal_is() {
+async fn start_prints_the_address() {
     let app = TestApp::start().await;
     assert!(app.logs().contains(&format!("http://localhost:{}", app.port)), "{}", app.logs());
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken_is_named() {
+async fn port_in_use_is_named() {
     let app = TestApp::start().await;
     let ran = app.run(&["serve"]);
     assert_eq!(ran.status, 1, "{ran:?}");
@@ -359,7 +359,7 @@ async fn a_port_that_is_taken_is_named() {
 }
 
 #[tokio::test]
-async fn a_stop_finishes_what_is_in_flight_and_closes_the_database() {
+async fn stop_finishes_requests_and_closes_the_database() {
     for signal in ["TERM", "INT"] {
         let mut app = TestApp::start().await;
         let requests = (0..6).map(|number| {
@@ -385,7 +385,7 @@ async fn a_stop_finishes_what_is_in_flight_and_closes_the_database() {
 }
 
 #[tokio::test]
-async fn an_idle_connection_does_not_hold_up_the_stop() {
+async fn idle_connection_does_not_delay_the_stop() {
     let mut app = TestApp::start().await;
     let _idle = std::net::TcpStream::connect(("127.0.0.1", app.port)).unwrap();
     app.get("/login").await;
@@ -411,7 +411,7 @@ async fn two_nodes_share_one_database() {
 }
 
 #[tokio::test]
-async fn metrics_have_a_listener_of_their_own() {
+async fn metrics_use_a_separate_listener() {
     let port = crate::place::free_port();
     let app = TestApp::start_with(&[("METRICS_ADDR", &format!("127.0.0.1:{port}"))]).await;
     app.get("/login").await;

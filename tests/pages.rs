@@ -52,7 +52,7 @@ const TEMPLATES: [(&str, &str, &str); 28] = [
 ];
 
 #[test]
-fn template_table_names_every_template_by_words_of_its_own() {
+fn template_table_has_every_template() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates");
     let mut files = Vec::new();
     let mut open = vec![root.clone()];

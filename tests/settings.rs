@@ -23,7 +23,7 @@ fn refused(place: &Place, names: &[&str]) -> String {
 }
 
 #[tokio::test]
-async fn all_wrong_values_are_reported_together_with_what_they_hold() {
+async fn invalid_values_are_reported_together() {
     let mut place = Place::new().await;
     let wrong = [
         ("APP_ENV", "staging"),
@@ -50,7 +50,7 @@ async fn all_wrong_values_are_reported_together_with_what_they_hold() {
 }
 
 #[tokio::test]
-async fn each_wrong_value_alone_stops_the_start() {
+async fn each_invalid_value_stops_the_start() {
     let wrong = [
         ("TOKEN_TTL_SECONDS", "0"),
         ("TOKEN_TTL_SECONDS", "99999999999999999999"),
@@ -89,7 +89,7 @@ async fn empty_variable_counts_as_not_set() {
 }
 
 #[tokio::test]
-async fn a_secret_is_never_printed() {
+async fn secrets_are_never_printed() {
     let mut place = Place::new().await;
     place.set("TOKEN_SECRET", &HIDDEN[..20]);
     place.set("TOKEN_SECRET_PREVIOUS", &format!("short-{}", &HIDDEN[..12]));
@@ -100,7 +100,7 @@ async fn a_secret_is_never_printed() {
 }
 
 #[tokio::test]
-async fn check_prints_what_it_would_run_with_and_no_secret() {
+async fn check_prints_settings_without_secrets() {
     let place = Place::new().await;
     place.done(&["migrate"]);
     let said = place.done(&["check"]);
@@ -125,7 +125,7 @@ async fn drain_seconds_default_to_0_and_in_production_to_5() {
 }
 
 #[tokio::test]
-async fn check_says_when_the_database_cannot_be_reached() {
+async fn check_reports_an_unreachable_database() {
     let mut place = Place::new().await;
     place.set("DATABASE_URL", &format!("postgres://portal:{HIDDEN}@127.0.0.1:1/portal"));
     let ran = place.run(&["check"]);
@@ -135,7 +135,7 @@ async fn check_says_when_the_database_cannot_be_reached() {
 }
 
 #[tokio::test]
-async fn check_names_the_reason_when_a_database_cannot_be_opened() {
+async fn check_names_why_the_database_cannot_be_opened() {
     let mut place = Place::new().await;
     let (url, reason) = if place.is_postgres() {
         (format!("{}_that_nobody_made", place.setting("DATABASE_URL")), "does not exist")
@@ -150,7 +150,7 @@ async fn check_names_the_reason_when_a_database_cannot_be_opened() {
 }
 
 #[tokio::test]
-async fn check_fails_where_the_start_would() {
+async fn check_fails_whenever_serve_would() {
     let mut place = Place::new().await;
     place.set("STATIC_DIR", "/nope");
     for command in ["serve", "check"] {
@@ -173,7 +173,7 @@ async fn check_fails_where_the_start_would() {
 }
 
 #[tokio::test]
-async fn check_says_the_origin_that_serve_would_use() {
+async fn check_prints_the_origin_of_serve() {
     let (cert, key) = certificate();
     let mut place = Place::new().await;
     place.done(&["migrate"]);
@@ -189,7 +189,7 @@ async fn check_says_the_origin_that_serve_would_use() {
 }
 
 #[tokio::test]
-async fn production_is_told_that_mail_in_a_folder_reaches_nobody() {
+async fn production_with_file_mail_is_a_warning() {
     let mut place = Place::new().await;
     place.done(&["migrate"]);
     assert!(!place.run(&["check"]).stderr.contains("MAIL_URL"), "development keeps its mail in a folder");
@@ -241,7 +241,7 @@ async fn trusting_every_address_as_a_proxy_is_a_warning() {
 }
 
 #[tokio::test]
-async fn development_listens_on_loopback_alone() {
+async fn development_accepts_only_loopback_addresses() {
     let mut place = Place::new().await;
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:8080"] {
         place.set("BIND_ADDR", address);
@@ -250,7 +250,7 @@ async fn development_listens_on_loopback_alone() {
 }
 
 #[tokio::test]
-async fn production_asks_for_a_secret_and_for_https() {
+async fn production_requires_secret_and_https() {
     let mut place = Place::new().await;
     place.set("APP_ENV", "production");
     place.unset("TOKEN_SECRET");
@@ -259,7 +259,7 @@ async fn production_asks_for_a_secret_and_for_https() {
 }
 
 #[tokio::test]
-async fn the_placeholder_of_the_example_is_refused() {
+async fn placeholder_secret_is_rejected() {
     let example = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/.env.example")).unwrap();
     let line = example
         .lines()
@@ -271,7 +271,7 @@ async fn the_placeholder_of_the_example_is_refused() {
 }
 
 #[tokio::test]
-async fn the_example_names_every_setting() {
+async fn example_file_has_every_setting() {
     let example = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/.env.example")).unwrap();
     let all = [
         "APP_ENV",
@@ -302,7 +302,7 @@ async fn the_example_names_every_setting() {
 }
 
 #[tokio::test]
-async fn settings_are_read_from_a_file_and_the_environment_has_the_last_word() {
+async fn environment_takes_precedence_over_env_file() {
     let mut place = Place::new().await;
     place.unset("TOKEN_TTL_SECONDS");
     place.write(".env", "TOKEN_TTL_SECONDS=never\nSESSION_MAX_HOURS=often\n");
@@ -380,7 +380,7 @@ async fn repeated_secret_is_refused() {
 }
 
 #[tokio::test]
-async fn unknown_variable_of_the_settings_file_is_a_warning_that_names_the_closest() {
+async fn unknown_variable_is_a_warning_with_the_closest_name() {
     let mut place = Place::new().await;
     place.write(".env", "MAIL_FORM=shop@shop.example\nSSL_CERT_DIR=/etc/ssl/certs\n");
     set_mode(&place, ".env", 0o600);
@@ -401,7 +401,7 @@ async fn unknown_variable_of_the_settings_file_is_a_warning_that_names_the_close
 }
 
 #[tokio::test]
-async fn development_makes_its_own_secret_and_keeps_it() {
+async fn development_creates_and_keeps_a_secret() {
     let mut place = Place::new().await;
     place.unset("TOKEN_SECRET");
     let mut app = TestApp::start_in(place).await;

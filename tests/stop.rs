@@ -193,7 +193,7 @@ fn login_head(port: u16) -> String {
 }
 
 #[tokio::test]
-async fn request_body_under_way_at_the_stop_is_answered() {
+async fn request_with_unfinished_body_at_the_stop_is_answered() {
     let mut app = TestApp::start().await;
     let head = login_head(app.port);
     let mut stream = connect(app.port).unwrap();

@@ -44,7 +44,7 @@ fn every_kind(app: &TestApp) -> Vec<(&'static str, u16, RequestBuilder)> {
 }
 
 #[tokio::test]
-async fn every_answer_carries_the_security_headers() {
+async fn every_response_has_security_headers() {
     let app = TestApp::start().await;
     for (what, status, request) in every_kind(&app) {
         let answer = http::send(request).await;
@@ -69,7 +69,7 @@ fn assert_secure(what: &str, answer: &Answer) {
 }
 
 #[tokio::test]
-async fn every_error_is_a_page_of_this_site() {
+async fn every_error_is_a_page_in_the_layout() {
     let app = TestApp::start().await;
     for (what, status, request) in
         every_kind(&app).into_iter().filter(|(what, status, _)| *status >= 400 && !what.starts_with("API"))
@@ -81,7 +81,7 @@ async fn every_error_is_a_page_of_this_site() {
 }
 
 #[tokio::test]
-async fn every_answer_has_a_request_id_of_its_own_that_the_log_names() {
+async fn request_id_is_unique_and_logged() {
     let app = TestApp::start().await;
     let mut ids = Vec::new();
     for (what, _, request) in every_kind(&app) {
@@ -99,7 +99,7 @@ async fn every_answer_has_a_request_id_of_its_own_that_the_log_names() {
 }
 
 #[tokio::test]
-async fn browsers_are_told_to_stay_with_https_where_the_site_has_it() {
+async fn hsts_is_sent_when_the_origin_is_https() {
     let app = TestApp::start_with(&HTTPS).await;
     let answer = http::send(app.request(Method::GET, "/login").header("host", "shop.example")).await;
     assert!(answer.is_page(200));
@@ -109,7 +109,7 @@ async fn browsers_are_told_to_stay_with_https_where_the_site_has_it() {
 }
 
 #[tokio::test]
-async fn head_answers_as_get_without_a_body() {
+async fn head_has_the_headers_of_get_and_no_body() {
     let app = TestApp::start().await;
     let token = app.customer("ann@example.com").await.token();
     for path in [
@@ -142,7 +142,7 @@ async fn head_answers_as_get_without_a_body() {
 }
 
 #[tokio::test]
-async fn a_wrong_method_is_told_which_are_right() {
+async fn wrong_method_is_405_with_allow() {
     let app = TestApp::start().await;
     let token = app.customer("ann@example.com").await.token();
     for (method, path, right) in [
@@ -162,7 +162,7 @@ async fn a_wrong_method_is_told_which_are_right() {
 }
 
 #[tokio::test]
-async fn only_this_sites_own_names_are_answered_to() {
+async fn requests_for_other_hosts_are_421() {
     let app = TestApp::start().await;
     let to = |path, host: String| http::send(app.request(Method::GET, path).header("host", host));
     for name in ["localhost", "127.0.0.1", "[::1]", "LOCALHOST"] {
@@ -197,7 +197,7 @@ async fn only_this_sites_own_names_are_answered_to() {
 }
 
 #[tokio::test]
-async fn a_request_that_another_site_had_the_browser_send_changes_nothing() {
+async fn csrf_protection_rejects_cross_site_posts() {
     let app = TestApp::start().await;
     let own = format!("http://localhost:{}", app.port);
     let same_host = app.origin();
@@ -236,7 +236,7 @@ async fn a_request_that_another_site_had_the_browser_send_changes_nothing() {
 }
 
 #[tokio::test]
-async fn static_files_are_kept_for_a_year_at_the_address_that_names_their_content() {
+async fn static_files_with_content_hash_are_cached_for_a_year() {
     let app = TestApp::start().await;
     let page = app.get("/login").await.text();
     for name in ["site.css", "site.js", "icon.svg"] {
@@ -261,7 +261,7 @@ async fn static_files_are_kept_for_a_year_at_the_address_that_names_their_conten
 }
 
 #[tokio::test]
-async fn nothing_but_the_static_files_is_handed_out() {
+async fn only_static_files_are_served() {
     let app = TestApp::start().await;
     for (path, status) in [
         ("/static/", 404),
@@ -285,7 +285,7 @@ async fn nothing_but_the_static_files_is_handed_out() {
 }
 
 #[tokio::test]
-async fn text_is_compressed_for_who_can_read_it() {
+async fn text_is_compressed_when_accepted() {
     let app = TestApp::start().await;
     for path in ["/login", "/static/site.css", "/api/openapi.json"] {
         for encoding in ["gzip", "br"] {
@@ -299,7 +299,7 @@ async fn text_is_compressed_for_who_can_read_it() {
 }
 
 #[tokio::test]
-async fn pages_are_small_and_hold_no_style_or_script_of_their_own() {
+async fn pages_are_small_without_inline_style_or_script() {
     let app = TestApp::start_with(&[("DEMO_ORDERS", "true")]).await;
     let mut visitor = app.customer("ann@example.com").await;
     let orders = visitor.get("/orders").await.text();
@@ -328,7 +328,7 @@ async fn pages_are_small_and_hold_no_style_or_script_of_their_own() {
 }
 
 #[tokio::test]
-async fn guarded_pages_are_never_stored() {
+async fn guarded_pages_are_no_store() {
     let app = TestApp::start_with(&[("DEMO_ORDERS", "true")]).await;
     let mut visitor = app.customer("ann@example.com").await;
     let order = format!("/orders/{}", numbers(&visitor.get("/orders").await.text())[0]);
@@ -345,14 +345,14 @@ async fn guarded_pages_are_never_stored() {
 }
 
 #[tokio::test]
-async fn the_probes_tell_that_the_process_lives_and_that_the_database_answers() {
+async fn health_checks_report_process_and_database() {
     let app = TestApp::start().await;
     assert_eq!(app.get("/healthz").await.status, 200);
     assert_eq!(app.get("/readyz").await.status, 200);
 }
 
 #[tokio::test]
-async fn password_managers_find_the_page_for_a_new_password() {
+async fn well_known_change_password_redirects() {
     let app = TestApp::start().await;
     assert_eq!(app.get("/.well-known/change-password").await.leads_to(), (302, "/account#password"));
 }
@@ -455,7 +455,7 @@ async fn malformed_request_is_refused_and_never_500() {
 }
 
 #[tokio::test]
-async fn a_place_without_static_files_is_refused_before_anything_is_served() {
+async fn start_without_static_files_fails() {
     let mut place = Place::new().await;
     place.set("STATIC_DIR", "nowhere");
     let ran = place.run(&["serve"]);

@@ -130,7 +130,7 @@ fn session_view(session: ActiveSession, current: &str, zone: &Zone) -> SessionVi
         is_current: session.id == current,
         is_api: session.audience == Audience::Api,
         id: session.id,
-        device: user_agent::in_words(&session.user_agent),
+        device: user_agent::describe(&session.user_agent),
         address: session.client_address,
         begun: time_view(session.created_at, zone),
         last_seen: time_view(session.last_seen_at, zone),
@@ -141,7 +141,7 @@ fn event_view(happened: &Happened, zone: &Zone) -> EventView {
     let source = if happened.is_by_operator() {
         "The shop".to_owned()
     } else {
-        format!("{} · {}", user_agent::in_words(&happened.user_agent), happened.client_address)
+        format!("{} · {}", user_agent::describe(&happened.user_agent), happened.client_address)
     };
     EventView { what: activity::in_words(&happened.event).to_owned(), source, at: time_view(happened.at, zone) }
 }

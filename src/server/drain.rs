@@ -1,6 +1,5 @@
-//! Counts what is in flight, so that a stop can wait for it. docs/decisions/how-a-stop-works.md says why.
-//!
-//! Counted are requests, from their head to the end of their answer's body, and connections that have sent no request yet.
+//! Counts what is in flight, so that a stop can wait for it: requests, from their head to the end of the response body, and connections
+//! that have sent no request yet. See docs/decisions/how-a-stop-works.md.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,9 +14,9 @@ use actix_web::middleware::Next;
 use actix_web::web::{self, Bytes};
 use tokio::time::{Instant, sleep};
 
-/// Connections without traffic for this long are idle: what they had sent has been read.
+/// A connection without traffic for this long is idle: everything it sent has been read.
 const QUIET: Duration = Duration::from_millis(500);
-/// How long a new connection may take to send its first request.
+/// Time for the first request of a new connection.
 const FIRST_REQUEST_WITHIN: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 
@@ -30,14 +29,14 @@ struct Counts {
     has_begun: AtomicBool,
     started: AtomicU64,
     ended: AtomicU64,
-    /// Connections and TLS handshakes ever begun.
+    /// Connections and TLS handshakes since the start.
     connected: AtomicU64,
-    /// Connections without a request so far.
+    /// Connections that have sent no request.
     unused: AtomicU64,
 }
 
 impl Drain {
-    /// From now on the server is not ready, and each answer announces that its connection closes.
+    /// Begins the drain: the server is not ready, and each response closes its connection.
     pub fn begin(&self) {
         self.0.has_begun.store(true, Ordering::SeqCst);
     }
@@ -46,19 +45,19 @@ impl Drain {
         self.0.has_begun.load(Ordering::SeqCst)
     }
 
-    /// Requests whose answers are not sent whole.
+    /// Requests whose response is not completely sent.
     pub fn in_flight(&self) -> u64 {
-        // In this order a request that ends between the two reads is counted as in flight, never below zero.
+        // Read in this order the result is never negative.
         let ended = self.0.ended.load(Ordering::SeqCst);
         self.0.started.load(Ordering::SeqCst).saturating_sub(ended)
     }
 
-    /// A client has begun to connect.
+    /// Counts a TLS handshake.
     pub fn note_handshake(&self) {
         self.0.connected.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Goes into the connection's data, and is dropped with it.
+    /// Counts a connection until the returned value is dropped.
     pub fn open_connection(&self) -> Connection {
         self.note_handshake();
         self.0.unused.fetch_add(1, Ordering::SeqCst);
@@ -120,9 +119,8 @@ impl Drop for InFlight {
     }
 }
 
-/// Middleware, the outermost: counts the request until its answer's body is sent or given up. During the drain the answer
-/// says `Connection: close` (RFC 9112 section 9.6), so that a client does not send its next request into a closing
-/// connection.
+/// Outermost middleware: counts the request until its response body is sent or dropped. During the drain the response has
+/// `Connection: close` (RFC 9112 section 9.6), so that the client does not send another request on a closing connection.
 ///
 /// # Errors
 /// Those of what it wraps.
@@ -142,7 +140,7 @@ pub async fn count<B: MessageBody>(
     Ok(response.map_body(|_, body| CountedBody { body: Box::pin(body), _in_flight: in_flight }))
 }
 
-/// An answer's body that counts as in flight until it is dropped.
+/// A response body that counts as in flight until it is dropped.
 pub struct CountedBody<B> {
     body: Pin<Box<B>>,
     _in_flight: InFlight,

@@ -1,35 +1,33 @@
-//! Why the server does not start.
+//! Errors of the server.
 
 use std::net::SocketAddr;
 
 use crate::database::OpenError;
 
-/// Why the server did not start or stopped; each says what to do.
+/// Why the server did not start, or failed, with the fix.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// The static files are not where they should be.
+    /// Static files are missing or unreadable.
     #[error("{0}")]
     Assets(String),
-    /// The database does not open.
+    /// The database cannot be opened.
     #[error(transparent)]
     Database(#[from] OpenError),
-    /// The address is taken or not this computer's.
+    /// The address is in use or not local.
     #[error("cannot listen on {address}: {source}; stop what listens there, or set {variable}")]
     Listen {
-        /// The address.
         address: SocketAddr,
-        /// The setting that names it.
+        /// The setting of the address.
         variable: &'static str,
-        /// What the system says.
         source: std::io::Error,
     },
-    /// Mail cannot be sent the way that the settings say.
+    /// The mail settings cannot be used.
     #[error("{0}")]
     Mail(String),
-    /// The certificate or its key cannot be used.
+    /// The certificate or its key is invalid.
     #[error("cannot use TLS_CERT and TLS_KEY: {0}; name PEM files with the certificate chain and its private key")]
     Tls(String),
-    /// Anything else.
+    /// Any other error.
     #[error("the server failed: {0}; the log says more")]
     Failed(String),
 }

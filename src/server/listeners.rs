@@ -1,4 +1,4 @@
-//! The two listeners: the app with the order of its middleware, and metrics.
+//! The two listeners: the app with its middleware in order, and metrics.
 
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
@@ -14,46 +14,45 @@ use actix_web::{App, HttpResponse, HttpServer, web};
 use super::acceptor::Acceptor;
 use super::connection_limits::{Connections, Limits, raise_descriptor_limit};
 use super::error::ServeError;
-use super::state::House;
+use super::state::AppState;
 use super::tls::Certificate;
 use super::{drain, routes};
 use crate::telemetry;
 use crate::web::{client, compression, error, headers, origin};
 
-/// How long a client may take to send a request's head; its body has a limit of its own.
-const HEAD_ARRIVES_WITHIN: Duration = Duration::from_secs(10);
-/// How long a connection without a request is kept.
+/// Timeout for the head of a request. The body has its own, see `web::body`.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Timeout of an idle connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
-/// How much of answers is gathered before it is sent. What a client does not read stays in memory, with the body that was begun.
+/// Bytes of responses that are buffered for a client that does not read.
 const WRITE_BUFFER: usize = 8 * 1024;
-/// How long the last bytes of answers may take once no request is in flight.
+/// Time to send the last bytes of responses at a stop.
 const FLUSH_SECONDS: u64 = 5;
-/// As many as actix takes.
-const MOST_WORKERS: usize = 512;
+/// actix's own limit.
+const MAX_WORKERS: usize = 512;
 
 pub fn listen(address: SocketAddr, variable: &'static str) -> Result<TcpListener, ServeError> {
     TcpListener::bind(address).map_err(|source| ServeError::Listen { address, variable, source })
 }
 
-/// The app of one worker. Middleware runs from the last `wrap` inwards: a request is counted, named and logged, gets its security
-/// headers and its compression, a page for whatever fails inside, and is held to its host and origin before any
-/// handler sees it.
+/// The app of one worker. The last `wrap` is the outermost middleware: drain count, request id and log, security headers, compression, error
+/// pages, host check, CSRF protection, then the routes.
 macro_rules! app {
-    ($house:expr) => {{
-        let house = $house;
+    ($state:expr) => {{
+        let state = $state;
         App::new()
-            .app_data(house.site.clone())
-            .app_data(house.database.clone())
-            .app_data(house.clock.clone())
-            .app_data(house.sessions.clone())
-            .app_data(house.accounts.clone())
-            .app_data(house.transport.clone())
-            .app_data(house.drain.clone())
-            .app_data(web::FormConfig::default().limit(crate::web::body::LARGEST))
-            .app_data(web::JsonConfig::default().limit(crate::web::body::LARGEST))
-            .wrap(from_fn(origin::refuse_forged))
+            .app_data(state.site.clone())
+            .app_data(state.database.clone())
+            .app_data(state.clock.clone())
+            .app_data(state.sessions.clone())
+            .app_data(state.accounts.clone())
+            .app_data(state.transport.clone())
+            .app_data(state.drain.clone())
+            .app_data(web::FormConfig::default().limit(crate::web::body::MAX_BYTES))
+            .app_data(web::JsonConfig::default().limit(crate::web::body::MAX_BYTES))
+            .wrap(from_fn(origin::csrf_protection))
             .wrap(from_fn(origin::require_own_host))
-            .wrap(from_fn(error::late_errors))
+            .wrap(from_fn(error::render_errors))
             .wrap(from_fn(headers::head_as_get))
             .wrap(from_fn(compression::compress))
             .wrap(from_fn(headers::unchunked_for_http_10))
@@ -61,31 +60,35 @@ macro_rules! app {
             .wrap(from_fn(client::log_client))
             .wrap(from_fn(telemetry::trace_request))
             .wrap(from_fn(drain::count))
-            .configure(|routes| routes::configure(routes, &house.site))
+            .configure(|routes| routes::configure(routes, &state.site))
     }};
 }
 
-/// Serves HTTP/1 alone; docs/decisions/http2-is-left-to-a-proxy.md says why. `HttpServer` would do the same, but leaves no room for a limit
-/// on connections before the TLS handshake.
-pub fn start(listener: TcpListener, certificate: Option<Arc<Certificate>>, house: House) -> Result<Server, ServeError> {
+/// Serves HTTP/1 only, see docs/decisions/http2-is-left-to-a-proxy.md. Not by `HttpServer`, which has no hook before the TLS handshake for the
+/// limit on connections.
+pub fn start(
+    listener: TcpListener,
+    certificate: Option<Arc<Certificate>>,
+    state: AppState,
+) -> Result<Server, ServeError> {
     let failed = |error: std::io::Error| ServeError::Failed(error.to_string());
-    let workers = std::thread::available_parallelism().map_or(2, NonZeroUsize::get).min(MOST_WORKERS);
+    let workers = std::thread::available_parallelism().map_or(2, NonZeroUsize::get).min(MAX_WORKERS);
     let limits = Limits::for_descriptors(raise_descriptor_limit(), workers);
     tracing::info!(connections = limits.total, per_network = limits.per_network, "connection limits");
     let tls = certificate.map(Certificate::server_config).transpose()?;
-    let acceptor = Acceptor::new(Connections::new(limits, house.site.trusted_proxies.clone()), tls);
+    let acceptor = Acceptor::new(Connections::new(limits, state.site.trusted_proxies.clone()), tls);
     let server = Server::build()
         .workers(workers)
-        // Those that wait for a worker count, too, and must not take what is reserved.
+        // Connections that wait for a worker count too, and must not use the reserved descriptors.
         .max_concurrent_connections((limits.total + limits.total / 2).div_ceil(workers))
         .shutdown_timeout(FLUSH_SECONDS)
         .disable_signals();
     let stopping = server.graceful_shutdown_signal();
     let server = server.listen("order-portal", listener, move || {
         let (acceptor, stopping) = (acceptor.clone(), stopping.clone());
-        let counts = house.drain.as_ref().clone();
+        let counts = state.drain.as_ref().clone();
         let http = HttpService::build()
-            .client_request_timeout(HEAD_ARRIVES_WITHIN)
+            .client_request_timeout(HEAD_TIMEOUT)
             .client_disconnect_timeout(Duration::from_secs(3))
             .keep_alive(KEEP_ALIVE)
             .h1_write_buffer_size(WRITE_BUFFER)
@@ -96,13 +99,13 @@ pub fn start(listener: TcpListener, certificate: Option<Arc<Certificate>>, house
                 let stopping = stopping.clone();
                 async move { stopping.notified().await }
             })
-            .h1(map_config(app!(house.clone()), |()| AppConfig::default()));
+            .h1(map_config(app!(state.clone()), |()| AppConfig::default()));
         fn_service(move |stream| acceptor.clone().accept(stream)).and_then(http.map_err(drop))
     });
     Ok(server.map_err(failed)?.run())
 }
 
-/// Prometheus' text on a listener of its own, which the public does not reach.
+/// Metrics in Prometheus' text format, on a listener of their own that is not public.
 pub fn start_metrics(address: SocketAddr) -> Result<ServerHandle, ServeError> {
     let listener = listen(address, "METRICS_ADDR")?;
     let server =

@@ -1,15 +1,15 @@
-//! Runs the server: opens the database, builds the app, serves until told to stop, drains.
+//! The server: opens the database, builds the app, serves, drains and stops.
 //!
-//! | file | what it is for |
+//! | file | purpose |
 //! |---|---|
-//! | `open_database.rs` | the database at the start: waiting for it, migrating it |
-//! | `state.rs` | what handlers find in app data |
-//! | `routes.rs`, `well_known.rs` | routes and their guards; what programs look for at a fixed address |
-//! | `listeners.rs` | the app with the order of its middleware; metrics |
-//! | `acceptor.rs`, `connection_limits.rs`, `client_stream.rs` | what a connection passes before HTTP, how many are open, when it is idle |
+//! | `open_database.rs` | opens and migrates the database at start; waits for a server that is down |
+//! | `state.rs` | the state shared by handlers |
+//! | `routes.rs`, `well_known.rs` | routes and their guards; `/.well-known` and the icon |
+//! | `listeners.rs` | the app with its middleware in order; metrics |
+//! | `acceptor.rs`, `connection_limits.rs`, `client_stream.rs` | TLS handshake and socket options; limits on open connections; idle connections |
 //! | `tls.rs` | the certificate, reloaded on SIGHUP and when its files change |
 //! | `background.rs` | mail delivery and maintenance |
-//! | `drain.rs`, `stop.rs` | what is in flight; signals, and a stop that cuts no request |
+//! | `drain.rs`, `stop.rs` | requests in flight; signals, and a stop that cuts no request |
 
 mod acceptor;
 mod background;
@@ -32,7 +32,7 @@ use std::time::Duration;
 use background::Background;
 pub use error::ServeError;
 use open_database::open_database;
-use state::House;
+use state::AppState;
 pub use state::{CLAIM, REMOVE_SAMPLES};
 use stop::Stopped;
 pub use tls::load as load_certificate;
@@ -44,10 +44,10 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::web::Assets;
 
-/// How long whoever reads standard output may take to read the address.
-const ANNOUNCES_WITHIN: Duration = Duration::from_secs(1);
+/// Wait for the reader of standard output.
+const ANNOUNCE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Serves until told to stop (SIGTERM or Ctrl-C), finishes what is in flight, then closes the database.
+/// Serves until SIGTERM or Ctrl-C, finishes the requests in flight, then closes the database.
 ///
 /// # Errors
 /// [`ServeError`].
@@ -58,13 +58,13 @@ pub async fn run(config: Config, clock: Clock) -> Result<(), ServeError> {
     let listener = listeners::listen(config.bind_addr, "BIND_ADDR")?;
     let bound = listener.local_addr().unwrap_or(config.bind_addr);
     let origin = config.origin_at(bound.port());
-    let house = House::build(&config, clock, database.clone(), assets, &origin, bound.port())?;
-    let certificate = config.tls.as_ref().map(|files| Certificate::load(files, house.drain.as_ref().clone()));
+    let state = AppState::build(&config, clock, database.clone(), assets, &origin, bound.port())?;
+    let certificate = config.tls.as_ref().map(|files| Certificate::load(files, state.drain.as_ref().clone()));
     let certificate = certificate.transpose()?.map(Arc::new);
     let to_close = listener.try_clone().map_err(|error| ServeError::Failed(error.to_string()))?;
-    let server = listeners::start(listener, certificate.clone(), house.clone())?;
+    let server = listeners::start(listener, certificate.clone(), state.clone())?;
     let metrics = config.metrics_addr.map(listeners::start_metrics).transpose()?;
-    let background = Background::start(&house);
+    let background = Background::start(&state);
     actix_web::rt::spawn(tls::reload(certificate, hangups));
 
     announce(&origin).await;
@@ -72,7 +72,7 @@ pub async fn run(config: Config, clock: Clock) -> Result<(), ServeError> {
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
-    let stopped = stop::serve(server, to_close, &house.drain, Duration::from_secs(config.drain_seconds)).await;
+    let stopped = stop::serve(server, to_close, &state.drain, Duration::from_secs(config.drain_seconds)).await;
     if let Some(metrics) = metrics {
         metrics.stop(false).await;
     }
@@ -90,8 +90,7 @@ pub async fn run(config: Config, clock: Clock) -> Result<(), ServeError> {
     stopped.map(drop).map_err(|error| ServeError::Failed(error.to_string()))
 }
 
-/// Prints where the portal is. Standard output may be closed, or a pipe that nobody reads: a thread of its own waits for that
-/// reader, the server does not.
+/// Prints the address, in a thread: standard output may be closed, or a pipe that is not read.
 async fn announce(origin: &str) {
     let line = format!("order-portal is at {origin}\n");
     let (printed, is_printed) = oneshot::channel();
@@ -99,5 +98,5 @@ async fn announce(origin: &str) {
         std::io::stdout().write_all(line.as_bytes()).ok();
         printed.send(()).ok();
     });
-    tokio::time::timeout(ANNOUNCES_WITHIN, is_printed).await.ok();
+    tokio::time::timeout(ANNOUNCE_TIMEOUT, is_printed).await.ok();
 }

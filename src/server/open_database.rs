@@ -1,23 +1,23 @@
-//! Opening the database at the start: a server that is away for a moment is waited for, a file is not.
+//! Opens the database at start. Waits for a PostgreSQL server that is down, not for a file.
 
 use std::time::{Duration, Instant};
 
 use crate::config::Config;
 use crate::database::{AppliedNow, Database, OpenError};
 
-/// How long a database server that is away is waited for, and how often it is tried meanwhile.
-const WAITED_FOR: Duration = Duration::from_secs(60);
-const TRIED_EVERY: Duration = Duration::from_secs(2);
+/// How long to retry, and the pause between attempts.
+const RETRY_FOR: Duration = Duration::from_secs(60);
+const RETRY_PAUSE: Duration = Duration::from_secs(2);
 
-/// The database, migrated and writable.
+/// Opens the database, migrates it and checks that it is writable.
 pub async fn open_database(config: &Config) -> Result<Database, OpenError> {
     let began = Instant::now();
     loop {
         match open_once(config).await {
-            Err(error) if error.is_transient() && began.elapsed() < WAITED_FOR => {
-                let seconds = (WAITED_FOR - began.elapsed()).as_secs();
+            Err(error) if error.is_transient() && began.elapsed() < RETRY_FOR => {
+                let seconds = (RETRY_FOR - began.elapsed()).as_secs();
                 tracing::warn!(%error, "database unavailable at start; trying for another {seconds} seconds");
-                tokio::time::sleep(TRIED_EVERY).await;
+                tokio::time::sleep(RETRY_PAUSE).await;
             }
             done => return done,
         }

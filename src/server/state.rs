@@ -1,4 +1,4 @@
-//! What handlers find in app data, built once at start.
+//! The state that handlers share as app data, built once at start.
 
 use actix_web::web;
 
@@ -12,25 +12,24 @@ use crate::sessions::{Keys, Lifetimes, Sessions};
 use crate::web::{Assets, Site, origin};
 use crate::{api, mail, orders};
 
-/// What happens to orders when an account is made in development: it starts with samples.
+/// On sign-up in development: adds sample orders.
 const SAMPLES: OnSignUp =
     |transaction, user_id, now, clock| Box::pin(orders::add_samples(transaction, user_id, now, clock));
 
-/// What happens to orders when an address turns out to be someone's: those placed with it become theirs.
+/// When an address is confirmed: its orders become the account's.
 pub const CLAIM: OnVerified = |transaction, user_id, email| Box::pin(orders::claim(transaction, user_id, email));
 
-/// What happens to orders when an address turns out not to be the account's owner's: those placed with it are nobody's again.
+/// When an address change is undone: the orders of that address leave the account.
 const RELEASE: OnReleased = |transaction, user_id, email| Box::pin(orders::release(transaction, user_id, email));
 
-/// What goes of orders when an account is deleted: the samples that were made for it.
+/// When an account is deleted: removes its sample orders.
 pub const REMOVE_SAMPLES: OnDeleted = |transaction, user_id| Box::pin(orders::remove_samples(transaction, user_id));
 
-/// The orders of a user, as the API shows them.
+/// For the data export: the user's orders as the API returns them.
 const ORDERS_OF: HeldAbout = |database, user_id| Box::pin(api::orders_of(database, user_id));
 
-/// Everything that handlers find in app data.
 #[derive(Clone)]
-pub struct House {
+pub struct AppState {
     pub site: web::Data<Site>,
     pub database: web::Data<Database>,
     pub clock: web::Data<Clock>,
@@ -40,7 +39,7 @@ pub struct House {
     pub drain: web::Data<Drain>,
 }
 
-impl House {
+impl AppState {
     pub fn build(
         config: &Config,
         clock: Clock,
@@ -58,7 +57,7 @@ impl House {
             remembered: config.remember_me_seconds,
         };
         let sessions = Sessions::new(database.clone(), clock.clone(), keys, lifetimes);
-        let hasher = Hasher::new(words_of(origin)).map_err(|error| ServeError::Failed(error.to_string()))?;
+        let hasher = Hasher::new(site_words(origin)).map_err(|error| ServeError::Failed(error.to_string()))?;
         let hooks = Hooks {
             on_sign_up: config.demo_orders.then_some(SAMPLES),
             on_verified: CLAIM,
@@ -88,8 +87,8 @@ impl House {
     }
 }
 
-/// Words of the site's name, for passwords not to be made of.
-fn words_of(origin: &str) -> Vec<String> {
+/// Words of the host name, which passwords must not consist of.
+fn site_words(origin: &str) -> Vec<String> {
     let host = url::Url::parse(origin).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
     host.split('.').filter(|word| word.len() > 2).map(str::to_owned).chain([host.clone()]).collect()
 }

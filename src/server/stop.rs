@@ -1,5 +1,4 @@
-//! Serves until told to stop, then stops without cutting a request. docs/decisions/how-a-stop-works.md says why it is done
-//! in these steps.
+//! Serves until a signal, then stops without cutting a request. docs/decisions/how-a-stop-works.md explains the steps.
 
 use std::future::Future;
 use std::net::{Shutdown, TcpListener};
@@ -11,25 +10,24 @@ use tokio::time::{sleep, timeout};
 
 use super::drain::Drain;
 
-/// How long requests in flight may take after the listener is closed.
-const REQUESTS_END_WITHIN: Duration = Duration::from_secs(30);
-/// How long a TCP handshake that has begun may take.
-const HANDSHAKES_END_WITHIN: Duration = Duration::from_millis(300);
-/// How long the accepting thread may take to notice that it pauses. actix does not tell; on a starved machine it may be later, and
-/// logs an error that harms nothing.
-const PAUSES_WITHIN: Duration = Duration::from_millis(200);
+/// Timeout of requests in flight after the listener is closed.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time for TCP handshakes in progress.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_millis(300);
+/// Time for actix's accepting thread to pause; actix does not report it. If it takes longer, actix logs a harmless error.
+const PAUSE_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// Whether requests in flight were waited for.
+/// How the server stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stopped {
-    /// They were.
+    /// Requests in flight were finished.
     Drained,
-    /// A second signal ended the wait.
+    /// After a second signal, without waiting.
     AtOnce,
 }
 
-/// Serves until SIGTERM or SIGINT, then keeps serving for `notice` while `/readyz` is 503, then drains. Another signal
-/// stops at once. `listener` is the server's own, cloned.
+/// Serves until SIGTERM or SIGINT, then for `notice` with `/readyz` at 503, then drains. A second signal stops at once. `listener` is a clone of
+/// the server's.
 pub async fn serve(
     mut server: Server,
     listener: TcpListener,
@@ -81,26 +79,25 @@ pub async fn signal() {
 async fn finish_requests(handle: &ServerHandle, listener: TcpListener, drain: &Drain) {
     tracing::info!(in_flight = drain.in_flight(), "stopping: no new connections, finishing requests");
     let finished = async { tokio::join!(close(handle, listener), drain.quiet()) };
-    if timeout(REQUESTS_END_WITHIN, finished).await.is_err() {
+    if timeout(REQUEST_TIMEOUT, finished).await.is_err() {
         tracing::error!(in_flight = drain.in_flight(), "requests cut: they took too long after the order to stop");
     }
 }
 
-/// Closes the listener without resetting a connection that the system has established and the server not yet accepted.
+/// Closes the listener without resetting connections that are established but not yet accepted.
 async fn close(handle: &ServerHandle, listener: TcpListener) {
     let socket = SockRef::from(&listener);
     if let Err(error) = ignore_new_handshakes(&socket) {
         tracing::debug!(%error, "new handshakes cannot be filtered");
     }
-    sleep(HANDSHAKES_END_WITHIN).await;
+    sleep(HANDSHAKE_TIMEOUT).await;
     handle.pause().await;
-    sleep(PAUSES_WITHIN).await;
-    // Not every system shuts a listener down; the last step of the stop closes it anyway.
+    sleep(PAUSE_TIMEOUT).await;
+    // Not supported by every system; the last step of the stop closes the listener anyway.
     socket.shutdown(Shutdown::Both).ok();
 }
 
-/// Drops each SYN in the kernel while handshakes that have begun end as usual. The client repeats its SYN a second later
-/// and is then refused.
+/// Has the kernel drop each SYN, while handshakes in progress complete. The client repeats its SYN a second later and is refused then.
 #[cfg(target_os = "linux")]
 fn ignore_new_handshakes(listener: &SockRef) -> std::io::Result<()> {
     use socket2::SockFilter;

@@ -1,4 +1,4 @@
-//! HTTPS without a proxy, with a certificate that is replaced while the server runs: on SIGHUP, and when the files change.
+//! TLS with a certificate that is reloaded on SIGHUP and when its files change.
 
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -13,10 +13,10 @@ use super::drain::Drain;
 use super::error::ServeError;
 use crate::config::TlsFiles;
 
-/// How often the files are compared with what was loaded.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Interval of checks for changed files.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The certificate that new connections get.
+/// The certificate for new connections.
 #[derive(Debug)]
 pub struct Certificate {
     files: TlsFiles,
@@ -33,7 +33,7 @@ impl Certificate {
         Ok(Self { files: files.clone(), current: RwLock::new(Arc::new(load(files)?)), drain })
     }
 
-    /// Serves with whatever certificate is current when a client connects.
+    /// A configuration that uses the current certificate for each new connection.
     ///
     /// # Errors
     /// [`ServeError::Tls`].
@@ -59,7 +59,7 @@ impl ResolvesServerCert for Certificate {
     }
 }
 
-/// Reads the chain and its key, which must fit each other.
+/// Reads the certificate chain and its matching private key.
 ///
 /// # Errors
 /// [`ServeError::Tls`].
@@ -67,7 +67,7 @@ pub fn load(files: &TlsFiles) -> Result<CertifiedKey, ServeError> {
     Pem::read(files).and_then(|pem| pem.parse(files)).map_err(ServeError::Tls)
 }
 
-/// What the two files hold.
+/// The content of the two files.
 #[derive(PartialEq, Eq)]
 struct Pem {
     cert: Vec<u8>,
@@ -91,8 +91,7 @@ impl Pem {
     }
 }
 
-/// Replaces the certificate on SIGHUP and when its files change, for as long as the server runs. One that cannot be used is
-/// logged, and the former stays.
+/// Reloads the certificate on SIGHUP and when its files change. An invalid one is logged and not used.
 pub async fn reload(certificate: Option<Arc<Certificate>>, mut hangups: Hangups) {
     let Some(certificate) = certificate else {
         loop {
@@ -104,7 +103,7 @@ pub async fn reload(certificate: Option<Arc<Certificate>>, mut hangups: Hangups)
     loop {
         let cause = tokio::select! {
             () = hangups.next() => "SIGHUP",
-            () = tokio::time::sleep(LOOK_EVERY) => "files changed",
+            () = tokio::time::sleep(POLL_INTERVAL) => "files changed",
         };
         let found = read(&certificate.files).await;
         if found == tried && cause != "SIGHUP" {
@@ -125,14 +124,14 @@ pub async fn reload(certificate: Option<Arc<Certificate>>, mut hangups: Hangups)
     }
 }
 
-/// Reads without holding up what else runs on this thread: the files may lie on a slow mount.
+/// Reads off the async worker: the files may be on a slow mount.
 async fn read(files: &TlsFiles) -> Result<Pem, String> {
     let files = files.clone();
     let read = tokio::task::spawn_blocking(move || Pem::read(&files)).await;
     read.unwrap_or_else(|error| Err(error.to_string()))
 }
 
-/// SIGHUPs as they come. From [`Hangups::listen`] on they no longer end the program.
+/// A stream of SIGHUPs. After [`Hangups::listen`] SIGHUP no longer ends the program.
 pub struct Hangups {
     #[cfg(unix)]
     signal: Option<tokio::signal::unix::Signal>,

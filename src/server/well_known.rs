@@ -1,4 +1,4 @@
-//! What programs look for at a fixed address: the icon, and whom to tell about a vulnerability.
+//! `/favicon.ico` and `/.well-known/security.txt`.
 
 use actix_web::http::header::{self, ContentType};
 use actix_web::{HttpResponse, web};
@@ -6,10 +6,10 @@ use actix_web::{HttpResponse, web};
 use crate::clock::Clock;
 use crate::web::{Error, Site};
 
-/// How long the contact may be relied on; RFC 9116 section 2.5.5 recommends less than a year.
+/// `Expires`: RFC 9116 section 2.5.5 recommends less than a year.
 const VALID_SECONDS: i64 = 180 * 86_400;
 
-/// The icon, for what reads no page: `link` in the layout names the one that browsers prefer.
+/// For clients that read no page: browsers use the `link` in the layout.
 pub async fn favicon(site: web::Data<Site>) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "image/x-icon"))

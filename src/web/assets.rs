@@ -11,13 +11,13 @@ use sha2::{Digest, Sha256};
 use super::compression::{Coding, Effort};
 use crate::hex;
 
-/// Files without which no page looks right.
+/// Files that the pages need.
 const REQUIRED: [&str; 4] = ["site.css", "site.js", "icon.svg", FAVICON];
 const FAVICON: &str = "favicon.ico";
-/// Larger files stay on the disk.
+/// Larger files are served from disk.
 const LARGEST_IN_MEMORY: u64 = 256 * 1024;
 
-/// The folder of static files, and each file in it by its path there.
+/// The static files, by their path in the directory.
 #[derive(Clone, Debug)]
 pub struct Assets {
     folder: PathBuf,
@@ -25,10 +25,10 @@ pub struct Assets {
 }
 
 impl Assets {
-    /// Reads the folder, and those in it.
+    /// Reads the directory and its subdirectories.
     ///
     /// # Errors
-    /// One line that says what is missing and what to do.
+    /// One line with the missing file and the fix.
     pub fn load(folder: &Path) -> Result<Self, String> {
         let shown = folder.display();
         let fix = "start the program where the folder stands, or set STATIC_DIR";
@@ -45,17 +45,17 @@ impl Assets {
         }
     }
 
-    /// The folder, for actix-files.
+    /// The directory, for actix-files.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// The icon in the format that browsers take at `/favicon.ico`.
+    /// The icon for `/favicon.ico`.
     pub fn favicon(&self) -> Bytes {
         self.files.get(FAVICON).map(|icon| icon.plain.clone()).unwrap_or_default()
     }
 
-    /// Where browsers find a file: its content's hash is in the address, so it may be kept for a year.
+    /// The URL of a file, with its content hash, so that browsers can cache it for a year.
     pub fn address(&self, name: &str) -> String {
         match self.files.get(name) {
             Some(asset) => format!("/static/{name}?v={}", asset.hash),
@@ -63,13 +63,13 @@ impl Assets {
         }
     }
 
-    /// The file at the path of a request.
+    /// The file for the path of a request.
     pub(super) fn at(&self, path: &str) -> Option<&Asset> {
         self.files.get(path.strip_prefix("/static/")?)
     }
 }
 
-/// The paths of all files below `folder`, relative to it. Hidden ones are served to nobody.
+/// The paths of all files below `folder`, relative to it. Hidden files are not served.
 fn names_below(folder: &Path, prefix: &str) -> std::io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(folder)? {
@@ -87,7 +87,7 @@ fn names_below(folder: &Path, prefix: &str) -> std::io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// One file in memory. Each of its representations has a strong `ETag` of its own.
+/// A file in memory. Each representation has its own strong `ETag`.
 #[derive(Clone, Debug)]
 pub(super) struct Asset {
     pub content_type: String,
@@ -100,7 +100,7 @@ pub(super) struct Asset {
 }
 
 impl Asset {
-    /// Reads the file `name` in `folder`; `None` when it is too large for memory.
+    /// Reads the file `name` in `folder`; `None` if it is too large for memory.
     fn load(folder: &Path, name: &str) -> std::io::Result<Option<Self>> {
         let file = folder.join(name);
         let metadata = std::fs::metadata(&file)?;
@@ -119,7 +119,7 @@ impl Asset {
         }))
     }
 
-    /// The content in that coding, if there is one that is smaller, with its tag.
+    /// The representation in that coding, or the plain one if it has none.
     pub fn representation(&self, coding: Option<Coding>) -> Representation {
         let packed = coding.and_then(|coding| {
             let content = match coding {
@@ -140,19 +140,18 @@ impl Asset {
         })
     }
 
-    /// Whether the query of a request names this content.
+    /// Whether the query of a request has the current content hash.
     pub fn is_current(&self, query: &str) -> bool {
         query.strip_prefix("v=") == Some(self.hash.as_str())
     }
 
-    /// Whether the file on the disk still is what was read.
+    /// Whether the file on disk is unchanged.
     pub fn is_on_disk(&self) -> bool {
         std::fs::metadata(&self.file)
             .is_ok_and(|now| now.len() == self.plain.len() as u64 && now.modified().ok() == self.modified)
     }
 }
 
-/// What is sent of a file.
 pub(super) struct Representation {
     pub content: Bytes,
     pub tag: EntityTag,

@@ -1,4 +1,4 @@
-//! Bodies of requests: forms and JSON, small and in time, or a clear error.
+//! Request bodies: forms and JSON, with a size limit, a timeout and clear errors.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,10 +12,10 @@ use serde::de::DeserializeOwned;
 
 use super::error::Error;
 
-/// The largest body, in bytes: several times the longest honest form.
-pub const LARGEST: usize = 16 * 1024;
-/// How long a body may take to arrive.
-const ARRIVES_WITHIN: Duration = Duration::from_secs(10);
+/// The largest body, in bytes: several times the largest form.
+pub const MAX_BYTES: usize = 16 * 1024;
+/// Timeout for the whole body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The fields of a posted form (`application/x-www-form-urlencoded`).
 pub struct Form<T>(pub T);
@@ -27,7 +27,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Form<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let body = web::Form::<T>::from_request(request, payload);
         Box::pin(async move {
-            let form = tokio::time::timeout(ARRIVES_WITHIN, body).await.map_err(|_| Error::TooSlow)?;
+            let form = tokio::time::timeout(BODY_TIMEOUT, body).await.map_err(|_| Error::TooSlow)?;
             form.map(|form| Self(form.into_inner())).map_err(|error| form_error(&error))
         })
     }
@@ -43,7 +43,7 @@ fn form_error(error: &actix_web::Error) -> Error {
     }
 }
 
-/// A body that is read and not looked at.
+/// A body that is read and ignored.
 pub struct IgnoredBody;
 
 impl FromRequest for IgnoredBody {
@@ -57,13 +57,13 @@ impl FromRequest for IgnoredBody {
                 let mut length = 0;
                 while let Some(chunk) = payload.next().await {
                     length += chunk.map_err(|_| Error::BadRequest("the body cannot be read".to_owned()))?.len();
-                    if length > LARGEST {
+                    if length > MAX_BYTES {
                         return Err(Error::TooLarge);
                     }
                 }
                 Ok(Self)
             };
-            tokio::time::timeout(ARRIVES_WITHIN, read).await.map_err(|_| Error::TooSlow)?
+            tokio::time::timeout(BODY_TIMEOUT, read).await.map_err(|_| Error::TooSlow)?
         })
     }
 }
@@ -78,7 +78,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let body = web::Json::<T>::from_request(request, payload);
         Box::pin(async move {
-            let json = tokio::time::timeout(ARRIVES_WITHIN, body).await.map_err(|_| Error::TooSlow)?;
+            let json = tokio::time::timeout(BODY_TIMEOUT, body).await.map_err(|_| Error::TooSlow)?;
             json.map(|json| Self(json.into_inner())).map_err(|error| json_error(&error))
         })
     }
@@ -88,7 +88,7 @@ fn json_error(error: &actix_web::Error) -> Error {
     match error.as_error::<JsonPayloadError>() {
         Some(JsonPayloadError::Overflow { .. } | JsonPayloadError::OverflowKnownLength { .. }) => Error::TooLarge,
         Some(JsonPayloadError::ContentType) => Error::UnsupportedMediaType("the body as application/json"),
-        // serde names the field and the place; it quotes wrong values, which may be a password, so they are left out.
+        // serde's own message quotes the value, which may be a password.
         Some(JsonPayloadError::Deserialize(error)) => Error::BadRequest(format!(
             "the body is not the JSON object that this address takes (line {}, column {})",
             error.line(),

@@ -1,4 +1,4 @@
-//! Who sent a request, as far as a network can tell.
+//! The client's address and user agent.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -12,22 +12,21 @@ use actix_web::{FromRequest, HttpRequest, web};
 
 use super::{Site, user_agent};
 
-/// The longest user agent that is kept, in characters.
+/// Characters of a user agent that are kept.
 const LONGEST_USER_AGENT: usize = 300;
 
-/// The address a request came from and what its program calls itself.
 #[derive(Clone, Debug)]
 pub struct Client {
-    /// The nearest address that is not a trusted proxy.
+    /// The nearest address that is not a trusted proxy's.
     pub address: IpAddr,
-    /// `User-Agent`, shortened, without control characters; may be empty.
+    /// `User-Agent` without control characters, shortened; may be empty.
     pub user_agent: String,
 }
 
 impl Client {
-    /// Browser and system in words.
+    /// Browser and system, as text.
     pub fn device(&self) -> String {
-        user_agent::in_words(&self.user_agent)
+        user_agent::describe(&self.user_agent)
     }
 }
 
@@ -62,7 +61,7 @@ fn address(request: &HttpRequest) -> IpAddr {
     behind_proxies(peer, &hops, |address| site.trusted_proxies.iter().any(|net| net.contains(&address)))
 }
 
-/// Walks `X-Forwarded-For` from its end, which the nearest proxy wrote, for as long as the one who says so is trusted.
+/// Walks `X-Forwarded-For` from its end, the entry of the nearest proxy, while the entry's author is a trusted proxy.
 fn behind_proxies(peer: IpAddr, hops: &[&str], is_trusted: impl Fn(IpAddr) -> bool) -> IpAddr {
     let mut nearest = peer;
     for hop in hops.iter().rev() {
@@ -93,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_is_not_believed() {
+    fn forwarded_header_of_an_untrusted_client_is_ignored() {
         assert_eq!(seen("198.51.100.7", &["203.0.113.9"]), "198.51.100.7");
     }
 

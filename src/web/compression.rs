@@ -1,7 +1,7 @@
-//! Compressed answers: which coding a client takes, and the compression of pages.
+//! Content codings: negotiation, and compression of pages.
 //!
-//! A page is complete in memory, so it is compressed in one go on the worker that made it. At most one encoder a worker exists at a time: what
-//! compression takes does not grow with the number of clients. (actix-web's `Compress` keeps an encoder of 8 MiB for each answer in progress.)
+//! A page is complete in memory and is compressed at once, by the worker that made it. Each worker has at most one encoder, so the memory does not
+//! grow with the number of clients. (actix-web's `Compress` has an encoder of 8 MiB for each response in progress.)
 
 use std::io::Write;
 
@@ -16,14 +16,13 @@ use brotli::enc::BrotliEncoderParams;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-/// Smaller bodies fit into one packet as they are.
-const SMALLEST: usize = 1024;
-/// Larger ones would hold up what else the worker does. Only a data export is.
-const LARGEST: usize = 512 * 1024;
-/// Brotli's window, as a power of two: no page and few static files are larger.
+/// Smaller bodies fit into one packet uncompressed.
+const MIN_BYTES: usize = 1024;
+/// Larger bodies would block the worker. Only a data export is larger.
+const MAX_BYTES: usize = 512 * 1024;
+/// Brotli's window size, as a power of two. No page and few static files are larger.
 const WINDOW: i32 = 18;
 
-/// A content coding that this site has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Coding {
     Brotli,
@@ -31,8 +30,8 @@ pub(super) enum Coding {
 }
 
 impl Coding {
-    /// The coding that the client likes best, if it takes one. One that takes nothing that there is (`identity;q=0`) gets the content as it is:
-    /// RFC 9110 section 12.5.3 allows it, and a 406 would help nobody.
+    /// The coding that the client prefers. `None` also if it accepts none of them (`identity;q=0`): RFC 9110 section 12.5.3 allows an uncompressed
+    /// response in place of a useless 406.
     pub fn accepted(request: &ServiceRequest) -> Option<Self> {
         let accepted = request.get_header::<AcceptEncoding>()?;
         match accepted.negotiate([Encoding::identity(), Encoding::brotli(), Encoding::gzip()].iter())? {
@@ -42,7 +41,7 @@ impl Coding {
         }
     }
 
-    /// Its name in `Content-Encoding`.
+    /// The value of `Content-Encoding`.
     pub fn name(self) -> HeaderValue {
         HeaderValue::from_static(match self {
             Self::Brotli => "br",
@@ -50,7 +49,7 @@ impl Coding {
         })
     }
 
-    /// `plain` in this coding; `None` when it is not smaller.
+    /// Compresses `plain`; `None` if the result is not smaller.
     pub fn compress(self, plain: &[u8], effort: Effort) -> Option<Bytes> {
         let packed = match self {
             Self::Brotli => brotli(plain, effort),
@@ -60,12 +59,11 @@ impl Coding {
     }
 }
 
-/// How hard to try.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Effort {
-    /// For what is sent once.
+    /// For responses that are sent once.
     Page,
-    /// For what is compressed once and sent often.
+    /// For files that are compressed once and sent often.
     File,
 }
 
@@ -86,8 +84,8 @@ fn gzip(plain: &[u8]) -> std::io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-/// Middleware: compresses complete bodies. One that is sent while it is made (a spreadsheet) would keep its encoder for as long as its client
-/// reads, so it goes out as it is; as does what has an `ETag`, which stands for these very bytes.
+/// Middleware: compresses complete bodies. A streamed body (CSV export) is not compressed, because it would keep its encoder until the client has
+/// read it; nor is a response with an `ETag`, which identifies its exact bytes.
 ///
 /// # Errors
 /// Those of what it wraps.
@@ -101,7 +99,7 @@ pub async fn compress<B: MessageBody>(
 }
 
 fn compressed<B: MessageBody>(coding: Option<Coding>, head: &mut ResponseHead, body: B) -> EitherBody<Bytes, B> {
-    let has_size = matches!(body.size(), BodySize::Sized(size) if size >= SMALLEST as u64);
+    let has_size = matches!(body.size(), BodySize::Sized(size) if size >= MIN_BYTES as u64);
     let is_fixed = [header::CONTENT_ENCODING, header::ETAG].iter().any(|name| head.headers().contains_key(name));
     if !has_size || is_fixed || head.status == StatusCode::PARTIAL_CONTENT {
         return EitherBody::right(body);
@@ -111,7 +109,7 @@ fn compressed<B: MessageBody>(coding: Option<Coding>, head: &mut ResponseHead, b
         Err(body) => return EitherBody::right(body),
     };
     head.headers_mut().append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-    let coding = coding.filter(|_| plain.len() <= LARGEST);
+    let coding = coding.filter(|_| plain.len() <= MAX_BYTES);
     let Some((coding, packed)) = coding.and_then(|coding| Some((coding, coding.compress(&plain, Effort::Page)?)))
     else {
         return EitherBody::left(plain);

@@ -1,12 +1,11 @@
 //! Cookies of a request, read from the header's bytes by exact name.
 //!
-//! Other scripts on the host set cookies of their own, in whatever encoding. What they hold has no influence on ours, so nothing
-//! outside of the named pair is decoded.
+//! Other scripts on the host may set cookies in any encoding. They must not affect ours, so only the named pair is decoded.
 
 use actix_web::HttpRequest;
 use actix_web::http::header;
 
-/// The value of the cookie of that name. Two of them cannot come from us (`__Host-` allows one), so they count as none.
+/// The value of the cookie. Two cookies of the name count as none: `__Host-` allows only one.
 pub fn cookie_value(request: &HttpRequest, name: &str) -> Option<String> {
     let mut values = values(request, name);
     match (values.next(), values.next()) {
@@ -15,12 +14,12 @@ pub fn cookie_value(request: &HttpRequest, name: &str) -> Option<String> {
     }
 }
 
-/// Whether the request has a cookie of that name, readable or not.
+/// Whether the request has a cookie of that name, valid or not.
 pub fn has_cookie(request: &HttpRequest, name: &str) -> bool {
     values(request, name).next().is_some()
 }
 
-/// The parts of `Cookie` headers (RFC 6265 section 5.4) with that name, without the white space around them.
+/// The values of that name in all `Cookie` headers (RFC 6265 section 5.4), trimmed.
 fn values<'r>(request: &'r HttpRequest, name: &str) -> impl Iterator<Item = &'r [u8]> {
     let lines = request.headers().get_all(header::COOKIE).map(header::HeaderValue::as_bytes);
     lines.flat_map(|line| line.split(|byte| *byte == b';')).filter_map(move |pair| {

@@ -1,8 +1,7 @@
-//! "Cannot go on", and how each reason reads as a page or, under `/api`, as `application/problem+json` (RFC 9457).
+//! Errors, and their response: a page, or under `/api` an `application/problem+json` (RFC 9457).
 //!
-//! A wrong form or a wrong password is no error but a value that its page shows. actix's `ResponseError` sees no
-//! request, so it leaves only a note; [`late_errors`] stands outside of everything that can fail and writes the answer,
-//! also for actix's own bare 400, 404, 405 and 413.
+//! An invalid form or a wrong password is not an error but a value that its page shows. actix's `ResponseError` does not see the request, so it
+//! only leaves a note in the response; [`render_errors`], outside of all handlers, writes the page, also for actix's own empty 400, 404, 405 and 413.
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -18,52 +17,52 @@ use super::words::wait_in_words;
 use crate::database;
 use crate::telemetry::RequestId;
 
-/// Why a request cannot be answered as asked.
+/// Why a request cannot be answered; each variant is a status.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// 400: the request makes no sense; the text says why.
+    /// 400, with the reason.
     #[error("{0}")]
     BadRequest(String),
-    /// 401: nobody is signed in, or the e-mail address and the password do not go together.
+    /// 401: not logged in, or wrong credentials.
     #[error("{0}")]
     Unauthorized(String),
-    /// 403: refused, whoever asks.
+    /// 403, for any user.
     #[error("{0}")]
     Forbidden(String),
     /// 403 from the API for a token that is malformed, forged, expired or revoked.
     #[error("the access token is malformed, forged, expired or revoked")]
     InvalidToken,
-    /// 404: nothing of that name, or not for this customer.
+    /// 404: it does not exist or belongs to another customer.
     #[error("nothing stands at this address")]
     NotFound,
     /// 408: the body did not arrive in time.
     #[error("the request did not arrive in time")]
     TooSlow,
-    /// 413: the body is larger than any form here.
+    /// 413: the body is too large.
     #[error("the request is larger than anything this site takes")]
     TooLarge,
-    /// 415: the body is not of the kind that this address takes, which the text names.
+    /// 415, with the expected content type.
     #[error("send {0}")]
     UnsupportedMediaType(&'static str),
     /// 421: the request is for another host.
     #[error("this site does not answer to that host name")]
     Misdirected,
-    /// 422: fields of a JSON body are wrong: each with its name and the reason.
+    /// 422: invalid fields of a JSON body, each with the reason.
     #[error("some fields are wrong")]
     Invalid(Vec<(&'static str, String)>),
-    /// 429: too often; again after so many seconds.
+    /// 429: rate limited.
     #[error("too many attempts; try again {}, nothing was lost", wait_in_words(*.retry_after))]
     Throttled {
-        /// Seconds until the next attempt is looked at.
+        /// Seconds.
         retry_after: i64,
     },
-    /// 503: more work than can be done at once; again in a moment.
+    /// 503: too much work at once.
     #[error("the site is very busy; nothing was lost, please try again in a moment")]
     Busy,
-    /// 503: the database cannot be reached or written; the log says why.
+    /// 503: the database is unavailable; the log has the cause.
     #[error("the site cannot be used at the moment; nothing was changed, please try again in a minute")]
     Unavailable,
-    /// 500: a fault of ours; what it is goes to the log only.
+    /// 500: a bug; the cause is only logged.
     #[error("something went wrong here")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
@@ -131,18 +130,18 @@ impl ResponseError for Error {
     }
 }
 
-/// What an [`Error`] leaves in its bare response for [`late_errors`].
+/// Left by an [`Error`] in its empty response, for [`render_errors`].
 struct Note {
     explanation: String,
     fields: Vec<(&'static str, String)>,
 }
 
-/// Middleware: gives each error that has no page yet its page, or its problem document under `/api`. No copy of the request
-/// is kept meanwhile: routing needs it for itself alone.
+/// Middleware: renders each error response that has no page yet, as a page or as a problem document. It keeps no clone of the request:
+/// routing needs exclusive access to it.
 ///
 /// # Errors
-/// An `Err` passes through, so whatever is wrapped answers with `Ok` and a status.
-pub async fn late_errors<B: MessageBody + 'static>(
+/// An `Err` passes through, so everything that is wrapped must return `Ok` with a status.
+pub async fn render_errors<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, actix_web::Error> {
@@ -151,7 +150,7 @@ pub async fn late_errors<B: MessageBody + 'static>(
         return Ok(response.map_into_left_body());
     }
     let (request, bare) = response.into_parts();
-    let explained = explain(&request, bare.map_into_boxed_body());
+    let explained = error_body(&request, bare.map_into_boxed_body());
     Ok(ServiceResponse::new(request, explained).map_into_right_body())
 }
 
@@ -162,7 +161,7 @@ fn is_bare_error<B>(response: &HttpResponse<B>) -> bool {
     (response.status().is_client_error() || response.status().is_server_error()) && !written
 }
 
-fn explain(request: &HttpRequest, mut bare: HttpResponse) -> HttpResponse {
+fn error_body(request: &HttpRequest, mut bare: HttpResponse) -> HttpResponse {
     let status = bare.status();
     let note = bare.extensions_mut().remove::<Note>();
     let mut answer = HttpResponseBuilder::new(status);
@@ -190,12 +189,12 @@ fn problem(
     if refused && !challenged {
         answer.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"order-portal\""));
     }
-    let words = words_for(status);
+    let text = text_for(status);
     let mut body = json!({
         "type": "about:blank",
         "title": status.canonical_reason().unwrap_or("Error"),
         "status": status.as_u16(),
-        "detail": note.as_ref().map_or(words.explanation, |note| note.explanation.as_str()),
+        "detail": note.as_ref().map_or(text.explanation, |note| note.explanation.as_str()),
         "request_id": request_id(request),
     });
     if let Some(note) = note.filter(|note| !note.fields.is_empty()) {
@@ -211,8 +210,8 @@ struct ErrorPage {
     status: u16,
     title: String,
     explanation: String,
-    way_out_url: String,
-    way_out: String,
+    recovery_url: String,
+    recovery_label: String,
     request_id: String,
 }
 
@@ -222,7 +221,7 @@ fn error_page(
     status: StatusCode,
     note: Option<Note>,
 ) -> HttpResponse {
-    let words = words_for(status);
+    let text = text_for(status);
     let explains = [
         StatusCode::BAD_REQUEST,
         StatusCode::FORBIDDEN,
@@ -232,30 +231,30 @@ fn error_page(
     .contains(&status);
     let said = note.filter(|_| explains);
     let layout = Layout::of(request);
-    let (way_out_url, way_out) =
+    let (recovery_url, recovery_label) =
         if layout.viewer.is_some() { ("/orders", "Go to your orders") } else { ("/", "Go to the front page") };
     let page = ErrorPage {
         layout,
         status: status.as_u16(),
-        title: words.title.to_owned(),
-        explanation: said.map_or_else(|| words.explanation.to_owned(), |note| sentence(&note.explanation)),
-        way_out_url: way_out_url.to_owned(),
-        way_out: way_out.to_owned(),
+        title: text.title.to_owned(),
+        explanation: said.map_or_else(|| text.explanation.to_owned(), |note| sentence(&note.explanation)),
+        recovery_url: recovery_url.to_owned(),
+        recovery_label: recovery_label.to_owned(),
         request_id: request_id(request),
     };
     answer.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")));
     match page.render() {
         Ok(html) => answer.body(html),
-        Err(_) => answer.body(words.explanation),
+        Err(_) => answer.body(text.explanation),
     }
 }
 
-struct Words {
+struct ErrorText {
     title: &'static str,
     explanation: &'static str,
 }
 
-fn words_for(status: StatusCode) -> Words {
+fn text_for(status: StatusCode) -> ErrorText {
     let (title, explanation) = match status.as_u16() {
         400 => (
             "That request made no sense",
@@ -286,7 +285,7 @@ fn words_for(status: StatusCode) -> Words {
         ),
         _ => ("That did not work", "Nothing was changed. Please go back and try again."),
     };
-    Words { title, explanation }
+    ErrorText { title, explanation }
 }
 
 fn sentence(text: &str) -> String {

@@ -1,7 +1,7 @@
-//! Headers that every answer carries, HEAD as GET, and answers to HTTP/1.0.
+//! Security headers of every response, HEAD as GET, and responses to HTTP/1.0.
 //!
-//! What actix-http answers before the app sees a request (400 for what it cannot parse, 408, 431) has no body and closes the connection. It
-//! offers no way to add headers there.
+//! Responses of actix-http before the app sees the request (400 for unparsable requests, 408, 431) have no body and close the connection. Headers
+//! cannot be added to them.
 
 use actix_web::Error;
 use actix_web::body::{BodySize, MessageBody};
@@ -13,11 +13,11 @@ use actix_web::web;
 
 use super::Site;
 
-/// Starts from nothing (OWASP ASVS 5.0, V3.4): our own files, our own forms, no frame, no inline anything.
+/// OWASP ASVS 5.0 V3.4: only own files and forms, no frames, nothing inline.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; object-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
      connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 const PERMISSIONS_POLICY: &str = "camera=(), geolocation=(), microphone=(), payment=(), usb=(), browsing-topics=()";
-/// Two years, as the preload list wants it (RFC 6797).
+/// Two years, as the preload list requires (RFC 6797).
 const STRICT_TRANSPORT_SECURITY: &str = "max-age=63072000; includeSubDomains";
 
 const FIXED: [(HeaderName, &str); 7] = [
@@ -42,7 +42,7 @@ pub async fn secure(
     let mut response = next.call(request).await?;
     let headers = response.headers_mut();
     for (name, value) in FIXED {
-        // A page that must be stricter, or shows a mail as it is, has said so itself.
+        // A page may have set its own: a stricter one, or the one of a mail shown as HTML.
         if !headers.contains_key(&name) {
             headers.insert(name, HeaderValue::from_static(value));
         }
@@ -53,8 +53,7 @@ pub async fn secure(
     Ok(response)
 }
 
-/// Middleware: has HEAD answered as GET (RFC 9110 section 9.3.2). The connection still knows that it was HEAD and sends
-/// no body.
+/// Middleware: handles HEAD as GET (RFC 9110 section 9.3.2). The connection knows that it was HEAD and sends no body.
 ///
 /// # Errors
 /// Those of what it wraps.
@@ -68,7 +67,7 @@ pub async fn head_as_get(
     next.call(request).await
 }
 
-/// Middleware: an answer of unknown length to HTTP/1.0 ends with the connection; such a client does not know chunks (RFC 9112 section 6.1).
+/// Middleware: a response of unknown length to HTTP/1.0 ends with the connection, because HTTP/1.0 has no chunks (RFC 9112 section 6.1).
 ///
 /// # Errors
 /// Those of what it wraps.

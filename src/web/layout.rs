@@ -1,4 +1,4 @@
-//! What every page shows around its own content.
+//! The layout around the content of each page.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -9,45 +9,40 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use super::notice::Notice;
 use super::{Site, Zone};
 
-/// Data of `templates/layout.html`; each page's view has it in a field `layout`.
+/// Data of `templates/layout.html`. Each page's view has it as field `layout`.
 #[derive(Clone, Debug, Default)]
 pub struct Layout {
-    /// Address of the stylesheet, with the hash of its content.
+    /// URL of the stylesheet, with its content hash.
     pub stylesheet: String,
-    /// Address of the script, likewise.
     pub script: String,
-    /// Address of the icon, likewise.
     pub icon: String,
-    /// Who is signed in, if anyone.
+    /// The logged-in user.
     pub viewer: Option<Viewer>,
-    /// What the last form did, shown once.
+    /// Message about the last form, shown once.
     pub notice: Option<&'static str>,
-    /// Whether the site runs in development.
     pub development: bool,
 }
 
-/// The signed-in person as the layout shows them.
+/// The logged-in user, as the layout shows them.
 #[derive(Clone, Debug)]
 pub struct Viewer {
-    /// Their address.
     pub email: String,
-    /// Whether the address was shown to be theirs.
+    /// Whether the address is confirmed.
     pub verified: bool,
-    /// Seconds from this answer until they are logged out if nothing comes from this browser.
+    /// Seconds until the session ends if this browser sends no request.
     pub ends_in: i64,
-    /// Whether staying signed in beyond that is possible without the password.
+    /// Whether the session can be extended beyond that.
     pub can_stay: bool,
-    /// In which they read times.
     pub zone: Zone,
 }
 
 impl Layout {
-    /// In which the page shows times.
+    /// The time zone of the page.
     pub fn zone(&self) -> Zone {
         self.viewer.as_ref().map(|viewer| viewer.zone.clone()).unwrap_or_default()
     }
 
-    /// The layout of the answer to `request`.
+    /// The layout of the response to `request`.
     pub fn of(request: &HttpRequest) -> Self {
         let Some(site) = request.app_data::<web::Data<Site>>() else {
             return Self::default();

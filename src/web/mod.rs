@@ -1,7 +1,6 @@
-//! What every page needs and no feature owns: the layout's data, the doors that answers leave by, errors, forms, headers,
-//! the checks of where a request comes from, static files.
+//! Shared by all features: layout, pages and redirects, errors, forms, headers, host check and CSRF protection, compression, static files.
 //!
-//! Invariants: nothing here names a feature; every answer passes [`headers::secure`] and [`error::late_errors`].
+//! Invariants: every response passes [`headers::secure`] and [`error::render_errors`].
 
 mod assets;
 pub mod body;
@@ -33,16 +32,12 @@ pub use page::{page, see_other};
 pub use words::wait_in_words;
 pub use zone::Zone;
 
-/// What pages know of the site they belong to; in app data.
+/// The site's own data, in app data.
 pub struct Site {
-    /// The static files and their addresses.
     pub assets: Assets,
-    /// Which hosts and origins are this site's.
     pub origin: origin::OwnOrigin,
-    /// Proxies whose word on where a request comes from is believed.
+    /// Proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<ipnet::IpNet>,
-    /// Whom people tell about a vulnerability.
     pub security_contact: Option<crate::config::SecurityContact>,
-    /// Whether the site runs in development.
     pub development: bool,
 }

@@ -1,30 +1,29 @@
-//! Where to go after logging in.
+//! The `next` parameter: the path to return to after login.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// What may stand in a query value as it is (RFC 3986 section 3.4) and in a path segment alike.
+/// Characters that are not escaped in a query value (RFC 3986 section 3.4) or a path segment.
 const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 const LONGEST: usize = 2048;
 
-/// A path on this site, with its query: an open redirect cannot be made of it.
+/// A path on this site with its query, never an open redirect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NextPath(String);
 
 impl NextPath {
-    /// Takes `/…`, but neither `//…` nor `/\…`, which browsers read as another host; nor anything but visible ASCII,
-    /// because browsers drop tabs and line ends (WHATWG URL, "basic URL parser") and a header takes nothing else.
+    /// Accepts `/…`, but not `//…` or `/\…`, which browsers treat as another host; visible ASCII only, because browsers drop tabs and line ends
+    /// (WHATWG URL, "basic URL parser").
     pub fn parse(text: &str) -> Option<Self> {
         let on_this_site = text.starts_with('/') && !text.starts_with("//") && !text.contains('\\');
         let plain = text.len() <= LONGEST && text.bytes().all(|byte| byte.is_ascii_graphic());
         (on_this_site && plain).then(|| Self(text.to_owned()))
     }
 
-    /// The path and query.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The login page that leads back here.
+    /// The URL of the login page that returns here.
     pub fn login_address(&self) -> String {
         format!("/login?next={}", utf8_percent_encode(&self.0, QUERY_VALUE))
     }
@@ -35,14 +34,14 @@ mod tests {
     use super::NextPath;
 
     #[test]
-    fn paths_on_this_site_are_taken() {
+    fn next_accepts_paths_on_this_site() {
         for path in ["/", "/orders", "/orders/10248?x=1&y=2", "/account#password", "/orders/%F0%9F%8E%81"] {
             assert_eq!(NextPath::parse(path).unwrap().as_str(), path);
         }
     }
 
     #[test]
-    fn everything_that_a_browser_takes_for_another_host_is_ignored() {
+    fn next_rejects_other_hosts() {
         let others = [
             "",
             "orders",
@@ -64,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn the_login_page_gets_the_whole_path_as_one_value() {
+    fn login_address_escapes_the_whole_path() {
         let next = NextPath::parse("/orders?after=a&b=c+d").unwrap();
         assert_eq!(next.login_address(), "/login?next=%2Forders%3Fafter%3Da%26b%3Dc%2Bd");
     }

@@ -11,42 +11,27 @@ use super::cookies::cookie_value;
 
 const NAME: &str = "__Host-notice";
 
-/// What the last form did.
+/// A message about the last form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// The session was ended.
     LoggedOut,
-    /// The account was made.
     SignedUp,
-    /// The session had ended before the request came.
     SessionOver,
-    /// The address is theirs.
     Verified,
-    /// A link was sent.
     VerificationSent,
-    /// A link went to the new address.
     AddressChangeAsked,
-    /// The password was changed.
     PasswordChanged,
-    /// The password was chosen anew.
     PasswordReset,
-    /// One session was ended.
     SessionEnded,
-    /// All other sessions were ended.
     OthersEnded,
-    /// Every session of the account was ended by a recovery link.
     AccountSecured,
-    /// The account is gone.
     AccountDeleted,
-    /// Times are shown in another zone.
     ZoneChanged,
-    /// The shop was asked to call an order off.
     CancellationAsked,
-    /// An order was placed again.
     OrderedAgain,
 }
 
-/// Each notice with the word that the cookie holds and the sentence that people read.
+/// Each notice with its value in the cookie and its text.
 const WORDS: [(Notice, &str, &str); 15] = [
     (Notice::LoggedOut, "logged-out", "You are logged out."),
     (Notice::SignedUp, "signed-up", "Your account is ready. Welcome!"),
@@ -78,18 +63,17 @@ const WORDS: [(Notice, &str, &str); 15] = [
 ];
 
 impl Notice {
-    /// The notice that came with `request`; anything but a known one is none.
+    /// The notice in the request's cookie.
     pub fn of(request: &HttpRequest) -> Option<Self> {
         let value = cookie_value(request, NAME)?;
         WORDS.iter().find(|(_, code, _)| *code == value).map(|(notice, _, _)| *notice)
     }
 
-    /// Has the next page show it.
+    /// Shows it on the next page.
     pub fn show_next(self, response: &mut HttpResponse) {
         set(response, self.words().0, Duration::minutes(1));
     }
 
-    /// The sentence.
     pub fn text(self) -> &'static str {
         self.words().1
     }
@@ -100,7 +84,7 @@ impl Notice {
     }
 }
 
-/// Middleware: takes a notice back once a page has shown it.
+/// Middleware: deletes the cookie once a page has shown the notice.
 ///
 /// # Errors
 /// Those of what it wraps.
@@ -125,6 +109,6 @@ fn set<B>(response: &mut HttpResponse<B>, value: &str, age: Duration) {
         .same_site(SameSite::Strict)
         .max_age(age)
         .finish();
-    // A fixed name and a fixed value always make a header.
+    // A fixed name and value are always a valid header.
     response.add_cookie(&cookie).ok();
 }

@@ -1,4 +1,4 @@
-//! Where a request must come from: the host check (421) and the check against forged requests (403).
+//! The host check (421) and CSRF protection (403).
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -9,16 +9,16 @@ use actix_web::{HttpRequest, ResponseError, web};
 
 use super::{Error, Site};
 
-/// Names of this very computer, which development answers to.
+/// Loopback names, which are accepted in development.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
-/// The origin that people see, and what else counts as this site.
+/// The public origin, and the other names of this site.
 pub struct OwnOrigin {
     /// `https://shop.example`
     origin: String,
-    /// `shop.example`, with the port unless it is the scheme's own.
+    /// `shop.example`, with the port if it is not the scheme's default.
     host: String,
-    /// Ports at which any loopback name is this site; none in production.
+    /// Ports for which any loopback name is accepted; none in production.
     loopback_ports: Vec<u16>,
 }
 
@@ -29,12 +29,12 @@ impl OwnOrigin {
         Self { origin: origin.to_ascii_lowercase(), host: host.to_ascii_lowercase(), loopback_ports }
     }
 
-    /// Whether people reach the site over TLS.
+    /// Whether the public origin uses TLS.
     pub fn is_https(&self) -> bool {
         self.origin.starts_with("https://")
     }
 
-    /// The origin that people see, for links in mail and the tokens' `iss`.
+    /// The public origin, for links in mail and `iss` of tokens.
     pub fn as_str(&self) -> &str {
         &self.origin
     }
@@ -53,15 +53,14 @@ impl OwnOrigin {
         LOOPBACK.contains(&name) && port.parse().is_ok_and(|port| self.loopback_ports.contains(&port))
     }
 
-    /// Whether an origin is this site's.
+    /// Whether an origin is this site.
     pub fn is_own(&self, origin: &str) -> bool {
         let origin = origin.to_ascii_lowercase();
         origin == self.origin || origin.strip_prefix("http://").is_some_and(|host| self.is_loopback(host))
     }
 }
 
-/// Middleware: refuses a request for another host before anything reads it: a name rebound to this address, or one
-/// that would poison links. Probes of the process answer to any name.
+/// Middleware: refuses requests for other hosts (DNS rebinding, host header injection) before anything else. Health checks accept any host.
 ///
 /// # Errors
 /// Those of what it wraps.
@@ -92,13 +91,12 @@ fn is_for_this_site(request: &HttpRequest) -> bool {
     agree && in_header.is_some_and(|host| site.origin.has_host(&host))
 }
 
-/// Middleware: refuses an unsafe request that another site had the browser send (OWASP CSRF Prevention Cheat Sheet, "Fetch
-/// Metadata headers", with `Origin` for what does not send them). Stands beside `SameSite=Strict`, which covers the same
-/// ground from the other side.
+/// Middleware: refuses unsafe requests of other sites, by Fetch Metadata or else by `Origin` (OWASP CSRF Prevention Cheat Sheet). Independent of
+/// `SameSite=Strict`, which prevents the same.
 ///
 /// # Errors
 /// Those of what it wraps.
-pub async fn refuse_forged<B: MessageBody + 'static>(
+pub async fn csrf_protection<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
@@ -120,12 +118,11 @@ fn is_own(headers: &HeaderMap, own: &OwnOrigin) -> bool {
     if !sites.is_empty() {
         return sites.iter().all(|site| matches!(*site, "same-origin" | "none"));
     }
-    // With neither header it is no browser that another site drives: all that send forms name an origin. A script carries nobody's
-    // cookie but its own.
+    // A request without both headers is not from a browser that sends another site's form: browsers send `Origin` with forms.
     all("origin").iter().all(|origin| own.is_own(origin))
 }
 
-/// The address of the page that `request` came from, when that page is this site's.
+/// The `Referer` of the request, if it is a page of this site.
 pub fn own_referer(request: &HttpRequest, site: &Site) -> Option<url::Url> {
     let referer = url::Url::parse(request.headers().get(header::REFERER)?.to_str().ok()?).ok()?;
     site.origin.is_own(&referer.origin().ascii_serialization()).then_some(referer)
@@ -136,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn production_answers_to_its_own_name_alone() {
+    fn production_accepts_only_its_own_host() {
         let own = OwnOrigin::new("https://shop.example", Vec::new());
         for host in ["shop.example", "SHOP.example", "shop.example:443"] {
             assert!(own.has_host(host), "{host}");
@@ -153,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn development_answers_to_any_loopback_name_at_its_port() {
+    fn development_accepts_loopback_names_at_its_port() {
         let own = OwnOrigin::new("http://localhost:8080", vec![8080]);
         for host in ["localhost:8080", "127.0.0.1:8080", "[::1]:8080"] {
             assert!(own.has_host(host) && own.is_own(&format!("http://{host}")), "{host}");

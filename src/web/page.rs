@@ -1,4 +1,4 @@
-//! The one door that pages and redirects leave by.
+//! Responses with a page or a redirect.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -7,10 +7,10 @@ use askama::Template;
 
 use super::error::Error;
 
-/// A page. Nothing keeps it: what a customer may see is not left behind for the next person at the screen.
+/// Renders a page. `no-store`, so that a shared computer does not show it to the next person.
 ///
 /// # Errors
-/// [`Error::Internal`] when the template cannot be written.
+/// [`Error::Internal`] if the template fails.
 pub fn page(status: StatusCode, template: &impl Template) -> Result<HttpResponse, Error> {
     Ok(HttpResponse::build(status)
         .insert_header(ContentType::html())
@@ -18,7 +18,7 @@ pub fn page(status: StatusCode, template: &impl Template) -> Result<HttpResponse
         .body(template.render()?))
 }
 
-/// 303: the browser goes on to `path` with a GET, whatever it sent here.
+/// 303: the browser requests `path` with GET.
 pub fn see_other(path: &str) -> HttpResponse {
     HttpResponse::SeeOther()
         .insert_header((header::LOCATION, path))

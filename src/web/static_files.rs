@@ -1,7 +1,7 @@
-//! Answers for static files: from memory, parts of files and files that are not in memory by actix-files.
+//! Static files: from memory; ranges and files that are not in memory by actix-files.
 //!
-//! A strong `ETag` stands for one representation, so a client never joins bytes of two: a part is always one of the plain content, and a tag of
-//! a compressed one in `If-Range` gets the whole (RFC 9110 section 8.8.1).
+//! Each representation has its own strong `ETag`, so that a client never combines bytes of two: a range is always of the plain content, and a tag of a
+//! compressed representation in `If-Range` gets the whole file (RFC 9110 section 8.8.1).
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -37,16 +37,16 @@ pub async fn serve<B: MessageBody + 'static>(
         return Ok(response.map_into_right_body());
     };
 
-    let is_part = asks_for_part(&request, asset);
-    let coding = Coding::accepted(&request).filter(|_| !is_part);
+    let is_range = is_range_request(&request, asset);
+    let coding = Coding::accepted(&request).filter(|_| !is_range);
     let representation = asset.representation(coding);
     let keep = if asset.is_current(request.query_string()) { FOR_A_YEAR } else { ASK_AGAIN };
     let status = precondition(&request, &representation.tag);
-    if status != StatusCode::OK || !is_part {
+    if status != StatusCode::OK || !is_range {
         let answer = whole(asset, representation, status, keep);
         return Ok(request.into_response(answer).map_into_left_body());
     }
-    // They are met.
+    // The preconditions are met; actix-files must not check its own.
     CONDITIONS.iter().for_each(|name| {
         request.headers_mut().remove(name);
     });
@@ -59,8 +59,8 @@ pub async fn serve<B: MessageBody + 'static>(
     Ok(response.map_into_right_body())
 }
 
-/// Whether a part is to be sent. Asking for one is a wish, which is not granted when the part could belong to something else.
-fn asks_for_part(request: &ServiceRequest, asset: &Asset) -> bool {
+/// Whether to send a range. `Range` is ignored if the range could be of another representation.
+fn is_range_request(request: &ServiceRequest, asset: &Asset) -> bool {
     let headers = request.headers();
     let is_in_bytes = |range: &HeaderValue| range.as_bytes().to_ascii_lowercase().starts_with(b"bytes=");
     let of_this = match request.get_header::<IfRange>() {
@@ -71,7 +71,7 @@ fn asks_for_part(request: &ServiceRequest, asset: &Asset) -> bool {
     headers.get(header::RANGE).is_some_and(is_in_bytes) && of_this && asset.is_on_disk()
 }
 
-/// The status that the request's conditions on the tag lead to (RFC 9110 section 13.2.2).
+/// The status after the request's preconditions (RFC 9110 section 13.2.2).
 fn precondition(request: &ServiceRequest, tag: &EntityTag) -> StatusCode {
     if let Some(IfMatch::Items(tags)) = request.get_header()
         && !tags.iter().any(|one| one.strong_eq(tag))
@@ -101,7 +101,6 @@ fn whole(asset: &Asset, representation: Representation, status: StatusCode, keep
     }
 }
 
-/// What caches go by.
 fn insert_validators(headers: &mut HeaderMap, representation: &Representation, keep: &'static str) {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(keep));
     headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));

@@ -1,6 +1,6 @@
-//! What a browser calls itself, in words for people.
+//! Browser and system from a `User-Agent`.
 
-/// Browsers by what only they say, before those that they claim to be.
+/// Browsers by a token of theirs, before those that they imitate.
 const BROWSERS: [(&str, &str); 12] = [
     ("Edg", "Edge"),
     ("OPR/", "Opera"),
@@ -16,7 +16,7 @@ const BROWSERS: [(&str, &str); 12] = [
     ("python-requests/", "Python"),
 ];
 
-/// Systems, likewise: phones before what they derive from.
+/// Systems: phones before the systems that they derive from.
 const SYSTEMS: [(&str, &str); 8] = [
     ("iPhone", "iPhone"),
     ("iPad", "iPad"),
@@ -28,8 +28,8 @@ const SYSTEMS: [(&str, &str); 8] = [
     ("Linux", "Linux"),
 ];
 
-/// `Firefox on Windows`; whoever writes that header may write anything, so this is a hint and no more.
-pub fn in_words(user_agent: &str) -> String {
+/// `Firefox on Windows`. Only a hint: clients can send any text.
+pub fn describe(user_agent: &str) -> String {
     let find = |names: &[(&str, &'static str)]| {
         names.iter().find(|(sign, _)| user_agent.contains(sign)).map(|(_, name)| *name)
     };
@@ -43,10 +43,10 @@ pub fn in_words(user_agent: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::in_words;
+    use super::describe;
 
     #[test]
-    fn browsers_are_told_from_those_they_claim_to_be() {
+    fn describe_tells_browsers_from_those_they_imitate() {
         let webkit = "AppleWebKit/537.36 (KHTML, like Gecko)";
         let said = [
             (format!("Mozilla/5.0 (Windows NT 10.0; Win64; x64) {webkit} Chrome/140.0.0.0 Safari/537.36"), "Chrome on Windows"),
@@ -67,7 +67,7 @@ mod tests {
             (String::new(), "An unknown program"),
         ];
         for (user_agent, words) in said {
-            assert_eq!(in_words(&user_agent), words, "{user_agent}");
+            assert_eq!(describe(&user_agent), words, "{user_agent}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Time zones: in which a customer reads times, and in which a day, a month and a year begin.
+//! Time zones: local times and the boundaries of days, months and years.
 
 use jiff::Timestamp;
 use jiff::tz::{self, TimeZone};
@@ -6,7 +6,7 @@ use time::{Date, Month, OffsetDateTime, UtcOffset};
 
 use crate::clock::UnixSeconds;
 
-/// Regions of the IANA database that people live in; its other names are there for old programs.
+/// Regions of the IANA database; its other names are aliases for old programs.
 const REGIONS: [&str; 10] = [
     "Africa/",
     "America/",
@@ -20,7 +20,7 @@ const REGIONS: [&str; 10] = [
     "Pacific/",
 ];
 
-/// A time zone of the IANA database, which the program carries within.
+/// A time zone of the IANA database, which is compiled in.
 #[derive(Clone, Debug)]
 pub struct Zone(TimeZone);
 
@@ -31,12 +31,11 @@ impl Default for Zone {
 }
 
 impl Zone {
-    /// Coordinated universal time.
     pub fn utc() -> Self {
         Self(TimeZone::UTC)
     }
 
-    /// Reads a name such as `Europe/Berlin`.
+    /// Parses a name such as `Europe/Berlin`.
     pub fn parse(name: &str) -> Option<Self> {
         let is_plain =
             name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_-+".contains(&byte));
@@ -44,17 +43,16 @@ impl Zone {
         is_known.then(|| tz::db().get(name).ok()).flatten().map(Self)
     }
 
-    /// Its name.
     pub fn name(&self) -> &str {
         self.0.iana_name().unwrap_or("UTC")
     }
 
-    /// The name as people read it: `New York`, `UTC`.
+    /// The name for people: `New York`, `UTC`.
     pub fn place(&self) -> String {
         self.name().rsplit('/').next().unwrap_or_default().replace('_', " ")
     }
 
-    /// Every zone that can be chosen, by name.
+    /// All zones that can be chosen, by name.
     pub fn all() -> Vec<String> {
         let known = tz::db().available().map(|name| name.as_str().to_owned());
         let mut names: Vec<String> =
@@ -64,7 +62,7 @@ impl Zone {
         names
     }
 
-    /// What calendar and clock show here at that moment.
+    /// The local date and time.
     pub fn local(&self, at: UnixSeconds) -> OffsetDateTime {
         let offset = Timestamp::from_second(at.get()).map_or(0, |moment| self.0.to_offset(moment).seconds());
         let offset = UtcOffset::from_whole_seconds(offset).unwrap_or(UtcOffset::UTC);
@@ -72,12 +70,12 @@ impl Zone {
         at.utc().checked_to_offset(offset).unwrap_or_else(|| at.utc())
     }
 
-    /// The date here at that moment.
+    /// The local date.
     pub fn date(&self, at: UnixSeconds) -> Date {
         self.local(at).date()
     }
 
-    /// The first moment of a date here. Where clocks go forward at midnight, that is the first that there is.
+    /// The first moment of a local date. If clocks go forward at midnight, that is later than 00:00.
     pub fn start_of(&self, date: Date) -> UnixSeconds {
         let (month, day) = (u8::from(date.month()).cast_signed(), date.day().cast_signed());
         let start = i16::try_from(date.year())
@@ -91,7 +89,7 @@ impl Zone {
     }
 }
 
-/// The first day of the month after that of `date`; `None` after the last that there is.
+/// The first day of the next month; `None` after the last date.
 pub fn next_month(date: Date) -> Option<Date> {
     let (year, month) = match date.month() {
         Month::December => (date.year() + 1, Month::January),

@@ -281,7 +281,11 @@ async fn forms_without_a_proper_key_are_refused() {
         );
     }
     assert_eq!(
-        count(&app, "SELECT COUNT(*) FROM orders WHERE cancellation_asked_at IS NOT NULL OR copy_of IS NOT NULL").await,
+        count(
+            &app,
+            "SELECT COUNT(*) FROM orders WHERE cancellation_asked_at IS NOT NULL OR reordered_from IS NOT NULL"
+        )
+        .await,
         0
     );
 }
@@ -301,7 +305,11 @@ async fn nobody_acts_on_another_customers_order() {
         assert!(answer.status == 303 && answer.header("location").unwrap().starts_with("/login"), "{}", answer.status);
     }
     assert_eq!(
-        count(&app, "SELECT COUNT(*) FROM orders WHERE cancellation_asked_at IS NOT NULL OR copy_of IS NOT NULL").await,
+        count(
+            &app,
+            "SELECT COUNT(*) FROM orders WHERE cancellation_asked_at IS NOT NULL OR reordered_from IS NOT NULL"
+        )
+        .await,
         0
     );
 }
@@ -321,7 +329,11 @@ async fn forged_requests_are_refused() {
         }
     }
     assert_eq!(
-        count(&app, "SELECT COUNT(*) FROM orders WHERE cancellation_asked_at IS NOT NULL OR copy_of IS NOT NULL").await,
+        count(
+            &app,
+            "SELECT COUNT(*) FROM orders WHERE cancellation_asked_at IS NOT NULL OR reordered_from IS NOT NULL"
+        )
+        .await,
         0
     );
 }
@@ -448,7 +460,7 @@ async fn customers_who_order_at_the_same_moment_get_an_order_each() {
     placed.sort();
     placed.dedup();
     assert_eq!(placed.len(), 12, "two orders share a number");
-    let copies = "SELECT COUNT(*) FROM orders o JOIN orders c ON c.copy_of = o.number AND c.user_id = o.user_id";
+    let copies = "SELECT COUNT(*) FROM orders o JOIN orders c ON c.reordered_from = o.number AND c.user_id = o.user_id";
     assert_eq!(count(&app, copies).await, 12, "someone has another's order");
 }
 

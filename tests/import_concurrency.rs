@@ -158,9 +158,9 @@ async fn import_succeeds_beside_customers_who_reorder_cancel_and_sign_up() {
     );
     assert!(clicks > 0);
     assert!(slowest.0 < LONGEST_WAIT, "a customer waited {:?}", slowest.0);
-    let copies = count(&app, "SELECT COUNT(*) FROM orders WHERE copy_of IS NOT NULL").await;
+    let copies = count(&app, "SELECT COUNT(*) FROM orders WHERE reordered_from IS NOT NULL").await;
     assert_eq!(copies, i64::from(clicks), "an order placed beside the import is lost");
-    assert_eq!(count(&app, "SELECT COUNT(*) FROM orders WHERE copy_of IS NULL").await, 6_060);
+    assert_eq!(count(&app, "SELECT COUNT(*) FROM orders WHERE reordered_from IS NULL").await, 6_060);
 }
 
 #[tokio::test]

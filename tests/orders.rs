@@ -293,7 +293,7 @@ async fn an_empty_list_says_what_will_stand_there() {
     assert!(list(&mut visitor, "/orders").await.contains("No orders yet"));
 }
 
-/// That a page costs the same at any depth is shown by the query's plan, in `src/orders/store/plans.rs`.
+/// That a page costs the same at any depth is shown by the query's plan, in `src/orders/list/query_plans.rs`.
 #[tokio::test]
 async fn page_1000_follows_page_999_without_gap_or_repeat() {
     let app = TestApp::start().await;
@@ -303,7 +303,7 @@ async fn page_1000_follows_page_999_without_gap_or_repeat() {
     // Text made of a number reads alike on both engines; the hash stays empty.
     let fill = "INSERT INTO orders (id, issued_by, number, user_id, email, placed_at, payment_status, fulfillment_status, currency, \
          subtotal, shipping, taxes, discount, refunded, total, line_count, ship_name, ship_company, ship_address1, ship_address2, \
-         ship_zip, ship_city, ship_province, ship_country, ship_phone, fingerprint) \
+         ship_zip, ship_city, ship_province, ship_country, ship_phone, content_hash) \
          WITH RECURSIVE n(i) AS (SELECT 100000 UNION ALL SELECT i + 1 FROM n WHERE i < 120199) \
          SELECT 'order-' || CAST(i AS TEXT), 'shop', CAST(i AS TEXT), users.id, users.email, 1000000000 + i * 60, 'paid', 'fulfilled', \
          'EUR', 1, 0, 0, 0, 0, 1, 0, '', '', '', '', '', '', '', '', '', $1 FROM n, users";

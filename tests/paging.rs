@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use order_portal::clock::{Clock, UnixSeconds};
 use order_portal::database::{Database, DatabaseUrl};
-use order_portal::orders::{self, Asked, Cursor, Filter, From, ImportSource, Mode, Sort};
+use order_portal::orders::{self, Cursor, Filter, FilterParams, ImportMode, ImportSource, PageStart, Sort};
 use order_portal::web::Zone;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -102,11 +102,11 @@ fn matches(order: &Known, wish: &Wish) -> bool {
 
 fn expected(known: &[Known], wish: &Wish) -> Vec<String> {
     let mut left: Vec<&Known> = known.iter().filter(|order| matches(order, wish)).collect();
-    match Sort::ALL[wish.sort].0 {
+    match Sort::ALL[wish.sort] {
         Sort::Newest | Sort::Oldest => left.sort_by_key(|order| (order.placed_at, order.id.clone())),
         Sort::Highest | Sort::Lowest => left.sort_by_key(|order| (order.minor, order.id.clone())),
     }
-    if matches!(Sort::ALL[wish.sort].0, Sort::Newest | Sort::Highest) {
+    if matches!(Sort::ALL[wish.sort], Sort::Newest | Sort::Highest) {
         left.reverse();
     }
     left.into_iter().map(|order| order.number.clone()).collect()
@@ -115,15 +115,15 @@ fn expected(known: &[Known], wish: &Wish) -> Vec<String> {
 fn filter(wish: &Wish) -> Filter {
     let date = |day: Option<i64>| day.map(|day| UnixSeconds::new(FIRST + day * DAY).utc().date().to_string());
     let words: Vec<&str> = wish.words.iter().map(|word| WORDS[*word].0).collect();
-    let asked = Asked {
+    let params = FilterParams {
         q: Some(words.join(" ")),
         status: wish.status.map(|state| STATES[state].3.to_owned()),
         period: None,
         from: date(wish.from),
         to: date(wish.to),
-        sort: Some(Sort::ALL[wish.sort].1.to_owned()),
+        sort: Some(Sort::ALL[wish.sort].as_str().to_owned()),
     };
-    asked.read(&Zone::utc(), UnixSeconds::new(FIRST)).unwrap()
+    params.parse(&Zone::utc(), UnixSeconds::new(FIRST)).unwrap()
 }
 
 fn rows(case: usize, index: usize, email: &str, made: &Made) -> Vec<Row> {
@@ -179,7 +179,9 @@ impl World {
 
     async fn import(&self, rows: &[Row]) {
         let file = self.place.path().join(self.place.write("orders.csv", export(rows)));
-        orders::import(&self.database, &self.clock, ImportSource::File(file), Mode::Load, &mut |_| {}).await.unwrap();
+        orders::import(&self.database, &self.clock, ImportSource::File(file), ImportMode::Load, &mut |_| {})
+            .await
+            .unwrap();
     }
 
     async fn known(&self, user_id: &str, case: usize, made: &[Made]) -> Vec<Known> {
@@ -205,8 +207,8 @@ impl World {
     }
 
     /// The numbers on the part that is asked for, the places at its ends, and whether there are more.
-    async fn part(&self, user_id: &str, filter: &Filter, from: &From, page: u32) -> Page {
-        let read = self.database.read(async |snapshot| orders::list(snapshot, user_id, filter, from, page).await);
+    async fn part(&self, user_id: &str, filter: &Filter, from: &PageStart, page: u32) -> Page {
+        let read = self.database.read(async |snapshot| orders::find_page(snapshot, user_id, filter, from, page).await);
         let part = read.await.unwrap();
         // A place goes out into an address and comes back from it.
         let at = |order| Cursor::parse(&Cursor::at(order, filter.sort()).to_string(), filter.sort()).unwrap();
@@ -219,13 +221,13 @@ impl World {
     }
 
     async fn forward(&self, user_id: &str, filter: &Filter, size: u32) -> Vec<Page> {
-        let (mut pages, mut from) = (Vec::new(), From::Start);
+        let (mut pages, mut from) = (Vec::new(), PageStart::First);
         loop {
             let page = self.part(user_id, filter, &from, size).await;
             let next = page.last.clone().filter(|_| page.has_more);
             pages.push(page);
             let Some(next) = next.filter(|_| pages.len() < TOO_MANY) else { return pages };
-            from = From::After(next);
+            from = PageStart::After(next);
         }
     }
 
@@ -233,7 +235,7 @@ impl World {
     async fn back(&self, user_id: &str, filter: &Filter, size: u32, start: &Page) -> Vec<Page> {
         let (mut pages, mut before) = (Vec::new(), start.first.clone());
         while let Some(cursor) = before.filter(|_| pages.len() < TOO_MANY) {
-            let page = self.part(user_id, filter, &From::Before(cursor), size).await;
+            let page = self.part(user_id, filter, &PageStart::Before(cursor), size).await;
             before = page.first.clone().filter(|_| page.has_more);
             pages.insert(0, page);
         }
@@ -309,12 +311,12 @@ fn orders_that_arrive_during_a_walk_make_none_of_the_others_vanish_or_come_twice
             world.import(&(0..made.len()).flat_map(rows_of).collect::<Vec<_>>()).await;
             let old = expected(&world.known(&user, case, &made).await, &wish);
             let filter = filter(&wish);
-            let (mut seen, mut from, mut next_to_arrive) = (Vec::new(), From::Start, made.len());
+            let (mut seen, mut from, mut next_to_arrive) = (Vec::new(), PageStart::First, made.len());
             loop {
                 let page = world.part(&user, &filter, &from, wish.page).await;
                 seen.extend(page.numbers.clone());
                 let Some(next) = page.last.filter(|_| page.has_more && seen.len() < TOO_MANY) else { break };
-                from = From::After(next);
+                from = PageStart::After(next);
                 if next_to_arrive < both.len() {
                     world.import(&rows_of(next_to_arrive)).await;
                     next_to_arrive += 1;

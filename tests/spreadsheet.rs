@@ -154,7 +154,7 @@ async fn fill(app: &TestApp, from: i64, count: i64, name_length: usize) {
     let database = app.database().await;
     let orders = "INSERT INTO orders (id, issued_by, number, user_id, email, placed_at, payment_status, fulfillment_status, currency, \
          subtotal, shipping, taxes, discount, refunded, total, line_count, ship_name, ship_company, ship_address1, ship_address2, \
-         ship_zip, ship_city, ship_province, ship_country, ship_phone, fingerprint, status, search_head) \
+         ship_zip, ship_city, ship_province, ship_country, ship_phone, content_hash, status, search_prefix) \
          WITH RECURSIVE n(i) AS (SELECT CAST($1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < $2) \
          SELECT 'order-' || CAST(i AS TEXT), 'shop', CAST(i AS TEXT), users.id, users.email, 1000000000 + i / 2, 'paid', \
          'fulfilled', 'EUR', 1, 0, 0, 0, 0, i / 7, 1, '', '', '', '', '', '', '', '', '', $3, 'sent', CAST(i AS TEXT) FROM n, users";

@@ -140,14 +140,14 @@ fn orders_sql(first: i64, last: i64, orders: i64, now: i64, is_sqlite: bool) -> 
              FROM o)
          INSERT INTO orders (id, issued_by, number, user_id, email, placed_at, paid_at, fulfilled_at, cancelled_at, payment_status,
              fulfillment_status, currency, subtotal, shipping, taxes, discount, refunded, total, line_count, ship_name, ship_company,
-             ship_address1, ship_address2, ship_zip, ship_city, ship_province, ship_country, ship_phone, fingerprint, status, search_head)
+             ship_address1, ship_address2, ship_zip, ship_city, ship_province, ship_country, ship_phone, content_hash, status, search_prefix)
          SELECT {id}, 'shop', CAST(100000 + i AS TEXT), {customer},
                 CASE customer WHEN 0 THEN '{BUSY}' WHEN 1 THEN '{ORDINARY}' ELSE 'customer' || CAST(customer AS TEXT) || '@shop.example' END,
                 placed_at, placed_at + 60, CASE WHEN kind IN ('delivered', 'refunded') THEN placed_at + 172800 END,
                 CASE WHEN kind = 'cancelled' THEN placed_at + 3600 END, CASE WHEN kind = 'refunded' THEN 'refunded' ELSE 'paid' END,
                 CASE WHEN kind IN ('delivered', 'refunded') THEN 'delivered' ELSE 'unfulfilled' END, 'EUR', subtotal, 490, 0, 0,
                 CASE WHEN kind = 'refunded' THEN subtotal + 490 ELSE 0 END, subtotal + 490, lines, 'Robin Sample', '',
-                CAST(1 + i % 99 AS TEXT) || ' Harbour Street', '', 'D02 X285', 'Dublin', '', 'Ireland', '', {fingerprint}, kind,
+                CAST(1 + i % 99 AS TEXT) || ' Harbour Street', '', 'D02 X285', 'Dublin', '', 'Ireland', '', {content_hash}, kind,
                 '#' || CAST(100000 + i AS TEXT) || {l1} || CASE WHEN lines > 1 THEN {l2} ELSE '' END
                 || CASE WHEN lines > 2 THEN {l3} ELSE '' END || CASE WHEN lines > 3 THEN {l4} ELSE '' END
          FROM s JOIN made_up_products p1 ON p1.id = {p1} JOIN made_up_products p2 ON p2.id = {p2}
@@ -156,7 +156,7 @@ fn orders_sql(first: i64, last: i64, orders: i64, now: i64, is_sqlite: bool) -> 
         begins = now - EIGHT_YEARS,
         id = order_id("i"),
         customer = customer_id("customer"),
-        fingerprint = if is_sqlite { "x'78'" } else { "'x'::bytea" },
+        content_hash = if is_sqlite { "x'78'" } else { "'x'::bytea" },
         a1 = amount(1), a2 = amount(2), a3 = amount(3), a4 = amount(4),
         l1 = line(1), l2 = line(2), l3 = line(3), l4 = line(4),
         p1 = product(1), p2 = product(2), p3 = product(3), p4 = product(4),

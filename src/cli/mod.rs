@@ -17,7 +17,7 @@ use crate::accounts::Email;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::database::Database;
-use crate::orders::Mode;
+use crate::orders::ImportMode;
 use crate::{server, telemetry};
 use mail::MailCommand;
 use orders::OrdersCommand;
@@ -178,7 +178,7 @@ async fn run_configured(command: Configured, config: Config) -> Result<(), Failu
     match command {
         Configured::Serve => server::run(config, clock).await.map_err(failed),
         Configured::Import { file, dry_run } => {
-            import::run(&config, &clock, file, if dry_run { Mode::DryRun } else { Mode::Load }).await
+            import::run(&config, &clock, file, if dry_run { ImportMode::DryRun } else { ImportMode::Load }).await
         }
         Configured::Orders(command) => orders::run(&config, command).await,
         Configured::User(command) => users::run(&config, &clock, command).await,

@@ -60,7 +60,7 @@ async fn run_maintenance(house: &House) -> u64 {
         ("mailed links", mail::clean_tokens(&house.database, now).await),
         ("failed mail", mail::delete_old_failures(&house.database, now).await),
     ];
-    steps.extend(orders::clean(&house.database, now).await);
+    steps.extend(orders::run_maintenance(&house.database, now).await);
     steps.extend(house.accounts.clean().await);
     steps.into_iter().map(|(step, done)| rows_of(step, done)).sum()
 }

@@ -23,7 +23,7 @@ pub const CLAIM: OnVerified = |transaction, user_id, email| Box::pin(orders::cla
 pub const REMOVE_SAMPLES: OnDeleted = |transaction, user_id| Box::pin(orders::remove_samples(transaction, user_id));
 
 /// The orders of a user, as the API shows them.
-const ORDERS_OF: HeldAbout = |database, user_id| Box::pin(api::orders_of(database, user_id));
+const ORDERS_OF: HeldAbout = |database, user_id| Box::pin(api::export_orders(database, user_id));
 
 /// Everything that handlers find in app data.
 #[derive(Clone)]

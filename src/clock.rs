@@ -1,4 +1,4 @@
-//! Time. The only caller of the system clock; tests set the time instead of waiting for it.
+//! Time and ids. No other module reads the system clock, so that tests can set the time.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,50 +8,49 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::{ContextV7, Timestamp, Uuid};
 
-/// The last second that a calendar with four-digit years knows: 9999-12-31T23:59:59Z.
+/// 9999-12-31T23:59:59Z, the last second of the four-digit years.
 const LAST: i64 = 253_402_300_799;
-/// The first second of the year 0000, likewise.
+/// 0000-01-01T00:00:00Z.
 const FIRST: i64 = -62_167_219_200;
 
 /// Whole seconds since 1970-01-01T00:00:00Z, within the years 0000 to 9999: RFC 7519's `NumericDate`
-/// without its fraction, and how every time stands in the database.
+/// without its fraction. Every time in the database is stored so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type)]
 #[serde(transparent)]
 #[sqlx(transparent)]
 pub struct UnixSeconds(i64);
 
 impl UnixSeconds {
-    /// The moment that lies `seconds` after 1970-01-01T00:00:00Z; moments outside the years 0000 to 9999
-    /// are moved to the nearest one inside.
+    /// Values outside the years 0000 to 9999 are clamped to them.
     pub fn new(seconds: i64) -> Self {
         Self(seconds.clamp(FIRST, LAST))
     }
 
-    /// Seconds since 1970-01-01T00:00:00Z.
+    /// The number of seconds.
     pub fn get(self) -> i64 {
         self.0
     }
 
-    /// The moment `seconds` later; earlier when negative.
+    /// Adds seconds, which may be negative.
     #[must_use]
     pub fn plus(self, seconds: i64) -> Self {
         Self::new(self.0.saturating_add(seconds))
     }
 
-    /// Seconds from `earlier` to this moment; negative when it lies before.
+    /// Seconds from `earlier` to this time; negative if `earlier` is later.
     pub fn since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0)
     }
 
-    /// The same moment as a calendar date and time in UTC.
+    /// As a date and time in UTC.
     pub fn utc(self) -> OffsetDateTime {
         OffsetDateTime::from_unix_timestamp(self.0.clamp(FIRST, LAST)).unwrap_or(OffsetDateTime::UNIX_EPOCH)
     }
 }
 
 impl From<OffsetDateTime> for UnixSeconds {
-    fn from(moment: OffsetDateTime) -> Self {
-        Self::new(moment.unix_timestamp())
+    fn from(time: OffsetDateTime) -> Self {
+        Self::new(time.unix_timestamp())
     }
 }
 
@@ -64,7 +63,7 @@ impl fmt::Display for UnixSeconds {
     }
 }
 
-/// Tells the time and makes ids that sort by it.
+/// The current time, and ids that sort by it.
 #[derive(Clone)]
 pub struct Clock {
     source: Source,
@@ -78,12 +77,12 @@ enum Source {
 }
 
 impl Clock {
-    /// The computer's own clock.
+    /// The system clock.
     pub fn system() -> Self {
         Self::from_source(Source::System)
     }
 
-    /// A clock that stands still at `now` until [`advance`](Self::advance) moves it. Clones move together.
+    /// A clock for tests. It stays at `now` until [`advance`](Self::advance); clones share it.
     pub fn set_to(now: UnixSeconds) -> Self {
         Self::from_source(Source::Set(Arc::new(AtomicI64::new(now.get()))))
     }
@@ -92,20 +91,19 @@ impl Clock {
         Self { source, ids: Arc::new(std::sync::Mutex::new(ContextV7::new())) }
     }
 
-    /// This moment.
+    /// The current time.
     pub fn now(&self) -> UnixSeconds {
         UnixSeconds::new(self.seconds_and_nanoseconds().0)
     }
 
-    /// Moves a clock made by [`set_to`](Self::set_to); the system's own clock is left alone.
+    /// Advances a clock made by [`set_to`](Self::set_to); does nothing to the system clock.
     pub fn advance(&self, seconds: i64) {
         if let Source::Set(now) = &self.source {
             now.fetch_add(seconds, Ordering::SeqCst);
         }
     }
 
-    /// A new id: UUID version 7 (RFC 9562 section 5.7) as lower-case text. Ids of one process sort in the order in
-    /// which they were made.
+    /// A new UUID version 7 (RFC 9562 section 5.7) as lower-case text. Ids of one process sort by their creation.
     pub fn new_id(&self) -> String {
         let (seconds, nanoseconds) = self.seconds_and_nanoseconds();
         let context = self.ids.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -129,14 +127,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_is_written_as_rfc_3339() {
+    fn unix_seconds_format_as_rfc_3339() {
         assert_eq!(UnixSeconds::new(836_481_600).to_string(), "1996-07-04T12:00:00Z");
         assert_eq!(UnixSeconds::new(i64::MAX).to_string(), "9999-12-31T23:59:59Z");
         assert_eq!(UnixSeconds::new(i64::MIN).to_string(), "0000-01-01T00:00:00Z");
     }
 
     #[test]
-    fn a_set_clock_moves_only_when_told_and_its_clones_move_with_it() {
+    fn set_clock_advances_with_its_clones() {
         let clock = Clock::set_to(UnixSeconds::new(1000));
         let clone = clock.clone();
         clock.advance(30);
@@ -144,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_sort_in_the_order_in_which_they_were_made() {
+    fn ids_sort_by_creation() {
         let clock = Clock::set_to(UnixSeconds::new(1_700_000_000));
         let ids: Vec<String> = (0..2000).map(|_| clock.new_id()).collect();
         assert!(ids.is_sorted());

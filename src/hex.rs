@@ -1,6 +1,6 @@
-//! Bytes written as text: two lower-case hex digits each.
+//! Lower-case hexadecimal.
 
-/// The bytes in hex.
+/// Encodes bytes, two digits each.
 pub fn encode(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -8,7 +8,7 @@ pub fn encode(bytes: &[u8]) -> String {
 /// `N` random bytes from the operating system, in hex.
 ///
 /// # Errors
-/// When the system has no randomness to give.
+/// The operating system returned no random bytes.
 pub fn random<const N: usize>() -> Result<String, getrandom::Error> {
     let mut bytes = [0_u8; N];
     getrandom::fill(&mut bytes)?;
@@ -20,13 +20,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_byte_has_two_digits() {
+    fn encode_writes_two_digits_for_each_byte() {
         assert_eq!(encode(&[0x00, 0x0a, 0xf0, 0xff]), "000af0ff");
         assert_eq!(encode(&[]), "");
     }
 
     #[test]
-    fn random_bytes_are_as_many_as_asked_for_and_never_the_same() {
+    fn random_has_the_requested_length_and_differs() {
         let (one, other) = (random::<16>().unwrap(), random::<16>().unwrap());
         assert!(one.len() == 32 && one.bytes().all(|byte| byte.is_ascii_hexdigit()), "{one}");
         assert_ne!(one, other);

@@ -1,4 +1,4 @@
-//! Parses the command, runs it, turns an error into one line and an exit status.
+//! Parses the command line, runs the command, prints an error in one line and sets the exit status.
 
 use std::io::Write;
 use std::process::ExitCode;

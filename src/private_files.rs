@@ -1,13 +1,13 @@
-//! Files and folders that their owner alone can read: the database, a backup, the development secret, mail in a folder.
-//! They get their mode as they are made, so there is no moment in which others could open them.
+//! Files and directories that only their owner can read: the database, backups, the development secret, mail in a directory.
+//! They are created with their mode, so others can never open them.
 
 use std::fs::File;
 use std::path::Path;
 
-/// Makes a folder, and what is missing above it, that its owner alone can enter; leaves one that exists as it is.
+/// Creates a directory and its missing parents with mode 0700. An existing one is not changed.
 ///
 /// # Errors
-/// What the system says.
+/// The I/O error.
 pub fn make_private_folder(folder: &Path) -> std::io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
@@ -16,10 +16,10 @@ pub fn make_private_folder(folder: &Path) -> std::io::Result<()> {
     builder.create(folder)
 }
 
-/// Makes a new file that its owner alone can read.
+/// Creates a new file with mode 0600.
 ///
 /// # Errors
-/// What the system says; a file that exists is left as it is.
+/// The I/O error, `AlreadyExists` included; an existing file is not changed.
 pub fn make_private_file(file: &Path) -> std::io::Result<File> {
     let mut options = File::options();
     options.write(true).create_new(true);
@@ -33,9 +33,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_made_is_its_owners_alone_and_what_exists_is_left() {
-        let place = tempfile::tempdir().unwrap();
-        let folder = place.path().join("data/mail");
+    fn new_files_and_directories_are_private_and_existing_ones_unchanged() {
+        let directory = tempfile::tempdir().unwrap();
+        let folder = directory.path().join("data/mail");
         make_private_folder(&folder).unwrap();
         make_private_folder(&folder).unwrap();
         let file = folder.join("letter");
@@ -47,7 +47,7 @@ mod tests {
         {
             use std::os::unix::fs::PermissionsExt;
             let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-            assert_eq!((mode(&place.path().join("data")), mode(&folder), mode(&file)), (0o700, 0o700, 0o600));
+            assert_eq!((mode(&directory.path().join("data")), mode(&folder), mode(&file)), (0o700, 0o700, 0o600));
         }
     }
 }

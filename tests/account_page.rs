@@ -294,7 +294,7 @@ async fn what_happened_over_90_days_ago_is_not_shown() {
         let page = visitor.get(path).await.text();
         assert!(page.contains("Password changed") && !page.contains("Password set anew"), "{path}");
     }
-    let held = visitor.post("/account/export", &[]).await.text();
+    let held = visitor.post("/account/export", &[("password", PASSWORD)]).await.text();
     assert!(held.contains("password-changed") && !held.contains("password-reset"));
 }
 
@@ -310,7 +310,7 @@ async fn everything_held_about_a_customer_can_be_downloaded() {
     assert_eq!(visitor.post("/account/time-zone", &[("zone", "Asia/Tokyo")]).await.status, 303);
     let copy = again(&mut visitor, "7001").await;
     assert_eq!(press(&mut visitor, "7003", "cancel").await.status, 303);
-    let answer = visitor.post("/account/export", &[]).await;
+    let answer = visitor.post("/account/export", &[("password", PASSWORD)]).await;
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("content-disposition"), Some("attachment; filename=\"order-portal-data.json\""));
     assert_eq!(answer.header("content-type"), Some("application/json; charset=utf-8"));

@@ -71,10 +71,10 @@ fn forms(number: &str, other_session: &str) -> Vec<(String, String)> {
     vec![
         form("/account/verification", "next=%2Forders".to_owned()),
         form("/account/password", format!("current_password={password}&new_password=a+quiet+harbour+at+dusk")),
-        form("/account/email", "email=evil%40example.com".to_owned()),
+        form("/account/email", format!("email=evil%40example.com&password={password}")),
         form("/account/sessions/end", format!("session={other_session}")),
-        form("/account/sessions/end-others", "password=".to_owned()),
-        form("/account/export", "password=".to_owned()),
+        form("/account/sessions/end-others", "x=1".to_owned()),
+        form("/account/export", format!("password={password}")),
         form("/account/delete", format!("password={password}")),
         form("/account/time-zone", "zone=Europe%2FParis".to_owned()),
         form("/account/stay", "x=1".to_owned()),

@@ -32,7 +32,7 @@ async fn no_password_token_or_cookie_stands_in_the_log_however_much_it_says() {
         app.api_post("/api/login", &json!({ "email": "ann@example.com", "password": [WRONG] })).await;
         http::send(app.request(Method::POST, "/api/logout").bearer_auth(&token)).await;
         app.get(&format!("/login?next=/{WRONG}")).await;
-        for path in ["/password/reset", "/verify"] {
+        for path in ["/password/reset", "/verify", "/not-me"] {
             assert_eq!(app.get(&format!("{path}?token={WRONG}")).await.status, 404, "{path}");
             let fields = [("token", WRONG), ("password", WRONG)];
             assert_eq!(app.visitor().post(path, &fields).await.status, 422, "{path}");

@@ -24,7 +24,7 @@ async fn every_letter_has_a_text_part_an_html_part_and_the_headers_that_mail_nee
     post::letter_to(&app, ANN, CONFIRM).await;
     app.done(&["user", "verify", ANN]);
     visitor.post("/password/forgot", &[("email", ANN)]).await;
-    visitor.post("/account/email", &[("email", "ann@elsewhere.example")]).await;
+    visitor.post("/account/email", &[("email", "ann@elsewhere.example"), ("password", PASSWORD)]).await;
     post::all_gone(&app).await;
     let letters = post::letters(&app);
     assert_eq!(letters.len(), 4);
@@ -66,7 +66,7 @@ async fn what_a_stranger_wrote_shows_as_text_and_the_device_as_words_alone() {
     sign_up("carol@example.com", FIREFOX).await;
     let odd = "tom&jerry's{{7*7}}@example.com";
     let mut visitor = app.verified_customer(ANN).await;
-    assert_eq!(visitor.post("/account/email", &[("email", odd)]).await.status, 303);
+    assert_eq!(visitor.post("/account/email", &[("email", odd), ("password", PASSWORD)]).await.status, 303);
     let letter = post::letter_to(&app, "bob@example.com", CONFIRM).await;
     assert!(!letter.raw.contains("alert") && letter.text.contains("An unknown program"), "{}", letter.text);
     let letter = post::letter_to(&app, "carol@example.com", CONFIRM).await;

@@ -24,14 +24,15 @@ async fn confirmations_to_one_address_are_capped_across_accounts() {
         assert_eq!(deleted.leads_to(), (303, "/login"));
     }
     let mut bob = app.verified_customer("bob@example.com").await;
-    assert_eq!(bob.post("/account/email", &[("email", ANN)]).await.status, 429, "a change to the address");
+    let change_to = |to| [("email", to), ("password", PASSWORD)];
+    assert_eq!(bob.post("/account/email", &change_to(ANN)).await.status, 429, "a change to the address");
     let mut visitor = app.customer(ANN).await;
     assert_eq!(visitor.post("/account/verification", &[]).await.status, 429, "sent again");
     post::all_gone(&app).await;
     assert!(letters_to(&app, ANN, CONFIRM_NEW).is_empty());
     let to_ann = letters(&app).into_iter().filter(|letter| letter.to == ANN).count();
     assert_eq!(to_ann, 5, "mail about deletions went to an address that was never confirmed");
-    assert_eq!(bob.post("/account/email", &[("email", "other@example.com")]).await.status, 303, "another address");
+    assert_eq!(bob.post("/account/email", &change_to("other@example.com")).await.status, 303, "another address");
 }
 
 #[tokio::test]
@@ -51,7 +52,7 @@ async fn security_notices_go_to_confirmed_addresses_alone() {
     let app = TestApp::start().await;
     let mut visitor = app.customer(ANN).await;
     change_password(&mut visitor, PASSWORD, PASSWORDS[0]).await;
-    visitor.post("/account/email", &[("email", "new@example.com")]).await;
+    visitor.post("/account/email", &[("email", "new@example.com"), ("password", PASSWORDS[0])]).await;
     let link = post::letter_to(&app, "new@example.com", CONFIRM_NEW).await;
     assert_eq!(visitor.post("/verify", &[("token", link.token())]).await.status, 303);
     post::all_gone(&app).await;

@@ -20,17 +20,18 @@ const WRONG: &str = "not the password at all";
 const LONG: usize = 5_000;
 
 /// Each template, words that no other has, and the test below that shows it.
-const TEMPLATES: [(&str, &str, &str); 27] = [
+const TEMPLATES: [(&str, &str, &str); 28] = [
     ("_verify_banner.html", "<button class=\"plain\" type=\"submit\">Send it again</button>", "orders"),
     ("accounts/_activity.html", "<p class=\"where\"><time datetime=\"", "account"),
     ("accounts/activity.html", "What happened to your account in the last 90 days", "account"),
-    ("accounts/ask_again.html", "To go on, give your password once more.", "account"),
     ("accounts/confirmed.html", "There is nothing left to do.", "entrance"),
     ("accounts/dead_link.html", "Links in mail work once and for a limited time", "entrance"),
-    ("accounts/delete.html", "<button class=\"danger\"", "account"),
+    ("accounts/delete.html", "Delete my account", "account"),
     ("accounts/forgot.html", "Tell us your e-mail address", "entrance"),
     ("accounts/forgot_sent.html", "a mail with a link is on its way", "entrance"),
     ("accounts/login.html", "id=\"remember-help\"", "entrance"),
+    ("accounts/not_me.html", "action=\"/not-me\"", "entrance"),
+    ("accounts/not_me_expired.html", "The link in a security mail works once", "entrance"),
     ("accounts/overview.html", "<section id=\"time-zone\"", "account"),
     ("accounts/reset.html", "action=\"/password/reset\"", "entrance"),
     ("accounts/signup.html", "The one that you order with.", "entrance"),
@@ -165,7 +166,7 @@ async fn entrance_pages_are_well_formed_in_every_state() {
 
     let mut ann = app.customer(ANN).await;
     guest.post("/password/forgot", &[("email", ANN)]).await;
-    ann.post("/account/email", &[("email", "ann&co@example.com")]).await;
+    ann.post("/account/email", &[("email", "ann&co@example.com"), ("password", PASSWORD)]).await;
     let reset = post::letter_to(&app, ANN, NEW_PASSWORD).await;
     let verify = post::letter_to(&app, ANN, CONFIRM).await;
     let change = post::letter_to(&app, "ann&co@example.com", CONFIRM_NEW).await;
@@ -202,7 +203,36 @@ async fn entrance_pages_are_well_formed_in_every_state() {
     pages.look("no link, address confirmed", &dead, 404, &["Your email address ann@example.com is confirmed"]);
     let limited = guest.post("/login", &[("email", ANN), ("password", WRONG)]).await;
     pages.look("login, rate limited", &limited, 429, &["Try again in", "action=\"/login\""]);
+    look_at_recovery_pages(&app, &mut pages, &mut ann).await;
     pages.done();
+}
+
+/// The pages of recovery links, of Ann, who is logged in and has confirmed her address.
+async fn look_at_recovery_pages(app: &TestApp, pages: &mut Pages, ann: &mut Visitor) {
+    let mut guest = app.visitor();
+    ann.post("/account/password", &[("current_password", PASSWORD), ("new_password", WRONG)]).await;
+    let new_password = post::letter_to(app, ANN, "Your password was changed").await;
+    ann.post("/account/email", &[("email", "ann&sons@example.com"), ("password", WRONG)]).await;
+    let change = post::letter_to(app, "ann&sons@example.com", CONFIRM_NEW).await;
+    for (who, visitor) in [("anonymous", &mut guest), ("customer", &mut *ann)] {
+        let page = visitor.get(new_password.path()).await;
+        pages.look(&format!("recovery, same address, {who}"), &page, 200, &["Secure the account", ANN]);
+        assert!(!page.text().contains("It is now"), "{}", page.text());
+    }
+    ann.post("/verify", &[("token", change.token())]).await;
+    let new_address = post::letter_to(app, ANN, "Your e-mail address was changed").await;
+    let page = guest.get(new_address.path()).await;
+    pages.look("recovery, another address", &page, 200, &["It is now a…@example.com", ANN]);
+    assert!(!page.text().contains("sons"), "{}", page.text());
+    assert_eq!(guest.post("/not-me", &[("token", new_address.token())]).await.leads_to(), (303, "/login"));
+    pages.look("login after recovery", &guest.get("/login").await, 200, &["The account is secured"]);
+    for path in [new_address.path(), "/not-me", "/not-me?token=%3Cx"] {
+        pages.look("recovery, no link", &guest.get(path).await, 404, &["Choose a new password by mail"]);
+    }
+    for token in [new_address.token(), HOSTILE, ""] {
+        let pressed = guest.post("/not-me", &[("token", token)]).await;
+        pages.look("recovery, no link pressed", &pressed, 422, &["Choose a new password by mail"]);
+    }
 }
 
 #[tokio::test]
@@ -288,20 +318,17 @@ async fn account_pages_are_well_formed_in_every_state() {
         pages.look("time zone, none of the list", &answer, 422, &["id=\"zone-error\""]);
     }
 
-    run(&app, "UPDATE sessions SET confirmed_at = 0").await;
-    let asks: [(&str, &[(&str, &str)]); 4] = [
-        ("/account/email", &[("email", "new&'@example.com")]),
-        ("/account/sessions/end", &[("session", HOSTILE)]),
-        ("/account/sessions/end-others", &[]),
-        ("/account/export", &[]),
-    ];
-    for (path, fields) in asks {
-        let kept: Vec<String> = fields.iter().map(|(_, value)| format!("value=\"{}\"", escaped(value))).collect();
-        let kept: Vec<&str> = kept.iter().map(String::as_str).collect();
-        pages.look(&format!("password again, {path}"), &ann.post(path, fields).await, 422, &kept);
-        let wrong = [fields, &[("password", HOSTILE)]].concat();
-        let answer = ann.post(path, &wrong).await;
-        pages.look(&format!("wrong password again, {path}"), &answer, 422, &[&kept[..], &["role=\"alert\""]].concat());
+    for (state, password, says) in
+        [("no password", "", "Enter your password"), ("wrong password", HOSTILE, "That is not your password")]
+    {
+        let fields = [("email", "new&'@example.com"), ("password", password)];
+        let answer = ann.post("/account/email", &fields).await;
+        let holds =
+            ["id=\"email-password-error\"", "value=\"new&#38;&#39;@example.com\"", "Nothing was changed yet", says];
+        pages.look(&format!("address, {state}"), &answer, 422, &holds);
+        let answer = ann.post("/account/export", &[("password", password)]).await;
+        let holds = ["id=\"export-password-error\"", "Nothing was downloaded yet", says];
+        pages.look(&format!("export, {state}"), &answer, 422, &holds);
     }
     pages.done();
 }
@@ -497,7 +524,7 @@ async fn mail_and_its_pages_are_well_formed_in_every_state() {
     post::letter_to(&app, email, CONFIRM).await;
     app.done(&["user", "verify", email]);
     app.visitor().post("/password/forgot", &[("email", email)]).await;
-    ann.post("/account/email", &[("email", "new&'@example.com")]).await;
+    ann.post("/account/email", &[("email", "new&'@example.com"), ("password", PASSWORD)]).await;
     let mut rows = filled("#1", HOSTILE).map(|row| row.with("Email", email).with("Fulfillment Status", "unfulfilled"));
     rows[0] = rows[0].clone().with("Fulfilled at", "");
     import(&app, &rows);

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use sha2::{Digest, Sha256};
 use sqlx::AnyPool;
 
 use crate::app::{PASSWORD, TestApp};
@@ -104,6 +105,18 @@ async fn restore_replaces_a_database_whose_write_ahead_log_was_left() {
     assert_eq!((log_in(&app, ANN).await, log_in(&app, BOB).await), (303, 401));
 }
 
+/// A recovery link to the account of Ann.
+async fn insert_recovery(app: &TestApp, token: &str) {
+    let database = app.database().await;
+    let recovery = "INSERT INTO recoveries (id, user_id, email, created_at, expires_at)
+         SELECT 'recovery', id, email, 0, 4102444800 FROM users";
+    sqlx::query(recovery).execute(&database).await.unwrap();
+    let link = sqlx::query("INSERT INTO recovery_tokens (hash, recovery_id) VALUES ($1, 'recovery')");
+    link.bind(Sha256::digest(token).to_vec()).execute(&database).await.unwrap();
+    database.close().await;
+    assert_eq!(app.get(&format!("/not-me?token={token}")).await.status, 200);
+}
+
 #[tokio::test]
 async fn restored_database_brings_back_no_session_no_link_and_no_mail() {
     let server = MailServer::start();
@@ -113,13 +126,15 @@ async fn restored_database_brings_back_no_session_no_link_and_no_mail() {
     }
     let mut visitor = app.customer(ANN).await;
     let letter = server.has_taken(1).await.remove(0);
+    let token = "5ca1ab1e".repeat(8);
+    insert_recovery(&app, &token).await;
     server.is_now(Mood::PutsOff);
     app.visitor().post("/password/forgot", &[("email", ANN)]).await;
     post::until("a deferred message", || app.done(&["mail", "list"]).contains("deferred").then_some(())).await;
     app.done(&["backup", "copy.db"]);
     app.stop_by("TERM");
     let said = app.done(&["restore", "copy.db"]);
-    assert!(said.contains("1 session ended, 1 link and 1 queued message removed"), "{said}");
+    assert!(said.contains("1 session ended, 2 links and 1 queued message removed"), "{said}");
     server.is_now(Mood::Takes);
     app.start_again().await;
     assert_eq!(visitor.get("/orders").await.status, 303, "the session came back");
@@ -128,6 +143,7 @@ async fn restored_database_brings_back_no_session_no_link_and_no_mail() {
         303,
         "the link came back"
     );
+    assert_eq!(app.get(&format!("/not-me?token={token}")).await.status, 404, "the recovery link came back");
     assert!(app.done(&["mail", "list"]).contains("empty"), "the message came back");
     assert_eq!(log_in(&app, ANN).await, 303);
 }

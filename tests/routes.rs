@@ -60,7 +60,7 @@ const fn bearer(method: Method, pattern: &'static str, customer: Answered) -> Ro
 }
 
 /// The forms hold no valid value: what lets nobody pass answers 303, what was let pass says what is wrong or does nothing.
-static ROUTES: [Route; 57] = [
+static ROUTES: [Route; 59] = [
     entrance(Method::GET, "/", (200, "")),
     entrance(Method::GET, "/signup", (200, "")),
     entrance(Method::POST, "/signup", (422, "")),
@@ -74,6 +74,8 @@ static ROUTES: [Route; 57] = [
     open(Method::POST, "/password/reset", (422, "")),
     open(Method::GET, "/verify", (404, "")),
     open(Method::POST, "/verify", (422, "")),
+    open(Method::GET, "/not-me", (404, "")),
+    open(Method::POST, "/not-me", (422, "")),
     guarded(Method::GET, "/account", (200, "")),
     guarded(Method::GET, "/account/verification", (303, "/account#email")),
     guarded(Method::POST, "/account/verification", (303, "/orders")),
@@ -87,7 +89,7 @@ static ROUTES: [Route; 57] = [
     guarded(Method::POST, "/account/sessions/end-others", (303, "/account#sessions")),
     guarded(Method::GET, "/account/activity", (200, "")),
     guarded(Method::GET, "/account/export", (303, "/account#data")),
-    guarded(Method::POST, "/account/export", (200, "")),
+    guarded(Method::POST, "/account/export", (422, "")),
     guarded(Method::GET, "/account/delete", (200, "")),
     guarded(Method::POST, "/account/delete", (422, "")),
     guarded(Method::GET, "/account/time-zone", (200, "")),

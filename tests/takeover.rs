@@ -56,7 +56,7 @@ async fn stranger_who_signs_up_with_a_customers_address_gets_nothing_by_the_cust
     assert_eq!(neighbour.post("/verify", &[("token", mail.token())]).await.status, 401);
     assert_sees_nothing(&app, &mut stranger, &token).await;
 
-    stranger.post("/account/email", &[("email", STRANGER)]).await;
+    stranger.post("/account/email", &[("email", STRANGER), ("password", PASSWORD)]).await;
     let change = post::letter_to(&app, STRANGER, CONFIRM_NEW).await;
     let mut customer = take_over_by_mail(&app).await;
     assert!(customer.get("/orders/7001").await.is_page(200), "the customer's order is missing");
@@ -77,7 +77,7 @@ async fn stranger_who_changes_to_a_customers_address_gets_nothing_by_the_custome
     let app = shop().await;
     let mut stranger = app.verified_customer(STRANGER).await;
     let token = app.api_token(STRANGER).await;
-    stranger.post("/account/email", &[("email", CUSTOMER)]).await;
+    stranger.post("/account/email", &[("email", CUSTOMER), ("password", PASSWORD)]).await;
     let mail = post::letter_to(&app, CUSTOMER, CONFIRM_NEW).await;
 
     let mut customer = app.visitor();
@@ -104,7 +104,7 @@ async fn new_password_ends_every_link_that_gives_access_or_changes_something() {
     let app = TestApp::start().await;
     let mut ann = app.customer(CUSTOMER).await;
     ann.post("/password/forgot", &[("email", CUSTOMER)]).await;
-    ann.post("/account/email", &[("email", STRANGER)]).await;
+    ann.post("/account/email", &[("email", STRANGER), ("password", PASSWORD)]).await;
     let verify = post::letter_to(&app, CUSTOMER, CONFIRM).await;
     let reset = post::letter_to(&app, CUSTOMER, NEW_PASSWORD).await;
     let change = post::letter_to(&app, STRANGER, CONFIRM_NEW).await;

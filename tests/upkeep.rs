@@ -111,6 +111,21 @@ async fn links_that_hold_no_more_are_removed_and_others_stay() {
 }
 
 #[tokio::test]
+async fn expired_recoveries_are_deleted_with_their_links_and_others_stay() {
+    let (place, database) = place().await;
+    for (name, expires_at) in [("expired", now()), ("valid", now() + 1000)] {
+        let recovery = "INSERT INTO recoveries (id, user_id, email, created_at, expires_at) VALUES ($1, 'u', 'old@example.com', 0, $2)";
+        sqlx::query(recovery).bind(name).bind(expires_at).execute(&database).await.unwrap();
+        let token = sqlx::query("INSERT INTO recovery_tokens (hash, recovery_id) VALUES ($1, $2)");
+        token.bind(name.as_bytes()).bind(name).execute(&database).await.unwrap();
+    }
+    let _app = TestApp::start_in(place).await;
+    comes_down_to(&database, "recoveries", 1).await;
+    assert_eq!(count(&database, "recovery_tokens WHERE recovery_id = 'valid'").await, 1);
+    assert_eq!(count(&database, "recovery_tokens").await, 1);
+}
+
+#[tokio::test]
 async fn activity_is_kept_for_90_days_and_for_as_long_as_there_is_someone_to_show_it_to() {
     let (place, database) = place().await;
     activity(&database, MANY, "old", "'u'", now() - 90 * DAY).await;

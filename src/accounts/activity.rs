@@ -23,6 +23,8 @@ pub(super) enum Event {
     PasswordResetAsked,
     PasswordReset,
     PasswordChanged,
+    AddressRestored,
+    AccountSecured,
     SessionEnded,
     OtherSessionsEnded,
     DataDownloaded,
@@ -31,7 +33,7 @@ pub(super) enum Event {
 }
 
 /// Each with the word that the database holds, the words that people read, and the message in the log.
-const WORDS: [(Event, &str, &str, &str); 16] = [
+const WORDS: [(Event, &str, &str, &str); 18] = [
     (Event::SignedUp, "signed-up", "Signed up", "account created"),
     (Event::SignedIn, "signed-in", "Logged in", "login succeeded"),
     (Event::SignInFailed, "sign-in-failed", "Wrong password at login", "login failed"),
@@ -48,6 +50,18 @@ const WORDS: [(Event, &str, &str, &str); 16] = [
     (Event::PasswordResetAsked, "password-reset-asked", "New password asked for by mail", "password reset requested"),
     (Event::PasswordReset, "password-reset", "Password set anew by mail", "password changed"),
     (Event::PasswordChanged, "password-changed", "Password changed", "password changed"),
+    (
+        Event::AddressRestored,
+        "address-restored",
+        "E-mail address restored by the link in a security mail",
+        "address restored by recovery link",
+    ),
+    (
+        Event::AccountSecured,
+        "account-secured",
+        "Account secured by the link in a security mail",
+        "account secured by recovery link",
+    ),
     (Event::SessionEnded, "session-ended", "A session ended from the account page", "session revoked"),
     (Event::OtherSessionsEnded, "other-sessions-ended", "All other sessions ended", "session revoked"),
     (Event::DataDownloaded, "data-downloaded", "Data downloaded", "data exported"),

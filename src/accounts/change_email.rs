@@ -4,7 +4,6 @@ use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 
 use super::activity::{self, Event};
-use super::ask_again::Question;
 use super::overview::{self, Problems};
 use super::{Accounts, has_ended, notices, store, throttle};
 use crate::database::{self, Transaction};
@@ -18,7 +17,6 @@ use crate::web::{Client, Error, Notice, see_other};
 #[derive(Deserialize)]
 pub(super) struct EmailForm {
     email: String,
-    /// From the page that asks again.
     #[serde(default)]
     password: String,
 }
@@ -29,31 +27,34 @@ pub(super) async fn submit(
     Authenticated { user, layout, body: Form(form) }: Authenticated<Form<EmailForm>>,
 ) -> Result<HttpResponse, Error> {
     let account = accounts.of(&user).await?;
-    let wrong = |error: String| Problems { email: form.email.clone(), email_error: Some(error), ..Problems::default() };
-    let email = match Email::parse(&form.email) {
-        Ok(email) if email == account.email => {
-            let problems = wrong("That is your address already.".to_owned());
+    let email = match new_address(&form.email, &account.email) {
+        Ok(email) => email,
+        Err(error) => {
+            let problems = Problems { email: form.email, email_error: Some(error), ..Problems::default() };
             return overview::show_again(layout, &user, &accounts, problems).await;
         }
-        Ok(email) => email,
-        Err(error) => return overview::show_again(layout, &user, &accounts, wrong(error.to_string())).await,
     };
-    let question = Question {
-        title: "Change your e-mail address",
-        action: "/account/email",
-        fields: vec![("email", email.as_str())],
-        is_download: false,
+    let reauthenticated = match accounts.reauthenticate(&user, &account, &form.password, &client).await? {
+        Ok(reauthenticated) => reauthenticated,
+        Err(error) => {
+            let problems = Problems { email: form.email, email_password_error: Some(error), ..Problems::default() };
+            return overview::show_again(layout, &user, &accounts, problems).await;
+        }
     };
-    let confirmed = match accounts.ask_again(&layout, &user, &client, &form.password, question).await? {
-        Ok(confirmed) => confirmed,
-        Err(asked) => return Ok(asked),
-    };
-    let asked = accounts.ask_new_address(&account, &confirmed.session_id, &email, &client).await.map(|()| {
+    let asked = accounts.ask_new_address(&account, &reauthenticated.session_id, &email, &client).await.map(|()| {
         let mut response = see_other("/account#email");
         Notice::AddressChangeAsked.show_next(&mut response);
         response
     });
-    confirmed.carry(asked, &accounts)
+    reauthenticated.set_cookie(asked, &accounts)
+}
+
+fn new_address(typed: &str, current: &Email) -> Result<Email, String> {
+    match Email::parse(typed) {
+        Ok(email) if email == *current => Err("That is your address already.".to_owned()),
+        Ok(email) => Ok(email),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 impl Accounts {

@@ -31,10 +31,10 @@ pub(super) async fn submit(
     match accounts.change_password(&user, &form, &client, browser.0).await? {
         Err(problems) => overview::show_again(layout, &user, &accounts, problems).await,
         Ok(()) => {
-            let confirmed = accounts.confirmed(&user).await?;
+            let reauthenticated = accounts.rotate_session(&user).await?;
             let mut response = see_other("/account#password");
             PageNotice::PasswordChanged.show_next(&mut response);
-            confirmed.carry(Ok(response), &accounts)
+            reauthenticated.set_cookie(Ok(response), &accounts)
         }
     }
 }

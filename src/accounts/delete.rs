@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
-use super::{Accounts, store};
+use super::{Accounts, has_ended, store};
 use crate::database;
 use crate::mail::{self, Message, Occasion};
 use crate::sessions::{Authenticated, CurrentUser, cookie};
@@ -46,7 +46,9 @@ pub(super) async fn submit(
     if error.is_some() {
         return page(StatusCode::UNPROCESSABLE_ENTITY, &DeletePage { layout, error });
     }
-    accounts.delete(&account, &client).await?;
+    if !accounts.delete(&account, &user, &client).await? {
+        return Err(has_ended());
+    }
     let mut response = see_other("/login");
     response.add_cookie(&cookie::clear()).map_err(|error| Error::Internal(error.into()))?;
     let forget = (HeaderName::from_static("clear-site-data"), HeaderValue::from_static("\"cache\""));
@@ -56,20 +58,33 @@ pub(super) async fn submit(
 }
 
 impl Accounts {
-    async fn delete(&self, account: &store::Account, client: &Client) -> Result<(), database::Error> {
-        let told = Message::AccountDeleted(Occasion::new(self.clock.now(), client));
-        self.database
+    /// Deletes the account unless the session has ended since the password was checked; tells whether it did.
+    async fn delete(
+        &self,
+        account: &store::Account,
+        user: &CurrentUser,
+        client: &Client,
+    ) -> Result<bool, database::Error> {
+        let now = self.clock.now();
+        let told = Message::AccountDeleted(Occasion::new(now, client));
+        let is_deleted = self
+            .database
             .write(async |transaction| {
+                if !store::has_live_session(transaction, &account.id, &user.session_id, now).await? {
+                    return Ok::<_, database::Error>(false);
+                }
                 (self.hooks.on_deleted)(transaction, &account.id).await?;
                 store::delete(transaction, &account.id).await?;
                 // An address that was never confirmed may be anybody's.
-                if account.verified_at.is_none() {
-                    return Ok(());
+                if account.verified_at.is_some() {
+                    mail::post(transaction, &self.clock, &account.email, None, &told).await?;
                 }
-                mail::post(transaction, &self.clock, &account.email, None, &told).await
+                Ok(true)
             })
             .await?;
-        tracing::info!(user = %account.id, "account deleted");
-        Ok(())
+        if is_deleted {
+            tracing::info!(user = %account.id, "account deleted");
+        }
+        Ok(is_deleted)
     }
 }

@@ -1,67 +1,36 @@
-//! Ending sessions from the account page: one, or all others.
+//! Ending sessions from the account page: one, or all others. It takes no password: whoever looks at a list with a stranger in it acts at
+//! once, and a thief of a cookie can log its owner out by it and no more.
 
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 
 use super::Accounts;
 use super::activity::{self, Event};
-use super::ask_again::Question;
 use crate::database;
 use crate::sessions::{self, Authenticated, CurrentUser};
-use crate::web::body::Form;
+use crate::web::body::{Form, IgnoredBody};
 use crate::web::{Client, Error, Notice, see_other};
 
 /// What the button beside a session sends.
 #[derive(Deserialize)]
 pub(super) struct EndForm {
     session: String,
-    /// From the page that asks again.
-    #[serde(default)]
-    password: String,
 }
 
 pub(super) async fn end_one(
     client: Client,
     accounts: web::Data<Accounts>,
-    Authenticated { user, layout, body: Form(form) }: Authenticated<Form<EndForm>>,
+    Authenticated { user, body: Form(form), .. }: Authenticated<Form<EndForm>>,
 ) -> Result<HttpResponse, Error> {
-    let question = Question {
-        title: "End a session",
-        action: "/account/sessions/end",
-        fields: vec![("session", form.session.as_str())],
-        is_download: false,
-    };
-    let confirmed = match accounts.ask_again(&layout, &user, &client, &form.password, question).await? {
-        Ok(confirmed) => confirmed,
-        Err(asked) => return Ok(asked),
-    };
-    confirmed.carry(accounts.end_one(&user, &form.session, &client).await, &accounts)
-}
-
-/// What the button below all sessions sends.
-#[derive(Deserialize)]
-pub(super) struct EndOthersForm {
-    /// From the page that asks again.
-    #[serde(default)]
-    password: String,
+    accounts.end_one(&user, &form.session, &client).await
 }
 
 pub(super) async fn end_others(
     client: Client,
     accounts: web::Data<Accounts>,
-    Authenticated { user, layout, body: Form(form) }: Authenticated<Form<EndOthersForm>>,
+    Authenticated { user, .. }: Authenticated<IgnoredBody>,
 ) -> Result<HttpResponse, Error> {
-    let question = Question {
-        title: "End all other sessions",
-        action: "/account/sessions/end-others",
-        fields: Vec::new(),
-        is_download: false,
-    };
-    let confirmed = match accounts.ask_again(&layout, &user, &client, &form.password, question).await? {
-        Ok(confirmed) => confirmed,
-        Err(asked) => return Ok(asked),
-    };
-    confirmed.carry(accounts.end_others(&user, &confirmed.session_id, &client).await, &accounts)
+    accounts.end_others(&user, &client).await
 }
 
 impl Accounts {
@@ -82,9 +51,9 @@ impl Accounts {
         Ok(response)
     }
 
-    async fn end_others(&self, user: &CurrentUser, kept: &str, client: &Client) -> Result<HttpResponse, Error> {
+    async fn end_others(&self, user: &CurrentUser, client: &Client) -> Result<HttpResponse, Error> {
         let ended = self.database.write_together(async |transaction| {
-            sessions::end_all_but(transaction, &user.user_id, Some(kept), self.clock.now()).await?;
+            sessions::end_all_but(transaction, &user.user_id, Some(&user.session_id), self.clock.now()).await?;
             let entry = self.entry(Event::OtherSessionsEnded, client);
             activity::record(transaction, &user.user_id, &entry).await
         });

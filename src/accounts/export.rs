@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 
 use super::Accounts;
 use super::activity::{self, Event, Happened};
-use super::ask_again::Question;
+use super::overview::{self, Problems};
 use super::store;
 use crate::clock::UnixSeconds;
+use crate::mail::recoveries;
 use crate::sessions::{ActiveSession, Audience, Authenticated, CurrentUser};
 use crate::web::body::Form;
 use crate::web::{Client, Error};
@@ -17,10 +18,9 @@ use crate::web::{Client, Error};
 /// More events than 90 days can honestly hold.
 const MOST_EVENTS: i64 = 100_000;
 
-/// What the button sends.
+/// What the form sends.
 #[derive(Deserialize)]
 pub(super) struct ExportForm {
-    /// From the page that asks again.
     #[serde(default)]
     password: String,
 }
@@ -30,14 +30,16 @@ pub(super) async fn submit(
     accounts: web::Data<Accounts>,
     Authenticated { user, layout, body: Form(form) }: Authenticated<Form<ExportForm>>,
 ) -> Result<HttpResponse, Error> {
-    let question =
-        Question { title: "Download your data", action: "/account/export", fields: Vec::new(), is_download: true };
-    let confirmed = match accounts.ask_again(&layout, &user, &client, &form.password, question).await? {
-        Ok(confirmed) => confirmed,
-        Err(asked) => return Ok(asked),
+    let account = accounts.of(&user).await?;
+    let reauthenticated = match accounts.reauthenticate(&user, &account, &form.password, &client).await? {
+        Ok(reauthenticated) => reauthenticated,
+        Err(error) => {
+            let problems = Problems { export_password_error: Some(error), ..Problems::default() };
+            return overview::show_again(layout, &user, &accounts, problems).await;
+        }
     };
-    let user = CurrentUser { session_id: confirmed.session_id.clone(), ..user };
-    confirmed.carry(accounts.download(&user, &client).await, &accounts)
+    let user = CurrentUser { session_id: reauthenticated.session_id.clone(), ..user };
+    reauthenticated.set_cookie(accounts.download(&user, &client).await, &accounts)
 }
 
 impl Accounts {
@@ -52,12 +54,14 @@ impl Accounts {
             .body(text))
     }
 
-    /// The account, its sessions, the browsers and networks that it knows, its activity and its orders; times as RFC 3339, money in minor units.
+    /// The account, its sessions, the browsers and networks that it knows, the addresses that are kept for it, its activity and its orders;
+    /// times as RFC 3339, money in minor units.
     async fn held_about(&self, user: &CurrentUser) -> Result<Value, Error> {
         let account = self.of(user).await?;
         let sessions = self.sessions.list(&user.user_id).await?;
         let browsers = store::browsers::last_used(&self.database, &user.user_id).await?;
         let networks = store::networks::last_used(&self.database, &user.user_id).await?;
+        let kept = recoveries::list(&self.database, &user.user_id, self.clock.now()).await?;
         let activity = activity::list(&self.database, &user.user_id, self.clock.now(), MOST_EVENTS).await?;
         Ok(json!({
             "account": {
@@ -70,6 +74,7 @@ impl Accounts {
             "sessions": sessions.iter().map(session).collect::<Vec<_>>(),
             "known_browsers": browsers.iter().map(last_used).collect::<Vec<_>>(),
             "known_networks": networks.iter().map(last_used).collect::<Vec<_>>(),
+            "kept_addresses": kept.iter().map(kept_address).collect::<Vec<_>>(),
             "activity": activity.iter().map(event).collect::<Vec<_>>(),
             "orders": (self.hooks.orders_of)(&self.database, &user.user_id).await?,
         }))
@@ -89,6 +94,10 @@ fn session(session: &ActiveSession) -> Value {
 
 fn last_used(at: &UnixSeconds) -> Value {
     json!({ "last_used_at": at.to_string() })
+}
+
+fn kept_address((email, until): &(String, UnixSeconds)) -> Value {
+    json!({ "email": email, "until": until.to_string() })
 }
 
 fn event(happened: &Happened) -> Value {

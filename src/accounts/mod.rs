@@ -1,15 +1,15 @@
 //! Who someone is: sign-up, login, logout, forgotten passwords, the account page, and the operator's hand on accounts.
 //!
-//! Routes: `/signup`, `/login`, `/logout`, `/password/…`, `/verify`, and below the guard `/account/…`. Hands out [`Accounts`] (what
+//! Routes: `/signup`, `/login`, `/logout`, `/password/…`, `/verify`, `/not-me`, and below the guard `/account/…`. Hands out [`Accounts`] (what
 //! pages and the API both call) and [`Email`].
 //!
 //! Invariants: an unknown address and a wrong password take the same time and read the same; no password leaves
 //! [`Password`] but as an Argon2id hash; a new password ends every other session and every
-//! mailed link that gives access or changes something; a new address ends every other session; a link confirms an address only in a
-//! session of the account that asked, or with its password ([`verify`]); what could take an account over asks for the password unless it was given in the last ten minutes ([`ask_again`]).
+//! mailed link that gives access or changes something, never a recovery link; a new address ends every other session; a link confirms an address
+//! only in a session of the account that asked, or with its password ([`verify`]); a sensitive change takes the password in the same
+//! form, always ([`reauthentication`]), and the owner of the address that the account had before can undo it ([`not_me`]).
 
 mod activity;
-mod ask_again;
 mod change_email;
 mod change_password;
 mod delete;
@@ -19,9 +19,11 @@ mod guessable;
 mod known_browser;
 mod login;
 mod logout;
+mod not_me;
 mod notices;
 mod overview;
 mod password;
+mod reauthentication;
 mod reset;
 mod signup;
 mod stay;
@@ -63,6 +65,9 @@ pub type OnSignUp = for<'a> fn(&'a mut Transaction, &'a str, UnixSeconds, &'a Cl
 /// address, tells how many orders became theirs.
 pub type OnVerified = for<'a> fn(&'a mut Transaction, &'a str, &'a str) -> Work<'a, u64>;
 
+/// What an account loses with an address that turns out not to be its owner's: takes the user's id and the address.
+pub type OnReleased = for<'a> fn(&'a mut Transaction, &'a str, &'a str) -> Work<'a, ()>;
+
 /// What else goes when an account is deleted: takes the user's id.
 pub type OnDeleted = for<'a> fn(&'a mut Transaction, &'a str) -> Work<'a, ()>;
 
@@ -76,6 +81,8 @@ pub struct Hooks {
     pub on_sign_up: Option<OnSignUp>,
     /// When an address is shown to be someone's.
     pub on_verified: OnVerified,
+    /// When an address turns out not to be the owner's.
+    pub on_released: OnReleased,
     /// When an account is deleted.
     pub on_deleted: OnDeleted,
     /// The orders of a user.
@@ -195,7 +202,8 @@ pub fn configure(routes: &mut web::ServiceConfig) {
         .service(web::resource("/password/strength").post(strength::submit))
         .service(web::resource("/password/forgot").get(reset::forgot_form).post(reset::forgot_submit))
         .service(web::resource("/password/reset").get(reset::form).post(reset::submit))
-        .service(web::resource("/verify").get(verify::form).post(verify::submit).wrap(from_fn(guard::reload_arrival)));
+        .service(web::resource("/verify").get(verify::form).post(verify::submit).wrap(from_fn(guard::reload_arrival)))
+        .service(web::resource("/not-me").get(not_me::form).post(not_me::submit).wrap(from_fn(guard::reload_arrival)));
 }
 
 /// The way to a section of the account page. The address of a form is asked for, too: by who loads its answer again, or logs in

@@ -8,7 +8,7 @@ use super::activity::Event;
 use super::throttle::{self, Counter};
 use super::{Accounts, store};
 use crate::database::{self, Transaction};
-use crate::mail::{self, Email, Message};
+use crate::mail::{self, Email, Message, recoveries};
 use crate::web::{Client, Error};
 
 /// What makes two notices to one address equal.
@@ -29,7 +29,9 @@ impl Accounts {
         throttle::count(&self.database, &self.clock, &[confirmation(to)]).await
     }
 
-    /// Queues a security notice to the account's address, if that was confirmed.
+    /// Queues a security notice to the account's address, if that was confirmed. What it tells of can be undone from then on, also where
+    /// the notice is merged with the one before: the address is kept in any case, and that one's link is valid and does more. It does not go
+    /// with the account: whoever deletes that at once would keep the owner of the former address from hearing of it.
     pub(super) async fn notify(
         &self,
         transaction: &mut Transaction,
@@ -41,12 +43,18 @@ impl Accounts {
         }
         let address = notice.client.address.to_string();
         let device = notice.client.device();
-        let of = [account.email.as_str(), notice.event.code(), notice.new_email.unwrap_or_default(), &address, &device];
-        let counter = Counter::new(throttle::NOTICE, &of);
-        if !store::throttles::count_once(transaction, &counter, self.clock.now()).await? {
-            return Ok(());
+        let of = [notice.event.code(), notice.new_email.unwrap_or_default(), &address, &device];
+        let counter = throttle::of_notice(account.email.as_str(), &of);
+        let is_merged = !store::throttles::count_once(transaction, &counter, self.clock.now()).await?;
+        let mail_id = match is_merged {
+            true => self.clock.new_id(),
+            false => mail::post(transaction, &self.clock, &account.email, None, notice.message).await?,
+        };
+        if notice.message.has_recovery_link() {
+            let now = self.clock.now();
+            recoveries::insert(transaction, &mail_id, &account.id, &account.email, now).await?;
         }
-        mail::post(transaction, &self.clock, &account.email, Some(&account.id), notice.message).await
+        Ok(())
     }
 }
 

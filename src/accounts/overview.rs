@@ -22,8 +22,26 @@ pub(super) struct Problems {
     /// The new address as it was typed.
     pub email: String,
     pub email_error: Option<String>,
+    pub email_password_error: Option<String>,
     pub current_password_error: Option<String>,
     pub new_password_error: Option<String>,
+    pub export_password_error: Option<String>,
+}
+
+impl Problems {
+    /// Each message with the id of its field, in the order of the page.
+    fn summary(&self) -> Vec<(&'static str, &str)> {
+        [
+            ("current-password", &self.current_password_error),
+            ("new-password", &self.new_password_error),
+            ("new-email", &self.email_error),
+            ("email-password", &self.email_password_error),
+            ("export-password", &self.export_password_error),
+        ]
+        .into_iter()
+        .filter_map(|(field, error)| Some((field, error.as_deref()?)))
+        .collect()
+    }
 }
 
 #[derive(Template)]

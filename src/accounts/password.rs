@@ -204,6 +204,11 @@ impl Hasher {
         .await?
     }
 
+    /// A PHC string that no password verifies against, as slowly as against any other.
+    pub fn unusable(&self) -> &str {
+        &self.nobody
+    }
+
     /// Whether a PHC string was made with today's algorithm and parameters.
     pub fn is_current(&self, stored: &str) -> bool {
         let Ok(parsed) = PasswordHash::new(stored) else {

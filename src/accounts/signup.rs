@@ -103,7 +103,7 @@ impl Accounts {
             (Ok(email), Ok(password)) => (email, password),
             (email, password) => return Ok(Err(refused(email.err(), password.err()))),
         };
-        if store::exists(&self.database, &email).await? {
+        if store::is_taken(&self.database, &email, self.clock.now()).await? {
             return Ok(Err(taken()));
         }
         let hash = self.hasher.hash(password).await?;

@@ -93,15 +93,14 @@ pub(super) const PASSWORD_CHANGE: Limit = Limit { name: "password-change", free:
 pub(super) const CONFIRMATION: Limit =
     Limit { name: "confirmation-mail", free: 5, first_wait: HOUR, longest_wait: HOUR, forgotten_after: HOUR };
 /// Equal security notices to one address: one in ten minutes.
-pub(super) const NOTICE: Limit =
-    Limit { name: "notice", free: 1, first_wait: 600, longest_wait: 600, forgotten_after: 600 };
+const NOTICE: Limit = Limit { name: "notice", free: 1, first_wait: 600, longest_wait: 600, forgotten_after: 600 };
 
 /// One counter: a limit, and a hash of what it is for.
 #[derive(Clone, Debug)]
 pub(super) struct Counter {
     pub limit: Limit,
     pub key: String,
-    /// A hash of the account's address, where a new password by mail lifts this limit.
+    /// A hash of the account's address, where a new password by mail lifts this limit; see [`notices`] for theirs.
     pub account: Option<String>,
 }
 
@@ -178,6 +177,17 @@ pub(super) fn of_mail_from(address: IpAddr) -> Vec<Counter> {
 /// The counter of reset mail to one address.
 pub(super) fn of_reset_mail(email: &str) -> Counter {
     Counter::of_account(RESET_MAIL, email, &[])
+}
+
+/// The counter of equal security notices to one address. Its account is that of notices alone: a new password does not have them leave
+/// again.
+pub(super) fn of_notice(email: &str, of: &[&str]) -> Counter {
+    Counter { account: Some(notices(email)), ..Counter::new(NOTICE, &[&[email], of].concat()) }
+}
+
+/// What stands for all notices to an address in the rows of their counters.
+pub(super) fn notices(email: &str) -> String {
+    digest(&["notices", email])
 }
 
 /// The counters of a change of address that is asked for.

@@ -141,7 +141,7 @@ impl Opened {
 }
 
 /// `m…@example.com`
-fn masked(email: &Email) -> String {
+pub(super) fn masked(email: &Email) -> String {
     let (name, domain) = email.as_str().rsplit_once('@').unwrap_or_default();
     format!("{}…@{domain}", name.chars().next().unwrap_or_default())
 }
@@ -206,7 +206,7 @@ impl Accounts {
         let queued = self.database.write_together(async |transaction| {
             mail::post(transaction, &self.clock, recipient, user_id, &message).await
         });
-        Ok(queued.await?)
+        Ok(queued.await.map(drop)?)
     }
 
     /// The link to confirm an address, and whether `user` is the owner of its account. One that is done is nobody else's business.

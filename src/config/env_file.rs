@@ -1,18 +1,17 @@
-//! Settings in a file: `.env` in the current directory, or the one that `--env-file` names.
+//! The settings file: `.env` in the current directory, or the file that `--env-file` names.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// What libraries read from the environment.
+/// Variables that libraries read.
 const OF_LIBRARIES: [&str; 4] = ["RUST_BACKTRACE", "SSL_CERT_DIR", "SSL_CERT_FILE", "TZ"];
-/// What PostgreSQL's clients read from it begins like this: `PGSSLROOTCERT`.
+/// Prefix of the variables that PostgreSQL clients read, such as `PGSSLROOTCERT`.
 const OF_POSTGRES: &str = "PG";
 
-/// The settings file of the current directory.
 const DEFAULT_FILE: &str = ".env";
 
-/// Puts the file's variables into the environment, which has the last word, and returns their names. Without `named` a missing
-/// file is an empty one. Parent directories are not searched: a program started in the wrong one must not find another's settings.
+/// Adds the file's variables to the environment, which takes precedence, and returns their names. A missing file is an error only if
+/// it is named. Parent directories are not searched: the program must not pick up the settings of another project.
 pub(super) fn load(named: Option<&Path>) -> Result<Vec<String>, String> {
     let file = named.unwrap_or(Path::new(DEFAULT_FILE));
     match read(file) {
@@ -29,14 +28,14 @@ pub(super) fn load(named: Option<&Path>) -> Result<Vec<String>, String> {
     }
 }
 
-/// All lines are read before the first one takes effect.
+/// Parses all lines before it sets the first variable.
 fn read(file: &Path) -> dotenvy::Result<Vec<String>> {
     let names = dotenvy::from_path_iter(file)?.map(|line| line.map(|(name, _)| name)).collect::<Result<_, _>>()?;
     dotenvy::from_path(file)?;
     Ok(names)
 }
 
-/// A warning when others than its owner can read the file: it holds the secret that signs tokens.
+/// A warning if other users can read the file: it contains the signing secret.
 pub(super) fn readable_by_others(named: Option<&Path>) -> Option<String> {
     let file = named.unwrap_or(Path::new(DEFAULT_FILE));
     if !is_open_to_others(file)? {
@@ -57,7 +56,7 @@ fn is_open_to_others(_: &Path) -> Option<bool> {
     None
 }
 
-/// A line for each name that is none of `known`, with the known one that is closest to it.
+/// A warning for each unknown name, with the most similar known one.
 pub(super) fn unknown_variables(names: &[String], known: &BTreeSet<String>) -> Vec<String> {
     let is_known =
         |name: &String| known.contains(name) || OF_LIBRARIES.contains(&name.as_str()) || name.starts_with(OF_POSTGRES);

@@ -1,30 +1,30 @@
-//! Where mail goes and who sends it.
+//! `MAIL_URL` and `MAIL_FROM`.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use lettre::message::Mailbox;
 
-/// Where mail goes.
+/// Destination of outgoing mail.
 #[derive(Clone)]
 pub enum MailUrl {
-    /// Files in a folder.
+    /// A directory: one file for each message.
     File(PathBuf),
-    /// A server: its address without a query, and what it must do before it is told anything.
+    /// An SMTP server: its URL without the query, and its use of STARTTLS.
     Smtp(url::Url, StartTls),
 }
 
-/// Whether `smtp://` must change to TLS; `smtps://` speaks it from the start.
+/// Whether an `smtp://` connection must upgrade to TLS. `smtps://` always uses TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartTls {
-    /// Nothing is said in the open.
+    /// The connection fails without it.
     Required,
-    /// Everything is.
+    /// The connection is not encrypted.
     Never,
 }
 
 impl MailUrl {
-    /// Reads `file://folder`, `smtp://…` or `smtps://…`. STARTTLS is required unless the server is this very computer or the address
+    /// Parses `file://folder`, `smtp://…` or `smtps://…`. STARTTLS is required unless the host is a loopback address or the URL
     /// ends in `?tls=none`.
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
         const TAKES: &str = "file://folder, smtp://user:password@host:587 or smtps://user:password@host:465";
@@ -66,7 +66,7 @@ impl fmt::Debug for MailUrl {
 
 fn is_loopback(url: &url::Url) -> bool {
     match url.host() {
-        // For schemes that it does not know, url keeps addresses as names.
+        // For unknown schemes, the url crate keeps IP addresses as domains.
         Some(url::Host::Domain(name)) => {
             name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
         }
@@ -76,7 +76,7 @@ fn is_loopback(url: &url::Url) -> bool {
     }
 }
 
-/// Reads `name@host` or `Name <name@host>`. One address: what lettre would leave unread after it is not left out.
+/// Parses `name@host` or `Name <name@host>`. Exactly one address: lettre ignores text after it, this function does not.
 pub(super) fn sender(text: &str) -> Option<Mailbox> {
     let mailbox: Mailbox = text.trim().parse().ok()?;
     let written: String = text.split_whitespace().collect();
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_elsewhere_is_spoken_to_over_tls_alone() {
+    fn remote_server_requires_tls() {
         for text in ["smtp://localhost:2525", "smtp://127.0.0.1:25", "smtp://[::1]:25", "smtp://mailbox:1025?tls=none"]
         {
             assert_eq!(start_tls(text), Some(StartTls::Never), "{text}");
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sender_is_one_address_with_or_without_a_name() {
+    fn sender_is_one_address_with_optional_name() {
         for text in [
             "a@b.example",
             " a@b.example ",

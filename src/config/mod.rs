@@ -1,7 +1,6 @@
-//! Every setting, read from the environment (or `.env`) and checked once, at start.
+//! All settings, read from the environment (or `.env`) and validated once, at start.
 //!
-//! Hands out [`Config`]. Invariants: what it holds makes sense by itself; all that does not is reported together, and no line of
-//! that holds a secret.
+//! Exports [`Config`]. Invariants: a `Config` is valid; all errors are reported together; no error contains a secret.
 
 mod env_file;
 mod mail;
@@ -23,64 +22,58 @@ pub use secrets::{Secret, TokenSecrets, new_secret};
 pub use security_contact::SecurityContact;
 use settings::Settings;
 
-/// What the program runs with.
+/// The validated settings.
 #[derive(Debug)]
 pub struct Config {
     /// Development or production.
     pub environment: Environment,
-    /// Where the server listens.
     pub bind_addr: SocketAddr,
-    /// The origin that people see; in development it follows the port when it is not set.
+    /// The public origin. If not set (development only), it is `localhost` with the port of `bind_addr`.
     pub public_url: Option<Origin>,
-    /// Where the data lives.
     pub database_url: DatabaseUrl,
-    /// What signs and verifies tokens.
     pub token_secrets: TokenSecrets,
-    /// How long a token, and so an idle session, lives.
+    /// Lifetime of a token, and idle timeout of a session.
     pub token_ttl_seconds: i64,
-    /// How long a session lives however busy it is.
+    /// Absolute lifetime of a session.
     pub session_max_seconds: i64,
-    /// The same for "keep me signed in".
+    /// Absolute lifetime of a session with "Keep me logged in".
     pub remember_me_seconds: i64,
-    /// Where mail goes.
     pub mail_url: MailUrl,
-    /// Who sends it.
+    /// Sender of all mail.
     pub mail_from: Mailbox,
     /// Whether a new account starts with sample orders.
     pub demo_orders: bool,
-    /// The folder of static files.
     pub static_dir: PathBuf,
-    /// Whose word on where a request comes from is believed.
+    /// Proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
-    /// Certificate and key, when the server speaks HTTPS itself.
+    /// Certificate and key, if the server terminates TLS.
     pub tls: Option<TlsFiles>,
-    /// How long the server is not ready and still serves after the order to stop.
+    /// Time between a stop signal and the end of accepting connections; `/readyz` is 503 meanwhile.
     pub drain_seconds: u64,
-    /// A second listener, with metrics.
+    /// Listener for metrics.
     pub metrics_addr: Option<SocketAddr>,
-    /// Whom people tell about a vulnerability.
+    /// Contact in `security.txt`.
     pub security_contact: Option<SecurityContact>,
-    /// How log lines look.
     pub log_format: LogFormat,
-    /// Which log lines there are, as `RUST_LOG` says.
+    /// In the syntax of `RUST_LOG`.
     pub log_filter: String,
-    /// What is odd about the settings file: a line for each variable that is no setting, and one when others can read it.
+    /// Warnings about the settings file: unknown variables, permissions.
     pub env_file_warnings: Vec<String>,
 }
 
-/// What the program is run for.
+/// `APP_ENV`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Environment {
-    /// On the developer's own machine.
+    /// On a developer's computer.
     Development,
     /// For customers.
     Production,
 }
 
-/// How log lines look.
+/// `LOG_FORMAT`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For eyes.
+    /// For people.
     Pretty,
     /// One JSON object a line.
     Json,
@@ -89,7 +82,7 @@ pub enum LogFormat {
 /// PEM files.
 #[derive(Clone, Debug)]
 pub struct TlsFiles {
-    /// The certificate with its chain.
+    /// The certificate chain.
     pub cert: PathBuf,
     /// Its private key.
     pub key: PathBuf,
@@ -113,23 +106,23 @@ impl Origin {
         &self.0
     }
 
-    /// Whether people reach it over TLS.
+    /// Whether the scheme is `https`.
     pub fn is_https(&self) -> bool {
         self.0.starts_with("https://")
     }
 }
 
-/// All that is wrong with the settings, a line each.
+/// All invalid settings, one line each.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
 pub struct ConfigErrors(Vec<String>);
 
 impl Config {
-    /// Reads the settings file (`.env` in the current directory where there is one, or `env_file`) and the environment, which has
-    /// the last word. Makes a secret in development when there is none.
+    /// Reads the settings file (`.env` in the current directory if it exists, or `env_file`) and the environment, which takes
+    /// precedence. In development, creates a signing secret if none is set.
     ///
     /// # Errors
-    /// All wrong values together; no line holds a secret.
+    /// All invalid settings; no line contains a secret.
     pub fn load(env_file: Option<&Path>) -> Result<Self, ConfigErrors> {
         let names = env_file::load(env_file).map_err(|error| ConfigErrors(vec![error]))?;
         let known = RefCell::new(BTreeSet::new());
@@ -145,7 +138,7 @@ impl Config {
         }
     }
 
-    /// Reads settings from `get`; one that is empty counts as not set.
+    /// Reads settings from `get`; an empty value counts as not set.
     fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
         let mut settings =
             Settings { get: &|name| get(name).filter(|value| !value.trim().is_empty()), errors: Vec::new() };
@@ -157,14 +150,14 @@ impl Config {
         }
     }
 
-    /// The origin that people see when the server listens on that port.
+    /// The public origin when the server listens on `port`.
     pub fn origin_at(&self, port: u16) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         let derived = || format!("{scheme}://localhost:{port}");
         self.public_url.as_ref().map_or_else(derived, |url| url.as_str().to_owned())
     }
 
-    /// What makes sense and yet is hardly meant, a line each.
+    /// Valid settings that are probably mistakes, one line each.
     pub fn warnings(&self) -> Vec<String> {
         let in_production = self.environment == Environment::Production;
         let mut warnings = self.env_file_warnings.clone();

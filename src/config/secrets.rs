@@ -1,4 +1,4 @@
-//! What signs tokens, and the secret that development makes for itself.
+//! The secrets that sign tokens, and the secret file of development.
 
 use std::fmt;
 use std::io::Write;
@@ -7,14 +7,13 @@ use std::path::Path;
 use crate::hex;
 use crate::private_files::{make_private_file, make_private_folder};
 
-/// Below this a secret can be guessed (RFC 8725 section 3.5: as long as the hash, 256 bits).
+/// Bytes: as long as the hash, 256 bits (RFC 8725 section 3.5).
 pub(super) const SHORTEST_SECRET: usize = 32;
-/// Where development keeps the secret that it makes.
 pub(super) const DEVELOPMENT_SECRET: &str = "data/token-secret";
-/// What `.env.example` holds in the secret's place.
+/// The value in `.env.example`.
 pub(super) const PLACEHOLDER: &str = "replace-this-with-the-output-of-order-portal-secret";
 
-/// A secret's bytes; shown to nobody.
+/// The bytes of a secret. `Debug` does not print them.
 #[derive(Clone)]
 pub struct Secret(Vec<u8>);
 
@@ -23,7 +22,6 @@ impl Secret {
         Self(text.into_bytes())
     }
 
-    /// The bytes.
     pub fn bytes(&self) -> &[u8] {
         &self.0
     }
@@ -35,31 +33,30 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Whether a secret is one character, or a shorter unit, over and over: long enough and yet easily guessed.
+/// Whether a secret repeats one character or a shorter unit: long, but easy to guess.
 pub(super) fn is_repetitive(secret: &str) -> bool {
     let bytes = secret.as_bytes();
     (1..=bytes.len() / 2).any(|unit| bytes[..bytes.len() - unit] == bytes[unit..])
 }
 
-/// What signs tokens and what still verifies them.
 #[derive(Debug)]
 pub struct TokenSecrets {
-    /// Signs.
+    /// Signs and verifies.
     pub current: Secret,
-    /// Only verify.
+    /// Verify only.
     pub previous: Vec<Secret>,
 }
 
-/// A new secret: 64 bytes from the operating system, in hex.
+/// A new secret: 64 random bytes in hex.
 ///
 /// # Errors
-/// When the system has no randomness to give.
+/// The operating system returned no random bytes.
 pub fn new_secret() -> std::io::Result<String> {
     hex::random::<64>().map_err(|error| std::io::Error::other(error.to_string()))
 }
 
-/// The secret that development keeps between runs, made on the first.
-pub(super) fn kept_for_development(file: &Path) -> std::io::Result<String> {
+/// Reads the development secret; the first run creates it.
+pub(super) fn development_secret(file: &Path) -> std::io::Result<String> {
     if let Some(folder) = file.parent() {
         make_private_folder(folder)?;
     }

@@ -1,20 +1,20 @@
-//! Whom people tell about a vulnerability, as `/.well-known/security.txt` names them.
+//! `SECURITY_CONTACT`, shown in `/.well-known/security.txt`.
 
 use std::fmt;
 
 use lettre::Address;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// What stands in a `mailto:` address as it is (RFC 6068 section 2).
+/// Characters that are not escaped in a `mailto:` URI (RFC 6068 section 2).
 const IN_MAILTO: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'+').remove(b'!').remove(b'@');
 
-/// A URI for the field `Contact` (RFC 9116 section 2.5.3).
+/// The URI of the `Contact` field (RFC 9116 section 2.5.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecurityContact(String);
 
 impl SecurityContact {
-    /// Takes a mail address, or a URL of `https` or `mailto`.
+    /// Accepts an email address, or a URL with scheme `https` or `mailto`.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let is_one_word = text.bytes().all(|byte| byte.is_ascii_graphic());
         match url::Url::parse(text) {
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_refused() {
+    fn other_contacts_are_rejected() {
         let others = [
             "",
             "security",

@@ -1,4 +1,4 @@
-//! Each setting by itself: what it takes, and what it is when it is not set.
+//! Each setting: its accepted values and its default.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -248,9 +248,9 @@ impl Settings<'_> {
                 self.wrong_secret("TOKEN_SECRET", "is not set");
                 None
             }
-            // Nothing is written while something else is wrong.
+            // The secret file is not written while another setting is invalid.
             None if !self.errors.is_empty() => None,
-            None => secrets::kept_for_development(Path::new(DEVELOPMENT_SECRET)).map_err(|error| {
+            None => secrets::development_secret(Path::new(DEVELOPMENT_SECRET)).map_err(|error| {
                 self.errors.push(format!("TOKEN_SECRET is not set and none can be kept in {DEVELOPMENT_SECRET}: {error}; set it, or make the folder writable"));
             }).ok(),
         };

@@ -1,35 +1,30 @@
-//! A consistent copy of an SQLite database while others go on reading and writing.
+//! Backup of an SQLite database while it is in use.
 
 use std::path::{Path, PathBuf};
 
 use super::partial::PartialFile;
 use super::{Database, Engine, Error};
 
-/// Why no backup was written.
+/// Why the backup failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    /// PostgreSQL has its own tool for this.
+    /// For PostgreSQL there is `pg_dump`.
     #[error("backup copies an SQLite file; for PostgreSQL run: pg_dump --format=custom --file=FILE \"$DATABASE_URL\"")]
     Postgres,
-    /// The copy's file cannot be created.
+    /// The backup file cannot be created.
     #[error("cannot write {file}: {source}; name a new file in a directory that you may write to")]
-    File {
-        /// Where the copy should have gone.
-        file: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// SQLite could not copy.
+    File { file: PathBuf, source: std::io::Error },
+    /// SQLite's `VACUUM INTO` failed.
     #[error("cannot copy the database: {0}; nothing was written")]
     Copy(Error),
 }
 
 impl Database {
-    /// Writes a consistent copy of an SQLite database to `file`, readable by its owner alone, while others go on
-    /// reading and writing. The file is complete or not there, also when the process is killed.
+    /// Writes a consistent copy of an SQLite database to `file`, with mode 0600, while the database is in use. The file is complete or absent,
+    /// also if the process is killed.
     ///
     /// # Errors
-    /// [`BackupError`], each with what to do.
+    /// [`BackupError`].
     pub async fn backup(&self, file: &Path) -> Result<(), BackupError> {
         if self.engine == Engine::Postgres {
             return Err(BackupError::Postgres);

@@ -1,20 +1,20 @@
-//! What a database error means for the one who asked: try again, wait, or a fault of ours.
+//! Classifies database errors: conflict, busy, unavailable, or a bug.
 
 use super::Error;
 
-/// SQLSTATE 40001 and 40P01: PostgreSQL undid one of two transactions that touched the same rows. Trying again is safe.
+/// SQLSTATE 40001 and 40P01: PostgreSQL aborted one of two conflicting transactions, which can be retried.
 pub fn is_conflict(error: &Error) -> bool {
     matches!(code(error).as_deref(), Some("40001" | "40P01"))
 }
 
-/// Whether the same transaction, run again, may go another way: after a conflict, and on PostgreSQL after a row that it refers to was
-/// deleted between its reading and its writing (SQLSTATE 23503), which it sees the next time.
+/// Whether a retry of the transaction may succeed: after a conflict, or after a referenced row was deleted by another transaction
+/// (SQLSTATE 23503 on PostgreSQL).
 pub(super) fn is_retryable(error: &Error) -> bool {
     is_conflict(error) || code(error).as_deref() == Some("23503")
 }
 
-/// Whether the database was too busy to answer in time: no free connection, SQLite's writer held for too long, a
-/// conflict on every try, or a statement that ran into its time limit (57014, 55P03).
+/// Whether the database was too busy: no free connection, SQLite's writer locked too long, a conflict in every attempt, or a
+/// statement timeout (57014, 55P03).
 pub fn is_busy(error: &Error) -> bool {
     let is_locked = matches!(sqlite_code(error), Some(SQLITE_BUSY | SQLITE_LOCKED));
     matches!(error, Error::PoolTimedOut)
@@ -23,8 +23,8 @@ pub fn is_busy(error: &Error) -> bool {
         || matches!(code(error).as_deref(), Some("57014" | "55P03"))
 }
 
-/// Whether the database cannot be used at all for now: its disk is full or read-only, its server is away, restarting
-/// or read-only. None of it is a fault of the request, and all of it passes without a restart of this program.
+/// Whether the database is unavailable: its disk is full or read-only, its server is down, restarting or read-only. The request is not
+/// at fault, and no restart of this program is needed.
 pub fn is_unavailable(error: &Error) -> bool {
     if matches!(error, Error::Io(_) | Error::Tls(_) | Error::Protocol(_) | Error::PoolClosed | Error::WorkerCrashed) {
         return true;
@@ -38,12 +38,12 @@ pub fn is_unavailable(error: &Error) -> bool {
     ["08", "53", "57P", "58"].iter().any(|class| code.starts_with(class)) || code == READ_ONLY
 }
 
-/// Whether the server refused to write because it is read-only: a standby, or a primary that was told to be.
+/// Whether the server is read-only: a standby, or a primary set to read-only.
 pub(super) fn is_read_only(error: &Error) -> bool {
     code(error).as_deref() == Some(READ_ONLY)
 }
 
-/// Whether a table is missing: SQLSTATE 42P01, or SQLite's words for it.
+/// Whether a table is missing: SQLSTATE 42P01, or SQLite's message.
 pub(super) fn is_missing_table(error: &Error) -> bool {
     let in_words = error.as_database_error().is_some_and(|error| error.message().contains("no such table"));
     code(error).as_deref() == Some("42P01") || in_words
@@ -62,7 +62,7 @@ fn code(error: &Error) -> Option<String> {
     error.as_database_error()?.code().map(std::borrow::Cow::into_owned)
 }
 
-/// The primary result code of an SQLite error: the lowest eight bits of the extended one. An SQLSTATE has five characters.
+/// The primary result code of an SQLite error, which is the low byte of the extended code. An SQLSTATE has five characters.
 pub(super) fn sqlite_code(error: &Error) -> Option<u32> {
     let code = code(error)?;
     code.parse::<u32>().ok().filter(|_| code.len() < 5).map(|code| code & 0xff)

@@ -1,33 +1,32 @@
-//! Whether the database can be used: what errors tell in passing, and what a probe finds out.
+//! Whether the database is available, from the errors of requests and from a probe.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{Database, Error, error, is_busy};
 
-/// How long an answer of [`Database::is_ready`] holds: nobody makes the database write more often by asking.
-const READINESS_HOLDS: Duration = Duration::from_secs(1);
-/// How long a probe waits for other writers.
+/// How long a result of [`Database::is_ready`] is cached, so that frequent probes do not cause frequent writes.
+const READINESS_TTL: Duration = Duration::from_secs(1);
+/// Wait of a probe for other writers.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
-/// What a probe writes: the last free kilobytes of a disk take a small row and no sign-up.
+/// Size of the probe's row: an almost full disk has space for a small row but not for a sign-up.
 const PROBE_BYTES: usize = 128 * 1024;
 
 /// Shared by the clones of a [`Database`] and by its connections.
 #[derive(Debug)]
 pub(super) struct Health {
-    /// The file or server, for the log.
     location: String,
     seen: Mutex<Seen>,
-    /// When readiness was last looked at, and what was found.
+    /// Time and result of the last probe.
     readiness: tokio::sync::Mutex<Option<(Instant, bool)>>,
 }
 
-/// What errors told in passing.
+/// What the errors of requests showed.
 #[derive(Clone, Copy, Debug, Default)]
 struct Seen {
-    /// When the database last could not be used.
+    /// The last time that the database was unavailable.
     unavailable: Option<Instant>,
-    /// When the server last refused to write because it is read-only.
+    /// The last time that the server was read-only.
     read_only: Option<Instant>,
 }
 
@@ -36,7 +35,7 @@ impl Health {
         Self { location, seen: Mutex::default(), readiness: tokio::sync::Mutex::default() }
     }
 
-    /// Says in the log which database cannot be used, and why. What the request was is in the line's span.
+    /// Logs that the database is unavailable, with its location and the cause. The line's span names the request.
     pub(super) fn report(&self, error: &Error) {
         if !error::is_unavailable(error) {
             return;
@@ -53,21 +52,20 @@ impl Health {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a connection of that age may be read-only though the server no longer is.
+    /// Whether a connection of that age may still be read-only although the server is not.
     pub(super) fn may_be_read_only(&self, age: Duration) -> bool {
         self.seen().read_only.is_some_and(|seen| age >= seen.elapsed())
     }
 }
 
 impl Database {
-    /// Whether requests can be served: a row was written, or the writer is merely busy and reads are answered. Writing is part of it because
-    /// a full disk and a server that turned read-only answer every read. An answer holds for a second, whoever asks, unless a
-    /// request meets a fault.
+    /// Whether requests can be served: a row was written, or the writer is busy and a read succeeds. The probe writes because a full
+    /// disk and a read-only server still answer reads. The result is cached for a second unless a request fails meanwhile.
     pub async fn is_ready(&self) -> bool {
         let mut readiness = self.health.readiness.lock().await;
-        if let Some((looked_at, is_ready)) = *readiness
-            && looked_at.elapsed() < READINESS_HOLDS
-            && (!is_ready || self.health.seen().unavailable.is_none_or(|seen| seen < looked_at))
+        if let Some((probed_at, is_ready)) = *readiness
+            && probed_at.elapsed() < READINESS_TTL
+            && (!is_ready || self.health.seen().unavailable.is_none_or(|seen| seen < probed_at))
         {
             return is_ready;
         }
@@ -88,12 +86,12 @@ impl Database {
         matches!(tokio::time::timeout(PROBE_TIMEOUT, read).await, Ok(Ok(_)))
     }
 
-    /// Writes one row for nobody, as large as what a request writes at most.
+    /// Writes a row as large as the writes of any request.
     ///
     /// # Errors
-    /// What the driver says: the disk is full or read-only, the server is away or read-only.
+    /// The disk is full or read-only; the server is unavailable or read-only.
     pub async fn check_writable(&self) -> Result<(), Error> {
-        // SQLite does not write again what is there already.
+        // SQLite skips a write of equal content.
         let mut differs = [0_u8];
         getrandom::fill(&mut differs).ok();
         let update = "UPDATE write_probe SET writes = writes + 1, filler = $1";

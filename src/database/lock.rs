@@ -1,5 +1,5 @@
-//! The lock file beside an SQLite database, `portal.db.lock`: everyone who has the database open shares it, and `restore`, which
-//! replaces the file under them, wants it alone. It stays there, empty; the lock ends with the process that holds it.
+//! The lock file of an SQLite database, `portal.db.lock`. Each process that has the database open holds a shared lock; `restore`, which
+//! replaces the database, needs the exclusive one. The empty file stays; a lock ends with its process.
 
 use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 
 use super::OpenError;
 
-/// Held as long as this lives.
+/// The lock is released on drop.
 #[derive(Debug)]
 pub(super) struct DatabaseLock {
     _file: File,
 }
 
 impl DatabaseLock {
-    /// For whoever reads and writes the database. `None` where the file cannot be created: nor can the database be written there, which
-    /// opening it says better.
+    /// For reading and writing the database. `None` if the lock file cannot be created: then the database cannot be written either, and
+    /// opening it gives the better error.
     pub fn share(database: &Path) -> Result<Option<Self>, OpenError> {
         match Self::take(database, File::try_lock_shared, |file| OpenError::BeingRestored { file }) {
             Ok(lock) => Ok(Some(lock)),
@@ -24,8 +24,8 @@ impl DatabaseLock {
         }
     }
 
-    /// For whoever replaces it.
-    pub fn take_alone(database: &Path) -> Result<Self, OpenError> {
+    /// For replacing the database.
+    pub fn take_exclusive(database: &Path) -> Result<Self, OpenError> {
         Self::take(database, File::try_lock, |file| OpenError::InUse { file })
     }
 
@@ -75,11 +75,11 @@ mod tests {
         let database = directory.path().join("portal.db");
         let first = DatabaseLock::share(&database).unwrap();
         let second = DatabaseLock::share(&database).unwrap();
-        assert!(matches!(DatabaseLock::take_alone(&database), Err(OpenError::InUse { .. })));
+        assert!(matches!(DatabaseLock::take_exclusive(&database), Err(OpenError::InUse { .. })));
         drop((first, second));
-        let alone = DatabaseLock::take_alone(&database).unwrap();
+        let exclusive = DatabaseLock::take_exclusive(&database).unwrap();
         assert!(matches!(DatabaseLock::share(&database), Err(OpenError::BeingRestored { .. })));
-        drop(alone);
+        drop(exclusive);
         DatabaseLock::share(&database).unwrap();
     }
 }

@@ -1,8 +1,7 @@
 //! Migrations: compared by every command, applied by `serve` and `migrate`, by one process at a time.
 //!
-//! All that are missing are applied in one transaction that holds a lock, so that a failed one leaves nothing behind and
-//! several processes that start at the same moment do not get into each other's way. The lock ends with the transaction, because a
-//! pooler may give the next one another server connection.
+//! Missing migrations are applied in one transaction that holds a lock: a failed one changes nothing, and processes that start together
+//! wait for each other. The lock ends with the transaction because behind a pooler the next one may use another connection.
 
 use std::time::Instant;
 
@@ -12,15 +11,12 @@ use super::{Database, Engine, Error, OpenError, Transaction, error};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
-/// Names the lock among the database's other advisory locks: "orders" in ASCII.
+/// The key of the advisory lock is "orders" in ASCII.
 const POSTGRES_LOCK: &str = "SELECT pg_advisory_xact_lock(122549823632499)";
 
-/// One migration: its version and what it does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppliedNow {
-    /// The number its file name begins with.
     pub version: i64,
-    /// The rest of its file name, in words.
     pub description: String,
 }
 
@@ -30,7 +26,7 @@ impl From<&Migration> for AppliedNow {
     }
 }
 
-/// What became of the migrations that were missing.
+/// The migrations that were missing.
 #[derive(Debug, Default)]
 pub struct Migrated {
     /// Applied by this process.
@@ -40,11 +36,11 @@ pub struct Migrated {
 }
 
 impl Database {
-    /// Whether the database has exactly the migrations of this program. Changes nothing.
+    /// Checks that the database has exactly the migrations of this program.
     ///
     /// # Errors
-    /// [`OpenError::Newer`] and [`OpenError::Changed`], which also stop [`migrate`](Self::migrate); [`OpenError::Behind`], which that would
-    /// resolve; [`OpenError::Migrate`] when the database does not answer.
+    /// [`OpenError::Newer`] and [`OpenError::Changed`], which [`migrate`](Self::migrate) returns too; [`OpenError::Behind`], which it fixes;
+    /// [`OpenError::Migrate`] if the database does not answer.
     pub async fn compare_migrations(&self) -> Result<(), OpenError> {
         match self.missing().await?.len() {
             0 => Ok(()),
@@ -52,11 +48,11 @@ impl Database {
         }
     }
 
-    /// Applies the migrations that are missing and says which.
+    /// Applies the missing migrations and returns them.
     ///
     /// # Errors
-    /// [`OpenError::Newer`] or [`OpenError::Changed`] when the database was migrated by another version of this program, else
-    /// [`OpenError::Migrate`]; nothing was changed then.
+    /// [`OpenError::Newer`] or [`OpenError::Changed`] if another version migrated the database, else [`OpenError::Migrate`]. Nothing was
+    /// changed.
     pub async fn migrate(&self) -> Result<Migrated, OpenError> {
         let before = self.missing().await?;
         if before.is_empty() {
@@ -117,7 +113,7 @@ fn missing_among(applied: &[AppliedMigration]) -> Result<Vec<&'static Migration>
     Ok(MIGRATIONS.iter().filter(is_missing).collect())
 }
 
-/// Runs one migration and notes it as sqlx does, whose table this is.
+/// Runs one migration and records it in sqlx's table, as sqlx does.
 async fn apply(transaction: &mut Transaction, migration: &Migration) -> Result<(), Error> {
     let began = Instant::now();
     sqlx::raw_sql(migration.sql.clone()).execute(&mut *transaction).await?;

@@ -1,10 +1,10 @@
-//! The database: connect, tune, migrate, begin a transaction.
+//! The database: connection pools, migrations, transactions, backup and restore.
 //!
-//! One set of queries and migrations serves SQLite and PostgreSQL through `sqlx::Any`. What that asks of the SQL is
-//! written in `docs/decisions/one-set-of-queries.md`; the tests run on both engines.
+//! One set of queries and migrations serves SQLite and PostgreSQL through `sqlx::Any`; `docs/decisions/one-set-of-queries.md` has the rules
+//! for SQL. All tests run on both engines.
 //!
-//! What must hold: a connection whose transaction failed never serves again ([`transaction`]); nothing depends on the state of a
-//! connection, because a pooler may change it between two transactions.
+//! Invariants: a connection whose transaction failed is closed ([`transaction`]); nothing depends on the state of a connection, because
+//! behind a pooler each transaction may get another one.
 
 mod backup;
 mod error;
@@ -34,17 +34,18 @@ pub use sql_builder::SqlBuilder;
 pub use transaction::{SingleStatement, Transaction};
 pub use url::{DatabaseUrl, Engine};
 
-/// What a query answers when it fails.
+/// The driver's error.
 pub type Error = sqlx::Error;
 
-/// Rows that one statement of maintenance takes: small enough that no request waits for it.
-pub const UPKEEP_BATCH: i64 = 500;
-/// How often a transaction that lost to another one on PostgreSQL is tried before it fails.
+/// Rows that one maintenance statement changes. Small, so that requests do not wait for it.
+pub const MAINTENANCE_BATCH: i64 = 500;
+pub use MAINTENANCE_BATCH as UPKEEP_BATCH;
+/// Attempts of a transaction that conflicts with others on PostgreSQL.
 const WRITE_ATTEMPTS: u32 = 10;
 
-/// What a transaction may fail with: the database's own error among others, so that [`Database::write`] sees when to try again.
+/// The error type of a transaction. [`Database::write`] retries it if it is a conflict of the database.
 pub trait WriteError: From<Error> {
-    /// The database's error, when it is one.
+    /// The database error in it, if any.
     fn database(&self) -> Option<&Error>;
 }
 
@@ -61,25 +62,24 @@ pub struct Database {
     writers: AnyPool,
     engine: Engine,
     is_behind_pooler: bool,
-    /// The time limit of a statement on PostgreSQL.
+    /// For single statements, on PostgreSQL only.
     statement_timeout: Option<Duration>,
     health: Arc<Health>,
-    /// Keeps `restore` from replacing an SQLite file under whoever has it open.
+    /// Keeps `restore` from replacing an SQLite file that is open.
     _lock: Option<Arc<lock::DatabaseLock>>,
 }
 
 impl Database {
-    /// The engine behind it.
     pub fn engine(&self) -> Engine {
         self.engine
     }
 
-    /// For a single statement that reads; each takes a connection of its own.
+    /// Executor of a single reading statement, on a connection of its own.
     pub fn reader(&self) -> SingleStatement<'_> {
         self.single_statement(&self.readers)
     }
 
-    /// For a single statement that writes. Not to be asked for inside of a transaction: SQLite has no second writer.
+    /// Executor of a single writing statement. It deadlocks inside a transaction: SQLite has only one writer.
     pub fn writer(&self) -> SingleStatement<'_> {
         self.single_statement(&self.writers)
     }
@@ -90,12 +90,11 @@ impl Database {
         SingleStatement { pool, health: &self.health, engine, is_pinned, begin }
     }
 
-    /// Runs `work` in one transaction in which what was read stays true until it is written: SQLite's single
-    /// writer from the first statement on, PostgreSQL's `SERIALIZABLE`. There `work` runs again when another transaction
-    /// came between, so it must do nothing that cannot be done twice.
+    /// Runs `work` in a serializable transaction: `BEGIN IMMEDIATE` on SQLite, `SERIALIZABLE` on PostgreSQL. After a conflict `work` runs
+    /// again, so it must have no other effects.
     ///
     /// # Errors
-    /// Whatever `work` answers; the transaction is rolled back then.
+    /// The error of `work`; the transaction is rolled back.
     pub async fn write<T, E>(&self, work: impl AsyncFnMut(&mut Transaction) -> Result<T, E>) -> Result<T, E>
     where
         E: WriteError,
@@ -103,11 +102,11 @@ impl Database {
         self.retry("BEGIN ISOLATION LEVEL SERIALIZABLE", work).await
     }
 
-    /// Runs `work`, which consists of writes that depend on nothing read before, in one transaction. On PostgreSQL such a one does not
-    /// make serializable ones fail, and is tried again only after a deadlock.
+    /// Runs `work` in a transaction whose writes do not depend on earlier reads (`READ COMMITTED` on PostgreSQL). It does not conflict with
+    /// serializable transactions and is retried only after a deadlock.
     ///
     /// # Errors
-    /// Whatever `work` answers; the transaction is rolled back then.
+    /// The error of `work`; the transaction is rolled back.
     pub async fn write_together<T, E>(&self, work: impl AsyncFnMut(&mut Transaction) -> Result<T, E>) -> Result<T, E>
     where
         E: WriteError,
@@ -115,11 +114,10 @@ impl Database {
         self.retry("BEGIN ISOLATION LEVEL READ COMMITTED", work).await
     }
 
-    /// One attempt of [`write`](Self::write) without a time limit on its statements; who calls it tries again after a conflict
-    /// ([`is_conflict`]).
+    /// One attempt of [`write`](Self::write), without a statement timeout. The caller retries after a conflict ([`is_conflict`]).
     ///
     /// # Errors
-    /// Whatever `work` answers; the transaction is rolled back then.
+    /// The error of `work`; the transaction is rolled back.
     pub async fn write_batch<T, E>(&self, mut work: impl AsyncFnMut(&mut Transaction) -> Result<T, E>) -> Result<T, E>
     where
         E: WriteError,
@@ -182,11 +180,10 @@ impl Database {
         done
     }
 
-    /// Runs `work`, which writes nothing, on one snapshot of the data: what it reads belongs together, whatever others write
-    /// meanwhile.
+    /// Runs `work`, which must not write, in one snapshot: all that it reads is consistent.
     ///
     /// # Errors
-    /// Whatever `work` answers.
+    /// The error of `work`.
     pub async fn read<T, E>(&self, mut work: impl AsyncFnMut(&mut Transaction) -> Result<T, E>) -> Result<T, E>
     where
         E: WriteError,
@@ -198,7 +195,7 @@ impl Database {
         self.run_in(&self.readers, &begin, &mut work).await
     }
 
-    /// A setting of a session would outlive the transaction, and behind a pooler reach somebody else's.
+    /// `SET LOCAL`, because behind a pooler a setting of the connection would reach other clients.
     fn with_timeout<'b>(&self, begin: &'b str) -> Cow<'b, str> {
         match self.statement_timeout {
             Some(_) if self.is_behind_pooler => format!("{begin}; {}", open::SET_LOCAL_TIMEOUT).into(),
@@ -206,11 +203,11 @@ impl Database {
         }
     }
 
-    /// Runs a statement that PostgreSQL refuses inside a transaction, as `VACUUM`. It has a connection of its own, as it may take minutes:
-    /// without the time limit of others, and without a warning that it is slow.
+    /// Runs a statement that PostgreSQL does not allow in a transaction, such as `VACUUM`, on a new connection without timeout and without
+    /// a log line for slow statements.
     ///
     /// # Errors
-    /// What the driver says.
+    /// The driver's error.
     pub async fn execute_outside_transaction(&self, sql: &'static str) -> Result<(), Error> {
         let options = self.writers.connect_options().as_ref().clone();
         let mut connection = options.log_slow_statements(log::LevelFilter::Off, Duration::ZERO).connect().await?;
@@ -223,17 +220,17 @@ impl Database {
         self.engine.placeholder(number)
     }
 
-    /// Finishes what is under way and closes; SQLite's write-ahead log is folded into its file. SQLite is not analysed (`PRAGMA optimize`):
-    /// its plans are the same without statistics, and counting a million rows keeps the writer from everybody for seconds.
+    /// Closes all connections; SQLite checkpoints its write-ahead log. No `PRAGMA optimize`: SQLite's plans do not need statistics, and
+    /// counting a million rows would block the writer for seconds.
     pub async fn close(&self) {
         self.readers.close().await;
         self.writers.close().await;
     }
 }
 
-/// Longer each time, and never the same for two that have just met.
+/// Grows with each attempt; random, so that two transactions do not conflict again.
 fn pause_after(attempt: u32) -> Duration {
-    let mut chance = [0_u8];
-    getrandom::fill(&mut chance).ok();
-    Duration::from_millis(u64::from(attempt * attempt) + u64::from(chance[0]) * u64::from(attempt) / 32)
+    let mut random = [0_u8];
+    getrandom::fill(&mut random).ok();
+    Duration::from_millis(u64::from(attempt * attempt) + u64::from(random[0]) * u64::from(attempt) / 32)
 }

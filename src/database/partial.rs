@@ -1,5 +1,5 @@
-//! A file that appears under its name only when it is complete: until then it is written beside it, as `.NAME.partial-…`. Who is
-//! killed meanwhile leaves that one behind, and the next attempt for the same name removes it.
+//! A file that gets its name only when it is complete. Until then it is `.NAME.partial-…` in the same directory. A killed process leaves
+//! that file, and the next attempt for the same name removes it.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -8,21 +8,21 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-/// The file while it is written; removed when it is dropped.
+/// The file while it is written; removed on drop.
 pub(super) struct PartialFile {
     partial: NamedTempFile,
     target: PathBuf,
 }
 
 impl PartialFile {
-    /// An empty one, which its owner alone can read.
+    /// Creates an empty file with mode 0600.
     pub fn create(target: &Path) -> Result<Self> {
         let directory = directory_of(target);
         let prefix = prefix(target)?;
         remove_abandoned(directory, &prefix)?;
         loop {
             let partial = tempfile::Builder::new().prefix(&prefix).tempfile_in(directory)?;
-            // Whoever removes what is abandoned may have seen it before it was locked.
+            // Another process may have removed it as abandoned before it was locked.
             partial.as_file().lock()?;
             if partial.path().exists() {
                 return Ok(Self { partial, target: target.to_owned() });
@@ -38,14 +38,14 @@ impl PartialFile {
         self.partial.as_file_mut()
     }
 
-    /// Gives the file its name. One that exists is not replaced.
+    /// Renames the file. Fails if the target exists.
     pub fn persist_new(self) -> Result<()> {
         self.partial.as_file().sync_all()?;
         self.partial.persist_noclobber(&self.target)?;
         sync_directory(directory_of(&self.target))
     }
 
-    /// Gives the file its name, in place of one that exists: at any moment the name leads to the one or the other.
+    /// Renames the file atomically over an existing target.
     pub fn persist_over(self) -> Result<()> {
         self.partial.as_file().sync_all()?;
         self.partial.persist(&self.target)?;
@@ -53,12 +53,12 @@ impl PartialFile {
     }
 }
 
-/// What a file's name is in, as a path that can be opened.
+/// The directory of a file, as a path that can be opened.
 pub(super) fn directory_of(file: &Path) -> &Path {
     file.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Makes names that were added or removed outlive a power cut.
+/// Makes added and removed names survive a power failure.
 pub(super) fn sync_directory(directory: &Path) -> Result<()> {
     if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
 }
@@ -71,7 +71,7 @@ fn prefix(target: &Path) -> Result<OsString> {
     Ok(prefix)
 }
 
-/// One that is being written is locked and stays.
+/// A file that is being written is locked and stays.
 fn remove_abandoned(directory: &Path, prefix: &OsString) -> Result<()> {
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?;

@@ -1,8 +1,8 @@
-//! Putting a copy in the place of an SQLite database.
+//! Replaces an SQLite database with a backup.
 //!
-//! The copy is copied again, verified and changed beside the database, and takes its name in one step: whenever the process is
-//! killed, the name leads to the old database or to the finished new one. What must not come back from the past is ended in it first:
-//! sessions that were logged out since, links that were used, mail that was sent. The database that it replaces is kept, complete.
+//! The backup is copied beside the database, verified and prepared there, and renamed in one step, so a killed process leaves the old
+//! database or the complete new one. Prepared means that all sessions, links and queued mail in it are ended: some of them were revoked,
+//! used or sent after the backup. The replaced database is kept.
 
 use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
@@ -16,76 +16,57 @@ use super::{Database, DatabaseUrl, Engine, Error, OpenError, is_busy};
 use crate::clock::UnixSeconds;
 use crate::private_files::make_private_folder;
 
-/// What every SQLite file begins with.
+/// The first bytes of every SQLite file.
 const MAGIC: &[u8] = b"SQLite format 3\0";
-/// What SQLite keeps beside a database: with another one, each of them would destroy it.
+/// Suffixes of SQLite's files beside a database. Combined with another database they corrupt it.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
-/// Why nothing was restored. The database is as it was.
+/// Why the restore failed. The database is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
-    /// PostgreSQL has its own tool for this.
+    /// For PostgreSQL there is `pg_restore`.
     #[error(
         "restore replaces an SQLite file; for PostgreSQL run: createdb NEW && pg_restore --dbname=NEW FILE, then follow docs/operate.md"
     )]
     Postgres,
-    /// The copy cannot be read.
+    /// The backup cannot be read.
     #[error("cannot read {file}: {source}; name a file that order-portal backup wrote")]
-    Unreadable {
-        /// The copy.
-        file: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// The copy is not a complete database of this program.
+    Unreadable { file: PathBuf, source: std::io::Error },
+    /// The backup is not a complete database of this program.
     #[error("{file} cannot be restored: {reason}; nothing was changed")]
-    Unusable {
-        /// The copy.
-        file: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The place of the database cannot be written.
+    Unusable { file: PathBuf, reason: String },
+    /// The directory of the database cannot be written.
     #[error("cannot write beside {file}: {source}; nothing was changed")]
-    NotWritten {
-        /// The database.
-        file: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
+    NotWritten { file: PathBuf, source: std::io::Error },
     /// The database is in use, or cannot be locked.
     #[error(transparent)]
     Open(#[from] OpenError),
 }
 
-/// What was ended in the restored database.
+/// How many of each were ended in the restored database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ended {
-    /// Live sessions.
     pub sessions: i64,
-    /// Links that were mailed.
     pub links: i64,
-    /// Queued messages.
     pub messages: i64,
 }
 
-/// What was done.
+/// The result of a restore.
 #[derive(Debug)]
 pub struct Restored {
-    /// The database, in full.
+    /// The absolute path.
     pub database: PathBuf,
-    /// Where the one that was replaced is kept.
+    /// The path of the replaced database.
     pub replaced: Option<PathBuf>,
-    /// What was ended in it.
     pub ended: Ended,
-    /// Whether it lacks migrations of this program.
+    /// Whether migrations are missing.
     pub is_behind: bool,
 }
 
-/// Puts `copy` in the place of the database that `url` names.
+/// Replaces the database of `url` with `copy`.
 ///
 /// # Errors
-/// [`RestoreError`]; the database is as it was.
+/// [`RestoreError`]; the database is unchanged.
 pub async fn restore(url: &DatabaseUrl, copy: &Path, now: UnixSeconds) -> Result<Restored, RestoreError> {
     let database = match (url.engine(), url.file()) {
         (Engine::Sqlite, Some(file)) => std::path::absolute(&file).unwrap_or(file),
@@ -94,16 +75,16 @@ pub async fn restore(url: &DatabaseUrl, copy: &Path, now: UnixSeconds) -> Result
     let source = open_copy(copy, &database)?;
     let failed = |source| RestoreError::NotWritten { file: database.clone(), source };
     make_private_folder(directory_of(&database)).map_err(failed)?;
-    let _lock = DatabaseLock::take_alone(&database)?;
+    let _lock = DatabaseLock::take_exclusive(&database)?;
     let partial = copy_beside(source, &database).map_err(failed)?;
     let (ended, is_behind) = prepare(partial.path(), copy, now).await?;
-    fold(&database).await?;
+    checkpoint(&database).await?;
     let replaced = keep_replaced(&database, now).map_err(failed)?;
     partial.persist_over().map_err(failed)?;
     Ok(Restored { database, replaced, ended, is_behind })
 }
 
-/// The copy, if it looks like a complete SQLite file.
+/// Opens the backup if it looks like a complete SQLite file.
 fn open_copy(copy: &Path, database: &Path) -> Result<std::fs::File, RestoreError> {
     let unreadable = |source| RestoreError::Unreadable { file: copy.to_owned(), source };
     let unusable = |reason: String| RestoreError::Unusable { file: copy.to_owned(), reason };
@@ -138,7 +119,7 @@ fn copy_beside(mut source: std::fs::File, database: &Path) -> std::io::Result<Pa
     Ok(partial)
 }
 
-/// Verifies the new database and ends what must not come back; says whether it lacks migrations.
+/// Verifies the new database and ends its sessions, links and mail. Also returns whether migrations are missing.
 async fn prepare(partial: &Path, copy: &Path, now: UnixSeconds) -> Result<(Ended, bool), RestoreError> {
     let unusable = |reason: String| RestoreError::Unusable { file: copy.to_owned(), reason };
     let url = DatabaseUrl::of_file(partial).ok_or_else(|| unusable("its path is not UTF-8".to_owned()))?;
@@ -184,6 +165,7 @@ async fn has_table(database: &Database, name: &str) -> Result<bool, Error> {
 
 async fn end_sessions_links_and_mail(database: &Database, now: UnixSeconds) -> Result<Ended, Error> {
     let has_mail = has_table(database, "mail_queue").await?;
+    let has_recoveries = has_table(database, "recoveries").await?;
     database
         .write(async |transaction| {
             let live = "SELECT COUNT(*) FROM sessions WHERE revoked_at IS NULL AND expires_at > $1";
@@ -193,38 +175,43 @@ async fn end_sessions_links_and_mail(database: &Database, now: UnixSeconds) -> R
             if !has_mail {
                 return Ok(Ended { sessions, ..Ended::default() });
             }
-            let links = sqlx::query("DELETE FROM mailed_tokens").execute(&mut *transaction).await?.rows_affected();
+            let mut links = sqlx::query("DELETE FROM mailed_tokens").execute(&mut *transaction).await?.rows_affected();
+            if has_recoveries {
+                let tokens = sqlx::query("DELETE FROM recovery_tokens").execute(&mut *transaction).await?;
+                links += tokens.rows_affected();
+                sqlx::query("DELETE FROM recoveries").execute(&mut *transaction).await?;
+            }
             let messages = sqlx::query("DELETE FROM mail_queue").execute(&mut *transaction).await?.rows_affected();
             Ok(Ended { sessions, links: links.cast_signed(), messages: messages.cast_signed() })
         })
         .await
 }
 
-/// Folds the write-ahead log of the database that is replaced into its file, which nobody else may have open. A damaged one is kept as it
-/// is, with what lies beside it.
-async fn fold(database: &Path) -> Result<(), RestoreError> {
-    // Opening what is no database makes SQLite delete the log beside it.
+/// Checkpoints the write-ahead log of the database that is replaced, which must not be open elsewhere. A damaged database is kept as it
+/// is, with its files.
+async fn checkpoint(database: &Path) -> Result<(), RestoreError> {
+    // When SQLite opens a file that is no database, it deletes the write-ahead log.
     if !std::fs::File::open(database).and_then(|mut file| is_sqlite(&mut file)).unwrap_or(false) {
         return Ok(());
     }
     let options = SqliteConnectOptions::new().filename(database).busy_timeout(std::time::Duration::ZERO);
-    let fold = async {
+    let checkpoint = async {
         let mut connection = SqliteConnection::connect_with(&options).await?;
-        // Leaving write-ahead logging needs everyone else to have closed the database.
+        // Switching off WAL fails while another process has the database open.
         sqlx::raw_sql("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut connection).await?;
         let mode = sqlx::raw_sql("PRAGMA journal_mode = DELETE").fetch_one(&mut connection).await?;
         let is_folded = mode.try_get::<String, _>(0)? == "delete";
         connection.close().await.map(|()| is_folded)
     };
     let in_use = || Err(OpenError::InUse { file: database.to_owned() }.into());
-    match fold.await {
+    match checkpoint.await {
         Ok(false) => in_use(),
         Err(error) if is_busy(&error) => in_use(),
         Ok(true) | Err(_) => Ok(()),
     }
 }
 
-/// Gives the database that is replaced a second name, and moves what lies beside it along.
+/// Gives the replaced database a second name and moves its files along.
 fn keep_replaced(database: &Path, now: UnixSeconds) -> std::io::Result<Option<PathBuf>> {
     let replaced = beside(database, &format!(".replaced-{}", now.to_string().replace(['-', ':'], "")));
     let exists = database.exists();

@@ -1,8 +1,8 @@
-//! A transaction on a connection of its own, begun and ended by statements of ours.
+//! Transactions, with BEGIN, COMMIT and ROLLBACK sent as plain statements.
 //!
-//! The driver's own transactions count their depth, and after a failure that SQLite answered by rolling back by itself (a full
-//! disk) the count is wrong for good: the next transaction becomes a savepoint inside one that is never committed. So a
-//! connection whose transaction failed, or was dropped half-way with its request, is closed and never returned to the pool.
+//! sqlx counts the depth of its transactions. When SQLite rolls back by itself (full disk), the count stays wrong: the next transaction
+//! becomes a savepoint inside one that is never committed. So a connection whose transaction failed or was dropped is closed, never
+//! returned to the pool.
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
@@ -19,8 +19,8 @@ use super::{Engine, Error, error};
 pub struct Transaction {
     connection: PoolConnection<Any>,
     engine: Engine,
-    /// Whether statements are sent without a name: behind a pooler the next transaction may run on another server
-    /// connection, which does not know it, or knows another of that name.
+    /// Whether prepared statements are unnamed: behind a pooler the next transaction may use another server connection, which does not
+    /// have them.
     is_unnamed: bool,
     has_failed: bool,
     is_over: bool,
@@ -45,8 +45,8 @@ impl Drop for Transaction {
 }
 
 impl Transaction {
-    /// Takes a connection of the pool and begins with `begin`, which may hold several statements. A connection that is still
-    /// inside of a transaction refuses, is closed, and another one is taken.
+    /// Acquires a connection and runs `begin`, which may be several statements. If that fails, for instance because the connection is
+    /// inside a transaction, the connection is closed and another one is tried once.
     pub(super) async fn begin(pool: &AnyPool, begin: &str, engine: Engine, is_unnamed: bool) -> Result<Self, Error> {
         let acquire = async || {
             let connection = pool.acquire().await?;
@@ -63,23 +63,22 @@ impl Transaction {
         Ok(transaction)
     }
 
-    /// The engine that it runs on.
     pub fn engine(&self) -> Engine {
         self.engine
     }
 
-    /// Has something done once the transaction is committed, and never otherwise: a log line about what it stored.
+    /// Runs `action` after the commit, and not at all without one. For log lines about what was stored.
     pub fn after_commit(&mut self, action: impl FnOnce() + Send + 'static) {
         self.after_commit.0.push(Box::new(action));
     }
 
-    /// Makes everything permanent and returns the connection to the pool.
+    /// Commits and returns the connection to the pool.
     ///
     /// # Errors
-    /// What the driver says; nothing of the transaction was stored then, unless the connection broke at this very moment.
+    /// The driver's error. Nothing was stored, unless the connection broke during the COMMIT.
     pub async fn commit(mut self) -> Result<(), Error> {
         if self.has_failed {
-            // PostgreSQL would answer COMMIT with success and a rollback.
+            // PostgreSQL would roll back and report success.
             return Err(Error::Protocol("a statement failed, so the transaction cannot be committed".to_owned()));
         }
         self.run("COMMIT").await?;
@@ -88,8 +87,7 @@ impl Transaction {
         Ok(())
     }
 
-    /// Undoes everything. The connection goes back to the pool unless a statement failed in it; after one that PostgreSQL undid because
-    /// of another transaction it is as good as before.
+    /// Rolls back. The connection returns to the pool unless a statement failed; after a conflict on PostgreSQL it is still usable.
     pub(super) async fn rollback(mut self, cause: Option<&Error>) {
         let is_clean = !self.has_failed || cause.is_some_and(error::is_conflict);
         self.is_over = is_clean && self.run("ROLLBACK").await.is_ok();
@@ -106,7 +104,7 @@ impl Transaction {
     }
 }
 
-/// A statement with its arguments, prepared under a name or not.
+/// A statement with its arguments, as a named or unnamed prepared statement.
 struct Prepared {
     sql: SqlStr,
     arguments: Option<AnyArguments>,
@@ -182,22 +180,22 @@ impl<'c> Executor<'c> for &'c mut Transaction {
     }
 }
 
-/// Runs one statement on a connection of the pool; what [`Database::reader`](super::Database::reader) and
-/// [`writer`](super::Database::writer) hand out.
+/// Executor of one statement on a pooled connection, see [`Database::reader`](super::Database::reader) and
+/// [`writer`](super::Database::writer).
 #[derive(Clone, Copy, Debug)]
 pub struct SingleStatement<'d> {
     pub(super) pool: &'d AnyPool,
     pub(super) health: &'d Health,
     pub(super) engine: Engine,
-    /// Whether the statement is put into a transaction. The driver sends a statement and its values one after the
-    /// other, and only within a transaction a pooler gives both to the same server connection.
+    /// Whether the statement runs in a transaction. sqlx prepares and executes in two steps, which a pooler sends to the same server
+    /// connection only within a transaction.
     pub(super) is_pinned: bool,
-    /// What such a transaction begins with.
+    /// The first statements of such a transaction.
     pub(super) begin: &'d str,
 }
 
 impl SingleStatement<'_> {
-    /// All that the statement yields.
+    /// All rows and results.
     async fn run<'q>(self, query: impl Execute<'q, Any> + 'q) -> Result<Vec<Either<AnyQueryResult, AnyRow>>, Error> {
         let done = if self.is_pinned { self.run_pinned(query).await } else { self.run_alone(query).await };
         done.inspect_err(|error| self.health.report(error))

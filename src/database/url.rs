@@ -1,28 +1,27 @@
-//! `DATABASE_URL`: which engine, where, and how it is shown without its password.
+//! `DATABASE_URL`: parsing, and display without the password.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-/// Where the data lives: an `sqlite:` or `postgres:` URL that was checked when it was read.
+/// A valid `sqlite:` or `postgres:` URL.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DatabaseUrl(url::Url);
 
-/// Which database engine a URL names; also what a generated statement must know.
+/// The database engine. Generated SQL depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
-    /// An embedded file: one writer at a time.
+    /// Embedded, one writer at a time.
     Sqlite,
-    /// A server.
     Postgres,
 }
 
-/// What a path in a URL cannot hold as it is.
+/// Characters that are escaped in a URL path.
 const NOT_IN_PATH: &percent_encoding::AsciiSet =
     &percent_encoding::NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_');
 
 impl Engine {
-    /// How a generated statement names its next parameter. SQLite's driver looks through all names for each parameter, so that a
-    /// statement with three thousand took longer to fill than to run; without names there is nothing to look through.
+    /// The placeholder of a generated statement's next parameter. SQLite's driver searches all names for each named parameter, which is
+    /// quadratic: with 3,000 parameters binding took longer than execution. `?` has no name.
     pub fn placeholder(self, number: usize) -> Cow<'static, str> {
         match self {
             Self::Sqlite => "?".into(),
@@ -32,10 +31,10 @@ impl Engine {
 }
 
 impl DatabaseUrl {
-    /// Reads `sqlite://path/to/file.db`, `sqlite:///absolute/path.db` or `postgres://user@host/name`.
+    /// Parses `sqlite://path/to/file.db`, `sqlite:///absolute/path.db` or `postgres://user@host/name`.
     ///
     /// # Errors
-    /// What the URL takes instead, in words.
+    /// The accepted forms, in words.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         const TAKES: &str = "takes sqlite://path/to/file.db or postgres://user:password@host/database";
         let url = url::Url::parse(text).map_err(|_| TAKES)?;
@@ -46,31 +45,30 @@ impl DatabaseUrl {
         }
     }
 
-    /// The URL of an SQLite file by its full path; `None` when that is not UTF-8.
+    /// The URL of an SQLite file; `None` if its path is not UTF-8.
     pub(super) fn of_file(file: &Path) -> Option<Self> {
         let path = percent_encoding::utf8_percent_encode(file.to_str()?, NOT_IN_PATH);
         url::Url::parse(&format!("sqlite://{path}")).ok().map(Self)
     }
 
-    /// The engine that it names.
     pub fn engine(&self) -> Engine {
         if self.0.scheme() == "sqlite" { Engine::Sqlite } else { Engine::Postgres }
     }
 
-    /// The file of an SQLite database; `None` for PostgreSQL and for a database in memory.
+    /// The SQLite file; `None` for PostgreSQL and in-memory databases.
     pub fn file(&self) -> Option<PathBuf> {
         let path = (self.engine() == Engine::Sqlite).then(|| sqlite_path(&self.0))?;
         (path != Path::new(":memory:")).then_some(path)
     }
 
-    /// Whether a pooler such as pgbouncer may give each transaction another server connection: said by
-    /// `?statement-cache-capacity=0`. Then no prepared statement and no setting outlives a transaction.
+    /// Whether the URL has `?statement-cache-capacity=0`: a pooler such as pgbouncer may use another server connection for each
+    /// transaction, so prepared statements and settings must not outlive one.
     pub(super) fn is_behind_pooler(&self) -> bool {
         let is_off = |(name, value): (_, Cow<'_, str>)| name == "statement-cache-capacity" && value == "0";
         self.engine() == Engine::Postgres && self.0.query_pairs().any(is_off)
     }
 
-    /// The URL as the driver takes it; SQLite's `mode` says whether a missing file may be created.
+    /// The URL for the driver. For SQLite `mode` says whether a missing file is created.
     pub(super) fn for_driver(&self, may_create: bool) -> url::Url {
         let mut url = self.0.clone();
         if self.engine() == Engine::Sqlite && !self.has_mode() {
@@ -102,7 +100,7 @@ impl std::fmt::Debug for DatabaseUrl {
     }
 }
 
-/// The file that an `sqlite:` URL names; as sqlx reads it, what follows `sqlite://` up to the query.
+/// The file of an `sqlite:` URL: as in sqlx, the text between `sqlite://` and the query.
 fn sqlite_path(url: &url::Url) -> PathBuf {
     let address = url.as_str();
     let path = address.strip_prefix("sqlite:").unwrap_or(address);

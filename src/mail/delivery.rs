@@ -17,8 +17,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::Message;
-use super::links::Token;
-use super::store::{self, Due};
+use super::links::{Purpose, Token};
+use super::store::{self, Due, recoveries};
 use super::transport::{Transport, TransportError};
 use crate::clock::Clock;
 use crate::database::{self, Database};
@@ -175,16 +175,29 @@ impl MailWorker {
     }
 
     async fn make_link(&self, due: &Due, message: &Message) -> Result<Link, database::Error> {
-        let Some(purpose) = message.purpose() else {
-            return Ok(Link::None);
-        };
-        let token = Token::new().map_err(|error| database::Error::Io(std::io::Error::other(error.to_string())))?;
-        let now = self.clock.now();
-        if !store::insert_token(&self.database, due, purpose, &token.hash(), now).await? {
-            return Ok(Link::NoRecipient);
+        match message.purpose() {
+            Some(purpose) => self.make_one_time_link(due, purpose).await,
+            None if message.has_recovery_link() => self.make_recovery_link(due).await,
+            None => Ok(Link::None),
         }
-        let url = format!("{}{}?token={}", self.site, purpose.path(), token.as_str());
-        Ok(Link::Token { token, url })
+    }
+
+    async fn make_one_time_link(&self, due: &Due, purpose: Purpose) -> Result<Link, database::Error> {
+        let token = new_token()?;
+        let is_stored = store::insert_token(&self.database, due, purpose, &token.hash(), self.clock.now()).await?;
+        Ok(if is_stored { self.link(purpose.path(), token) } else { Link::NoRecipient })
+    }
+
+    /// What can be undone no more is told all the same.
+    async fn make_recovery_link(&self, due: &Due) -> Result<Link, database::Error> {
+        let token = new_token()?;
+        let is_stored = recoveries::insert_token(&self.database, &due.id, &token.hash(), self.clock.now()).await?;
+        Ok(if is_stored { self.link("/not-me", token) } else { Link::None })
+    }
+
+    fn link(&self, path: &str, token: Token) -> Link {
+        let url = format!("{}{path}?token={}", self.site, token.as_str());
+        Link::Token { token, url }
     }
 
     async fn send(&self, due: &Due, message: &Message, link: Option<String>) -> Result<(), TransportError> {
@@ -208,6 +221,10 @@ impl MailWorker {
     fn is_given_up(&self, due: &Due) -> bool {
         self.clock.now().since(due.since) > GIVEN_UP_AFTER
     }
+}
+
+fn new_token() -> Result<Token, database::Error> {
+    Token::new().map_err(|error| database::Error::Io(std::io::Error::other(error.to_string())))
 }
 
 fn wait_after(attempts: i64) -> i64 {

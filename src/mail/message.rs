@@ -59,6 +59,8 @@ pub enum Message {
     },
     /// The password was changed.
     PasswordChanged(Occasion),
+    /// To whoever used a recovery link: a new password in place of the one that was made unusable.
+    ResetAfterRecovery(Occasion),
     /// The account is gone.
     AccountDeleted(Occasion),
     /// What the customer did to an order.
@@ -118,6 +120,22 @@ struct Words {
     after: Vec<String>,
 }
 
+/// What the link says by which someone undoes what they did not do.
+const NOT_ME: &str = "This was not me";
+
+/// `otherwise` is for events that are too old to be undone.
+fn if_not_you(has_link: bool, otherwise: &str) -> String {
+    if !has_link {
+        return format!("If this was not you, {otherwise}.");
+    }
+    "If this was not you, take the account back: open this link and press the button there. The account then has this address, whatever was changed since; every session ends, the password stops working, and we send you a link for a new one.".to_owned()
+}
+
+fn after_recovery_link(has_link: bool) -> Vec<String> {
+    let after = "The link works once, within 7 days. If this was you, there is nothing to do.";
+    has_link.then(|| after.to_owned()).into_iter().collect()
+}
+
 impl Words {
     fn write(&self, site: &str) -> Result<Letter, askama::Error> {
         Ok(Letter {
@@ -139,10 +157,15 @@ impl Message {
     pub fn purpose(&self) -> Option<Purpose> {
         match self {
             Self::Verify(_) => Some(Purpose::Verify),
-            Self::Reset(_) => Some(Purpose::Reset),
+            Self::Reset(_) | Self::ResetAfterRecovery(_) => Some(Purpose::Reset),
             Self::ConfirmNewAddress(_) => Some(Purpose::ChangeEmail),
             _ => None,
         }
+    }
+
+    /// Whether its reader can undo what it tells of, by a link in it.
+    pub fn has_recovery_link(&self) -> bool {
+        matches!(self, Self::AddressChanged { .. } | Self::PasswordChanged(_))
     }
 
     /// What a message in the queue is about, in a word or two; of one that a newer version queued, that version's name for it.
@@ -161,7 +184,7 @@ impl Message {
     fn kind(&self) -> &'static str {
         match self {
             Self::Verify(_) => "confirm address",
-            Self::Reset(_) => "reset password",
+            Self::Reset(_) | Self::ResetAfterRecovery(_) => "reset password",
             Self::ConfirmNewAddress(_) => "confirm new address",
             Self::AddressChangeAsked { .. } => "address change requested",
             Self::AddressChanged { .. } => "address changed",
@@ -178,6 +201,7 @@ impl Message {
     }
 
     fn say(&self, link: Option<String>) -> Words {
+        let has_link = link.is_some();
         let said = |subject, before: Vec<String>, label, after: Vec<String>| Words {
             subject,
             before,
@@ -227,20 +251,29 @@ impl Message {
                 vec![
                     format!("Your account has changed from this e-mail address to {to}."),
                     format!("Confirmed: {}.", occasion.in_words()),
-                    "If it was not you, tell the shop at once.".to_owned(),
+                    if_not_you(has_link, "tell the shop at once"),
                 ],
-                "",
-                Vec::new(),
+                NOT_ME,
+                after_recovery_link(has_link),
             ),
             Self::PasswordChanged(occasion) => said(
                 "Your password was changed",
                 vec![
                     "The password of your account was changed. Everywhere else the account was logged out.".to_owned(),
                     format!("Changed: {}.", occasion.in_words()),
-                    "If it was not you, choose a new password at once: follow \"Forgot your password?\" on the login page.".to_owned(),
+                    if_not_you(has_link, "choose a new password at once: follow \"Forgot your password?\" on the login page"),
                 ],
-                "",
-                Vec::new(),
+                NOT_ME,
+                after_recovery_link(has_link),
+            ),
+            Self::ResetAfterRecovery(occasion) => said(
+                "Choose a new password",
+                vec![
+                    "Your account was secured: every session has ended, and its password no longer works. Choose a new one to log in again.".to_owned(),
+                    format!("Asked: {}.", occasion.in_words()),
+                ],
+                "Choose a new password",
+                vec!["The link works once, within 30 minutes. Later you get another one: follow \"Forgot your password?\" on the login page.".to_owned()],
             ),
             Self::AccountDeleted(occasion) => said(
                 "Your account was deleted",

@@ -2,7 +2,7 @@
 //!
 //! Routes, behind the guard: `/orders` (`list/`), `/orders/{number}` (`detail/`), `/orders/{number}/cancel` and `/orders/{number}/again`
 //! (`actions/`), `/orders.csv` (`csv_export.rs`). Exports the queries that pages and API share ([`find_page`], [`find_order`]), the
-//! [`import()`], the operator's lists ([`pending_cancellations`], [`pending_reorders`]), and for accounts [`claim`] and the samples.
+//! [`import()`], the operator's lists ([`pending_cancellations`], [`pending_reorders`]), and for accounts [`claim`], [`release`] and the samples.
 //!
 //! Invariants: a query for a page, the CSV export or the API has the condition `user_id = …`. An imported order has no owner until the
 //! email that it was placed with is a verified email of a user. A submitted form acts once, however often it is sent.
@@ -30,7 +30,7 @@ pub use list::{Cursor, Filter, FilterErrors, FilterParams, OrderPage, PAGE_SIZE,
 pub use money::{Currency, Money, MoneyError, format_count};
 pub use order::{Order, OrderDetail, OrderId, OrderLine, OrderNumber, OrderStatus, ShippingAddress};
 pub use samples::{add_samples, remove_samples};
-pub use store::{addresses_by_order, lines_by_order};
+pub use store::{addresses_by_order, lines_by_order, release};
 
 use crate::clock::UnixSeconds;
 use crate::database::{Database, Error, Transaction};

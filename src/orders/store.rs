@@ -142,3 +142,16 @@ pub(super) async fn claim(transaction: &mut Transaction, user_id: &str, email: &
         .await?;
     Ok(claimed.rows_affected())
 }
+
+/// Removes the user as owner of the shop's orders of this email.
+///
+/// # Errors
+/// The database fails.
+pub async fn release(transaction: &mut Transaction, user_id: &str, email: &str) -> Result<(), Error> {
+    sqlx::query("UPDATE orders SET user_id = NULL WHERE user_id = $1 AND email = $2")
+        .bind(user_id)
+        .bind(email)
+        .execute(&mut *transaction)
+        .await
+        .map(drop)
+}

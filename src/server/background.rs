@@ -58,6 +58,7 @@ async fn run_maintenance(house: &House) -> u64 {
     let mut steps = vec![
         ("sessions", house.sessions.clean().await),
         ("mailed links", mail::clean_tokens(&house.database, now).await),
+        ("recovery links", mail::recoveries::delete_expired(&house.database, now).await),
         ("failed mail", mail::delete_old_failures(&house.database, now).await),
     ];
     steps.extend(orders::run_maintenance(&house.database, now).await);

@@ -14,7 +14,7 @@ pub async fn open_database(config: &Config) -> Result<Database, OpenError> {
     let began = Instant::now();
     loop {
         match open_once(config).await {
-            Err(error) if error.is_passing() && began.elapsed() < WAITED_FOR => {
+            Err(error) if error.is_transient() && began.elapsed() < WAITED_FOR => {
                 let seconds = (WAITED_FOR - began.elapsed()).as_secs();
                 tracing::warn!(%error, "database unavailable at start; trying for another {seconds} seconds");
                 tokio::time::sleep(TRIED_EVERY).await;

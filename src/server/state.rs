@@ -4,7 +4,7 @@ use actix_web::web;
 
 use super::drain::Drain;
 use super::error::ServeError;
-use crate::accounts::{Accounts, Hasher, HeldAbout, Hooks, OnDeleted, OnSignUp, OnVerified};
+use crate::accounts::{Accounts, Hasher, HeldAbout, Hooks, OnDeleted, OnReleased, OnSignUp, OnVerified};
 use crate::clock::Clock;
 use crate::config::{Config, Environment};
 use crate::database::Database;
@@ -18,6 +18,9 @@ const SAMPLES: OnSignUp =
 
 /// What happens to orders when an address turns out to be someone's: those placed with it become theirs.
 pub const CLAIM: OnVerified = |transaction, user_id, email| Box::pin(orders::claim(transaction, user_id, email));
+
+/// What happens to orders when an address turns out not to be the account's owner's: those placed with it are nobody's again.
+const RELEASE: OnReleased = |transaction, user_id, email| Box::pin(orders::release(transaction, user_id, email));
 
 /// What goes of orders when an account is deleted: the samples that were made for it.
 pub const REMOVE_SAMPLES: OnDeleted = |transaction, user_id| Box::pin(orders::remove_samples(transaction, user_id));
@@ -59,6 +62,7 @@ impl House {
         let hooks = Hooks {
             on_sign_up: config.demo_orders.then_some(SAMPLES),
             on_verified: CLAIM,
+            on_released: RELEASE,
             on_deleted: REMOVE_SAMPLES,
             orders_of: ORDERS_OF,
         };

@@ -23,8 +23,6 @@ pub struct CurrentUser {
     pub token_expires_at: UnixSeconds,
     /// The session's own end.
     pub session_expires_at: UnixSeconds,
-    /// When the password was last given in this session.
-    pub confirmed_at: UnixSeconds,
     /// When the session ends by itself.
     pub ending: Ending,
 }
@@ -61,7 +59,6 @@ mod tests {
             session_id: "session".to_owned(),
             token_expires_at: UnixSeconds::new(1),
             session_expires_at: UnixSeconds::new(1),
-            confirmed_at: UnixSeconds::new(1),
             ending: Ending::Idle,
         };
         for (method, is_taken) in [

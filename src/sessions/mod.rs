@@ -5,7 +5,7 @@
 //! request, on every node.
 //!
 //! Verbs: [`start`](Sessions::start), [`resume`](Sessions::resume), [`renew`](Sessions::renew), [`end`](Sessions::end);
-//! [`confirm`](Sessions::confirm) when the password was given again.
+//! [`rotate_id`](Sessions::rotate_id) after reauthentication.
 //! Pages carry the token in a cookie ([`cookie`]) and stand behind [`guard`]; the API carries it as a bearer token. A GET gets its
 //! user as [`CurrentUser`]; a POST as [`Authenticated`] or [`MaybeAuthenticated`], which check the session after the body has arrived.
 
@@ -148,7 +148,6 @@ impl Sessions {
                 session_id: claims.sid,
                 token_expires_at: UnixSeconds::new(claims.exp),
                 session_expires_at: UnixSeconds::new(row.expires_at),
-                confirmed_at: UnixSeconds::new(row.confirmed_at),
                 ending: row.ending,
             },
             viewer: Viewer {
@@ -195,14 +194,14 @@ impl Sessions {
         Ok(self.reissue(user, &user.session_id))
     }
 
-    /// Notes that the password was given again. The session goes on under another id, so that tokens from before are dead (ASVS
-    /// 5.0 V7.2.4): the new id and its token; `None` when it has ended meanwhile.
+    /// Has the session go on under another id after reauthentication, so that tokens from before are dead (ASVS 5.0 V7.2.4): the new id
+    /// and its token; `None` when it has ended meanwhile.
     ///
     /// # Errors
     /// The database's.
-    pub async fn confirm(&self, user: &CurrentUser) -> Result<Option<(String, Issued)>, database::Error> {
+    pub async fn rotate_id(&self, user: &CurrentUser) -> Result<Option<(String, Issued)>, database::Error> {
         let session_id = self.clock.new_id();
-        let lives = store::rename(&self.database, &user.session_id, &session_id, self.clock.now()).await?;
+        let lives = store::rotate_id(&self.database, &user.session_id, &session_id, self.clock.now()).await?;
         let issued = self.reissue(user, &session_id);
         Ok(lives.then_some((session_id, issued)))
     }

@@ -26,7 +26,6 @@ pub(super) struct LiveSession {
     pub verified_at: Option<i64>,
     pub time_zone: Option<String>,
     pub last_seen_at: i64,
-    pub confirmed_at: i64,
     pub expires_at: i64,
     pub ending: Ending,
 }
@@ -55,17 +54,16 @@ pub struct ActiveSession {
 pub(super) async fn insert(transaction: &mut Transaction, session: &NewSession<'_>) -> Result<bool, Error> {
     let done = sqlx::query(
         "INSERT INTO sessions (id, user_id, audience, idle_end, client_address, user_agent,
-                               created_at, last_seen_at, confirmed_at, expires_at)
+                               created_at, last_seen_at, expires_at)
          SELECT CAST($1 AS TEXT), id, CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS TEXT),
-                CAST($6 AS BIGINT), CAST($7 AS BIGINT), CAST($8 AS BIGINT), CAST($9 AS BIGINT)
-         FROM users WHERE id = $10 AND password_hash = $11 AND disabled_at IS NULL",
+                CAST($6 AS BIGINT), CAST($7 AS BIGINT), CAST($8 AS BIGINT)
+         FROM users WHERE id = $9 AND password_hash = $10 AND disabled_at IS NULL",
     )
     .bind(&session.id)
     .bind(session.audience.as_str())
     .bind(if session.ending == Ending::Idle { "yes" } else { "no" })
     .bind(session.client.address.to_string())
     .bind(&session.client.user_agent)
-    .bind(session.now.get())
     .bind(session.now.get())
     .bind(session.now.get())
     .bind(session.expires_at.get())
@@ -83,8 +81,8 @@ pub(super) async fn find_live(
     audience: Audience,
     now: UnixSeconds,
 ) -> Result<Option<LiveSession>, Error> {
-    let row: Option<(String, String, Option<i64>, Option<String>, i64, i64, i64, String)> = sqlx::query_as(
-        "SELECT s.user_id, u.email, u.verified_at, u.time_zone, s.last_seen_at, s.confirmed_at, s.expires_at, s.idle_end
+    let row: Option<(String, String, Option<i64>, Option<String>, i64, i64, String)> = sqlx::query_as(
+        "SELECT s.user_id, u.email, u.verified_at, u.time_zone, s.last_seen_at, s.expires_at, s.idle_end
          FROM sessions s JOIN users u ON u.id = s.user_id
          WHERE s.id = $1 AND s.audience = $2 AND s.revoked_at IS NULL AND s.expires_at > $3 AND u.disabled_at IS NULL",
     )
@@ -93,17 +91,14 @@ pub(super) async fn find_live(
     .bind(now.get())
     .fetch_optional(database.reader())
     .await?;
-    Ok(row.map(|(user_id, email, verified_at, time_zone, last_seen_at, confirmed_at, expires_at, idle_end)| {
-        LiveSession {
-            user_id,
-            email,
-            verified_at,
-            time_zone,
-            last_seen_at,
-            confirmed_at,
-            expires_at,
-            ending: ending(&idle_end),
-        }
+    Ok(row.map(|(user_id, email, verified_at, time_zone, last_seen_at, expires_at, idle_end)| LiveSession {
+        user_id,
+        email,
+        verified_at,
+        time_zone,
+        last_seen_at,
+        expires_at,
+        ending: ending(&idle_end),
     }))
 }
 
@@ -162,17 +157,14 @@ pub(super) async fn touch(database: &Database, session_id: &str, now: UnixSecond
         .map(drop)
 }
 
-/// Gives a live session another id and notes that the password was given; tells whether it still lived.
-pub(super) async fn rename(database: &Database, old: &str, new: &str, now: UnixSeconds) -> Result<bool, Error> {
-    let done = sqlx::query(
-        "UPDATE sessions SET id = $1, confirmed_at = $2, last_seen_at = $3 WHERE id = $4 AND revoked_at IS NULL",
-    )
-    .bind(new)
-    .bind(now.get())
-    .bind(now.get())
-    .bind(old)
-    .execute(database.writer())
-    .await?;
+/// Gives a live session another id; tells whether it still lived.
+pub(super) async fn rotate_id(database: &Database, old: &str, new: &str, now: UnixSeconds) -> Result<bool, Error> {
+    let done = sqlx::query("UPDATE sessions SET id = $1, last_seen_at = $2 WHERE id = $3 AND revoked_at IS NULL")
+        .bind(new)
+        .bind(now.get())
+        .bind(old)
+        .execute(database.writer())
+        .await?;
     Ok(done.rows_affected() == 1)
 }
 

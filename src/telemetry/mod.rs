@@ -23,9 +23,9 @@ use tracing_subscriber::{Layer, Registry};
 use crate::config::LogFormat;
 use writer::LogWriter;
 
-/// Libraries that tell what they carry when they talk much: headers with tokens, statements with values. Whatever the
-/// filter says, they are held to warnings.
-const DISCREET: [&str; 13] = [
+/// Libraries that log headers with tokens or statements with values below the level WARN. Whatever the filter says, they are capped at
+/// WARN.
+const CAPPED_TARGETS: [&str; 13] = [
     "actix_http",
     "actix_web",
     "actix_files",
@@ -41,19 +41,19 @@ const DISCREET: [&str; 13] = [
     "tokio_util",
 ];
 
-/// The name of one request, in its log lines and in `X-Request-Id`: 64 random bits in hex.
+/// The id of a request, in its log lines and in `X-Request-Id`: 64 random bits in hex.
 #[derive(Clone, Debug)]
 pub struct RequestId(pub String);
 
 static WRITER: OnceLock<LogWriter> = OnceLock::new();
 
-/// Starts logging to standard error, panics included. `filter` is as `RUST_LOG` has it, checked before. Called once.
+/// Starts logging to standard error, panics included. `filter` is a valid `RUST_LOG`. Called once.
 pub fn init(format: LogFormat, filter: &str) {
     let wanted = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    // Beside the filter and not within it, where a more exact directive would win.
-    let discreet = filter_fn(|about| *about.level() <= LevelFilter::WARN || !is_discreet(about.target()));
-    // Without a hint of its own the other's would be lost, and each line that nobody wants would be asked about.
-    let discreet = discreet.with_max_level_hint(LevelFilter::TRACE);
+    // Not as directives of the filter, because there a more specific directive would take precedence.
+    let capped = filter_fn(|about| *about.level() <= LevelFilter::WARN || !is_capped(about.target()));
+    // Without a hint the filter's own hint would be lost, and every disabled line would be checked.
+    let capped = capped.with_max_level_hint(LevelFilter::TRACE);
     let writer = WRITER.get_or_init(|| LogWriter::start(std::io::stderr()));
     let lines = tracing_subscriber::fmt::layer().with_writer(writer.clone());
     let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
@@ -61,19 +61,18 @@ pub fn init(format: LogFormat, filter: &str) {
         LogFormat::Pretty => lines.with_ansi(is_terminal).with_target(false).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed(),
     };
-    // Filters of the whole: one of a layer remembers what it refused when a library merely asks whether a line is wanted, and drops the
-    // thread's next line instead. Only a second call fails, and then logging is on already.
-    tracing_subscriber::registry().with(lines).with(discreet).with(wanted).try_init().ok();
+    // Global filters, not per-layer ones: when a library only asks whether a line is enabled, a per-layer filter remembers its refusal and drops
+    // the thread's next line. `try_init` fails only if it is called twice.
+    tracing_subscriber::registry().with(lines).with(capped).with(wanted).try_init().ok();
     std::panic::set_hook(Box::new(log_panic));
 }
 
-/// Waits until the log is written, for a second at most. Answers whether it is; if not, nobody reads standard error, and
-/// printing to it would block for ever.
+/// Waits until the log is written, at most a second. Returns false if standard error is blocked; printing to it would block forever.
 pub fn flush() -> bool {
     WRITER.get().is_none_or(LogWriter::flush)
 }
 
-/// A panic's own message would block its thread when nobody reads standard error.
+/// The default panic message would block the thread if standard error is blocked.
 fn log_panic(panic: &PanicHookInfo) {
     let location = panic.location().map(ToString::to_string);
     let backtrace = Backtrace::capture();
@@ -82,14 +81,14 @@ fn log_panic(panic: &PanicHookInfo) {
     flush();
 }
 
-/// Whether a target is one of those libraries, or a part of one.
-fn is_discreet(target: &str) -> bool {
+/// Whether a target belongs to one of [`CAPPED_TARGETS`].
+fn is_capped(target: &str) -> bool {
     let library = target.split("::").next().unwrap_or(target);
-    DISCREET.contains(&library)
+    CAPPED_TARGETS.contains(&library)
 }
 
-/// Middleware, the outermost: names the request, logs it with its status and time, counts it. The query is left out: it
-/// may carry a mailed token.
+/// Outer middleware: gives the request an id, logs it with status and time, counts it. The query is not logged: it may contain a mailed
+/// token.
 ///
 /// # Errors
 /// Those of what it wraps.
@@ -101,8 +100,8 @@ pub async fn trace_request<B: MessageBody>(
     let id = new_id();
     request.extensions_mut().insert(RequestId(id.clone()));
     let path = request.path().escape_debug().to_string();
-    let method = method_name(request.method());
-    // Filled in once it is known who sent the request.
+    let method = method_label(request.method());
+    // Recorded later, by `web::client` and `sessions`.
     let (client, user) = (tracing::field::Empty, tracing::field::Empty);
     let span = tracing::info_span!("request", id, method, path, client, user);
     async move {
@@ -125,7 +124,7 @@ fn new_id() -> String {
     format!("{random:016x}")
 }
 
-fn method_name(method: &Method) -> &'static str {
+fn method_label(method: &Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",
         "HEAD" => "HEAD",
@@ -146,7 +145,7 @@ static TOOK: LazyLock<Option<HistogramVec>> = LazyLock::new(|| {
     register_histogram_vec!("http_request_duration_seconds", "Time to the answer's head.", &["method", "route"]).ok()
 });
 
-/// Counts by route, not by path: there are as many paths as anyone cares to try.
+/// Counts by route, not by path: clients can request any number of paths.
 fn count(request: &HttpRequest, method: &str, status: u16, seconds: f64) {
     let route = request.match_pattern().unwrap_or_else(|| "none".to_owned());
     if let Some(answered) = &*ANSWERED {
@@ -157,7 +156,7 @@ fn count(request: &HttpRequest, method: &str, status: u16, seconds: f64) {
     }
 }
 
-/// What was counted, in Prometheus' text format 0.0.4.
+/// All metrics, in Prometheus' text format 0.0.4.
 pub fn metrics_text() -> String {
     TextEncoder::new().encode_to_string(&prometheus::gather()).unwrap_or_default()
 }

@@ -1,8 +1,8 @@
-//! Log lines leave through a thread of their own. A reader that stops reading then holds up no request: lines wait in a
-//! bounded queue, and what does not fit is dropped, counted, and reported once a line can be written again.
+//! Writes log lines in a thread of its own, so that a blocked standard error does not block requests. Lines wait in a bounded queue;
+//! lines that do not fit are dropped and counted, and the count is logged when writing is possible again.
 //!
-//! tracing-appender's writer does the same but prints to standard error when the program ends and its queue is full, which
-//! blocks for ever on a pipe that nobody reads.
+//! tracing-appender's writer does the same but, at the end of the program, prints to standard error if its queue is full, which blocks
+//! forever if the pipe is not read.
 
 use std::cell::RefCell;
 use std::io::{self, Write};
@@ -14,17 +14,17 @@ use std::time::{Duration, Instant};
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// What may wait: some twenty thousand lines of ordinary length.
+/// About 20,000 lines.
 const QUEUE_BYTES: usize = 4 * 1024 * 1024;
-/// How long the end of the program waits for lines to be read.
+/// Wait for queued lines at the end of the program.
 const FLUSH_WITHIN: Duration = Duration::from_secs(1);
 
 thread_local! {
-    /// On the thread that writes: takes the formatted notice, which must not queue behind the lines that it is about.
+    /// In the writer thread: the formatted notice about dropped lines, which must not queue behind other lines.
     static NOTICE: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
 }
 
-/// Takes lines and never blocks.
+/// Queues lines and never blocks.
 #[derive(Clone)]
 pub struct LogWriter {
     lines: Sender<Vec<u8>>,
@@ -46,7 +46,7 @@ impl LogWriter {
         writer
     }
 
-    /// Waits until all lines are written, for a while. Answers whether they are.
+    /// Waits until all lines are written, at most [`FLUSH_WITHIN`]. Returns whether they are.
     pub fn flush(&self) -> bool {
         let began = Instant::now();
         while self.counts.queued_bytes.load(Ordering::SeqCst) > 0 {
@@ -81,7 +81,7 @@ fn write_lines(queue: &Receiver<Vec<u8>>, mut output: impl Write, counts: &Count
     }
 }
 
-/// The notice as the log's format has it.
+/// The notice about dropped lines, in the log's format.
 fn notice(dropped: u64) -> Vec<u8> {
     NOTICE.set(Some(Vec::new()));
     tracing::error!(dropped, "{dropped} log lines dropped: standard error could not be written");
@@ -96,7 +96,7 @@ impl<'a> MakeWriter<'a> for LogWriter {
     }
 }
 
-/// tracing-subscriber writes each line by one call.
+/// tracing-subscriber writes each line in one call.
 impl Write for &LogWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let is_notice = NOTICE.with_borrow_mut(|notice| notice.as_mut().map(|notice| notice.extend(line)).is_some());
@@ -117,7 +117,7 @@ mod tests {
 
     use super::*;
 
-    /// Standard error whose reader reads only while nobody holds the lock.
+    /// A standard error that can be written only while the lock is free.
     #[derive(Clone, Default)]
     struct Pipe(Arc<Mutex<Vec<u8>>>);
 

@@ -34,6 +34,8 @@ pub enum Notice {
     SessionEnded,
     /// All other sessions were ended.
     OthersEnded,
+    /// Every session of the account was ended by a recovery link.
+    AccountSecured,
     /// The account is gone.
     AccountDeleted,
     /// Times are shown in another zone.
@@ -45,7 +47,7 @@ pub enum Notice {
 }
 
 /// Each notice with the word that the cookie holds and the sentence that people read.
-const WORDS: [(Notice, &str, &str); 14] = [
+const WORDS: [(Notice, &str, &str); 15] = [
     (Notice::LoggedOut, "logged-out", "You are logged out."),
     (Notice::SignedUp, "signed-up", "Your account is ready. Welcome!"),
     (Notice::SessionOver, "session-over", "You were logged out meanwhile. Log in to go on where you were."),
@@ -60,6 +62,11 @@ const WORDS: [(Notice, &str, &str); 14] = [
     (Notice::PasswordReset, "password-reset", "Your new password is set. Log in with it."),
     (Notice::SessionEnded, "session-ended", "That session has ended."),
     (Notice::OthersEnded, "others-ended", "All other sessions have ended."),
+    (
+        Notice::AccountSecured,
+        "account-secured",
+        "The account is secured: every session has ended and its password no longer works. We have sent you a link for a new one.",
+    ),
     (Notice::AccountDeleted, "account-deleted", "Your account is deleted."),
     (Notice::ZoneChanged, "zone-changed", "Times are shown for that place from now on."),
     (

@@ -31,11 +31,6 @@ async fn run_sql(app: &TestApp, sql: &'static str) {
     sqlx::query(sql).execute(&app.database().await).await.unwrap();
 }
 
-/// Lets the password have been given so long ago that it is asked for again.
-async fn forget_the_password_was_given(app: &TestApp) {
-    run_sql(app, "UPDATE sessions SET confirmed_at = confirmed_at - 601").await;
-}
-
 async fn change_password(browser: &Chromium, current: &str, new: &str) {
     browser.open("/account").await;
     browser.fill("#current-password", current).await;
@@ -174,8 +169,14 @@ async fn a_customer_downloads_what_is_held_and_deletes_the_account() {
     let folder = tempfile::tempdir().unwrap();
     browser.download_to(folder.path()).await;
     browser.open("/account").await;
+    browser.fill("#export-password", "not my password").await;
+    browser.press("form[action='/account/export'] [type=submit]").await;
+    browser.shows("Nothing was downloaded yet").await;
+    browser.looks_right().await;
+    browser.fill("#export-password", PASSWORD).await;
+    // The page stays: its button may be pressed again.
     for _ in 0..2 {
-        browser.press("form[action='/account/export'] button").await;
+        browser.press("form[action='/account/export'] [type=submit]").await;
         let held = downloaded(folder.path()).await;
         assert_eq!(held["account"]["email"], EMAIL);
     }
@@ -207,47 +208,27 @@ async fn downloaded(folder: &Path) -> Value {
 
 #[tokio::test]
 #[ignore = "needs Chromium and chromedriver; tests/run includes it"]
-async fn after_ten_minutes_the_password_is_asked_for_and_what_was_typed_is_kept() {
+async fn address_change_takes_the_password_in_the_same_form() {
     let app = app().await;
     app.customer(EMAIL).await;
     let browser = logged_in(&app, Scripts::On).await;
-    forget_the_password_was_given(&app).await;
     browser.open("/account").await;
+    browser.looks_right().await;
     browser.fill("#new-email", "new@example.com").await;
     browser.press("form[action='/account/email'] [type=submit]").await;
-    browser.shows("give your password once more").await;
-    assert_eq!(browser.run("return document.activeElement.id").await, "password");
+    browser.shows("Enter your password").await;
+    assert_eq!(browser.run("return document.activeElement.id").await, "email-password");
+    assert_eq!(browser.run("return document.querySelector('#new-email').value").await, "new@example.com");
     browser.looks_right().await;
-    browser.fill("#password", "not my password").await;
-    browser.press("main form [type=submit]").await;
+    browser.fill("#email-password", "not my password").await;
+    browser.press("form[action='/account/email'] [type=submit]").await;
     browser.shows("That is not your password").await;
-    browser.looks_right().await;
-    browser.fill("#password", PASSWORD).await;
-    browser.press("main form [type=submit]").await;
-    browser.arrives_at("/account").await;
+    assert_eq!(browser.run("return document.querySelector('#email-password').value").await, "");
+    browser.fill("#email-password", PASSWORD).await;
+    browser.press("form[action='/account/email'] [type=submit]").await;
     browser.shows("We have sent a link to the new address.").await;
     browser.open_mail("Confirm your new e-mail address").await;
     browser.reads(".meta", |text| text.contains("new@example.com")).await;
-    browser.close().await;
-}
-
-#[tokio::test]
-#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
-async fn a_download_that_asked_for_the_password_can_be_had_again_at_once() {
-    let app = app().await;
-    app.customer(EMAIL).await;
-    let browser = logged_in(&app, Scripts::On).await;
-    let folder = tempfile::tempdir().unwrap();
-    browser.download_to(folder.path()).await;
-    forget_the_password_was_given(&app).await;
-    browser.open("/account").await;
-    browser.press("form[action='/account/export'] button").await;
-    browser.shows("give your password once more").await;
-    browser.fill("#password", PASSWORD).await;
-    for _ in 0..2 {
-        browser.press("main form [type=submit]").await;
-        downloaded(folder.path()).await;
-    }
     browser.close().await;
 }
 

@@ -170,6 +170,15 @@ impl Chromium {
         self.command(reqwest::Method::GET, "cookie/__Host-session", &json!({})).await
     }
 
+    /// Has the browser hold the session cookie of another one.
+    pub async fn set_session_cookie(&self, token: &str) {
+        let cookie = json!({
+            "name": "__Host-session", "value": token, "url": format!("{}/", self.origin), "path": "/",
+            "secure": true, "httpOnly": true, "sameSite": "Strict",
+        });
+        assert_eq!(self.devtools("Network.setCookie", cookie).await["success"], true);
+    }
+
     /// A command of Chromium's own.
     pub async fn devtools(&self, command: &str, parameters: Value) -> Value {
         let body = json!({ "cmd": command, "params": parameters });

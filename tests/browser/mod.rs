@@ -99,9 +99,16 @@ async fn everything_works_without_scripts() {
 async fn every_page_fits_a_phone_and_can_be_read() {
     let app = app().await;
     let browser = Chromium::start(&app, Scripts::On).await;
-    for path in
-        ["/", "/login", "/signup", "/password/forgot", "/password/forgot?sent=1", "/verify?token=x", "/dev/mail"]
-    {
+    for path in [
+        "/",
+        "/login",
+        "/signup",
+        "/password/forgot",
+        "/password/forgot?sent=1",
+        "/verify?token=x",
+        "/not-me?token=x",
+        "/dev/mail",
+    ] {
         browser.open(path).await;
         browser.looks_right().await;
     }

@@ -3,7 +3,7 @@
 use super::chromium::{Chromium, Scripts};
 use super::{EMAIL, app};
 use crate::app::{PASSWORD, TestApp};
-use crate::post::{self, CONFIRM};
+use crate::post::{self, CONFIRM, CONFIRM_NEW};
 use crate::shop;
 
 const STRANGER: &str = "mallory@evil.example";
@@ -72,6 +72,7 @@ async fn customer_ignores_a_change_to_their_address_that_a_stranger_asked_for() 
     sign_up(&stranger, STRANGER, PASSWORD).await;
     stranger.open("/account").await;
     stranger.fill("#new-email", EMAIL).await;
+    stranger.fill("#email-password", PASSWORD).await;
     stranger.press("form[action='/account/email'] [type=submit]").await;
     stranger.shows("We have sent a link to the new address.").await;
 
@@ -91,4 +92,80 @@ async fn customer_ignores_a_change_to_their_address_that_a_stranger_asked_for() 
     customer.shows("#7001").await;
     customer.close().await;
     stranger.close().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
+async fn customer_takes_the_account_back_after_a_stolen_cookie_changed_address_and_password() {
+    let app = shop_with_order().await;
+    app.verified_customer(EMAIL).await;
+    let customer = Chromium::start(&app, Scripts::On).await;
+    customer.open("/login").await;
+    customer.send_credentials(EMAIL, PASSWORD).await;
+    customer.arrives_at("/orders").await;
+
+    let thief = Chromium::start(&app, Scripts::On).await;
+    thief.open("/").await;
+    let stolen = customer.session_cookie().await["value"].as_str().unwrap().to_owned();
+    thief.set_session_cookie(&stolen).await;
+    thief.open("/account").await;
+    thief.fill("#new-email", STRANGER).await;
+    thief.press("form[action='/account/email'] [type=submit]").await;
+    thief.shows("Enter your password").await;
+    thief.fill("#current-password", PASSWORD).await;
+    thief.fill("#new-password", NEW_PASSWORD).await;
+    thief.press("form[action='/account/password'] [type=submit]").await;
+    thief.shows("Your password is changed").await;
+    thief.fill("#new-email", STRANGER).await;
+    thief.fill("#email-password", NEW_PASSWORD).await;
+    thief.press("form[action='/account/email'] [type=submit]").await;
+    thief.shows("We have sent a link to the new address.").await;
+    let change = post::letter_to(&app, STRANGER, CONFIRM_NEW).await;
+    thief.open(change.path()).await;
+    thief.press("form[action='/verify'] [type=submit]").await;
+    thief.arrives_at("/orders").await;
+    thief.shows("#7001").await;
+    customer.open("/orders").await;
+    customer.arrives_at("/login").await;
+
+    open_link(&customer, "Your e-mail address was changed").await;
+    customer.arrives_at("/not-me").await;
+    customer.shows("m…@evil.example").await;
+    customer.looks_right().await;
+    customer.press("form[action='/not-me'] [type=submit]").await;
+    customer.arrives_at("/login").await;
+    customer.shows("The account is secured").await;
+    customer.looks_right().await;
+    thief.open("/orders").await;
+    thief.arrives_at("/login").await;
+    thief.send_credentials(STRANGER, NEW_PASSWORD).await;
+    thief.shows("do not go together").await;
+
+    open_link(&customer, "Choose a new password").await;
+    customer.fill("#password", "twelve tin frogs on a log").await;
+    customer.press("main form [type=submit]").await;
+    customer.arrives_at("/login").await;
+    customer.send_credentials(EMAIL, "twelve tin frogs on a log").await;
+    customer.arrives_at("/orders").await;
+    customer.shows("#7001").await;
+    open_link(&customer, "Your e-mail address was changed").await;
+    customer.shows("That link no longer works").await;
+    customer.looks_right().await;
+    customer.close().await;
+    thief.close().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
+async fn recovery_link_works_without_scripts() {
+    let app = app().await;
+    let mut ann = app.verified_customer(EMAIL).await;
+    ann.post("/account/password", &[("current_password", PASSWORD), ("new_password", NEW_PASSWORD)]).await;
+    let notice = post::letter_to(&app, EMAIL, "Your password was changed").await;
+    let browser = Chromium::start(&app, Scripts::Off).await;
+    browser.open(notice.path()).await;
+    browser.press("form[action='/not-me'] [type=submit]").await;
+    browser.arrives_at("/login").await;
+    browser.shows("The account is secured").await;
+    browser.close().await;
 }

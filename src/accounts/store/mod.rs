@@ -34,8 +34,18 @@ fn account((id, email, password_hash, created_at, verified_at, time_zone): Accou
     })
 }
 
-pub(in crate::accounts) async fn exists(database: &Database, email: &Email) -> Result<bool, Error> {
-    Ok(find_by_email(database, email).await?.is_some())
+/// Whether an account has the address, or could take it back by a recovery link.
+pub(in crate::accounts) async fn is_taken(database: &Database, email: &Email, now: UnixSeconds) -> Result<bool, Error> {
+    let row: Option<(String,)> = sqlx::query_as(
+        "SELECT id FROM users WHERE email = $1
+         UNION ALL SELECT id FROM recoveries WHERE email = $2 AND expires_at > $3 LIMIT 1",
+    )
+    .bind(email.as_str())
+    .bind(email.as_str())
+    .bind(now.get())
+    .fetch_optional(database.reader())
+    .await?;
+    Ok(row.is_some())
 }
 
 pub(in crate::accounts) async fn find_by_email(database: &Database, email: &Email) -> Result<Option<Account>, Error> {
@@ -91,7 +101,8 @@ pub(in crate::accounts) async fn has_live_session(
     Ok(row.is_some())
 }
 
-/// Adds a user; tells whether the address was free.
+/// Adds a user; tells whether the address was free. Both conditions stand in one statement, and so in one snapshot: an address
+/// that an account is just letting go of is either still the account's or already kept for it.
 pub(in crate::accounts) async fn insert(
     transaction: &mut Transaction,
     id: &str,
@@ -100,11 +111,18 @@ pub(in crate::accounts) async fn insert(
     now: UnixSeconds,
 ) -> Result<bool, Error> {
     let done = sqlx::query(
-        "INSERT INTO users (id, email, password_hash, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (email) DO NOTHING",
+        "INSERT INTO users (id, email, password_hash, created_at)
+         SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS BIGINT)
+         WHERE NOT EXISTS (SELECT 1 FROM users WHERE email = $5)
+           AND NOT EXISTS (SELECT 1 FROM recoveries WHERE email = $6 AND expires_at > $7)
+         ON CONFLICT (email) DO NOTHING",
     )
     .bind(id)
     .bind(email.as_str())
     .bind(password_hash)
+    .bind(now.get())
+    .bind(email.as_str())
+    .bind(email.as_str())
     .bind(now.get())
     .execute(&mut *transaction)
     .await?;
@@ -181,7 +199,8 @@ pub(in crate::accounts) async fn choose_zone(
         .map(drop)
 }
 
-/// Gives the account another address, which was shown to be its owner's; tells whether it was free.
+/// Gives the account another address, which was shown to be its owner's; tells whether it was free: no other account has it or could
+/// take it back by a recovery link.
 pub(in crate::accounts) async fn set_email(
     transaction: &mut Transaction,
     id: &str,
@@ -190,13 +209,17 @@ pub(in crate::accounts) async fn set_email(
 ) -> Result<bool, Error> {
     let done = sqlx::query(
         "UPDATE users SET email = $1, verified_at = $2
-         WHERE id = $3 AND NOT EXISTS (SELECT 1 FROM users o WHERE o.email = $4 AND o.id <> $5)",
+         WHERE id = $3 AND NOT EXISTS (SELECT 1 FROM users o WHERE o.email = $4 AND o.id <> $5)
+           AND NOT EXISTS (SELECT 1 FROM recoveries r WHERE r.email = $6 AND r.user_id <> $7 AND r.expires_at > $8)",
     )
     .bind(email)
     .bind(now.get())
     .bind(id)
     .bind(email)
     .bind(id)
+    .bind(email)
+    .bind(id)
+    .bind(now.get())
     .execute(&mut *transaction)
     .await?;
     Ok(done.rows_affected() == 1)

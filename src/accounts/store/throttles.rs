@@ -92,7 +92,7 @@ pub(in crate::accounts) async fn count_once(
 ) -> Result<bool, Error> {
     let ends_at = now.plus(counter.limit.first_wait).get();
     let done = sqlx::query(
-        "INSERT INTO throttles (key, attempts, last_at, blocked_until, forgotten_at) VALUES ($1, 1, $2, $3, $4)
+        "INSERT INTO throttles (key, attempts, last_at, blocked_until, forgotten_at, account) VALUES ($1, 1, $2, $3, $4, $5)
          ON CONFLICT (key) DO UPDATE SET
              last_at = excluded.last_at, blocked_until = excluded.blocked_until, forgotten_at = excluded.forgotten_at
          WHERE throttles.blocked_until <= excluded.last_at OR throttles.blocked_until > excluded.blocked_until",
@@ -101,6 +101,7 @@ pub(in crate::accounts) async fn count_once(
     .bind(now.get())
     .bind(ends_at)
     .bind(ends_at)
+    .bind(&counter.account)
     .execute(&mut *transaction)
     .await?;
     Ok(done.rows_affected() == 1)
@@ -132,6 +133,15 @@ pub(in crate::accounts) async fn forget_account(transaction: &mut Transaction, e
     forget(transaction, &throttle::of_login(email)).await?;
     sqlx::query("DELETE FROM throttles WHERE account = $1")
         .bind(throttle::account(email))
+        .execute(&mut *transaction)
+        .await
+        .map(drop)
+}
+
+/// Has the next security notices to that address leave, whatever was sent before.
+pub(in crate::accounts) async fn forget_notices(transaction: &mut Transaction, email: &str) -> Result<(), Error> {
+    sqlx::query("DELETE FROM throttles WHERE account = $1")
+        .bind(throttle::notices(email))
         .execute(&mut *transaction)
         .await
         .map(drop)

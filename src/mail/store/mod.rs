@@ -3,13 +3,14 @@
 pub mod operator;
 #[cfg(test)]
 mod plans;
+pub mod recoveries;
 
 use super::links::{Link, Purpose};
 use super::{Email, Message};
 use crate::clock::{Clock, UnixSeconds};
 use crate::database::{Database, Error, Transaction, UPKEEP_BATCH};
 
-/// Puts a message into the queue, as part of what it tells of. `user_id` is the account that it goes with.
+/// Puts a message into the queue, as part of what it tells of; returns its id. `user_id` is the account that it goes with.
 ///
 /// # Errors
 /// The database's.
@@ -19,14 +20,14 @@ pub async fn post(
     recipient: &Email,
     user_id: Option<&str>,
     message: &Message,
-) -> Result<(), Error> {
-    let now = clock.now().get();
+) -> Result<String, Error> {
+    let (id, now) = (clock.new_id(), clock.now().get());
     let json = serde_json::to_string(message).map_err(|error| Error::Encode(error.into()))?;
     sqlx::query(
         "INSERT INTO mail_queue (id, user_id, recipient, purpose, message, created_at, due_at, attempts)
          VALUES ($1, $2, $3, $4, $5, $6, $7, 0)",
     )
-    .bind(clock.new_id())
+    .bind(&id)
     .bind(user_id)
     .bind(recipient.as_str())
     .bind(message.purpose().map(Purpose::as_str))
@@ -34,8 +35,8 @@ pub async fn post(
     .bind(now)
     .bind(now)
     .execute(&mut *transaction)
-    .await
-    .map(drop)
+    .await?;
+    Ok(id)
 }
 
 /// A message that is claimed for delivery.
@@ -128,9 +129,12 @@ pub(super) async fn remove(database: &Database, id: &str) -> Result<(), Error> {
     sqlx::query("DELETE FROM mail_queue WHERE id = $1").bind(id).execute(database.writer()).await.map(drop)
 }
 
-/// Revokes one link.
+/// Revokes one link, whichever kind it is of.
 pub(super) async fn delete_token(database: &Database, hash: &[u8]) -> Result<(), Error> {
-    sqlx::query("DELETE FROM mailed_tokens WHERE hash = $1").bind(hash).execute(database.writer()).await.map(drop)
+    for sql in ["DELETE FROM mailed_tokens WHERE hash = $1", "DELETE FROM recovery_tokens WHERE hash = $1"] {
+        sqlx::query(sql).bind(hash).execute(database.writer()).await?;
+    }
+    Ok(())
 }
 
 /// Stores a link's hash, if there is still someone to send it to and the message still waits; tells whether it did.
@@ -144,7 +148,10 @@ pub(super) async fn insert_token(
     let whose = match purpose {
         Purpose::Verify => "u.email = $6 AND u.verified_at IS NULL AND u.id = $7",
         Purpose::Reset => "u.email = $6 AND CAST($7 AS TEXT) IS NULL",
-        Purpose::ChangeEmail => "u.id = $7 AND NOT EXISTS (SELECT 1 FROM users o WHERE o.email = $6)",
+        Purpose::ChangeEmail => {
+            "u.id = $7 AND NOT EXISTS (SELECT 1 FROM users o WHERE o.email = $6)
+                AND NOT EXISTS (SELECT 1 FROM recoveries r WHERE r.email = $6 AND r.user_id <> u.id AND r.expires_at > $4)"
+        }
     };
     let sql = format!(
         "INSERT INTO mailed_tokens (hash, user_id, purpose, email, created_at, expires_at)

@@ -206,7 +206,8 @@ impl ActionRequest<'_> {
 
     async fn enqueue_mail(&self, transaction: &mut Transaction, message: AboutOrder) -> Result<(), database::Error> {
         let Some(email) = &self.email else { return Ok(()) };
-        mail::post(transaction, self.clock, email, Some(&self.user.user_id), &Message::AboutOrder(message)).await
+        let (user_id, message) = (Some(self.user.user_id.as_str()), Message::AboutOrder(message));
+        mail::post(transaction, self.clock, email, user_id, &message).await.map(drop)
     }
 
     fn confirmation(&self, number: &OrderNumber) -> AboutOrder {

@@ -105,8 +105,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::orders::order::tests::order;
     use crate::orders::order::ShippingAddress;
+    use crate::orders::order::tests::order;
 
     /// Subtotal, shipping, taxes, discount, total, refund; quantity, price and discount of each line.
     fn detail(amounts: [i64; 6], lines: &[(i64, i64, i64)]) -> OrderDetail {

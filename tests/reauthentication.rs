@@ -1,0 +1,199 @@
+//! The password, in the same form as each sensitive change, always: a stolen cookie is not enough.
+
+use crate::app::{PASSWORD, TestApp};
+use crate::http::{Answer, Visitor};
+use crate::token::Token;
+
+const ANN: &str = "ann@example.com";
+const NEW_PASSWORD: &str = "eleven brass owls in a row";
+const WRONG: &str = "not my password";
+
+struct SensitiveChange {
+    path: &'static str,
+    password_field: &'static str,
+    other_fields: &'static [(&'static str, &'static str)],
+    /// The id of what the page says about a wrong password.
+    error_id: &'static str,
+}
+
+const CHANGES: [SensitiveChange; 4] = [
+    SensitiveChange {
+        path: "/account/password",
+        password_field: "current_password",
+        other_fields: &[("new_password", NEW_PASSWORD)],
+        error_id: "current-password-error",
+    },
+    SensitiveChange {
+        path: "/account/email",
+        password_field: "password",
+        other_fields: &[("email", "new@example.com")],
+        error_id: "email-password-error",
+    },
+    SensitiveChange {
+        path: "/account/export",
+        password_field: "password",
+        other_fields: &[],
+        error_id: "export-password-error",
+    },
+    SensitiveChange {
+        path: "/account/delete",
+        password_field: "password",
+        other_fields: &[],
+        error_id: "password-error",
+    },
+];
+
+impl SensitiveChange {
+    async fn send(&self, visitor: &mut Visitor, password: &str) -> Answer {
+        let fields = [self.other_fields, &[(self.password_field, password)]].concat();
+        visitor.post(self.path, &fields).await
+    }
+
+    async fn send_without_password(&self, visitor: &mut Visitor) -> Answer {
+        visitor.post(self.path, self.other_fields).await
+    }
+}
+
+fn is_done(answer: &Answer) -> bool {
+    answer.status == 303 || answer.status == 200 && answer.header("content-disposition").is_some()
+}
+
+async fn count(app: &TestApp, sql: &'static str) -> i64 {
+    sqlx::query_scalar(sql).fetch_one(&app.database().await).await.unwrap()
+}
+
+#[tokio::test]
+async fn stolen_cookie_changes_nothing_right_after_a_login() {
+    let app = TestApp::start().await;
+    app.customer(ANN).await;
+    let mut owner = app.visitor();
+    owner.post("/login", &[("email", ANN), ("password", PASSWORD)]).await;
+    let mut thief = app.visitor();
+    thief.bring(&owner.token());
+    for change in &CHANGES {
+        let none = change.send_without_password(&mut thief).await;
+        assert!([400, 422].contains(&none.status), "{}: {}", change.path, none.status);
+        for password in ["", WRONG] {
+            let answer = change.send(&mut thief, password).await;
+            assert!(answer.is_page(422), "{} {password:?}: {}", change.path, answer.status);
+            let page = answer.text();
+            assert!(page.contains(&format!("id=\"{}\"", change.error_id)), "{} {password:?}", change.path);
+            assert!(!page.contains(WRONG), "{}: the password came back", change.path);
+            assert_eq!(page.matches("autofocus").count(), 1, "{}", change.path);
+        }
+    }
+    let kept = change_of_address_page(&mut thief).await;
+    assert!(kept.contains("value=\"new@example.com\""), "what was typed is lost");
+    assert_eq!(count(&app, "SELECT COUNT(*) FROM mail_queue WHERE recipient = 'new@example.com'").await, 0);
+    let done =
+        "SELECT COUNT(*) FROM activity WHERE event IN ('data-downloaded', 'password-changed', 'address-change-asked')";
+    assert_eq!(count(&app, done).await, 0);
+    assert_eq!(count(&app, "SELECT COUNT(*) FROM activity WHERE event = 'confirm-failed'").await, 5);
+    assert!(owner.get("/account").await.is_page(200), "the owner's session has ended");
+    assert_eq!(app.visitor().post("/login", &[("email", ANN), ("password", PASSWORD)]).await.status, 303);
+}
+
+async fn change_of_address_page(visitor: &mut Visitor) -> String {
+    CHANGES[1].send(visitor, WRONG).await.text()
+}
+
+#[tokio::test]
+async fn wrong_passwords_are_counted_across_the_forms_of_one_account() {
+    let app = TestApp::start().await;
+    let mut visitor = app.customer(ANN).await;
+    for _ in 0..3 {
+        for change in &CHANGES {
+            change.send(&mut visitor, WRONG).await;
+        }
+    }
+    for change in &CHANGES {
+        let answer = change.send(&mut visitor, PASSWORD).await;
+        assert!(answer.is_page(429) && answer.header("retry-after").is_some(), "{}: {}", change.path, answer.status);
+    }
+    let mut other = app.customer("bob@example.com").await;
+    assert_eq!(CHANGES[3].send(&mut other, WRONG).await.status, 422, "another account is limited");
+}
+
+#[tokio::test]
+async fn right_password_makes_the_change_and_ends_the_token_from_before() {
+    let app = TestApp::start().await;
+    for change in &CHANGES {
+        let mut visitor = app.customer(ANN).await;
+        let before = visitor.token();
+        let answer = change.send(&mut visitor, PASSWORD).await;
+        assert!(is_done(&answer), "{}: {}", change.path, answer.status);
+        let old = app.get_with_cookie("/account", &format!("__Host-session={before}")).await;
+        assert_eq!(old.status, 303, "{}: a token from before still works", change.path);
+        if change.path == "/account/delete" {
+            continue;
+        }
+        let session = |token: &str| Token::read(token).claims["sid"].clone();
+        assert_ne!(session(&visitor.token()), session(&before), "{}: the session kept its id", change.path);
+        assert!(visitor.get("/account").await.is_page(200), "{}: the customer is logged out", change.path);
+        let again = change.send_without_password(&mut visitor).await;
+        assert!(!is_done(&again), "{}: a second one needs no password", change.path);
+        let password = if change.path == "/account/password" { NEW_PASSWORD } else { PASSWORD };
+        assert!(is_done(&CHANGES[3].send(&mut visitor, password).await));
+    }
+}
+
+#[tokio::test]
+async fn ending_sessions_takes_no_password() {
+    let app = TestApp::start().await;
+    let mut visitor = app.customer(ANN).await;
+    let mut other = app.visitor();
+    other.post("/login", &[("email", ANN), ("password", PASSWORD)]).await;
+    let session = Token::read(&other.token()).claims["sid"].as_str().unwrap().to_owned();
+    let ended = visitor.post("/account/sessions/end", &[("session", &session)]).await;
+    assert_eq!(ended.leads_to(), (303, "/account#sessions"));
+    assert_eq!(other.get("/account").await.status, 303);
+    assert_eq!(visitor.post("/account/sessions/end-others", &[]).await.leads_to(), (303, "/account#sessions"));
+}
+
+#[tokio::test]
+async fn remembered_session_stays_remembered_after_reauthentication() {
+    let app = TestApp::start().await;
+    app.customer(ANN).await;
+    let mut visitor = app.visitor();
+    visitor.post("/login", &[("email", ANN), ("password", PASSWORD), ("remember", "on")]).await;
+    let end = Token::read(&visitor.token()).time("exp");
+    let answer = visitor.post("/account/export", &[("password", PASSWORD)]).await;
+    let (token, attributes) = answer.session_cookie().unwrap();
+    assert_eq!(Token::read(&token).time("exp"), end);
+    assert!(attributes.iter().any(|attribute| attribute.starts_with("Max-Age=25")), "{attributes:?}");
+}
+
+#[tokio::test]
+async fn session_that_ended_meanwhile_is_not_brought_back_by_the_password() {
+    let app = TestApp::start().await;
+    let mut visitor = app.customer(ANN).await;
+    let mut other = app.visitor();
+    other.post("/login", &[("email", ANN), ("password", PASSWORD)]).await;
+    other.post("/account/sessions/end-others", &[]).await;
+    let answer = visitor.post("/account/export", &[("password", PASSWORD)]).await;
+    assert_eq!(answer.leads_to(), (303, "/login"));
+    assert!(other.get("/account").await.is_page(200));
+}
+
+#[tokio::test]
+async fn deletion_is_refused_when_its_session_ends_while_the_password_is_verified() {
+    let app = TestApp::start().await;
+    let database = app.database().await;
+    let count = async |sql: &'static str| sqlx::query_scalar::<_, i64>(sql).fetch_one(&database).await.unwrap();
+    for _ in 0..20 {
+        let mut visitor = app.customer(ANN).await;
+        let deletion =
+            tokio::spawn(async move { visitor.post("/account/delete", &[("password", PASSWORD)]).await.status });
+        // The attempt is counted before the password is verified, which takes a while.
+        while !deletion.is_finished() && count("SELECT COUNT(*) FROM throttles WHERE key LIKE 'confirm:%'").await == 0 {
+        }
+        let end = sqlx::query("UPDATE sessions SET revoked_at = 1, expires_at = 1").execute(&database).await.unwrap();
+        deletion.await.unwrap();
+        // Otherwise the account was deleted first, with its session.
+        if end.rows_affected() == 1 {
+            assert_eq!(count("SELECT COUNT(*) FROM users").await, 1, "deleted from a session that had ended");
+            return;
+        }
+    }
+    panic!("no session ended in time");
+}

@@ -293,7 +293,7 @@ async fn an_empty_list_says_what_will_stand_there() {
     assert!(list(&mut visitor, "/orders").await.contains("No orders yet"));
 }
 
-/// That a page costs the same at any depth is shown by the query's plan, in `src/orders/list/query_plans.rs`.
+/// That a page costs the same at any depth is shown by the query's plan, in `src/orders/list/store/query_plans.rs`.
 #[tokio::test]
 async fn page_1000_follows_page_999_without_gap_or_repeat() {
     let app = TestApp::start().await;

@@ -3,14 +3,12 @@
 //! Route: GET `/orders`. Exports the filter and the query of one page for the CSV export and the API.
 //!
 //! The URL holds the whole filter, so that a view can be bookmarked and the Back button works. One page costs the same at any depth:
-//! an index leads to the cursor, never `OFFSET` (`query_plans.rs` checks it).
+//! an index leads to the cursor, never `OFFSET` (`store/query_plans.rs` checks it).
 
 mod chart;
 mod cursor;
 mod filter;
 mod page;
-#[cfg(test)]
-mod query_plans;
 mod sort;
 pub(super) mod store;
 mod totals;

@@ -1,4 +1,4 @@
-//! The queries of lists and totals. Each names the user, and reads one stretch of one index (`query_plans.rs` checks it).
+//! The queries of lists and totals. Each names the user, and reads one stretch of one index (`store/query_plans.rs` checks it).
 
 use super::cursor::Cursor;
 use super::filter::Filter;
@@ -199,3 +199,6 @@ pub(super) fn total_spans_sql(
     sql.push(" GROUP BY starts, currency ORDER BY starts, currency");
     Ok(sql)
 }
+
+#[cfg(test)]
+mod query_plans;

@@ -2,12 +2,12 @@
 
 use sqlx::Row;
 
-use super::cursor::Cursor;
-use super::filter::Filter;
-use super::sort::{Sort, SortKey};
-use super::store::{PageStart, Span, page_sql, total_spans_sql};
+use super::{PageStart, Span, page_sql, total_spans_sql};
 use crate::clock::UnixSeconds;
 use crate::database::{Database, DatabaseUrl, SqlBuilder};
+use crate::orders::list::cursor::Cursor;
+use crate::orders::list::filter::Filter;
+use crate::orders::list::sort::{Sort, SortKey};
 use crate::orders::order::tests::order;
 use crate::orders::order::{Order, OrderStatus};
 

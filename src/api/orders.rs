@@ -24,7 +24,7 @@ pub(super) struct ListParams {
     /// How many, from 1 to 100; 20 if left out.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 20)]
     limit: Option<String>,
-    /// `next` of the answer before.
+    /// `next` of the previous page.
     after: Option<String>,
     // IntoParams cannot flatten: the handler lists this type itself.
     #[serde(flatten)]
@@ -58,26 +58,26 @@ fn join_errors(errors: FilterErrors) -> String {
     named.collect::<Vec<_>>().join(" ")
 }
 
-/// Some of the customer's orders, in the order that was asked for.
+/// One page of the customer's orders.
 #[derive(Serialize, ToSchema)]
 pub(super) struct OrderList {
     orders: Vec<OrderSummary>,
-    /// What to send as `after` for the orders that follow; null at the end.
+    /// The value of `after` for the next page; null on the last page.
     next: Option<String>,
 }
 
-/// An order without its lines. Times are RFC 3339, amounts integers in the currency's minor unit.
+/// An order without its lines. Times are RFC 3339, amounts are integers in the currency's minor unit.
 #[derive(Serialize, ToSchema)]
 pub(super) struct OrderSummary {
     #[schema(example = "10248")]
     number: String,
-    /// One word for people: placed, processing (paid, not sent), `partly_sent`, sent, delivered, cancelled or refunded.
+    /// placed, processing (paid, not sent), `partly_sent`, sent, delivered, cancelled or refunded.
     #[schema(example = "sent")]
     status: &'static str,
-    /// Shopify's word for the payment.
+    /// Shopify's payment state.
     #[schema(example = "paid")]
     payment_status: String,
-    /// Shopify's word for the fulfilment.
+    /// Shopify's fulfilment state.
     #[schema(example = "fulfilled")]
     fulfillment_status: String,
     #[schema(example = "1996-07-04T12:00:00Z", format = "date-time")]
@@ -100,7 +100,7 @@ pub(super) struct OrderSummary {
     line_count: i64,
 }
 
-/// An order with its lines and where it goes.
+/// An order with its lines and its shipping address.
 #[derive(Serialize, ToSchema)]
 pub(super) struct OrderAnswer {
     #[serde(flatten)]
@@ -116,16 +116,16 @@ pub(super) struct Line {
     name: String,
     quantity: i64,
     unit_price: i64,
-    /// Off the whole line.
+    /// The discount on the whole line.
     discount: i64,
 }
 
-/// The customer's orders, or those that a filter leaves, page by page.
+/// List the customer's orders that match a filter, page by page.
 #[utoipa::path(get, path = "/api/userOrders", tag = "orders", operation_id = "userOrders", params(ListParams, FilterParams), security(("bearer" = [])), responses(
     (status = 200, description = "The orders", body = OrderList),
-    (status = 400, description = "A limit, cursor or filter that makes no sense, and why", body = Problem, content_type = "application/problem+json"),
+    (status = 400, description = "An invalid limit, cursor or filter", body = Problem, content_type = "application/problem+json"),
     (status = 401, description = "No token", body = Problem, content_type = "application/problem+json"),
-    (status = 403, description = "A token that does not hold", body = Problem, content_type = "application/problem+json"),
+    (status = 403, description = "An invalid, expired or revoked token", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn list(
     caller: BearerUser,
@@ -145,12 +145,12 @@ pub(super) async fn list(
     Ok(no_store(&mut HttpResponse::Ok()).json(OrderList { orders, next }))
 }
 
-/// One of the customer's orders.
+/// Get one of the customer's orders.
 #[utoipa::path(get, path = "/api/userOrders/{number}", tag = "orders", operation_id = "userOrder", security(("bearer" = [])),
     params(("number" = String, Path, description = "Without the #", example = "10248")), responses(
     (status = 200, description = "The order", body = OrderAnswer),
     (status = 401, description = "No token", body = Problem, content_type = "application/problem+json"),
-    (status = 403, description = "A token that does not hold", body = Problem, content_type = "application/problem+json"),
+    (status = 403, description = "An invalid, expired or revoked token", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "The customer has no such order", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn find(

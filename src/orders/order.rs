@@ -181,7 +181,7 @@ impl OrderLine {
     }
 }
 
-/// Where an order goes; parts that are not known are empty.
+/// The shipping address of an order; unknown parts are empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, sqlx::FromRow, utoipa::ToSchema)]
 pub struct ShippingAddress {
     #[sqlx(rename = "ship_name")]

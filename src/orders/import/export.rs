@@ -185,7 +185,7 @@ impl<'a> ExportReader<'a> {
 
     fn missing_first_row(&self, number: &str) -> ImportError {
         let problem = format!(
-            "a line of order #{number} stands before the order's first row, the one with its Total; export the orders again"
+            "a line of order #{number} comes before the order's first row, the one with its Total; export the orders again"
         );
         self.cell("Total").error(problem)
     }

@@ -65,7 +65,7 @@ impl Cell<'_> {
     /// Any text without NUL, which PostgreSQL cannot store.
     pub(super) fn text(&self) -> Result<String, ImportError> {
         if self.text.contains('\0') {
-            return Err(self.invalid("holds a NUL character; remove it"));
+            return Err(self.invalid("contains a NUL character; remove it"));
         }
         Ok(self.text.to_owned())
     }

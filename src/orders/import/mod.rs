@@ -1,7 +1,7 @@
 //! Imports orders from a shop's export: Shopify's CSV, one row per line item.
 //!
 //! The file is read twice. The first pass validates every row, so that an invalid file changes nothing. The second pass writes, in short
-//! transactions beside the requests of customers, under a lease that excludes other imports. An import that stops leaves whole orders, and
+//! transactions that do not delay customers, under a lease that excludes other imports. An import that stops leaves whole orders, and
 //! the same command continues it. Memory use does not depend on the file's size, unless the rows of one order are not contiguous.
 
 mod blocks;

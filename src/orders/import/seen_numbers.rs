@@ -24,7 +24,7 @@ fn split(number: &str) -> (&str, u64) {
     let digits_start = number.trim_end_matches(|letter: char| letter.is_ascii_digit()).len();
     let zeros = number[digits_start..].len() - number[digits_start..].trim_start_matches('0').len();
     let (prefix, digits) = number.split_at(digits_start + zeros);
-    // Without digits, or with more than 64 bits hold, the whole number is the prefix.
+    // Without digits, or with more than fit 64 bits, the whole number is the prefix.
     digits.parse().map_or((number, u64::MAX), |digits| (prefix, digits))
 }
 

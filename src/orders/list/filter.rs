@@ -83,7 +83,7 @@ impl Filter {
 #[derive(Clone, Debug, Default, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct FilterParams {
-    /// Words that must stand in the order's number, or in a product's name or sku.
+    /// Words that must occur in the order's number, or in a product's name or sku.
     pub q: Option<String>,
     /// placed, processing, `partly_sent`, sent, delivered, cancelled or refunded.
     pub status: Option<String>,

@@ -1,5 +1,5 @@
 //! The lease of the running import. Each transaction that writes orders renews it, so that a process that was suspended for longer than the
-//! lease cannot write beside the import that acquired it since.
+//! lease cannot write while another import has it.
 
 use crate::clock::{Clock, UnixSeconds};
 use crate::database::{Database, Error, Transaction};

@@ -108,7 +108,7 @@ async fn count(app: &TestApp, sql: &'static str) -> i64 {
 async fn cancellation_request_reaches_page_operator_and_mailbox() {
     let (app, mut ann) = app_with(&[unsent("#1", ANN), unsent("#2", ANN).with("Financial Status", "pending")]).await;
     assert_eq!(pending_requests(&app, "cancellations"), Vec::<String>::new());
-    assert!(app.done(&["orders", "cancellations"]).contains("no customer asks"));
+    assert!(app.done(&["orders", "cancellations"]).contains("no pending cancellation requests"));
     for number in ["1", "2"] {
         let answer = press(&mut ann, number, "cancel").await;
         assert_eq!(answer.leads_to(), (303, format!("/orders/{number}").as_str()));
@@ -386,7 +386,7 @@ async fn reorder_copies_lines_address_and_prices() {
 #[tokio::test]
 async fn reorder_is_pending_until_an_import_contains_it() {
     let (app, mut ann) = app_with(&[order("#1", ANN)]).await;
-    assert!(app.done(&["orders", "placed"]).contains("no order placed here waits"));
+    assert!(app.done(&["orders", "placed"]).contains("no pending reorders"));
     let (one, other) = (reorder(&mut ann, "1").await, reorder(&mut ann, "1").await);
     assert_eq!(pending_requests(&app, "placed"), [format!("#{one}"), format!("#{other}")]);
     let output = app.done(&["orders", "placed"]);

@@ -77,7 +77,7 @@ enum Configured {
         #[arg(long)]
         dry_run: bool,
     },
-    /// List what customers ask of the shop: orders to cancel, orders placed here
+    /// List pending requests of customers: cancellations, reorders
     #[command(subcommand)]
     Orders(OrdersCommand),
     /// List, show, verify, disable, enable or delete accounts

@@ -9,17 +9,16 @@ use crate::orders::{self, PendingRequest};
 #[derive(Subcommand)]
 #[allow(clippy::doc_markdown)] // These comments are what --help prints.
 pub(super) enum OrdersCommand {
-    /// List orders whose customers want them cancelled, the oldest request first
+    /// List pending cancellation requests, the oldest first
     ///
-    /// The columns: the order's number, the customer's address, when they asked (UTC), the order's status and total, and the
-    /// number of the order that it repeats if it was placed here. An order leaves the list when an import says that it was
-    /// cancelled or sent.
+    /// The columns: the order's number, the customer's email, the time of the request (UTC), the order's status and total, and
+    /// for a reorder the number of the order that it repeats. An order leaves the list when an import marks it as cancelled or
+    /// sent.
     Cancellations,
-    /// List orders that customers placed here by ordering again, the oldest first
+    /// List pending reorders, the oldest first
     ///
-    /// The columns: the order's number, the customer's address, when it was placed (UTC), its status and total, and the
-    /// number of the order that it repeats. An order leaves the list when an import brings it, under the number that it has
-    /// here.
+    /// The columns: the order's number, the customer's email, when it was placed (UTC), its status and total, and the number of
+    /// the order that it repeats. A reorder leaves the list when an import contains an order of its number.
     Placed,
 }
 
@@ -27,11 +26,9 @@ pub(super) async fn run(config: &Config, command: OrdersCommand) -> Result<(), F
     let database = open(config).await?;
     let (requests, time_column, empty_message) = match command {
         OrdersCommand::Cancellations => {
-            (orders::pending_cancellations(&database).await, "ASKED", "no customer asks to cancel an order")
+            (orders::pending_cancellations(&database).await, "ASKED", "no pending cancellation requests")
         }
-        OrdersCommand::Placed => {
-            (orders::pending_reorders(&database).await, "PLACED", "no order placed here waits for the shop")
-        }
+        OrdersCommand::Placed => (orders::pending_reorders(&database).await, "PLACED", "no pending reorders"),
     };
     database.close().await;
     let requests = requests.map_err(failed)?;

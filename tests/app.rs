@@ -97,6 +97,13 @@ impl TestApp {
         self.child.id()
     }
 
+    /// The memory that it holds, in KiB.
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
     /// Sends one of the signals that tests use, by the system call: a bare machine has no `kill` program.
     pub fn signal(&self, name: &str) {
         let signal = match name {

@@ -226,11 +226,12 @@ fn sql_stands_in_stores_alone() {
     }
 }
 
-/// What a bare Debian has (packages util-linux, mount, coreutils), what is built here, and what `tests/run` installs. No `kill`,
+/// What a bare Debian has (packages util-linux, mount, coreutils, dash), what is built here, and what `tests/run` installs. No `kill`,
 /// no `ps`: those are in procps, which is not there.
-const PROGRAMS: [&str; 10] = [
+const PROGRAMS: [&str; 11] = [
     "env!(\"CARGO_BIN_EXE_order-portal\")",
     "\"runuser\"",
+    "\"/bin/sh\"",
     "\"mount\"",
     "\"umount\"",
     "\"chown\"",

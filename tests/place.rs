@@ -18,6 +18,7 @@ pub struct Place {
     pub folder: TempDir,
     pub port: u16,
     settings: BTreeMap<String, String>,
+    descriptors: Option<u32>,
     postgres: Option<PostgresDatabase>,
 }
 
@@ -42,7 +43,7 @@ impl Place {
             None => format!("sqlite://{}", folder.path().join("portal.db").display()),
         };
         let port = free_port();
-        let mut place = Self { folder, port, settings: BTreeMap::new(), postgres };
+        let mut place = Self { folder, port, settings: BTreeMap::new(), descriptors: None, postgres };
         place.set("BIND_ADDR", &format!("127.0.0.1:{port}"));
         place.set("PUBLIC_URL", &format!("http://localhost:{port}"));
         place.set("DATABASE_URL", &database_url);
@@ -58,6 +59,11 @@ impl Place {
 
     pub fn unset(&mut self, name: &str) {
         self.settings.remove(name);
+    }
+
+    /// From now on programs get no more than so many file descriptors.
+    pub fn limit_descriptors(&mut self, limit: u32) {
+        self.descriptors = Some(limit);
     }
 
     pub fn setting(&self, name: &str) -> &str {
@@ -78,7 +84,15 @@ impl Place {
 
     /// The program, about to run here with these settings and nothing else of the environment.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_order-portal"));
+        let program = env!("CARGO_BIN_EXE_order-portal");
+        let mut command = match self.descriptors {
+            None => Command::new(program),
+            Some(limit) => {
+                let mut shell = Command::new("/bin/sh");
+                shell.args(["-c", &format!("ulimit -n {limit}; exec \"$0\" \"$@\""), program]);
+                shell
+            }
+        };
         command.args(arguments).current_dir(self.path()).env_clear().envs(&self.settings);
         command
     }

@@ -1,5 +1,7 @@
 //! How often something may be tried.
 
+use std::collections::BTreeMap;
+
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::json;
@@ -619,4 +621,58 @@ async fn reset_lifts_every_limit_of_the_account_and_forgets_its_networks() {
     for address in [OWNERS_NETWORK, "203.0.113.2"] {
         assert_eq!(log_in(&app, address, ANN, OTHER).await.status, 303, "{address}");
     }
+}
+
+/// After so many seconds without an attempt a count starts from nothing.
+#[tokio::test]
+async fn each_limit_resets_after_its_time_without_attempts() {
+    let app = app().await;
+    let mut ann = app.verified_customer(ANN).await;
+    let network = "2001:db8:7::1";
+    let post = async |path: &str, fields: &[(&str, &str)]| {
+        http::send(app.request(Method::POST, path).header("x-forwarded-for", network).form(fields)).await
+    };
+    let mut elsewhere = app.visitor();
+    log_in_with(&mut elsewhere, "198.51.100.7", ANN, PASSWORD).await;
+    elsewhere.post("/logout", &[]).await;
+    for visitor in [&mut elsewhere, &mut app.visitor()] {
+        log_in_with(visitor, network, ANN, WRONG).await;
+    }
+    log_in(&app, "127.0.0.1", ANN, WRONG).await;
+    post("/signup", &[("email", "carl@example.com"), ("password", "short")]).await;
+    app.customer("carl@example.com").await.post("/account/verification", &[]).await;
+    let new = "eleven quiet otters in a row";
+    ann.post("/account/password", &[("current_password", PASSWORD), ("new_password", new)]).await;
+    ann.post("/account/email", &[("email", BOB), ("password", new)]).await;
+    ann.post("/account/email", &[("email", BOB), ("password", WRONG)]).await;
+    post("/password/forgot", &[("email", ANN)]).await;
+    let rows: Vec<(String, i64)> = sqlx::query_as("SELECT key, forgotten_at - last_at FROM throttles")
+        .fetch_all(&app.database().await)
+        .await
+        .unwrap();
+    let resets: BTreeMap<&str, i64> =
+        rows.iter().map(|(key, seconds)| (key.split(':').next().unwrap(), *seconds)).collect();
+    let (minutes, hour) = (60, 3600);
+    let expected = [
+        ("change-by", 6 * hour),
+        ("change-to", 6 * hour),
+        ("confirm", 24 * hour),
+        ("confirmation-mail", hour),
+        ("login-account", 24 * hour),
+        ("login-address", 6 * hour),
+        ("login-address-wide", 6 * hour),
+        ("login-here", 24 * hour),
+        ("login-known-browser", 24 * hour),
+        ("login-known-network", 24 * hour),
+        ("mail-account", 24 * hour),
+        ("mail-address", 6 * hour),
+        ("mail-address-wide", 6 * hour),
+        ("mail-here", 6 * hour),
+        ("notice", 10 * minutes),
+        ("password-change", 6 * hour),
+        ("reset-mail", 12 * minutes),
+        ("sign-up", 6 * hour),
+        ("sign-up-wide", 6 * hour),
+    ];
+    assert_eq!(resets, BTreeMap::from(expected));
 }

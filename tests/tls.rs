@@ -10,6 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use crate::app::TestApp;
+use crate::http::send_raw;
 use crate::place::Place;
 
 /// A certificate for this computer that signs itself, and its key.
@@ -32,9 +33,14 @@ impl Pair {
     fn der(&self) -> CertificateDer<'static> {
         CertificateDer::from_pem_slice(self.cert.as_bytes()).unwrap()
     }
+
+    /// TLS on a connection to a server that has this certificate.
+    pub fn connect(&self, stream: TcpStream) -> Tls {
+        handshake(stream, &[self], &["http/1.1"])
+    }
 }
 
-type Tls = StreamOwned<ClientConnection, TcpStream>;
+pub type Tls = StreamOwned<ClientConnection, TcpStream>;
 
 /// A connection by a client that trusts all of these certificates.
 fn connect(port: u16, trusted: &[&Pair]) -> Tls {
@@ -42,6 +48,12 @@ fn connect(port: u16, trusted: &[&Pair]) -> Tls {
 }
 
 fn connect_offering(port: u16, trusted: &[&Pair], protocols: &[&str]) -> Tls {
+    let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    handshake(stream, trusted, protocols)
+}
+
+fn handshake(stream: TcpStream, trusted: &[&Pair], protocols: &[&str]) -> Tls {
     let mut roots = RootCertStore::empty();
     trusted.iter().for_each(|pair| roots.add(pair.der()).unwrap());
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -49,8 +61,6 @@ fn connect_offering(port: u16, trusted: &[&Pair], protocols: &[&str]) -> Tls {
     let mut config = builder.with_root_certificates(roots).with_no_client_auth();
     config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
     let connection = ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
-    let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     let mut tls = StreamOwned::new(connection, stream);
     while tls.conn.is_handshaking() {
         tls.conn.complete_io(&mut tls.sock).unwrap();
@@ -88,7 +98,7 @@ fn wait_for(what: &str, within: Duration, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-async fn start(pair: &Pair) -> TestApp {
+pub async fn start(pair: &Pair) -> TestApp {
     TestApp::start_in(https_place(pair).await).await
 }
 
@@ -161,30 +171,24 @@ async fn unusable_certificate_keeps_the_former_one() {
     wait_for("the new certificate", Duration::from_secs(10), || serves(&app, &second, &both));
 }
 
+/// docs/decisions/http2-is-left-to-a-proxy.md says why.
 #[tokio::test]
-async fn http2_is_negotiated_after_a_reload() {
-    let (first, second) = (Pair::new(), Pair::new());
-    let both = [&first, &second];
-    let app = start(&first).await;
-    second.write(&app);
-    app.signal("HUP");
-    wait_for("the new certificate", Duration::from_secs(8), || serves(&app, &second, &both));
-    let tls = connect_offering(app.port, &both, &["h2", "http/1.1"]);
-    assert_eq!(tls.conn.alpn_protocol(), Some(&b"h2"[..]));
-}
-
-/// actix announces no end of an HTTP/2 connection, and would wait for it as long as for a request.
-#[tokio::test]
-async fn idle_http2_connection_does_not_hold_up_the_stop() {
+async fn http2_is_not_spoken() {
     let pair = Pair::new();
-    let mut app = start(&pair).await;
-    let mut tls = connect_offering(app.port, &[&pair], &["h2"]);
+    let app = start(&pair).await;
+    let mut tls = connect_offering(app.port, &[&pair], &["h2", "http/1.1"]);
+    assert_eq!(tls.conn.alpn_protocol(), Some(&b"http/1.1"[..]));
+    assert!(is_answered(&mut tls, app.port));
+    // A client that speaks it unasked, in TLS and without.
     let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
-    tls.write_all(&[b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &settings[..]].concat()).unwrap();
-    assert!(tls.read(&mut [0; 64]).unwrap() > 0, "no HTTP/2");
-    let told = Instant::now();
-    assert_eq!(app.stop_by("TERM").code(), Some(0));
-    assert!(told.elapsed() < Duration::from_secs(15), "{:?}", told.elapsed());
+    let preface = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &settings[..]].concat();
+    let mut tls = connect_offering(app.port, &[&pair], &["http/1.1"]);
+    tls.write_all(&preface).unwrap();
+    let mut received = Vec::new();
+    tls.read_to_end(&mut received).ok();
+    assert!(received.starts_with(b"HTTP/1.1 400"), "{}", String::from_utf8_lossy(&received));
+    let plain = TestApp::start().await;
+    assert_eq!(send_raw(plain.port, &preface).unwrap().status, 400);
 }
 
 #[tokio::test]

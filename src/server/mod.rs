@@ -6,11 +6,15 @@
 //! | `state.rs` | what handlers find in app data |
 //! | `routes.rs`, `well_known.rs` | routes and their guards; what programs look for at a fixed address |
 //! | `listeners.rs` | the app with the order of its middleware; metrics |
+//! | `acceptor.rs`, `connection_limits.rs`, `client_stream.rs` | what a connection passes before HTTP, how many are open, when it is idle |
 //! | `tls.rs` | the certificate, reloaded on SIGHUP and when its files change |
 //! | `background.rs` | mail delivery and maintenance |
 //! | `drain.rs`, `stop.rs` | what is in flight; signals, and a stop that cuts no request |
 
+mod acceptor;
 mod background;
+mod client_stream;
+mod connection_limits;
 mod drain;
 mod error;
 mod listeners;

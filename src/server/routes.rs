@@ -11,13 +11,13 @@ use super::drain::Drain;
 use super::well_known;
 use crate::database::Database;
 use crate::sessions::{CurrentUser, guard};
-use crate::web::{Error, Layout, Site, assets, notice, page, see_other};
+use crate::web::{Error, Layout, Site, notice, page, see_other, static_files};
 use crate::{accounts, api, mail, orders};
 
 pub fn configure(routes: &mut web::ServiceConfig, site: &Site) {
-    let files = Files::new("", site.assets.folder()).use_etag(true).use_last_modified(true).prefer_utf8(true);
+    let files = Files::new("", site.assets.folder()).use_etag(false).use_last_modified(true).prefer_utf8(true);
     routes
-        .service(web::scope("/static").wrap(from_fn(assets::cache)).service(files))
+        .service(web::scope("/static").wrap(from_fn(static_files::serve)).service(files))
         .service(web::resource("/healthz").get(healthz))
         .service(web::resource("/readyz").get(readyz))
         .service(web::resource("/robots.txt").get(robots))

@@ -38,10 +38,13 @@ impl Certificate {
     /// # Errors
     /// [`ServeError::Tls`].
     pub fn server_config(self: Arc<Self>) -> Result<rustls::ServerConfig, ServeError> {
-        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map(|builder| builder.with_no_client_auth().with_cert_resolver(self))
-            .map_err(|error| ServeError::Tls(error.to_string()))
+            .map_err(|error| ServeError::Tls(error.to_string()))?;
+        let mut config = builder.with_no_client_auth().with_cert_resolver(self);
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(config)
     }
 
     fn replace(&self, key: CertifiedKey) {

@@ -25,14 +25,13 @@ use writer::LogWriter;
 
 /// Libraries that log headers with tokens or statements with values below the level WARN. Whatever the filter says, they are capped at
 /// WARN.
-const CAPPED_TARGETS: [&str; 13] = [
+const CAPPED_TARGETS: [&str; 12] = [
     "actix_http",
     "actix_web",
     "actix_files",
     "actix_server",
     "actix_rt",
     "askama",
-    "h2",
     "hyper",
     "mio",
     "rustls",

@@ -1,10 +1,13 @@
-//! Headers that every answer carries, and HEAD as GET.
+//! Headers that every answer carries, HEAD as GET, and answers to HTTP/1.0.
+//!
+//! What actix-http answers before the app sees a request (400 for what it cannot parse, 408, 431) has no body and closes the connection. It
+//! offers no way to add headers there.
 
 use actix_web::Error;
-use actix_web::body::MessageBody;
+use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::{ConnectionType, Method, Version};
 use actix_web::middleware::Next;
 use actix_web::web;
 
@@ -63,4 +66,22 @@ pub async fn head_as_get(
         request.head_mut().method = Method::GET;
     }
     next.call(request).await
+}
+
+/// Middleware: an answer of unknown length to HTTP/1.0 ends with the connection; such a client does not know chunks (RFC 9112 section 6.1).
+///
+/// # Errors
+/// Those of what it wraps.
+pub async fn unchunked_for_http_10<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
+    let knows_chunks = request.version() >= Version::HTTP_11;
+    let mut response = next.call(request).await?;
+    if !knows_chunks && response.response().body().size() == BodySize::Stream {
+        let head = response.response_mut().head_mut();
+        head.no_chunking(true);
+        head.set_connection_type(ConnectionType::Close);
+    }
+    Ok(response)
 }

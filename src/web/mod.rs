@@ -3,9 +3,10 @@
 //!
 //! Invariants: nothing here names a feature; every answer passes [`headers::secure`] and [`error::late_errors`].
 
-pub mod assets;
+mod assets;
 pub mod body;
 pub mod client;
+pub mod compression;
 mod cookies;
 pub mod error;
 pub mod escape;
@@ -15,6 +16,7 @@ mod next;
 pub mod notice;
 pub mod origin;
 mod page;
+pub mod static_files;
 pub mod user_agent;
 pub mod words;
 pub mod zone;

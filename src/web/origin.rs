@@ -81,7 +81,7 @@ fn is_for_this_site(request: &HttpRequest) -> bool {
         return false;
     };
     let mut hosts = request.headers().get_all(header::HOST);
-    // HTTP/2 names the host in its target.
+    // A target in absolute form names the host, too.
     let in_target = request.uri().authority().map(|authority| authority.as_str().to_owned());
     let in_header = match (hosts.next(), hosts.next()) {
         (Some(host), None) => host.to_str().ok().map(str::to_owned),

@@ -1,0 +1,168 @@
+//! Compressed answers: which coding a client takes, and the compression of pages.
+//!
+//! A page is complete in memory, so it is compressed in one go on the worker that made it. At most one encoder a worker exists at a time: what
+//! compression takes does not grow with the number of clients. (actix-web's `Compress` keeps an encoder of 8 MiB for each answer in progress.)
+
+use std::io::Write;
+
+use actix_web::HttpMessage;
+use actix_web::body::{BodySize, EitherBody, MessageBody};
+use actix_web::dev::{ResponseHead, ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, AcceptEncoding, ContentEncoding, Encoding, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::web::Bytes;
+use brotli::enc::BrotliEncoderParams;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+/// Smaller bodies fit into one packet as they are.
+const SMALLEST: usize = 1024;
+/// Larger ones would hold up what else the worker does. Only a data export is.
+const LARGEST: usize = 512 * 1024;
+/// Brotli's window, as a power of two: no page and few static files are larger.
+const WINDOW: i32 = 18;
+
+/// A content coding that this site has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Coding {
+    Brotli,
+    Gzip,
+}
+
+impl Coding {
+    /// The coding that the client likes best, if it takes one. One that takes nothing that there is (`identity;q=0`) gets the content as it is:
+    /// RFC 9110 section 12.5.3 allows it, and a 406 would help nobody.
+    pub fn accepted(request: &ServiceRequest) -> Option<Self> {
+        let accepted = request.get_header::<AcceptEncoding>()?;
+        match accepted.negotiate([Encoding::identity(), Encoding::brotli(), Encoding::gzip()].iter())? {
+            Encoding::Known(ContentEncoding::Brotli) => Some(Self::Brotli),
+            Encoding::Known(ContentEncoding::Gzip) => Some(Self::Gzip),
+            _ => None,
+        }
+    }
+
+    /// Its name in `Content-Encoding`.
+    pub fn name(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Brotli => "br",
+            Self::Gzip => "gzip",
+        })
+    }
+
+    /// `plain` in this coding; `None` when it is not smaller.
+    pub fn compress(self, plain: &[u8], effort: Effort) -> Option<Bytes> {
+        let packed = match self {
+            Self::Brotli => brotli(plain, effort),
+            Self::Gzip => gzip(plain),
+        };
+        packed.ok().filter(|packed| packed.len() < plain.len()).map(Bytes::from)
+    }
+}
+
+/// How hard to try.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Effort {
+    /// For what is sent once.
+    Page,
+    /// For what is compressed once and sent often.
+    File,
+}
+
+fn brotli(mut plain: &[u8], effort: Effort) -> std::io::Result<Vec<u8>> {
+    let quality = match effort {
+        Effort::Page => 4,
+        Effort::File => 9,
+    };
+    let params = BrotliEncoderParams { quality, lgwin: WINDOW, size_hint: plain.len(), ..Default::default() };
+    let mut packed = Vec::with_capacity(plain.len() / 3);
+    brotli::BrotliCompress(&mut plain, &mut packed, &params)?;
+    Ok(packed)
+}
+
+fn gzip(plain: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(plain.len() / 3), Compression::default());
+    encoder.write_all(plain)?;
+    encoder.finish()
+}
+
+/// Middleware: compresses complete bodies. One that is sent while it is made (a spreadsheet) would keep its encoder for as long as its client
+/// reads, so it goes out as it is; as does what has an `ETag`, which stands for these very bytes.
+///
+/// # Errors
+/// Those of what it wraps.
+pub async fn compress<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<Bytes, B>>, actix_web::Error> {
+    let coding = Coding::accepted(&request);
+    let response = next.call(request).await?;
+    Ok(response.map_body(|head, body| compressed(coding, head, body)))
+}
+
+fn compressed<B: MessageBody>(coding: Option<Coding>, head: &mut ResponseHead, body: B) -> EitherBody<Bytes, B> {
+    let has_size = matches!(body.size(), BodySize::Sized(size) if size >= SMALLEST as u64);
+    let is_fixed = [header::CONTENT_ENCODING, header::ETAG].iter().any(|name| head.headers().contains_key(name));
+    if !has_size || is_fixed || head.status == StatusCode::PARTIAL_CONTENT {
+        return EitherBody::right(body);
+    }
+    let plain = match body.try_into_bytes() {
+        Ok(plain) => plain,
+        Err(body) => return EitherBody::right(body),
+    };
+    head.headers_mut().append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    let coding = coding.filter(|_| plain.len() <= LARGEST);
+    let Some((coding, packed)) = coding.and_then(|coding| Some((coding, coding.compress(&plain, Effort::Page)?)))
+    else {
+        return EitherBody::left(plain);
+    };
+    head.headers_mut().insert(header::CONTENT_ENCODING, coding.name());
+    EitherBody::left(packed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn accepted(header: &str) -> Option<Coding> {
+        Coding::accepted(&TestRequest::default().insert_header(("accept-encoding", header)).to_srv_request())
+    }
+
+    #[test]
+    fn client_gets_the_coding_that_it_likes_best() {
+        for (header, coding) in [
+            ("br", Some(Coding::Brotli)),
+            ("gzip, deflate, br, zstd", Some(Coding::Brotli)),
+            ("gzip;q=1, br;q=0.5", Some(Coding::Gzip)),
+            ("gzip;q=0, br;q=0", None),
+            ("deflate", None),
+            ("identity", None),
+            ("identity;q=0", None),
+            ("*;q=0", None),
+            ("identity;q=0, br", Some(Coding::Brotli)),
+            ("", None),
+            (";;=,q", None),
+        ] {
+            assert_eq!(accepted(header), coding, "{header:?}");
+        }
+        assert_eq!(Coding::accepted(&TestRequest::default().to_srv_request()), None);
+    }
+
+    #[test]
+    fn compressed_content_is_what_it_was() {
+        let plain = "One order, two orders. ".repeat(20_000).into_bytes();
+        for effort in [Effort::Page, Effort::File] {
+            let (mut unpacked, packed) = (Vec::new(), Coding::Brotli.compress(&plain, effort).unwrap());
+            brotli::BrotliDecompress(&mut packed.as_ref(), &mut unpacked).unwrap();
+            assert!(unpacked == plain, "{effort:?}");
+        }
+        let (mut unpacked, packed) = (Vec::new(), Coding::Gzip.compress(&plain, Effort::Page).unwrap());
+        flate2::read::GzDecoder::new(packed.as_ref()).read_to_end(&mut unpacked).unwrap();
+        assert!(unpacked == plain);
+        assert_eq!(Coding::Gzip.compress(b"ab", Effort::Page), None);
+    }
+}

@@ -1,0 +1,123 @@
+//! Answers for static files: from memory, parts of files and files that are not in memory by actix-files.
+//!
+//! A strong `ETag` stands for one representation, so a client never joins bytes of two: a part is always one of the plain content, and a tag of
+//! a compressed one in `If-Range` gets the whole (RFC 9110 section 8.8.1).
+
+use actix_web::body::{BoxBody, EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, EntityTag, HeaderMap, HeaderName, HeaderValue, IfMatch, IfNoneMatch, IfRange};
+use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage, HttpResponse, web};
+
+use super::Site;
+use super::assets::{Asset, Representation};
+use super::compression::Coding;
+
+const FOR_A_YEAR: &str = "public, max-age=31536000, immutable";
+const ASK_AGAIN: &str = "no-cache";
+const CONDITIONS: [HeaderName; 5] =
+    [header::IF_MATCH, header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE, header::IF_UNMODIFIED_SINCE, header::IF_RANGE];
+
+/// Middleware around actix-files.
+///
+/// # Errors
+/// Those of what it wraps.
+pub async fn serve<B: MessageBody + 'static>(
+    mut request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<BoxBody, B>>, Error> {
+    let site = request.app_data::<web::Data<Site>>().cloned();
+    let asset = site.as_ref().and_then(|site| site.assets.at(request.path()));
+    let Some(asset) = asset.filter(|_| request.method() == Method::GET) else {
+        let mut response = next.call(request).await?;
+        if response.status().is_success() || response.status().is_redirection() {
+            response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(ASK_AGAIN));
+        }
+        return Ok(response.map_into_right_body());
+    };
+
+    let is_part = asks_for_part(&request, asset);
+    let coding = Coding::accepted(&request).filter(|_| !is_part);
+    let representation = asset.representation(coding);
+    let keep = if asset.is_current(request.query_string()) { FOR_A_YEAR } else { ASK_AGAIN };
+    let status = precondition(&request, &representation.tag);
+    if status != StatusCode::OK || !is_part {
+        let answer = whole(asset, representation, status, keep);
+        return Ok(request.into_response(answer).map_into_left_body());
+    }
+    // They are met.
+    CONDITIONS.iter().for_each(|name| {
+        request.headers_mut().remove(name);
+    });
+    let mut response = next.call(request).await?;
+    if response.status().is_success() {
+        let headers = response.headers_mut();
+        insert_validators(headers, &representation, keep);
+        insert_content_headers(headers, asset, &representation);
+    }
+    Ok(response.map_into_right_body())
+}
+
+/// Whether a part is to be sent. Asking for one is a wish, which is not granted when the part could belong to something else.
+fn asks_for_part(request: &ServiceRequest, asset: &Asset) -> bool {
+    let headers = request.headers();
+    let is_in_bytes = |range: &HeaderValue| range.as_bytes().to_ascii_lowercase().starts_with(b"bytes=");
+    let of_this = match request.get_header::<IfRange>() {
+        Some(IfRange::EntityTag(tag)) => tag.strong_eq(&asset.representation(None).tag),
+        Some(IfRange::Date(_)) => false,
+        None => !headers.contains_key(header::IF_RANGE),
+    };
+    headers.get(header::RANGE).is_some_and(is_in_bytes) && of_this && asset.is_on_disk()
+}
+
+/// The status that the request's conditions on the tag lead to (RFC 9110 section 13.2.2).
+fn precondition(request: &ServiceRequest, tag: &EntityTag) -> StatusCode {
+    if let Some(IfMatch::Items(tags)) = request.get_header()
+        && !tags.iter().any(|one| one.strong_eq(tag))
+    {
+        return StatusCode::PRECONDITION_FAILED;
+    }
+    match request.get_header() {
+        Some(IfNoneMatch::Any) => StatusCode::NOT_MODIFIED,
+        Some(IfNoneMatch::Items(tags)) if tags.iter().any(|one| one.weak_eq(tag)) => StatusCode::NOT_MODIFIED,
+        _ => StatusCode::OK,
+    }
+}
+
+fn whole(asset: &Asset, representation: Representation, status: StatusCode, keep: &'static str) -> HttpResponse {
+    let mut answer = HttpResponse::new(status);
+    match status {
+        StatusCode::OK => {
+            insert_validators(answer.headers_mut(), &representation, keep);
+            insert_content_headers(answer.headers_mut(), asset, &representation);
+            answer.set_body(BoxBody::new(representation.content))
+        }
+        StatusCode::NOT_MODIFIED => {
+            insert_validators(answer.headers_mut(), &representation, keep);
+            answer
+        }
+        _ => answer,
+    }
+}
+
+/// What caches go by.
+fn insert_validators(headers: &mut HeaderMap, representation: &Representation, keep: &'static str) {
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(keep));
+    headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    insert(headers, header::ETAG, &representation.tag.to_string());
+}
+
+fn insert_content_headers(headers: &mut HeaderMap, asset: &Asset, representation: &Representation) {
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    insert(headers, header::CONTENT_TYPE, &asset.content_type);
+    if let Some(coding) = representation.coding {
+        headers.insert(header::CONTENT_ENCODING, coding.name());
+    }
+}
+
+fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}

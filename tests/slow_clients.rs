@@ -1,0 +1,125 @@
+//! Clients that do not read, or stop in the middle of a request.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use crate::app::TestApp;
+use crate::connections::connect_from;
+use crate::tls::{self, Pair};
+
+/// How many sockets the server has open.
+fn sockets(app: &TestApp) -> usize {
+    let descriptors = std::fs::read_dir(format!("/proc/{}/fd", app.pid())).unwrap();
+    let targets = descriptors.flatten().filter_map(|entry| std::fs::read_link(entry.path()).ok());
+    targets.filter(|target| target.to_string_lossy().starts_with("socket:")).count()
+}
+
+/// Waits until the server has no more than `count` sockets; answers how long that took.
+fn wait_for_sockets(app: &TestApp, count: usize) -> Duration {
+    let began = Instant::now();
+    while sockets(app) > count {
+        assert!(began.elapsed() < Duration::from_secs(70), "{} sockets are open, {count} were", sockets(app));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    began.elapsed()
+}
+
+/// Asks for more than any buffer holds, and reads nothing.
+fn ask_and_not_read(stream: &mut impl Write, port: u16) {
+    let request = format!("GET /static/site.css HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n");
+    stream.write_all(request.repeat(1_000).as_bytes()).ok();
+}
+
+#[tokio::test]
+async fn client_that_does_not_read_is_cut_off() {
+    let app = TestApp::start().await;
+    let idle = sockets(&app);
+    let mut slow: Vec<TcpStream> = (0..20).map(|_| connect_from([127, 0, 0, 1], app.port)).collect();
+    for stream in &mut slow {
+        stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+        ask_and_not_read(stream, app.port);
+    }
+    std::thread::sleep(Duration::from_secs(15));
+    // The client that waited for the start may have left.
+    assert!(sockets(&app) >= idle + 15, "cut off too early");
+    wait_for_sockets(&app, idle);
+}
+
+#[tokio::test]
+async fn client_that_does_not_read_is_cut_off_from_tls() {
+    let pair = Pair::new();
+    let app = tls::start(&pair).await;
+    let idle = sockets(&app);
+    let mut slow: Vec<_> = (0..5).map(|_| pair.connect(connect_from([127, 0, 0, 1], app.port))).collect();
+    for stream in &mut slow {
+        stream.sock.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+        ask_and_not_read(stream, app.port);
+    }
+    wait_for_sockets(&app, idle);
+}
+
+/// actix-http parses all that has arrived, and each request takes a kilobyte or two.
+#[tokio::test]
+async fn requests_of_a_client_that_does_not_read_take_little_memory() {
+    let app = TestApp::start().await;
+    let before = app.memory();
+    let request = format!("GET /static/site.css HTTP/1.1\r\nHost: localhost:{}\r\n\r\n", app.port);
+    let mut slow: Vec<TcpStream> = (0..100).map(|_| connect_from([127, 0, 0, 1], app.port)).collect();
+    for stream in &mut slow {
+        stream.set_nonblocking(true).unwrap();
+        let mut requests = request.repeat(4_000).into_bytes();
+        while let Ok(1..) = stream.write(&requests).map(|sent| requests.drain(..sent).count()) {}
+    }
+    std::thread::sleep(Duration::from_secs(5));
+    let above = app.memory().saturating_sub(before) / 1024;
+    assert!(above <= 64, "{above} MiB for 100 clients");
+}
+
+/// One that reads slowly, but reads, gets everything.
+#[tokio::test]
+async fn client_that_reads_slowly_is_served() {
+    let app = TestApp::start().await;
+    let mut stream = connect_from([127, 0, 0, 1], app.port);
+    stream.set_write_timeout(Some(Duration::from_secs(30))).unwrap();
+    let mut writer = stream.try_clone().unwrap();
+    let count = 300;
+    let port = app.port;
+    let sent = std::thread::spawn(move || {
+        let request = format!("GET /static/site.css HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n");
+        writer.write_all(request.repeat(count - 1).as_bytes()).unwrap();
+        writer.write_all(request.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n").as_bytes()).unwrap();
+    });
+    let css = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/static/site.css")).unwrap();
+    let (mut received, mut buffer, began) = (0, vec![0; css.len() * 6], Instant::now());
+    loop {
+        let read = stream.read(&mut buffer).unwrap();
+        if read == 0 {
+            break;
+        }
+        received += read;
+        std::thread::sleep(Duration::from_millis(if began.elapsed() < Duration::from_secs(35) { 500 } else { 5 }));
+    }
+    sent.join().unwrap();
+    assert!(received > count * css.len(), "{received} bytes");
+}
+
+/// actix-http limits the time of the first head alone.
+#[tokio::test]
+async fn later_request_that_stays_incomplete_is_cut_off() {
+    let app = TestApp::start().await;
+    let mut stream = connect_from([127, 0, 0, 1], app.port);
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let request = format!("GET /healthz HTTP/1.1\r\nHost: localhost:{}\r\n\r\n", app.port);
+    stream.write_all(request.as_bytes()).unwrap();
+    assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+    // The connection waits for its next request, of which only the beginning comes.
+    std::thread::sleep(Duration::from_millis(500));
+    stream.write_all(b"GET /he").unwrap();
+    let closed = stream.read(&mut [0; 16]);
+    assert!(!matches!(&closed, Ok(1..)) && !is_timeout(&closed), "{closed:?}");
+}
+
+fn is_timeout(result: &std::io::Result<usize>) -> bool {
+    result.as_ref().is_err_and(|error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut))
+}

@@ -18,7 +18,7 @@
 //! `orders` and `accounts` do not name each other, in the last two rows siblings may lean on each other without a circle; a test holds
 //! the `use crate::` lines to this.
 //!
-//! To understand a guarded page read `sessions/mod.rs`, `sessions/guard.rs`, `orders/pages.rs` and `templates/orders/list.html`.
+//! To understand a guarded page read `sessions/mod.rs`, `sessions/guard.rs`, `orders/list/page.rs` and `templates/orders/list.html`.
 
 pub mod accounts;
 pub mod api;

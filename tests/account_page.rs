@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::actions::{again, press};
+use crate::actions::{press, reorder};
 use crate::app::{PASSWORD, TestApp};
 use crate::http::{self, Answer, Visitor};
 use crate::shop;
@@ -308,7 +308,7 @@ async fn everything_held_about_a_customer_can_be_downloaded() {
     app.done(&["import", "export.csv"]);
     let mut visitor = app.verified_customer(ANN).await;
     assert_eq!(visitor.post("/account/time-zone", &[("zone", "Asia/Tokyo")]).await.status, 303);
-    let copy = again(&mut visitor, "7001").await;
+    let copy = reorder(&mut visitor, "7001").await;
     assert_eq!(press(&mut visitor, "7003", "cancel").await.status, 303);
     let answer = visitor.post("/account/export", &[("password", PASSWORD)]).await;
     assert_eq!(answer.status, 200);

@@ -1,4 +1,4 @@
-//! What customers do to an order, once however often it is sent: ask to cancel it, order the same again.
+//! Actions on an order: cancellation request and reorder, each done once per idempotency key.
 
 use std::time::{Duration, Instant};
 
@@ -13,11 +13,11 @@ use crate::shop::{Row, line, order};
 
 const ANN: &str = "ann@example.com";
 const BOB: &str = "bob@example.com";
-/// Mail leaves each second.
-const MAIL_COMES_WITHIN: Duration = Duration::from_secs(20);
+/// The worker delivers mail every second.
+const MAIL_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// An order that can still be cancelled.
-fn waiting(number: &str, email: &str) -> Row {
+/// An order that can be cancelled.
+fn unsent(number: &str, email: &str) -> Row {
     order(number, email).with("Fulfillment Status", "unfulfilled").with("Fulfilled at", "")
 }
 
@@ -28,48 +28,49 @@ async fn app_with(rows: &[Row]) -> (TestApp, Visitor) {
     (app, ann)
 }
 
-/// The key in the form of that action on an order's page.
+/// The idempotency key in the form of the action.
 fn key(page: &str, action: &str) -> Option<String> {
     let form = page.split("<form ").find(|form| form.contains(&format!("/{action}\"")))?;
     Some(form.split("name=\"key\" value=\"").nth(1)?.split('"').next()?.to_owned())
 }
 
-/// Opens the order and presses the button.
+/// Opens the order and submits the form of the action.
 pub async fn press(visitor: &mut Visitor, number: &str, action: &str) -> Answer {
     let page = list(visitor, &format!("/orders/{number}")).await;
-    let key = key(&page, action).unwrap_or_else(|| panic!("no way to {action} on {page}"));
+    let key = key(&page, action).unwrap_or_else(|| panic!("no form for {action} on {page}"));
     visitor.post(&format!("/orders/{number}/{action}"), &[("key", &key)]).await
 }
 
-/// Presses "Order again"; answers the new order's number.
-pub async fn again(visitor: &mut Visitor, number: &str) -> String {
+/// Submits "Order again"; returns the number of the new order.
+pub async fn reorder(visitor: &mut Visitor, number: &str) -> String {
     let answer = press(visitor, number, "again").await;
     assert_eq!(answer.status, 303, "{}", answer.text());
     answer.header("location").unwrap().strip_prefix("/orders/").unwrap().to_owned()
 }
 
-/// The numbers that the operator reads in one of the lists of things to do.
-fn to_do(app: &TestApp, which: &str) -> Vec<String> {
-    let said = app.done(&["orders", which]);
-    let lines = said.lines().filter(|line| line.starts_with('#'));
+/// The order numbers that `order-portal orders` prints.
+fn pending_requests(app: &TestApp, command: &str) -> Vec<String> {
+    let output = app.done(&["orders", command]);
+    let lines = output.lines().filter(|line| line.starts_with('#'));
     lines.map(|line| line.split_whitespace().next().unwrap().to_owned()).collect()
 }
 
-/// A letter that left: to whom, its subject, its text and its HTML.
-pub struct Sent {
+/// A delivered mail.
+pub struct Mail {
     pub to: String,
     pub subject: String,
     pub text: String,
     pub html: String,
 }
 
-fn sent(app: &TestApp) -> Vec<Sent> {
-    let Ok(folder) = std::fs::read_dir(app.path().join("data/mail")) else { return Vec::new() };
-    let files = folder.map(|file| file.unwrap().path()).filter(|file| file.extension().is_some_and(|end| end == "eml"));
+fn delivered_mail(app: &TestApp) -> Vec<Mail> {
+    let Ok(directory) = std::fs::read_dir(app.path().join("data/mail")) else { return Vec::new() };
+    let files =
+        directory.map(|file| file.unwrap().path()).filter(|file| file.extension().is_some_and(|end| end == "eml"));
     let read = |file| {
         let bytes = std::fs::read(file).unwrap();
         let message = MessageParser::default().parse(&bytes).unwrap();
-        Sent {
+        Mail {
             to: message.to().unwrap().first().unwrap().address().unwrap().to_owned(),
             subject: message.subject().unwrap().to_owned(),
             text: message.body_text(0).unwrap().into_owned(),
@@ -79,22 +80,22 @@ fn sent(app: &TestApp) -> Vec<Sent> {
     files.map(read).collect()
 }
 
-/// Waits for the letter with that subject to that address.
-pub async fn letter(app: &TestApp, to: &str, subject: &str) -> Sent {
+/// Waits for the delivery of a mail.
+pub async fn wait_for_mail(app: &TestApp, to: &str, subject: &str) -> Mail {
     let began = Instant::now();
     loop {
-        if let Some(letter) = sent(app).into_iter().find(|letter| letter.to == to && letter.subject == subject) {
-            return letter;
+        if let Some(mail) = delivered_mail(app).into_iter().find(|mail| mail.to == to && mail.subject == subject) {
+            return mail;
         }
-        assert!(began.elapsed() < MAIL_COMES_WITHIN, "no letter \"{subject}\" to {to}: {}", app.logs());
+        assert!(began.elapsed() < MAIL_TIMEOUT, "no mail \"{subject}\" to {to}: {}", app.logs());
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
-async fn all_mail_has_left(app: &TestApp) {
+async fn wait_for_empty_mail_queue(app: &TestApp) {
     let began = Instant::now();
     while count(app, "SELECT COUNT(*) FROM mail_queue").await > 0 {
-        assert!(began.elapsed() < MAIL_COMES_WITHIN, "mail does not leave: {}", app.logs());
+        assert!(began.elapsed() < MAIL_TIMEOUT, "mail is not delivered: {}", app.logs());
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -104,10 +105,10 @@ async fn count(app: &TestApp, sql: &'static str) -> i64 {
 }
 
 #[tokio::test]
-async fn asking_to_cancel_shows_with_the_order_and_reaches_the_operator_and_the_mailbox() {
-    let (app, mut ann) = app_with(&[waiting("#1", ANN), waiting("#2", ANN).with("Financial Status", "pending")]).await;
-    assert_eq!(to_do(&app, "cancellations"), Vec::<String>::new());
-    assert!(app.done(&["orders", "cancellations"]).contains("no customer asks"));
+async fn cancellation_request_reaches_page_operator_and_mailbox() {
+    let (app, mut ann) = app_with(&[unsent("#1", ANN), unsent("#2", ANN).with("Financial Status", "pending")]).await;
+    assert_eq!(pending_requests(&app, "cancellations"), Vec::<String>::new());
+    assert!(app.done(&["orders", "cancellations"]).contains("no pending cancellation requests"));
     for number in ["1", "2"] {
         let answer = press(&mut ann, number, "cancel").await;
         assert_eq!(answer.leads_to(), (303, format!("/orders/{number}").as_str()));
@@ -117,80 +118,80 @@ async fn asking_to_cancel_shows_with_the_order_and_reaches_the_operator_and_the_
             page.contains("You asked to cancel this order on ") && page.contains(">You asked to cancel<"),
             "{page}"
         );
-        assert_eq!(key(&page, "cancel"), None, "it can be asked for twice");
+        assert_eq!(key(&page, "cancel"), None, "a second request is offered");
         assert!(key(&page, "again").is_some());
     }
     assert_eq!(list(&mut ann, "/orders").await.matches("cancellation asked for").count(), 2);
-    assert_eq!(to_do(&app, "cancellations"), ["#1", "#2"]);
-    let said = app.done(&["orders", "cancellations"]);
-    assert!(said.contains(ANN) && said.contains("€29.90") && said.contains("processing"), "{said}");
-    let letter = letter(&app, ANN, "You asked to cancel an order").await;
-    assert!(letter.text.contains("cancel order #") && letter.html.contains("cancel order #"));
+    assert_eq!(pending_requests(&app, "cancellations"), ["#1", "#2"]);
+    let output = app.done(&["orders", "cancellations"]);
+    assert!(output.contains(ANN) && output.contains("€29.90") && output.contains("processing"), "{output}");
+    let mail = wait_for_mail(&app, ANN, "You asked to cancel an order").await;
+    assert!(mail.text.contains("cancel order #") && mail.html.contains("cancel order #"));
 }
 
 #[tokio::test]
-async fn mail_about_orders_goes_to_verified_addresses_only() {
+async fn mail_about_orders_goes_to_verified_email_only() {
     let app = TestApp::start_with(&[("DEMO_ORDERS", "true")]).await;
     let mut ann = app.customer(ANN).await;
     let mut bob = app.verified_customer(BOB).await;
     for visitor in [&mut ann, &mut bob] {
         let newest = numbers(&list(visitor, "/orders").await)[0].clone();
         assert_eq!(press(visitor, &newest, "cancel").await.status, 303);
-        again(visitor, &newest).await;
+        reorder(visitor, &newest).await;
     }
-    // Letters leave one after another, so Ann's would have come before Bob's last.
-    letter(&app, BOB, "Your order is placed").await;
+    // Mail is delivered in order, so a mail to Ann would arrive before the last one to Bob.
+    wait_for_mail(&app, BOB, "Your order is placed").await;
     let anns: Vec<String> =
-        sent(&app).into_iter().filter(|letter| letter.to == ANN).map(|letter| letter.subject).collect();
+        delivered_mail(&app).into_iter().filter(|mail| mail.to == ANN).map(|mail| mail.subject).collect();
     assert_eq!(anns, ["Confirm your e-mail address"]);
 }
 
 #[tokio::test]
-async fn an_order_that_left_the_shop_cannot_be_cancelled_and_the_page_says_why() {
-    let over = |number: &str, fulfillment: &str| order(number, ANN).with("Fulfillment Status", fulfillment);
+async fn sent_order_cannot_be_cancelled_and_the_page_says_why() {
+    let processed = |number: &str, fulfillment: &str| order(number, ANN).with("Fulfillment Status", fulfillment);
     let cases = [
-        (over("#1", "fulfilled"), "on its way"),
-        (over("#2", "partial"), "on its way"),
-        (over("#3", "delivered"), "has arrived"),
-        (over("#4", "unfulfilled").with("Cancelled at", "2024-03-02 10:00:00 +0000"), "cancelled already"),
-        (over("#5", "unfulfilled").with("Financial Status", "refunded"), "refunded already"),
+        (processed("#1", "fulfilled"), "on its way"),
+        (processed("#2", "partial"), "on its way"),
+        (processed("#3", "delivered"), "has arrived"),
+        (processed("#4", "unfulfilled").with("Cancelled at", "2024-03-02 10:00:00 +0000"), "cancelled already"),
+        (processed("#5", "unfulfilled").with("Financial Status", "refunded"), "refunded already"),
     ];
     let (app, mut ann) = app_with(&cases.clone().map(|(row, _)| row)).await;
     for (index, (_, reason)) in cases.into_iter().enumerate() {
         let path = format!("/orders/{}", index + 1);
-        assert_eq!(key(&list(&mut ann, &path).await, "cancel"), None, "{path} offers it");
+        assert_eq!(key(&list(&mut ann, &path).await, "cancel"), None, "{path} offers a cancellation");
         let answer = ann.post(&format!("{path}/cancel"), &[("key", "a-key-of-my-own")]).await;
         assert!(answer.is_page(422), "{path}: {}", answer.status);
         let page = answer.text();
         assert!(page.contains("role=\"alert\"") && page.contains(reason), "{path}:\n{page}");
-        assert!(page.contains(&format!("<h1>Order #{}</h1>", index + 1)), "the order is not shown again");
+        assert!(page.contains(&format!("<h1>Order #{}</h1>", index + 1)), "the order is not shown");
     }
-    assert_eq!(to_do(&app, "cancellations"), Vec::<String>::new());
+    assert_eq!(pending_requests(&app, "cancellations"), Vec::<String>::new());
     assert_eq!(count(&app, "SELECT COUNT(*) FROM orders WHERE cancellation_asked_at IS NOT NULL").await, 0);
 }
 
 #[tokio::test]
-async fn what_the_shop_did_meanwhile_comes_first() {
-    let (app, mut ann) = app_with(&[waiting("#1", ANN), waiting("#2", ANN)]).await;
+async fn import_after_page_load_decides_about_a_cancellation() {
+    let (app, mut ann) = app_with(&[unsent("#1", ANN), unsent("#2", ANN)]).await;
     let stale = key(&list(&mut ann, "/orders/1").await, "cancel").unwrap();
     press(&mut ann, "2", "cancel").await;
     import(&app, &[order("#1", ANN), order("#2", ANN)]);
     let refused = ann.post("/orders/1/cancel", &[("key", &stale)]).await;
     assert!(refused.is_page(422) && refused.text().contains("on its way"), "{}", refused.text());
-    assert!(refused.text().contains("status-sent"), "the page does not show what the shop did");
-    assert_eq!(to_do(&app, "cancellations"), Vec::<String>::new(), "what is sent cannot be stopped any more");
+    assert!(refused.text().contains("status-sent"), "the page does not show the new status");
+    assert_eq!(pending_requests(&app, "cancellations"), Vec::<String>::new(), "a sent order is pending");
     let page = list(&mut ann, "/orders/2").await;
     assert!(!page.contains("You asked to cancel this order on") && page.contains(">You asked to cancel<"), "{page}");
     assert!(!list(&mut ann, "/orders").await.contains("cancellation asked for"));
-    // Should the shop take it back, the wish still stands.
-    import(&app, &[waiting("#2", ANN)]);
-    assert_eq!(to_do(&app, "cancellations"), ["#2"]);
-    import(&app, &[waiting("#2", ANN).with("Cancelled at", "2024-03-09 10:00:00 +0000")]);
-    assert_eq!(to_do(&app, "cancellations"), Vec::<String>::new());
+    // When the shop takes the shipment back, the request is pending again.
+    import(&app, &[unsent("#2", ANN)]);
+    assert_eq!(pending_requests(&app, "cancellations"), ["#2"]);
+    import(&app, &[unsent("#2", ANN).with("Cancelled at", "2024-03-09 10:00:00 +0000")]);
+    assert_eq!(pending_requests(&app, "cancellations"), Vec::<String>::new());
 }
 
-/// Sends the form eight times at once.
-async fn eightfold(visitor: &Visitor, path: &str, key: &str) -> Vec<Answer> {
+/// Sends the form eight times concurrently.
+async fn send_concurrently(visitor: &Visitor, path: &str, key: &str) -> Vec<Answer> {
     let request = || visitor.request(Method::POST, path).form(&[("key", key)]);
     let sendings: Vec<_> = (0..8).map(|_| tokio::spawn(send(request()))).collect();
     let mut answers = Vec::new();
@@ -201,12 +202,12 @@ async fn eightfold(visitor: &Visitor, path: &str, key: &str) -> Vec<Answer> {
 }
 
 #[tokio::test]
-async fn a_form_that_is_sent_again_is_done_once() {
-    let (app, mut ann) = app_with(&[waiting("#1", ANN)]).await;
+async fn idempotency_key_makes_concurrent_posts_act_once() {
+    let (app, mut ann) = app_with(&[unsent("#1", ANN)]).await;
     let page = list(&mut ann, "/orders/1").await;
     for action in ["again", "cancel"] {
         let (path, key) = (format!("/orders/1/{action}"), key(&page, action).unwrap());
-        let mut answers = eightfold(&ann, &path, &key).await;
+        let mut answers = send_concurrently(&ann, &path, &key).await;
         answers.push(ann.post(&path, &[("key", &key)]).await);
         let first = answers[0].leads_to();
         assert_eq!(first.0, 303, "{action}: {}", answers[0].text());
@@ -214,58 +215,58 @@ async fn a_form_that_is_sent_again_is_done_once() {
             assert_eq!(answer.leads_to(), first, "{action}: {}", answer.text());
         }
     }
-    assert_eq!(numbers(&list(&mut ann, "/orders").await).len(), 2, "one order was placed, and one was there");
-    all_mail_has_left(&app).await;
-    let subjects: Vec<String> = sent(&app).into_iter().map(|letter| letter.subject).collect();
+    assert_eq!(numbers(&list(&mut ann, "/orders").await).len(), 2, "not one reorder beside the original");
+    wait_for_empty_mail_queue(&app).await;
+    let subjects: Vec<String> = delivered_mail(&app).into_iter().map(|mail| mail.subject).collect();
     for subject in ["Your order is placed", "You asked to cancel an order"] {
-        assert_eq!(subjects.iter().filter(|sent| *sent == subject).count(), 1, "{subject}: {subjects:?}");
+        assert_eq!(subjects.iter().filter(|other| *other == subject).count(), 1, "{subject}: {subjects:?}");
     }
 }
 
 #[tokio::test]
-async fn two_open_pages_ask_to_cancel_one_order_once() {
-    let (app, mut ann) = app_with(&[waiting("#1", ANN)]).await;
+async fn cancellation_from_two_pages_is_one_request() {
+    let (app, mut ann) = app_with(&[unsent("#1", ANN)]).await;
     let (one, other) = (list(&mut ann, "/orders/1").await, list(&mut ann, "/orders/1").await);
     let keys = [key(&one, "cancel").unwrap(), key(&other, "cancel").unwrap()];
     assert_ne!(keys[0], keys[1]);
     for key in &keys {
         assert_eq!(ann.post("/orders/1/cancel", &[("key", key)]).await.leads_to(), (303, "/orders/1"));
     }
-    assert_eq!(to_do(&app, "cancellations"), ["#1"]);
+    assert_eq!(pending_requests(&app, "cancellations"), ["#1"]);
 }
 
 #[tokio::test]
-async fn the_operators_lists_head_each_column_by_what_it_holds() {
-    let (app, mut ann) = app_with(&[waiting("#1", ANN)]).await;
-    again(&mut ann, "1").await;
+async fn operator_lists_have_a_header_row() {
+    let (app, mut ann) = app_with(&[unsent("#1", ANN)]).await;
+    reorder(&mut ann, "1").await;
     press(&mut ann, "1", "cancel").await;
-    for (list, when) in [("placed", "PLACED"), ("cancellations", "ASKED")] {
-        let said = app.done(&["orders", list]);
-        let columns: Vec<&str> = said.lines().next().unwrap().split_whitespace().collect();
-        assert_eq!(columns, ["ORDER", "CUSTOMER", when, "STATUS", "TOTAL", "REPEATS"]);
+    for (command, time_column) in [("placed", "PLACED"), ("cancellations", "ASKED")] {
+        let output = app.done(&["orders", command]);
+        let columns: Vec<&str> = output.lines().next().unwrap().split_whitespace().collect();
+        assert_eq!(columns, ["ORDER", "CUSTOMER", time_column, "STATUS", "TOTAL", "REPEATS"]);
     }
 }
 
 #[tokio::test]
-async fn a_key_serves_one_form_only() {
-    let (app, mut ann) = app_with(&[waiting("#1", ANN), waiting("#2", ANN), waiting("#3", BOB)]).await;
+async fn idempotency_key_is_rejected_for_another_request() {
+    let (app, mut ann) = app_with(&[unsent("#1", ANN), unsent("#2", ANN), unsent("#3", BOB)]).await;
     let key = key(&list(&mut ann, "/orders/1").await, "again").unwrap();
     assert_eq!(ann.post("/orders/1/again", &[("key", &key)]).await.status, 303);
     for path in ["/orders/1/cancel", "/orders/2/again", "/orders/2/cancel"] {
         let answer = ann.post(path, &[("key", &key)]).await;
         assert!(answer.is_page(400) && answer.text().contains("load the order again"), "{path}: {}", answer.text());
     }
-    assert_eq!(to_do(&app, "cancellations"), Vec::<String>::new());
-    assert_eq!(to_do(&app, "placed").len(), 1);
-    // Another customer's keys are their own, even when they are the same.
+    assert_eq!(pending_requests(&app, "cancellations"), Vec::<String>::new());
+    assert_eq!(pending_requests(&app, "placed").len(), 1);
+    // Keys are separate for each customer.
     let mut bob = app.verified_customer(BOB).await;
     assert_eq!(bob.post("/orders/3/again", &[("key", &key)]).await.status, 303);
-    assert_eq!(to_do(&app, "placed").len(), 2);
+    assert_eq!(pending_requests(&app, "placed").len(), 2);
 }
 
 #[tokio::test]
-async fn forms_without_a_proper_key_are_refused() {
-    let (app, mut ann) = app_with(&[waiting("#1", ANN)]).await;
+async fn malformed_idempotency_key_is_400() {
+    let (app, mut ann) = app_with(&[unsent("#1", ANN)]).await;
     let long = "a".repeat(65);
     for action in ["again", "cancel"] {
         let path = format!("/orders/1/{action}");
@@ -277,18 +278,22 @@ async fn forms_without_a_proper_key_are_refused() {
         assert_eq!(
             ann.get(&path).await.leads_to(),
             (303, "/orders/1"),
-            "{action}: whoever loads it again sees the order"
+            "{action}: a reload does not lead to the order"
         );
     }
     assert_eq!(
-        count(&app, "SELECT COUNT(*) FROM orders WHERE cancellation_asked_at IS NOT NULL OR copy_of IS NOT NULL").await,
+        count(
+            &app,
+            "SELECT COUNT(*) FROM orders WHERE cancellation_asked_at IS NOT NULL OR reordered_from IS NOT NULL"
+        )
+        .await,
         0
     );
 }
 
 #[tokio::test]
-async fn nobody_acts_on_another_customers_order() {
-    let (app, mut ann) = app_with(&[waiting("#1", ANN), waiting("#2", BOB)]).await;
+async fn action_on_an_order_of_another_customer_is_404() {
+    let (app, mut ann) = app_with(&[unsent("#1", ANN), unsent("#2", BOB)]).await;
     app.verified_customer(BOB).await;
     for number in ["2", "3", "%23", "%00"] {
         for action in ["again", "cancel"] {
@@ -301,14 +306,18 @@ async fn nobody_acts_on_another_customers_order() {
         assert!(answer.status == 303 && answer.header("location").unwrap().starts_with("/login"), "{}", answer.status);
     }
     assert_eq!(
-        count(&app, "SELECT COUNT(*) FROM orders WHERE cancellation_asked_at IS NOT NULL OR copy_of IS NOT NULL").await,
+        count(
+            &app,
+            "SELECT COUNT(*) FROM orders WHERE cancellation_asked_at IS NOT NULL OR reordered_from IS NOT NULL"
+        )
+        .await,
         0
     );
 }
 
 #[tokio::test]
-async fn forged_requests_are_refused() {
-    let (app, mut ann) = app_with(&[waiting("#1", ANN)]).await;
+async fn csrf_rejects_cross_site_action() {
+    let (app, mut ann) = app_with(&[unsent("#1", ANN)]).await;
     let page = list(&mut ann, "/orders/1").await;
     for action in ["again", "cancel"] {
         let key = key(&page, action).unwrap();
@@ -321,68 +330,72 @@ async fn forged_requests_are_refused() {
         }
     }
     assert_eq!(
-        count(&app, "SELECT COUNT(*) FROM orders WHERE cancellation_asked_at IS NOT NULL OR copy_of IS NOT NULL").await,
+        count(
+            &app,
+            "SELECT COUNT(*) FROM orders WHERE cancellation_asked_at IS NOT NULL OR reordered_from IS NOT NULL"
+        )
+        .await,
         0
     );
 }
 
 #[tokio::test]
-async fn ordering_again_copies_what_was_bought_where_it_went_and_what_it_cost() {
-    let bought = order("#1", ANN)
+async fn reorder_copies_lines_address_and_prices() {
+    let original = order("#1", ANN)
         .with("Discount Amount", "3.00")
         .with("Taxes", "1.00")
         .with("Total", "27.90")
         .with("Financial Status", "partially_refunded")
         .with("Refunded Amount", "5.00")
         .with("Lineitem discount", "1.50");
-    let (app, mut ann) = app_with(&[bought, line("#1", ANN, "Pen")]).await;
-    let number = again(&mut ann, "1").await;
+    let (app, mut ann) = app_with(&[original, line("#1", ANN, "Pen")]).await;
+    let number = reorder(&mut ann, "1").await;
     assert!(number.strip_prefix('W').is_some_and(|rest| rest.parse::<u32>().is_ok()), "{number}");
     let page = list(&mut ann, &format!("/orders/{number}")).await;
     assert!(page.contains("Your order is placed: the same again."), "no notice:\n{page}");
     assert!(page.contains("The same as <a href=\"/orders/1\">#1</a>"), "{page}");
 
     let token = app.api_token(ANN).await;
-    let of = async |number: &str| app.api_get(&format!("/api/userOrders/{number}"), &token).await.json();
-    let (old, new) = (of("1").await, of(&number).await);
-    for part in
+    let get = async |number: &str| app.api_get(&format!("/api/userOrders/{number}"), &token).await.json();
+    let (old, new) = (get("1").await, get(&number).await);
+    for member in
         ["lines", "shipping_address", "currency", "subtotal", "shipping", "taxes", "discount", "total", "line_count"]
     {
-        assert_eq!(new[part], old[part], "{part}");
+        assert_eq!(new[member], old[member], "{member}");
     }
     assert_eq!((&new["number"], &new["status"]), (&number.as_str().into(), &"placed".into()));
     assert_eq!((&new["payment_status"], &new["fulfillment_status"]), (&"pending".into(), &"unfulfilled".into()));
     assert!([&new["paid_at"], &new["fulfilled_at"], &new["cancelled_at"]].iter().all(|at| at.is_null()), "{new}");
     assert!(new["placed_at"].as_str() > old["placed_at"].as_str(), "{new}");
-    assert!(!page.contains("Refunded"), "what went back then does not go back again:\n{page}");
+    assert!(!page.contains("Refunded"), "the refund is copied:\n{page}");
     assert_eq!(numbers(&list(&mut ann, "/orders").await), [number.as_str(), "1"]);
     assert_eq!(
         numbers(&list(&mut ann, &format!("/orders?q=pen+{number}")).await),
         [number.as_str()],
-        "it is not found"
+        "the search does not find it"
     );
 
-    let letter = letter(&app, ANN, "Your order is placed").await;
+    let mail = wait_for_mail(&app, ANN, "Your order is placed").await;
     for part in [format!("#{number}").as_str(), "order #1", "2 × Notebook, ruled", "1 × Pen", "€27.90"] {
-        assert!(letter.text.contains(part) && letter.html.contains(part), "{part} is not in {}", letter.text);
+        assert!(mail.text.contains(part) && mail.html.contains(part), "{part} is not in {}", mail.text);
     }
-    let second = again(&mut ann, &number).await;
-    assert_ne!(second, number, "each has a number of its own");
+    let second = reorder(&mut ann, &number).await;
+    assert_ne!(second, number, "two reorders have the same number");
 }
 
 #[tokio::test]
-async fn the_operator_reads_what_was_placed_until_the_shop_exports_it() {
+async fn reorder_is_pending_until_an_import_contains_it() {
     let (app, mut ann) = app_with(&[order("#1", ANN)]).await;
-    assert!(app.done(&["orders", "placed"]).contains("no order placed here waits"));
-    let (one, other) = (again(&mut ann, "1").await, again(&mut ann, "1").await);
-    assert_eq!(to_do(&app, "placed"), [format!("#{one}"), format!("#{other}")]);
-    let said = app.done(&["orders", "placed"]);
-    assert!(said.contains(ANN) && said.contains("€29.90") && said.contains("#1"), "{said}");
+    assert!(app.done(&["orders", "placed"]).contains("no pending reorders"));
+    let (one, other) = (reorder(&mut ann, "1").await, reorder(&mut ann, "1").await);
+    assert_eq!(pending_requests(&app, "placed"), [format!("#{one}"), format!("#{other}")]);
+    let output = app.done(&["orders", "placed"]);
+    assert!(output.contains(ANN) && output.contains("€29.90") && output.contains("#1"), "{output}");
 
     let before = app.done(&["import", "orders.csv"]);
-    assert!(before.contains("0 changed"), "an export that does not know of it touches it: {before}");
+    assert!(before.contains("0 changed"), "an export without the reorder changes it: {before}");
     import(&app, &[order(&format!("#{one}"), ANN).with("Total", "31.00").with("Lineitem name", "Notebook, plain")]);
-    assert_eq!(to_do(&app, "placed"), [format!("#{other}")]);
+    assert_eq!(pending_requests(&app, "placed"), [format!("#{other}")]);
     let page = list(&mut ann, &format!("/orders/{one}")).await;
     assert!(page.contains("status-sent") && page.contains("€31.00") && page.contains("Notebook, plain"), "{page}");
     assert!(page.contains("The same as <a href=\"/orders/1\">"), "{page}");
@@ -391,19 +404,19 @@ async fn the_operator_reads_what_was_placed_until_the_shop_exports_it() {
 }
 
 #[tokio::test]
-async fn numbers_that_the_shop_uses_itself_are_passed_over() {
+async fn reorder_number_skips_numbers_of_the_shop() {
     let (app, mut ann) = app_with(&[order("#1", ANN)]).await;
-    let first: u32 = again(&mut ann, "1").await[1..].parse().unwrap();
+    let first: u32 = reorder(&mut ann, "1").await[1..].parse().unwrap();
     let taken: Vec<Row> = (1..4).map(|step| order(&format!("#W{}", first + step), BOB)).collect();
     import(&app, &taken);
-    assert_eq!(again(&mut ann, "1").await, format!("W{}", first + 4));
+    assert_eq!(reorder(&mut ann, "1").await, format!("W{}", first + 4));
 }
 
 #[tokio::test]
-async fn the_51st_order_of_a_day_is_put_off_until_the_first_is_a_day_old() {
+async fn rate_limit_allows_50_reorders_in_24_hours() {
     let (app, mut ann) = app_with(&[order("#1", ANN), order("#2", BOB)]).await;
     let key = key(&list(&mut ann, "/orders/1").await, "again").unwrap();
-    let first = again(&mut ann, "1").await;
+    let first = reorder(&mut ann, "1").await;
     for index in 1..50 {
         let answer = ann.post("/orders/1/again", &[("key", &format!("order-{index:03}"))]).await;
         assert_eq!(answer.status, 303, "order {index}: {}", answer.text());
@@ -411,20 +424,28 @@ async fn the_51st_order_of_a_day_is_put_off_until_the_first_is_a_day_old() {
     let refused = ann.post("/orders/1/again", &[("key", &key)]).await;
     assert!(refused.is_page(429), "{}", refused.status);
     let wait: i64 = refused.header("retry-after").unwrap().parse().unwrap();
-    assert!((86_400 - 600..=86_400).contains(&wait), "all 50 are fresh, so it takes a day: {wait}");
+    assert!((86_400 - 600..=86_400).contains(&wait), "the first reorder was just placed: {wait}");
     assert!(refused.text().contains("in 24 hours"), "{}", refused.text());
-    assert_eq!(to_do(&app, "placed").len(), 50);
-    assert_eq!(ann.post("/orders/1/again", &[("key", "order-001")]).await.status, 303, "what is done stays answered");
+    assert_eq!(pending_requests(&app, "placed").len(), 50);
+    assert_eq!(
+        ann.post("/orders/1/again", &[("key", "order-001")]).await.status,
+        303,
+        "the stored response is not repeated"
+    );
     let mut bob = app.verified_customer(BOB).await;
-    again(&mut bob, "2").await;
+    reorder(&mut bob, "2").await;
 
     let a_day_ago = "UPDATE orders SET placed_at = placed_at - 86400 WHERE number = $1";
     sqlx::query(a_day_ago).bind(first).execute(&app.database().await).await.unwrap();
-    assert_eq!(ann.post("/orders/1/again", &[("key", &key)]).await.status, 303, "a day later it works");
+    assert_eq!(
+        ann.post("/orders/1/again", &[("key", &key)]).await.status,
+        303,
+        "a day after the first reorder it is still refused"
+    );
 }
 
 #[tokio::test]
-async fn customers_who_order_at_the_same_moment_get_an_order_each() {
+async fn concurrent_reorders_have_different_numbers() {
     let app = TestApp::start().await;
     let emails: Vec<String> = (0..4).map(|index| format!("customer{index}@example.com")).collect();
     let rows: Vec<Row> = emails.iter().enumerate().map(|(index, email)| order(&format!("#{index}"), email)).collect();
@@ -432,8 +453,8 @@ async fn customers_who_order_at_the_same_moment_get_an_order_each() {
     let mut sendings = Vec::new();
     for (index, email) in emails.iter().enumerate() {
         let visitor = app.verified_customer(email).await;
-        for turn in 0..3 {
-            let key = format!("turn-{turn:03}");
+        for attempt in 0..3 {
+            let key = format!("attempt-{attempt:03}");
             let request = visitor.request(Method::POST, &format!("/orders/{index}/again")).form(&[("key", &key)]);
             sendings.push(request);
         }
@@ -447,30 +468,30 @@ async fn customers_who_order_at_the_same_moment_get_an_order_each() {
     }
     placed.sort();
     placed.dedup();
-    assert_eq!(placed.len(), 12, "two orders share a number");
-    let copies = "SELECT COUNT(*) FROM orders o JOIN orders c ON c.copy_of = o.number AND c.user_id = o.user_id";
-    assert_eq!(count(&app, copies).await, 12, "someone has another's order");
+    assert_eq!(placed.len(), 12, "two reorders have the same number");
+    let copies = "SELECT COUNT(*) FROM orders o JOIN orders c ON c.reordered_from = o.number AND c.user_id = o.user_id";
+    assert_eq!(count(&app, copies).await, 12, "a reorder has the wrong owner");
 }
 
 #[tokio::test]
-async fn samples_can_be_ordered_again_and_go_with_the_samples() {
+async fn reorder_of_a_sample_is_deleted_with_the_samples() {
     let app = TestApp::start_with(&[("DEMO_ORDERS", "true")]).await;
     let mut ann = app.customer(ANN).await;
     let newest = numbers(&list(&mut ann, "/orders").await)[0].clone();
-    let number = again(&mut ann, &newest).await;
+    let number = reorder(&mut ann, &newest).await;
     assert_eq!(numbers(&list(&mut ann, "/orders").await)[0], number);
-    assert_eq!(to_do(&app, "placed"), [format!("#{number}")]);
+    assert_eq!(pending_requests(&app, "placed"), [format!("#{number}")]);
     import(&app, &[order("#1", ANN)]);
     app.done(&["user", "verify", ANN]);
-    assert_eq!(to_do(&app, "placed"), Vec::<String>::new());
+    assert_eq!(pending_requests(&app, "placed"), Vec::<String>::new());
     assert_eq!(numbers(&list(&mut ann, "/orders").await), ["1"]);
     let orders: Value = app.api_get("/api/userOrders", &app.api_token(ANN).await).await.json();
     assert_eq!(orders["orders"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]
-async fn asking_to_cancel_what_was_asked_for_already_leaves_nothing_behind() {
-    let (app, mut ann) = app_with(&[waiting("#1", ANN)]).await;
+async fn repeated_cancellation_request_stores_no_response() {
+    let (app, mut ann) = app_with(&[unsent("#1", ANN)]).await;
     for number in 0..20 {
         let answer = ann.post("/orders/1/cancel", &[("key", &format!("another-key-{number}"))]).await;
         assert_eq!(answer.leads_to(), (303, "/orders/1"));

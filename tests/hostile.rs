@@ -1,16 +1,16 @@
-//! Orders whose data was made to break something: it is shown as text, everywhere.
+//! Orders with hostile data: every page, mail and export shows it as text.
 
 use serde_json::Value;
 
-use crate::actions::{again, letter};
+use crate::actions::{reorder, wait_for_mail};
 use crate::app::TestApp;
+use crate::csv_export::rows;
 use crate::orders::{import, list, numbers};
 use crate::shop::{Row, export, line, order};
-use crate::spreadsheet::rows;
 
 const ANN: &str = "ann@example.com";
 
-/// What a product may be called, or an address or a sku.
+/// Hostile values of a product name, an article number or a part of an address.
 const NAMES: [&str; 16] = [
     "<script>alert(1)</script>",
     "\"><img src=x onerror=alert(1)>",
@@ -30,7 +30,7 @@ const NAMES: [&str; 16] = [
     "x'; DROP TABLE orders; --",
 ];
 
-/// An order in which everything that a shop can write freely is that text.
+/// An order with this text in every free-text column.
 pub fn filled(number: &str, text: &str) -> [Row; 2] {
     let columns = [
         "Lineitem name",
@@ -48,7 +48,7 @@ pub fn filled(number: &str, text: &str) -> [Row; 2] {
     [first, line(number, ANN, text)]
 }
 
-/// The text as people see it: without characters that change the order in which it is shown.
+/// The text as pages show it: without bidirectional control characters.
 fn without_bidi_controls(text: &str) -> String {
     text.replace(['\u{202e}', '\u{200f}', '\u{2066}'], "")
 }
@@ -60,8 +60,8 @@ fn elements(page: &str) -> Vec<&str> {
         .collect()
 }
 
-/// The page's characters as a browser shows them, its tags among them.
-fn as_read(page: &str) -> String {
+/// The page with its character references decoded.
+fn decode_entities(page: &str) -> String {
     let named = [
         ("&lt;", "<"),
         ("&gt;", ">"),
@@ -78,75 +78,74 @@ fn as_read(page: &str) -> String {
 async fn app_with(rows: &[Row]) -> (TestApp, crate::http::Visitor) {
     let app = TestApp::start().await;
     let mut ann = app.verified_customer(ANN).await;
-    // The first page welcomes and is one paragraph longer.
+    // The first page after sign-up has a notice.
     list(&mut ann, "/orders").await;
     import(&app, rows);
     (app, ann)
 }
 
 #[tokio::test]
-async fn whatever_a_shop_writes_is_text_on_every_page() {
+async fn hostile_order_data_is_text_on_every_page() {
     let plain = filled("#99", "Plain text");
-    let made = NAMES.iter().enumerate().flat_map(|(index, text)| filled(&format!("#{index}"), text));
-    let (app, mut ann) = app_with(&made.chain(plain).collect::<Vec<_>>()).await;
+    let hostile = NAMES.iter().enumerate().flat_map(|(index, text)| filled(&format!("#{index}"), text));
+    let (app, mut ann) = app_with(&hostile.chain(plain).collect::<Vec<_>>()).await;
     let token = app.api_token(ANN).await;
-    // The orders before and after are other links in the first and the last.
-    let bare = |page: &str| page.split("<nav class=\"pager\"").next().unwrap().to_owned();
-    let expected = bare(&list(&mut ann, "/orders/99").await);
+    // The first and the last order have fewer links to neighbours.
+    let without_pager = |page: &str| page.split("<nav class=\"pager\"").next().unwrap().to_owned();
+    let expected = without_pager(&list(&mut ann, "/orders/99").await);
     for (index, text) in NAMES.iter().enumerate() {
-        let page = bare(&list(&mut ann, &format!("/orders/{index}")).await);
-        assert_eq!(elements(&page), elements(&expected), "{text:?} makes or swallows elements:\n{page}");
-        let read = as_read(&page);
-        // Browsers and this client alike read \r\n as it was sent.
-        let seen = without_bidi_controls(text);
-        assert_eq!(read.matches(&seen).count(), 11, "{text:?} is not shown as it is:\n{page}");
-        let told: Value = app.api_get(&format!("/api/userOrders/{index}"), &token).await.json();
-        assert_eq!((&told["lines"][0]["name"], &told["lines"][1]["name"]), (&Value::from(*text), &Value::from(*text)));
+        let page = without_pager(&list(&mut ann, &format!("/orders/{index}")).await);
+        assert_eq!(elements(&page), elements(&expected), "{text:?} adds or removes elements:\n{page}");
+        let decoded = decode_entities(&page);
+        let shown = without_bidi_controls(text);
+        assert_eq!(decoded.matches(&shown).count(), 11, "{text:?} is not shown as it is:\n{page}");
+        let json: Value = app.api_get(&format!("/api/userOrders/{index}"), &token).await.json();
+        assert_eq!((&json["lines"][0]["name"], &json["lines"][1]["name"]), (&Value::from(*text), &Value::from(*text)));
         assert_eq!(
-            (&told["lines"][0]["sku"], &told["shipping_address"]["city"]),
+            (&json["lines"][0]["sku"], &json["shipping_address"]["city"]),
             (&Value::from(*text), &Value::from(*text))
         );
     }
     let shown = list(&mut ann, "/orders").await;
     assert_eq!(numbers(&shown).len(), NAMES.len() + 1);
-    let sheet = rows(&ann.get("/orders.csv").await);
+    let export = rows(&ann.get("/orders.csv").await);
     for text in NAMES {
         let text = without_bidi_controls(text);
         assert!(
-            sheet.iter().any(|row| row[6] == format!("2 × {text}; 1 × {text}")),
-            "{text:?} is not in the spreadsheet"
+            export.iter().any(|row| row[6] == format!("2 × {text}; 1 × {text}")),
+            "{text:?} is not in the CSV export"
         );
     }
 }
 
 #[tokio::test]
-async fn whatever_a_shop_writes_is_text_in_mail() {
+async fn hostile_order_data_is_text_in_mail() {
     let rows: Vec<Row> = NAMES.iter().map(|text| line("#1", ANN, text)).collect();
     let (app, mut ann) =
         app_with(&[vec![order("#1", ANN)], rows, vec![line("#1", ANN, &"W".repeat(10_000))]].concat()).await;
-    again(&mut ann, "1").await;
-    let letter = letter(&app, ANN, "Your order is placed").await;
+    reorder(&mut ann, "1").await;
+    let mail = wait_for_mail(&app, ANN, "Your order is placed").await;
     for raw in ["<script", "<img", "<svg", "<h1>", "<!-- "] {
-        assert!(!letter.html.contains(raw), "{raw} in {}", letter.html);
+        assert!(!mail.html.contains(raw), "{raw} in {}", mail.html);
     }
-    let read = as_read(&letter.html);
+    let decoded = decode_entities(&mail.html);
     for text in NAMES {
-        // A name is one line of the letter: it neither begins another nor moves a terminal's cursor.
+        // A name is one line of the mail, without control characters.
         let text: String = without_bidi_controls(text)
             .replace("\r\n", "  ")
             .chars()
             .map(|letter| if letter.is_control() { ' ' } else { letter })
             .collect();
         let own_line = |line: &str| line.trim_end() == format!("1 × {text}").trim_end();
-        assert!(letter.text.lines().any(own_line), "{text:?} is not in the text:\n{}", letter.text);
-        assert!(read.contains(&format!("1 × {text}")), "{text:?} is not in the HTML:\n{}", letter.html);
+        assert!(mail.text.lines().any(own_line), "{text:?} is not in the text:\n{}", mail.text);
+        assert!(decoded.contains(&format!("1 × {text}")), "{text:?} is not in the HTML:\n{}", mail.html);
     }
-    assert!(letter.text.len() < 8_000 && letter.text.contains("WWW…"), "a long name is told at length");
-    assert!(letter.text.contains("Total: €29.90"), "{}", letter.text);
+    assert!(mail.text.len() < 8_000 && mail.text.contains("WWW…"), "a long name is not shortened");
+    assert!(mail.text.contains("Total: €29.90"), "{}", mail.text);
 }
 
 #[tokio::test]
-async fn what_is_searched_for_comes_back_as_text() {
+async fn hostile_search_is_text_in_the_form() {
     let (_app, mut ann) = app_with(&[order("#1", ANN)]).await;
     let plain = list(&mut ann, "/orders?q=nothing+like+it").await;
     for text in NAMES {
@@ -159,40 +158,40 @@ async fn what_is_searched_for_comes_back_as_text() {
             assert!(answer.is_page(200) && elements(&page) == elements(&plain), "{text:?}: {}\n{page}", answer.status);
         }
         let value = page.split("<input id=\"q\"").nth(1).unwrap().split("value=\"").nth(1).unwrap();
-        assert_eq!(as_read(value.split('"').next().unwrap()), without_bidi_controls(text));
+        assert_eq!(decode_entities(value.split('"').next().unwrap()), without_bidi_controls(text));
     }
 }
 
 #[tokio::test]
-async fn very_long_names_break_no_page() {
+async fn very_long_names_are_shown_everywhere() {
     let names =
         ["W".repeat(10_000), "漢".repeat(10_000), "👩‍👩‍👧‍👦".repeat(1_500), "a ".repeat(5_000), "\u{202e}".repeat(10_000)];
-    let mut made: Vec<Row> =
+    let mut orders: Vec<Row> =
         names.iter().enumerate().flat_map(|(index, name)| filled(&format!("#{index}"), name)).collect();
-    made.push(order("#7", ANN));
-    made.extend((0..999).map(|index| line("#7", ANN, &format!("Line {index} of very many"))));
-    let (app, mut ann) = app_with(&made).await;
+    orders.push(order("#7", ANN));
+    orders.extend((0..999).map(|index| line("#7", ANN, &format!("Line {index} of very many"))));
+    let (app, mut ann) = app_with(&orders).await;
     let token = app.api_token(ANN).await;
     for (index, name) in names.iter().enumerate() {
-        let seen = without_bidi_controls(name);
-        assert!(list(&mut ann, &format!("/orders/{index}")).await.contains(&seen));
-        let told = app.api_get(&format!("/api/userOrders/{index}"), &token).await.json();
-        assert_eq!(told["lines"][0]["name"], name.as_str());
-        again(&mut ann, &index.to_string()).await;
+        let shown = without_bidi_controls(name);
+        assert!(list(&mut ann, &format!("/orders/{index}")).await.contains(&shown));
+        let json = app.api_get(&format!("/api/userOrders/{index}"), &token).await.json();
+        assert_eq!(json["lines"][0]["name"], name.as_str());
+        reorder(&mut ann, &index.to_string()).await;
     }
     assert_eq!(list(&mut ann, "/orders/7").await.matches("data-label=\"Item\"").count(), 1_000);
-    again(&mut ann, "7").await;
+    reorder(&mut ann, "7").await;
     let orders = list(&mut ann, "/orders").await;
     assert_eq!(numbers(&orders).len(), 12);
     assert!(orders.len() < 15_000, "the list is {} bytes", orders.len());
-    let sheet = rows(&ann.get("/orders.csv").await);
-    assert_eq!(sheet.len(), 12);
-    // More is more than a cell of Excel takes.
-    assert!(sheet.iter().flatten().all(|cell| cell.encode_utf16().count() <= 32_767), "a cell is too long");
+    let export = rows(&ann.get("/orders.csv").await);
+    assert_eq!(export.len(), 12);
+    // The limit of Excel.
+    assert!(export.iter().flatten().all(|cell| cell.encode_utf16().count() <= 32_767), "a cell is too long");
 }
 
 #[tokio::test]
-async fn a_nul_is_refused_wherever_it_stands() {
+async fn import_rejects_nul_in_every_column() {
     let app = TestApp::start().await;
     for column in [
         "Lineitem name",
@@ -209,10 +208,10 @@ async fn a_nul_is_refused_wherever_it_stands() {
         assert_eq!((ran.status, ran.stderr.trim_end().lines().count()), (1, 1), "{column}: {ran:?}");
         assert!(ran.stderr.contains("orders.csv, line 4") && ran.stderr.contains(&format!("\"{column}\"")), "{ran:?}");
     }
-    for line_of_two in ["Lineitem name", "Lineitem sku"] {
-        let rows = [order("#1", ANN), line("#1", ANN, "Pen").with(line_of_two, "\0")];
+    for column in ["Lineitem name", "Lineitem sku"] {
+        let rows = [order("#1", ANN), line("#1", ANN, "Pen").with(column, "\0")];
         app.write("orders.csv", export(&rows));
         let ran = app.run(&["import", "orders.csv"]);
-        assert!(ran.status == 1 && ran.stderr.contains("line 3") && ran.stderr.contains(line_of_two), "{ran:?}");
+        assert!(ran.status == 1 && ran.stderr.contains("line 3") && ran.stderr.contains(column), "{ran:?}");
     }
 }

@@ -1,23 +1,23 @@
-//! Imports beside customers and beside each other, and imports that are stopped.
+//! Imports concurrent with customers and with each other, and interrupted imports.
 
 use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::actions::{again, press};
+use crate::actions::{press, reorder};
 use crate::app::{PASSWORD, TestApp};
 use crate::http::Visitor;
 use crate::place::{Place, Ran};
 use crate::shop::{self, Row, export, order};
 
 const ANN: &str = "ann@example.com";
-/// No customer waits longer beside an import, on however busy a machine. Measured alone it is a fraction: docs/performance.md.
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// A test gives up on an import.
-const ENDS_WITHIN: Duration = Duration::from_secs(120);
+/// The longest request of a customer during an import, on a busy machine. docs/performance.md has the times on an idle one.
+const MAX_REQUEST_TIME: Duration = Duration::from_secs(5);
+/// After this time a test gives up on an import.
+const IMPORT_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// An import in the background; killed when the test ends before it does.
+/// An import process in the background; killed on drop.
 struct Import(Option<Child>);
 
 impl Import {
@@ -43,8 +43,8 @@ impl Import {
         kill_process(Pid::from_child(self.child()), signal).unwrap();
     }
 
-    /// Waits until a signal no longer ends the process by itself.
-    async fn catches_signals(&self) {
+    /// Waits until the process handles signals.
+    async fn wait_until_it_handles_signals(&self) {
         let status = format!("/proc/{}/status", self.child().id());
         let began = Instant::now();
         loop {
@@ -54,7 +54,7 @@ impl Import {
             if u64::from_str_radix(&caught, 16).unwrap() & bit != 0 {
                 return;
             }
-            assert!(began.elapsed() < ENDS_WITHIN, "no signal is caught");
+            assert!(began.elapsed() < IMPORT_TIMEOUT, "the process does not handle signals");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -62,7 +62,7 @@ impl Import {
     fn end(mut self) -> Ran {
         let began = Instant::now();
         while self.is_running() {
-            assert!(began.elapsed() < ENDS_WITHIN, "the import does not end");
+            assert!(began.elapsed() < IMPORT_TIMEOUT, "the import does not end");
             std::thread::sleep(Duration::from_millis(10));
         }
         let ended: Output = self.0.take().unwrap().wait_with_output().unwrap();
@@ -88,28 +88,28 @@ async fn count(place: &Place, sql: &'static str) -> i64 {
 
 const ORDERS: &str = "SELECT COUNT(*) FROM orders";
 
-/// Waits until the import that runs has written so many orders.
-async fn written(place: &Place, orders: i64) {
+/// Waits until so many orders are stored.
+async fn wait_for_orders(place: &Place, orders: i64) {
     let began = Instant::now();
     let database = place.database().await;
     while sqlx::query_scalar::<_, i64>(ORDERS).fetch_one(&database).await.unwrap() < orders {
-        assert!(began.elapsed() < ENDS_WITHIN, "no {orders} orders are written");
+        assert!(began.elapsed() < IMPORT_TIMEOUT, "fewer than {orders} orders are stored");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     database.close().await;
 }
 
-/// Orders of many customers, none of whom has an account.
-fn orders_of_strangers(count: u32) -> Vec<Row> {
+/// Orders of many customers without an account.
+fn orders_without_owner(count: u32) -> Vec<Row> {
     let email = |index: u32| format!("stranger{}@example.com", index % 300);
     (0..count).map(|index| order(&format!("#{}", 100_000 + index), &email(index))).collect()
 }
 
-fn waiting(number: &str, email: &str) -> Row {
+fn unsent(number: &str, email: &str) -> Row {
     order(number, email).with("Fulfillment Status", "unfulfilled").with("Fulfilled at", "")
 }
 
-/// The longest of what was timed.
+/// The longest of the measured times.
 #[derive(Default)]
 struct Slowest(Duration);
 
@@ -130,25 +130,25 @@ async fn log_in(app: &TestApp) -> Visitor {
 }
 
 #[tokio::test]
-async fn import_succeeds_beside_customers_who_reorder_cancel_and_sign_up() {
+async fn import_succeeds_during_reorders_cancellations_and_sign_ups() {
     let app = TestApp::start().await;
     let mut ann = app.verified_customer(ANN).await;
-    let own: Vec<Row> = (0..60).map(|index| waiting(&format!("#{}", 1_000 + index), ANN)).collect();
+    let own: Vec<Row> = (0..60).map(|index| unsent(&format!("#{}", 1_000 + index), ANN)).collect();
     app.write("own.csv", export(&own));
     app.done(&["import", "own.csv"]);
 
-    let rows = [orders_of_strangers(5_000), shop::orders(1_000, ANN)].concat();
+    let rows = [orders_without_owner(5_000), shop::orders(1_000, ANN)].concat();
     let file = app.write("orders.csv", export(&rows));
     let mut import = Import::start(&app, &file);
-    let (mut clicks, mut slowest) = (0, Slowest::default());
-    // One customer may order 50 times a day.
-    while import.is_running() && clicks < 45 {
-        let number = (1_000 + clicks).to_string();
-        again(&mut ann, &number).await;
+    let (mut rounds, mut slowest) = (0, Slowest::default());
+    // The rate limit is 50 reorders a day.
+    while import.is_running() && rounds < 45 {
+        let number = (1_000 + rounds).to_string();
+        reorder(&mut ann, &number).await;
         assert_eq!(press(&mut ann, &number, "cancel").await.status, 303);
-        slowest.time(app.customer(&format!("customer{clicks}@example.com"))).await;
+        slowest.time(app.customer(&format!("customer{rounds}@example.com"))).await;
         slowest.time(log_in(&app)).await;
-        clicks += 1;
+        rounds += 1;
     }
     let ran = import.end();
     assert_eq!(
@@ -156,32 +156,32 @@ async fn import_succeeds_beside_customers_who_reorder_cancel_and_sign_up() {
         (0, "6,000 orders with 6,000 lines: 6,000 new, 0 changed, 0 unchanged"),
         "{ran:?}"
     );
-    assert!(clicks > 0);
-    assert!(slowest.0 < LONGEST_WAIT, "a customer waited {:?}", slowest.0);
-    let copies = count(&app, "SELECT COUNT(*) FROM orders WHERE copy_of IS NOT NULL").await;
-    assert_eq!(copies, i64::from(clicks), "an order placed beside the import is lost");
-    assert_eq!(count(&app, "SELECT COUNT(*) FROM orders WHERE copy_of IS NULL").await, 6_060);
+    assert!(rounds > 0);
+    assert!(slowest.0 < MAX_REQUEST_TIME, "a request took {:?}", slowest.0);
+    let reorders = count(&app, "SELECT COUNT(*) FROM orders WHERE reordered_from IS NOT NULL").await;
+    assert_eq!(reorders, i64::from(rounds), "a reorder during the import is lost");
+    assert_eq!(count(&app, "SELECT COUNT(*) FROM orders WHERE reordered_from IS NULL").await, 6_060);
 }
 
 #[tokio::test]
-async fn sign_ups_beside_an_import_do_not_wait_for_its_end() {
+async fn sign_up_does_not_wait_for_the_end_of_an_import() {
     let app = TestApp::start().await;
-    let file = app.write("orders.csv", export(&orders_of_strangers(10_000)));
+    let file = app.write("orders.csv", export(&orders_without_owner(10_000)));
     let mut import = Import::start(&app, &file);
-    let (mut signed_up, mut beside, mut slowest) = (0, 0, Slowest::default());
+    let (mut signed_up, mut concurrent, mut slowest) = (0, 0, Slowest::default());
     while import.is_running() {
         let is_writing = count(&app, ORDERS).await > 0;
         slowest.time(app.customer(&format!("customer{signed_up}@example.com"))).await;
-        beside += u32::from(is_writing && import.is_running());
+        concurrent += u32::from(is_writing && import.is_running());
         signed_up += 1;
     }
     assert_eq!(import.end().status, 0);
-    assert!(beside >= 3, "only {beside} of {signed_up} customers signed up while orders were written");
-    assert!(slowest.0 < LONGEST_WAIT, "a customer waited {:?}", slowest.0);
+    assert!(concurrent >= 3, "only {concurrent} of {signed_up} customers signed up while orders were written");
+    assert!(slowest.0 < MAX_REQUEST_TIME, "a request took {:?}", slowest.0);
 }
 
 #[tokio::test]
-async fn address_confirmed_beside_an_open_transaction_keeps_its_orders() {
+async fn email_verified_during_an_import_gets_all_its_orders() {
     let app = TestApp::start().await;
     let emails: Vec<String> = (0..12).map(|index| format!("customer{index}@example.com")).collect();
     for email in &emails {
@@ -190,19 +190,19 @@ async fn address_confirmed_beside_an_open_transaction_keeps_its_orders() {
     let rows: Vec<Row> = (0..6_000).map(|index| order(&format!("#{index}"), &emails[index % 12])).collect();
     let file = app.write("orders.csv", export(&rows));
     let mut import = Import::start(&app, &file);
-    written(&app, 1).await;
-    let mut confirmed_beside = 0;
+    wait_for_orders(&app, 1).await;
+    let mut verified_meanwhile = 0;
     for email in &emails {
         app.done(&["user", "verify", email]);
-        confirmed_beside += u32::from(import.is_running());
+        verified_meanwhile += u32::from(import.is_running());
     }
     assert_eq!(import.end().status, 0);
-    assert!(confirmed_beside > 0, "no address was confirmed beside the import");
-    assert_eq!(count(&app, "SELECT COUNT(*) FROM orders WHERE user_id IS NULL").await, 0, "orders without their owner");
+    assert!(verified_meanwhile > 0, "no email was verified during the import");
+    assert_eq!(count(&app, "SELECT COUNT(*) FROM orders WHERE user_id IS NULL").await, 0, "orders without owner");
 }
 
 #[tokio::test]
-async fn interrupted_import_leaves_whole_orders_and_is_continued() {
+async fn interrupted_import_stores_whole_orders_and_continues() {
     for signal in [Signal::INT, Signal::TERM] {
         let place = Place::new().await;
         place.done(&["migrate"]);
@@ -214,19 +214,19 @@ async fn interrupted_import_leaves_whole_orders_and_is_continued() {
             .collect();
         let file = place.write("orders.csv", export(&rows));
         let import = Import::start(&place, &file);
-        written(&place, 1).await;
+        wait_for_orders(&place, 1).await;
         import.signal(signal);
         let ran = import.end();
         let loaded = count(&place, ORDERS).await;
         assert!((1..6_000).contains(&loaded), "{loaded}: {ran:?}");
-        let said = format!(
+        let expected = format!(
             "order-portal: interrupted; {} of 6,000 orders are loaded; run the same command again\n",
             thousands(loaded)
         );
-        assert_eq!((ran.status, ran.stdout.as_str(), ran.stderr.as_str()), (1, "", said.as_str()));
-        let halves =
+        assert_eq!((ran.status, ran.stdout.as_str(), ran.stderr.as_str()), (1, "", expected.as_str()));
+        let incomplete =
             "SELECT COUNT(*) FROM orders o WHERE 3 <> (SELECT COUNT(*) FROM order_lines l WHERE l.order_id = o.id)";
-        assert_eq!(count(&place, halves).await, 0, "orders without all of their lines");
+        assert_eq!(count(&place, incomplete).await, 0, "orders with missing lines");
         let rest = thousands(6_000 - loaded);
         assert_eq!(
             place.done(&["import", &file]),
@@ -241,7 +241,7 @@ fn thousands(number: i64) -> String {
 }
 
 #[tokio::test]
-async fn import_interrupted_while_it_validates_writes_nothing() {
+async fn import_interrupted_during_validation_writes_nothing() {
     let place = Place::new().await;
     place.done(&["migrate"]);
     let mut text = export(&[order("#0", ANN)]);
@@ -250,36 +250,36 @@ async fn import_interrupted_while_it_validates_writes_nothing() {
     let file = place.write("orders.csv", text);
     for arguments in [&["import", &file][..], &["import", "--dry-run", &file]] {
         let import = Import::start_with(&place, arguments);
-        import.catches_signals().await;
+        import.wait_until_it_handles_signals().await;
         import.signal(Signal::INT);
         let ran = import.end();
-        let said = "order-portal: interrupted; nothing was written, run the same command again\n";
-        assert_eq!((ran.status, ran.stdout.as_str(), ran.stderr.as_str()), (1, "", said));
+        let expected = "order-portal: interrupted; nothing was written, run the same command again\n";
+        assert_eq!((ran.status, ran.stdout.as_str(), ran.stderr.as_str()), (1, "", expected));
     }
     assert_eq!(count(&place, ORDERS).await, 0);
     assert_eq!(count(&place, "SELECT COUNT(*) FROM import_lease").await, 0);
 }
 
 #[tokio::test]
-async fn file_changed_between_the_passes_stops_the_import() {
+async fn file_change_between_the_passes_stops_the_import() {
     let place = Place::new().await;
     place.done(&["migrate"]);
-    // Longer than what is hashed at once, so that it is changed while a part of it is loaded.
-    let text = export(&orders_of_strangers(9_000));
+    // Several blocks, so that the change comes while a part is already stored.
+    let text = export(&orders_without_owner(9_000));
     let file = place.write("orders.csv", &text);
     let import = Import::start(&place, &file);
-    written(&place, 1).await;
-    let end = text.replacen("stranger8@", "stranger9@", usize::MAX);
-    assert_eq!(text.len(), end.len());
-    // As an editor does that writes into the same file.
-    std::fs::write(place.path().join(&file), &end).unwrap();
+    wait_for_orders(&place, 1).await;
+    let changed = text.replacen("stranger8@", "stranger9@", usize::MAX);
+    assert_eq!(text.len(), changed.len());
+    // Overwrites the same file, as some editors do.
+    std::fs::write(place.path().join(&file), &changed).unwrap();
     let ran = import.end();
     let loaded = count(&place, ORDERS).await;
-    let said = format!(
+    let expected = format!(
         "order-portal: orders.csv was changed while it was imported; {} of 9,000 orders are loaded; run the same command again\n",
         thousands(loaded)
     );
-    assert_eq!((ran.status, ran.stdout.as_str(), ran.stderr.as_str()), (1, "", said.as_str()));
+    assert_eq!((ran.status, ran.stdout.as_str(), ran.stderr.as_str()), (1, "", expected.as_str()));
     let mixed = "SELECT COUNT(*) FROM orders WHERE email = 'stranger8@example.com' AND number > '104000'";
     assert!((1..9_000).contains(&loaded), "{loaded}");
     assert!(count(&place, mixed).await <= 30);
@@ -290,13 +290,13 @@ async fn file_changed_between_the_passes_stops_the_import() {
 }
 
 #[tokio::test]
-async fn second_import_names_the_one_that_runs_and_fails() {
+async fn second_import_fails_and_names_the_running_one() {
     let place = Place::new().await;
     place.done(&["migrate"]);
-    let file = place.write("orders.csv", export(&orders_of_strangers(6_000)));
+    let file = place.write("orders.csv", export(&orders_without_owner(6_000)));
     let other = place.write("other.csv", export(&[order("#1", ANN)]));
     let import = Import::start(&place, &file);
-    written(&place, 1).await;
+    wait_for_orders(&place, 1).await;
     let second = place.run(&["import", &other]);
     let dry = place.run(&["import", "--dry-run", &other]);
     let pid = import.child().id();
@@ -312,11 +312,11 @@ async fn second_import_names_the_one_that_runs_and_fails() {
         "{dry:?}"
     );
     assert_eq!(place.done(&["import", &other]), "1 orders with 1 lines: 1 new, 0 changed, 0 unchanged\n");
-    assert_eq!(count(&place, "SELECT COUNT(*) FROM import_lease").await, 0, "a lease is left");
+    assert_eq!(count(&place, "SELECT COUNT(*) FROM import_lease").await, 0, "the lease is not released");
 }
 
-/// Leaves the lease of a process that is gone.
-async fn leave_lease(place: &Place, expires_in: i64) {
+/// Stores the lease of another process.
+async fn store_foreign_lease(place: &Place, expires_in: i64) {
     let database = place.database().await;
     let now = crate::token::now();
     sqlx::query("DELETE FROM import_lease").execute(&database).await.unwrap();
@@ -333,37 +333,37 @@ async fn leave_lease(place: &Place, expires_in: i64) {
 }
 
 #[tokio::test]
-async fn lease_of_a_process_that_is_gone_expires() {
+async fn lease_of_a_dead_process_expires() {
     let place = Place::new().await;
     place.done(&["migrate"]);
     let file = place.write("orders.csv", export(&[order("#1", ANN)]));
-    leave_lease(&place, 30).await;
+    store_foreign_lease(&place, 30).await;
     let ran = place.run(&["import", &file]);
     assert!(ran.status == 1 && ran.stderr.contains("host elsewhere, process 4242"), "{ran:?}");
     assert_eq!(count(&place, ORDERS).await, 0);
-    // Past, and left by a clock that was a day ahead.
+    // Expired, and from a clock that was a day ahead.
     for expires_in in [-1, 86_400] {
-        leave_lease(&place, expires_in).await;
+        store_foreign_lease(&place, expires_in).await;
         let ran = place.run(&["import", &file]);
         assert_eq!(ran.status, 0, "{ran:?}");
     }
 }
 
 #[tokio::test]
-async fn import_that_lost_its_lease_writes_no_more() {
+async fn import_without_its_lease_stops_writing() {
     let place = Place::new().await;
     place.done(&["migrate"]);
-    let file = place.write("orders.csv", export(&orders_of_strangers(6_000)));
+    let file = place.write("orders.csv", export(&orders_without_owner(6_000)));
     let import = Import::start(&place, &file);
-    written(&place, 1).await;
-    leave_lease(&place, 30).await;
+    wait_for_orders(&place, 1).await;
+    store_foreign_lease(&place, 30).await;
     let ran = import.end();
     let loaded = count(&place, ORDERS).await;
     assert!((1..6_000).contains(&loaded), "{loaded}");
-    let said = format!(
+    let expected = format!(
         "order-portal: another import has started meanwhile; {} of 6,000 orders are loaded; run the same command again\n",
         thousands(loaded)
     );
-    assert_eq!((ran.status, ran.stderr.as_str()), (1, said.as_str()), "{ran:?}");
+    assert_eq!((ran.status, ran.stderr.as_str()), (1, expected.as_str()), "{ran:?}");
     assert_eq!(count(&place, "SELECT COUNT(*) FROM import_lease WHERE holder_id = 'gone'").await, 1);
 }

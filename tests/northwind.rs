@@ -1,4 +1,4 @@
-//! Real sample data, read here once more without the program: what the pages say of it adds up.
+//! The totals of sample data on pages, compared with totals that this file computes from the CSV itself.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::orders::{link, list, numbers, sample_orders};
 
 pub const CUSTOMERS: [&str; 3] = ["savea@northwind.example", "ernsh@northwind.example", "quick@northwind.example"];
 
-/// What a customer's orders come to, as the file has it; amounts in cents.
+/// The totals of a customer in the file; amounts in cents.
 #[derive(Debug, Default)]
 pub struct Expected {
     /// By number.
@@ -24,7 +24,7 @@ impl Expected {
     }
 }
 
-/// Reads the file as plainly as can be: the first row of each order has its sums.
+/// Only the first row of an order has its totals.
 pub fn expected(email: &str) -> Expected {
     let mut reader = csv::Reader::from_path(sample_orders()).unwrap();
     let headers = reader.headers().unwrap().clone();
@@ -35,7 +35,7 @@ pub fn expected(email: &str) -> Expected {
     let mut expected = Expected::default();
     for row in reader.records().map(Result::unwrap).filter(|row| &row[customer] == email && !row[total].is_empty()) {
         assert_eq!((&row[currency], row[total].split('.').nth(1).unwrap().len()), ("USD", 2));
-        assert!(row[created].ends_with("+0000"), "months are told in UTC here");
+        assert!(row[created].ends_with("+0000"), "a time is not UTC");
         expected.totals.insert(row[name].trim_start_matches('#').to_owned(), cents(&row[total]));
         let spent = if row[cancelled].is_empty() { cents(&row[total]) - cents(&row[refunded]) } else { 0 };
         let month = expected.months.entry(row[created][..7].to_owned()).or_default();
@@ -57,12 +57,12 @@ pub fn dollars(cents: i64) -> String {
     format!("${whole}.{:02}", cents % 100)
 }
 
-/// The text of each cell with that opening, in order.
+/// The texts after each occurrence of an opening tag.
 fn cells<'a>(page: &'a str, opening: &str) -> Vec<&'a str> {
     page.split(opening).skip(1).map(|rest| rest.split('<').next().unwrap().trim()).collect()
 }
 
-async fn adds_up(ann: &mut Visitor, expected: &Expected) {
+async fn assert_pages_add_up(ann: &mut Visitor, expected: &Expected) {
     let (mut path, mut seen) = (Some("/orders".to_owned()), BTreeMap::new());
     while let Some(next) = path {
         let page = list(ann, &next).await;
@@ -72,7 +72,7 @@ async fn adds_up(ann: &mut Visitor, expected: &Expected) {
         assert_eq!(page.contains("after cancellations"), expected.spent != expected.total());
         let totals = cells(&page, "<td role=\"cell\" class=\"total number\">");
         seen.extend(numbers(&page).into_iter().zip(totals.into_iter().map(str::to_owned)));
-        months_add_up(&page, expected);
+        assert_months_add_up(&page, expected);
         path = link(&page, "next");
     }
     let totals = expected.totals.iter().map(|(number, cents)| (number.clone(), dollars(*cents)));
@@ -84,8 +84,8 @@ async fn adds_up(ann: &mut Visitor, expected: &Expected) {
     }
 }
 
-/// The numbers beneath the chart, the latest month first.
-fn months_add_up(page: &str, expected: &Expected) {
+/// Compares the table below the chart.
+fn assert_months_add_up(page: &str, expected: &Expected) {
     const NAMES: [&str; 12] = [
         "January",
         "February",
@@ -113,26 +113,26 @@ fn months_add_up(page: &str, expected: &Expected) {
 
 #[tokio::test]
 #[ignore = "needs the sample orders; tests/run includes it when they are there"]
-async fn the_sample_orders_add_up_on_list_detail_and_chart_of_each_customer() {
+async fn sample_orders_add_up_on_list_detail_and_chart() {
     let app = TestApp::start().await;
     app.done(&["import", sample_orders().to_str().unwrap()]);
     for email in CUSTOMERS {
         let mut visitor = app.verified_customer(email).await;
-        adds_up(&mut visitor, &expected(email)).await;
+        assert_pages_add_up(&mut visitor, &expected(email)).await;
     }
 }
 
 #[tokio::test]
 #[ignore = "needs the sample orders; tests/run includes it when they are there"]
-async fn the_sample_orders_of_a_year_add_up_to_that_years_part() {
+async fn sample_orders_add_up_by_year() {
     let app = TestApp::start().await;
     app.done(&["import", sample_orders().to_str().unwrap()]);
     let mut visitor = app.verified_customer(CUSTOMERS[0]).await;
     let all = expected(CUSTOMERS[0]);
     let mut sum = 0;
     for year in ["1996", "1997", "1998"] {
-        let of_year = all.months.iter().filter(|(month, _)| month.starts_with(year));
-        let (orders, cents) = of_year.fold((0, 0), |(orders, cents), (_, month)| (orders + month.0, cents + month.1));
+        let months = all.months.iter().filter(|(month, _)| month.starts_with(year));
+        let (orders, cents) = months.fold((0, 0), |(orders, cents), (_, month)| (orders + month.0, cents + month.1));
         let page = list(&mut visitor, &format!("/orders?from={year}-01-01&to={year}-12-31")).await;
         assert!(page.contains(&format!(">{orders} orders, {}<", dollars(cents))), "{year}: {page}");
         sum += cents;

@@ -1,21 +1,22 @@
-//! What customers see of their orders.
+//! The list, the detail page and the samples, as customers see them.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::actions::{again, press};
+use crate::actions::{press, reorder};
 use crate::app::TestApp;
 use crate::http::Visitor;
+use crate::place::Place;
 use crate::shop::{self, export, order};
 
-/// The order numbers in the list on a page, in their order.
+/// The order numbers on a list page.
 pub fn numbers(page: &str) -> Vec<String> {
     let links = page.split("href=\"/orders/").skip(1);
     links.map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
 }
 
-/// Where the page's link of that relation leads.
+/// The URL of the page's link with that `rel`.
 pub fn link(page: &str, relation: &str) -> Option<String> {
     let (_, rest) = page.split_once(&format!("rel=\"{relation}\" href=\""))?;
     Some(rest.split('"').next()?.replace("&#38;", "&").replace("&amp;", "&"))
@@ -33,7 +34,7 @@ pub fn import(app: &TestApp, rows: &[shop::Row]) {
 }
 
 #[tokio::test]
-async fn the_list_shows_20_orders_a_page_newest_first_and_leads_to_every_one() {
+async fn list_has_20_orders_per_page_newest_first() {
     let app = TestApp::start().await;
     let mut visitor = app.verified_customer("ann@example.com").await;
     import(&app, &shop::orders(45, "ann@example.com"));
@@ -42,13 +43,13 @@ async fn the_list_shows_20_orders_a_page_newest_first_and_leads_to_every_one() {
     let first = list(&mut visitor, "/orders").await;
     assert_eq!(numbers(&first), newest_first[..20]);
     assert_eq!(link(&first, "prev"), None);
-    let second = list(&mut visitor, &link(&first, "next").expect("no way to older orders")).await;
+    let second = list(&mut visitor, &link(&first, "next").expect("no link to older orders")).await;
     assert_eq!(numbers(&second), newest_first[20..40]);
     let third = list(&mut visitor, &link(&second, "next").unwrap()).await;
     assert_eq!(numbers(&third), newest_first[40..]);
     assert_eq!(link(&third, "next"), None);
 
-    let back = list(&mut visitor, &link(&third, "prev").expect("no way back to newer orders")).await;
+    let back = list(&mut visitor, &link(&third, "prev").expect("no link to newer orders")).await;
     assert_eq!(numbers(&back), newest_first[20..40]);
     let front = list(&mut visitor, &link(&back, "prev").unwrap()).await;
     assert_eq!(numbers(&front), newest_first[..20]);
@@ -56,7 +57,7 @@ async fn the_list_shows_20_orders_a_page_newest_first_and_leads_to_every_one() {
 }
 
 #[tokio::test]
-async fn exactly_20_orders_make_one_page() {
+async fn list_of_20_orders_is_one_page() {
     let app = TestApp::start().await;
     let mut visitor = app.verified_customer("ann@example.com").await;
     import(&app, &shop::orders(20, "ann@example.com"));
@@ -66,56 +67,14 @@ async fn exactly_20_orders_make_one_page() {
 }
 
 #[tokio::test]
-async fn orders_placed_in_the_same_second_are_all_there_once() {
-    let app = TestApp::start().await;
-    let mut visitor = app.verified_customer("ann@example.com").await;
-    let rows: Vec<_> = (0..43).map(|index| order(&format!("#{}", 7000 + index), "ann@example.com")).collect();
-    import(&app, &rows);
-    let mut seen = Vec::new();
-    let mut next = Some("/orders".to_owned());
-    while let Some(path) = next {
-        let page = list(&mut visitor, &path).await;
-        seen.extend(numbers(&page));
-        next = link(&page, "next");
-    }
-    seen.sort();
-    assert_eq!(seen, (7000..7043).map(|number| number.to_string()).collect::<Vec<_>>());
-}
-
-#[tokio::test]
-async fn malformed_cursor_is_400_and_unknown_parameters_are_ignored() {
-    let app = TestApp::start().await;
-    let mut visitor = app.verified_customer("ann@example.com").await;
-    import(&app, &shop::orders(3, "ann@example.com"));
-    for (query, status) in [
-        ("after=", 400),
-        ("after=x", 400),
-        ("after=%00", 400),
-        ("after=%ff", 400),
-        ("after=a&after=b", 400),
-        ("before=x", 400),
-        ("after=-1", 400),
-        ("after=1_2_3", 400),
-        ("after=99999999999999999999999999", 400),
-        ("x=y", 200),
-        ("limit=0", 200),
-        ("%", 200),
-    ] {
-        let answer = visitor.get(&format!("/orders?{query}")).await;
-        assert!(answer.is_page(status), "{query}: {}", answer.status);
-        assert_eq!(numbers(&answer.text()).len(), if status == 200 { 3 } else { 0 }, "{query}");
-    }
-}
-
-#[tokio::test]
-async fn an_order_shows_its_lines_its_sums_its_address_and_what_happened() {
+async fn detail_shows_lines_totals_address_and_timeline() {
     let app = TestApp::start().await;
     let mut visitor = app.verified_customer("ann@example.com").await;
     let first = order("#8001", "ann@example.com").with("Discount Amount", "1.50").with("Total", "1234.40");
     let second = shop::line("#8001", "ann@example.com", "Pen <fine> & \"blue\"");
     import(&app, &[first, second]);
     let page = list(&mut visitor, "/orders/8001").await;
-    let promised = [
+    let expected = [
         "#8001",
         "Notebook, ruled",
         "NB-1",
@@ -133,23 +92,20 @@ async fn an_order_shows_its_lines_its_sums_its_address_and_what_happened() {
         "2024-03-01T10:05:00Z",
         "2024-03-03T09:00:00Z",
     ];
-    for part in promised {
+    for part in expected {
         assert!(page.contains(part), "{part} is not on the page:\n{page}");
     }
-    assert!(
-        !page.contains("'51100") && !page.contains("&#39;51100"),
-        "the quote before the postcode is the spreadsheet's"
-    );
+    assert!(!page.contains("'51100") && !page.contains("&#39;51100"), "the postcode has the quote of the export");
 }
 
 #[tokio::test]
-async fn money_has_the_decimals_of_its_currency() {
+async fn amounts_have_the_decimals_of_their_currency() {
     let app = TestApp::start().await;
     let mut visitor = app.verified_customer("ann@example.com").await;
     let in_currency = |number: &str, currency: &str, amount: &str| {
-        let sums = ["Subtotal", "Total", "Lineitem price"].into_iter();
+        let columns = ["Subtotal", "Total", "Lineitem price"].into_iter();
         let row = order(number, "ann@example.com").with("Currency", currency).with("Lineitem quantity", "1");
-        sums.fold(row, |row, column| row.with(column, amount)).with("Shipping", "0")
+        columns.fold(row, |row, column| row.with(column, amount)).with("Shipping", "0")
     };
     import(
         &app,
@@ -159,11 +115,11 @@ async fn money_has_the_decimals_of_its_currency() {
             in_currency("#8103", "USD", "1234.5"),
         ],
     );
-    for (number, shown, never) in
+    for (number, expected, unexpected) in
         [("8101", "123,456", "123,456."), ("8102", "1,234.567", "1,234.57"), ("8103", "1,234.50", "1,234.5<")]
     {
         let page = list(&mut visitor, &format!("/orders/{number}")).await;
-        assert!(page.contains(shown) && !page.contains(never), "{number}:\n{page}");
+        assert!(page.contains(expected) && !page.contains(unexpected), "{number}:\n{page}");
     }
     let token = app.api_token("ann@example.com").await;
     for (number, minor) in [("8101", 123_456), ("8102", 1_234_567), ("8103", 123_450)] {
@@ -173,17 +129,17 @@ async fn money_has_the_decimals_of_its_currency() {
 }
 
 #[tokio::test]
-async fn another_customers_order_is_as_if_it_did_not_exist() {
+async fn order_of_another_customer_is_404_like_a_missing_one() {
     let app = TestApp::start().await;
     let mut ann = app.verified_customer("ann@example.com").await;
     let mut bob = app.verified_customer("bob@example.com").await;
     import(&app, &[order("#9001", "ann@example.com")]);
     list(&mut ann, "/orders/9001").await;
-    let strange = bob.get("/orders/9001").await;
+    let foreign = bob.get("/orders/9001").await;
     let missing = bob.get("/orders/9002").await;
-    assert!(strange.is_page(404) && missing.is_page(404));
+    assert!(foreign.is_page(404) && missing.is_page(404));
     let without_id = |page: String| page.split("<code>").next().unwrap().to_owned();
-    assert_eq!(without_id(strange.text()), without_id(missing.text()));
+    assert_eq!(without_id(foreign.text()), without_id(missing.text()));
     assert_eq!(numbers(&list(&mut bob, "/orders").await), Vec::<String>::new());
     let token = app.api_token("bob@example.com").await;
     assert!(app.api_get("/api/userOrders/9001", &token).await.is_problem(404));
@@ -217,7 +173,7 @@ async fn malformed_order_number_is_404() {
 }
 
 #[tokio::test]
-async fn imported_orders_show_only_once_the_address_is_verified() {
+async fn imported_orders_appear_once_the_email_is_verified() {
     let app = TestApp::start().await;
     let mut ann = app.customer("ann@example.com").await;
     import(&app, &shop::orders(3, "Ann@Example.com"));
@@ -225,13 +181,13 @@ async fn imported_orders_show_only_once_the_address_is_verified() {
     assert_eq!(ann.get("/orders/5001").await.status, 404);
     app.done(&["user", "verify", "ann@example.com"]);
     assert_eq!(numbers(&list(&mut ann, "/orders").await), ["5002", "5001", "5000"]);
-    // What the shop sends later is there at once.
+    // Later imports are visible at once.
     import(&app, &shop::orders(5, "ann@example.com"));
     assert_eq!(numbers(&list(&mut ann, "/orders").await).len(), 5);
 }
 
 #[tokio::test]
-async fn who_verifies_first_and_who_signs_up_last_sees_the_orders_all_the_same() {
+async fn orders_appear_whether_verified_before_or_after_the_import() {
     let app = TestApp::start().await;
     import(&app, &shop::orders(2, "ann@example.com"));
     let mut ann = app.verified_customer("ann@example.com").await;
@@ -242,7 +198,7 @@ async fn who_verifies_first_and_who_signs_up_last_sees_the_orders_all_the_same()
 }
 
 #[tokio::test]
-async fn sample_orders_of_a_development_account_are_plausible() {
+async fn sample_orders_have_every_status_and_add_up() {
     let app = TestApp::start_with(&[("DEMO_ORDERS", "true")]).await;
     let mut ann = app.customer("ann@example.com").await;
     let token = app.api_token("ann@example.com").await;
@@ -255,11 +211,11 @@ async fn sample_orders_of_a_development_account_are_plausible() {
     for order in &orders {
         let number = order["number"].as_str().unwrap();
         assert!(ann.get(&format!("/orders/{number}")).await.is_page(200));
-        assert_sums_agree(&app.api_get(&format!("/api/userOrders/{number}"), &token).await.json());
+        assert_totals_agree(&app.api_get(&format!("/api/userOrders/{number}"), &token).await.json());
     }
 }
 
-/// Samples have the same numbers in every account, so each account's rows must be its own.
+/// Samples have the same numbers in every account.
 #[tokio::test]
 async fn sample_orders_belong_to_one_account_each() {
     let app = TestApp::start_with(&[("DEMO_ORDERS", "true")]).await;
@@ -272,7 +228,7 @@ async fn sample_orders_belong_to_one_account_each() {
     assert_eq!(cancelled.leads_to(), (303, path.as_str()));
     assert!(list(&mut ann, &path).await.contains("You asked to cancel this order on "));
     assert!(!list(&mut bob, &path).await.contains("You asked to cancel this order on "), "Bob sees Ann's request");
-    let anns = again(&mut ann, &newest).await;
+    let anns = reorder(&mut ann, &newest).await;
     assert!(bob.get(&format!("/orders/{anns}")).await.is_page(404), "Bob sees Ann's order {anns}");
     assert!(!numbers(&list(&mut bob, "/orders").await).contains(&anns));
     let owners = "SELECT COUNT(DISTINCT user_id) FROM orders WHERE number = $1";
@@ -280,30 +236,27 @@ async fn sample_orders_belong_to_one_account_each() {
     assert_eq!(owners.unwrap(), 2);
 }
 
-fn assert_sums_agree(order: &Value) {
-    let sum = |name: &str| order[name].as_i64().unwrap();
-    assert_eq!(sum("subtotal") + sum("shipping") + sum("taxes") - sum("discount"), sum("total"), "{order}");
-    assert_eq!(order["lines"].as_array().unwrap().len(), usize::try_from(sum("line_count")).unwrap());
+fn assert_totals_agree(order: &Value) {
+    let amount = |name: &str| order[name].as_i64().unwrap();
+    assert_eq!(
+        amount("subtotal") + amount("shipping") + amount("taxes") - amount("discount"),
+        amount("total"),
+        "{order}"
+    );
+    assert_eq!(order["lines"].as_array().unwrap().len(), usize::try_from(amount("line_count")).unwrap());
 }
 
-#[tokio::test]
-async fn an_empty_list_says_what_will_stand_there() {
-    let app = TestApp::start().await;
-    let mut visitor = app.customer("ann@example.com").await;
-    assert!(list(&mut visitor, "/orders").await.contains("No orders yet"));
-}
-
-/// That a page costs the same at any depth is shown by the query's plan, in `src/orders/store/plans.rs`.
+/// The test of the query plan shows that a page costs the same at any depth: `src/orders/list/store/query_plans.rs`.
 #[tokio::test]
 async fn page_1000_follows_page_999_without_gap_or_repeat() {
     let app = TestApp::start().await;
     app.verified_customer("ann@example.com").await;
     let token = app.api_token("ann@example.com").await;
     let database = app.database().await;
-    // Text made of a number reads alike on both engines; the hash stays empty.
+    // Both engines format numbers alike; the hash is empty.
     let fill = "INSERT INTO orders (id, issued_by, number, user_id, email, placed_at, payment_status, fulfillment_status, currency, \
          subtotal, shipping, taxes, discount, refunded, total, line_count, ship_name, ship_company, ship_address1, ship_address2, \
-         ship_zip, ship_city, ship_province, ship_country, ship_phone, fingerprint) \
+         ship_zip, ship_city, ship_province, ship_country, ship_phone, content_hash) \
          WITH RECURSIVE n(i) AS (SELECT 100000 UNION ALL SELECT i + 1 FROM n WHERE i < 120199) \
          SELECT 'order-' || CAST(i AS TEXT), 'shop', CAST(i AS TEXT), users.id, users.email, 1000000000 + i * 60, 'paid', 'fulfilled', \
          'EUR', 1, 0, 0, 0, 0, 1, 0, '', '', '', '', '', '', '', '', '', $1 FROM n, users";
@@ -318,16 +271,16 @@ async fn page_1000_follows_page_999_without_gap_or_repeat() {
         let Some(next) = page["next"].as_str() else { break };
         path = format!("/api/userOrders?limit=100&after={next}");
     }
-    assert_eq!(newest_first.next(), None, "the walk ended early");
+    assert_eq!(newest_first.next(), None, "pages are missing");
 }
 
-/// The export of the shop Northwind, with 830 orders of 89 customers.
+/// The export of the sample shop Northwind: 830 orders of 89 customers.
 pub fn sample_orders() -> PathBuf {
     let named = std::env::var_os("ORDERS_SAMPLE_DATA").map(PathBuf::from);
     named.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/northwind_orders_export.csv"))
 }
 
-/// Each order's customer and total in cents, straight from the file.
+/// The customer and total in cents of each order in the file.
 fn totals_in_file(file: &Path) -> Vec<(String, i64)> {
     let mut reader = csv::Reader::from_path(file).unwrap();
     let headers = reader.headers().unwrap().clone();
@@ -339,7 +292,7 @@ fn totals_in_file(file: &Path) -> Vec<(String, i64)> {
 
 #[tokio::test]
 #[ignore = "needs the sample orders; tests/run includes it when they are there"]
-async fn the_sample_orders_load_whole_and_each_customer_sees_their_own_once_verified() {
+async fn sample_orders_are_imported_and_assigned_to_customers() {
     let app = TestApp::start().await;
     let file = sample_orders();
     let in_file = totals_in_file(&file);
@@ -366,5 +319,45 @@ async fn the_sample_orders_load_whole_and_each_customer_sees_their_own_once_veri
 
     app.done(&["import", path]);
     let again: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM orders").fetch_one(&app.database().await).await.unwrap();
-    assert_eq!(again, 830, "the same file again changed something");
+    assert_eq!(again, 830, "a second import of the file changed something");
+}
+
+/// A database as the version before `0009_orders_names.sql` left it.
+async fn revert_renamed_columns(place: &Place) {
+    let revert = "ALTER TABLE orders RENAME COLUMN reordered_from TO copy_of;
+        ALTER TABLE orders RENAME COLUMN search_prefix TO search_head;
+        ALTER TABLE orders RENAME COLUMN content_hash TO fingerprint;
+        DROP INDEX orders_without_search_text;
+        CREATE INDEX orders_unsearchable ON orders (id) WHERE search_head = '';
+        DROP INDEX orders_reorders;
+        CREATE INDEX orders_placed_here ON orders (placed_at) WHERE copy_of IS NOT NULL;
+        UPDATE counters SET name = 'orders placed here', value = 1234 WHERE name = 'reorders';
+        UPDATE orders SET copy_of = '5000' WHERE number = '5001';
+        DELETE FROM _sqlx_migrations WHERE version = 9";
+    let database = place.database().await;
+    sqlx::raw_sql(revert).execute(&database).await.unwrap();
+    database.close().await;
+}
+
+#[tokio::test]
+async fn migration_renames_order_columns_and_keeps_their_values() {
+    let place = Place::new().await;
+    place.done(&["migrate"]);
+    place.write("orders.csv", export(&shop::orders(3, "ann@example.com")));
+    place.done(&["import", "orders.csv"]);
+    revert_renamed_columns(&place).await;
+    place.done(&["migrate"]);
+    let unchanged = "3 orders with 3 lines: 0 new, 0 changed, 3 unchanged\n";
+    assert_eq!(place.done(&["import", "orders.csv"]), unchanged, "the content hash is lost");
+    let database = place.database().await;
+    let reorders: Vec<(String, String)> =
+        sqlx::query_as("SELECT number, search_prefix FROM orders WHERE reordered_from = '5000'")
+            .fetch_all(&database)
+            .await
+            .unwrap();
+    assert_eq!(reorders, [("5001".to_owned(), "#5001\nnb-1 notebook, ruled".to_owned())]);
+    let counter: i64 =
+        sqlx::query_scalar("SELECT value FROM counters WHERE name = 'reorders'").fetch_one(&database).await.unwrap();
+    assert_eq!(counter, 1234);
+    database.close().await;
 }

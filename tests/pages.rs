@@ -6,7 +6,7 @@ use std::path::Path;
 
 use reqwest::Method;
 
-use crate::actions::{again, press};
+use crate::actions::{press, reorder};
 use crate::app::{PASSWORD, TestApp};
 use crate::hostile::filled;
 use crate::html::{HOSTILE, faults};
@@ -430,7 +430,7 @@ async fn order_pages_are_well_formed_in_every_state() {
     let asked = ann.get("/orders/waiting").await;
     pages.look("order, cancellation asked", &asked, 200, &["You asked to cancel this order on", "class=\"notice\""]);
     pages.look("list, cancellation asked", &ann.get("/orders").await, 200, &["cancellation asked for"]);
-    let copy = again(&mut ann, "hostile").await;
+    let copy = reorder(&mut ann, "hostile").await;
     let placed = ann.get(&format!("/orders/{copy}")).await;
     pages.look("order, the same again", &placed, 200, &["The same as <a", "class=\"notice\"", &hostile]);
 
@@ -528,7 +528,7 @@ async fn mail_and_its_pages_are_well_formed_in_every_state() {
     let mut rows = filled("#1", HOSTILE).map(|row| row.with("Email", email).with("Fulfillment Status", "unfulfilled"));
     rows[0] = rows[0].clone().with("Fulfilled at", "");
     import(&app, &rows);
-    again(&mut ann, "1").await;
+    reorder(&mut ann, "1").await;
     press(&mut ann, "1", "cancel").await;
     let change = post::letter_to(&app, "new&'@example.com", CONFIRM_NEW).await;
     ann.post("/verify", &[("token", change.token())]).await;

@@ -1,11 +1,11 @@
-//! Walking a list page by page, checked against a filter that is written here once more in plain Rust: whatever the orders, the filter
-//! and the size of a page, each matching order is met exactly once and in order.
+//! Property tests of paging, against a filter in plain Rust: for any orders, filter and page size, the pages contain each matching order
+//! exactly once, in order.
 
 use std::collections::HashMap;
 
 use order_portal::clock::{Clock, UnixSeconds};
 use order_portal::database::{Database, DatabaseUrl};
-use order_portal::orders::{self, Asked, Cursor, Filter, From, ImportSource, Mode, Sort};
+use order_portal::orders::{self, Cursor, Filter, FilterParams, ImportMode, ImportSource, PageStart, Sort};
 use order_portal::web::Zone;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -14,14 +14,14 @@ use proptest::test_runner::{Config, TestRunner};
 use crate::place::Place;
 use crate::shop::{Row, export, line, order};
 
-/// 2024-01-30T00:00:00Z. Orders are placed within weeks of it.
-const FIRST: i64 = 1_706_572_800;
+/// 2024-01-30T00:00:00Z, the first day on which orders are placed.
+const FIRST_DAY: i64 = 1_706_572_800;
 const DAY: i64 = 86_400;
 
-/// More pages than any walk here has: one that goes round in circles ends, and fails.
-const TOO_MANY: usize = 100;
+/// More pages than any list here has: a paging loop ends, and the test fails.
+const MAX_PAGES: usize = 100;
 
-/// Words as they are written and as they are found.
+/// Words and their folded forms.
 const WORDS: [(&str, &str); 6] = [
     ("Rössle", "rossle"),
     ("TEA", "tea"),
@@ -31,7 +31,7 @@ const WORDS: [(&str, &str); 6] = [
     ("teapot", "teapot"),
 ];
 const CURRENCIES: [&str; 3] = ["EUR", "USD", "JPY"];
-/// Shopify's words for payment and fulfilment, whether it was cancelled, and what all that is called here.
+/// Payment state, fulfilment state, whether the order is cancelled, and the status.
 const STATES: [(&str, &str, bool, &str); 8] = [
     ("pending", "unfulfilled", false, "placed"),
     ("paid", "unfulfilled", false, "processing"),
@@ -43,9 +43,9 @@ const STATES: [(&str, &str, bool, &str); 8] = [
     ("refunded", "fulfilled", false, "refunded"),
 ];
 
-/// An order, as far as lists care. The few values of each part make for ties.
+/// A generated order. Each field has few values, so that ties occur.
 #[derive(Clone, Debug)]
-struct Made {
+struct GeneratedOrder {
     day: i64,
     second: i64,
     total: i64,
@@ -54,9 +54,9 @@ struct Made {
     words: Vec<usize>,
 }
 
-/// What a list is asked for.
+/// A generated filter.
 #[derive(Clone, Debug)]
-struct Wish {
+struct Criteria {
     words: Vec<usize>,
     status: Option<usize>,
     from: Option<i64>,
@@ -65,25 +65,26 @@ struct Wish {
     page: u32,
 }
 
-fn made() -> impl Strategy<Value = Made> {
-    let moment = prop_oneof![Just(0), Just(DAY - 1), Just(3600)];
-    (0..6_i64, moment, 1..5_i64, 0..CURRENCIES.len(), 0..STATES.len(), vec(0..WORDS.len(), 1..4))
-        .prop_map(|(day, second, total, currency, state, words)| Made { day, second, total, currency, state, words })
+fn generate_order() -> impl Strategy<Value = GeneratedOrder> {
+    let second = prop_oneof![Just(0), Just(DAY - 1), Just(3600)];
+    (0..6_i64, second, 1..5_i64, 0..CURRENCIES.len(), 0..STATES.len(), vec(0..WORDS.len(), 1..4)).prop_map(
+        |(day, second, total, currency, state, words)| GeneratedOrder { day, second, total, currency, state, words },
+    )
 }
 
-fn wish() -> impl Strategy<Value = Wish> {
+fn generate_criteria() -> impl Strategy<Value = Criteria> {
     let words = prop_oneof![3 => Just(Vec::new()), 2 => vec(0..WORDS.len(), 1..3)];
     let status = proptest::option::weighted(0.3, 0..STATES.len());
     let date = || proptest::option::weighted(0.3, 0..6_i64);
     (words, status, date(), date(), 0..Sort::ALL.len(), 1..8_u32).prop_map(|(words, status, one, other, sort, page)| {
         let (from, to) = if one > other && other.is_some() { (other, one) } else { (one, other) };
-        Wish { words, status, from, to, sort, page }
+        Criteria { words, status, from, to, sort, page }
     })
 }
 
-/// An order that was imported, as the independent filter sees it.
+/// An imported order, for the filter in plain Rust.
 #[derive(Clone, Debug)]
-struct Known {
+struct ImportedOrder {
     id: String,
     number: String,
     placed_at: i64,
@@ -92,81 +93,81 @@ struct Known {
     names: Vec<&'static str>,
 }
 
-fn matches(order: &Known, wish: &Wish) -> bool {
+fn matches(order: &ImportedOrder, criteria: &Criteria) -> bool {
     let has = |word: &str| order.names.iter().any(|name| name.contains(word));
-    wish.words.iter().all(|word| has(WORDS[*word].1))
-        && wish.status.is_none_or(|state| order.status == STATES[state].3)
-        && wish.from.is_none_or(|day| order.placed_at >= FIRST + day * DAY)
-        && wish.to.is_none_or(|day| order.placed_at < FIRST + (day + 1) * DAY)
+    criteria.words.iter().all(|word| has(WORDS[*word].1))
+        && criteria.status.is_none_or(|state| order.status == STATES[state].3)
+        && criteria.from.is_none_or(|day| order.placed_at >= FIRST_DAY + day * DAY)
+        && criteria.to.is_none_or(|day| order.placed_at < FIRST_DAY + (day + 1) * DAY)
 }
 
-fn expected(known: &[Known], wish: &Wish) -> Vec<String> {
-    let mut left: Vec<&Known> = known.iter().filter(|order| matches(order, wish)).collect();
-    match Sort::ALL[wish.sort].0 {
-        Sort::Newest | Sort::Oldest => left.sort_by_key(|order| (order.placed_at, order.id.clone())),
-        Sort::Highest | Sort::Lowest => left.sort_by_key(|order| (order.minor, order.id.clone())),
+fn expected(imported: &[ImportedOrder], criteria: &Criteria) -> Vec<String> {
+    let mut matching: Vec<&ImportedOrder> = imported.iter().filter(|order| matches(order, criteria)).collect();
+    match Sort::ALL[criteria.sort] {
+        Sort::Newest | Sort::Oldest => matching.sort_by_key(|order| (order.placed_at, order.id.clone())),
+        Sort::Highest | Sort::Lowest => matching.sort_by_key(|order| (order.minor, order.id.clone())),
     }
-    if matches!(Sort::ALL[wish.sort].0, Sort::Newest | Sort::Highest) {
-        left.reverse();
+    if matches!(Sort::ALL[criteria.sort], Sort::Newest | Sort::Highest) {
+        matching.reverse();
     }
-    left.into_iter().map(|order| order.number.clone()).collect()
+    matching.into_iter().map(|order| order.number.clone()).collect()
 }
 
-fn filter(wish: &Wish) -> Filter {
-    let date = |day: Option<i64>| day.map(|day| UnixSeconds::new(FIRST + day * DAY).utc().date().to_string());
-    let words: Vec<&str> = wish.words.iter().map(|word| WORDS[*word].0).collect();
-    let asked = Asked {
+fn filter(criteria: &Criteria) -> Filter {
+    let date = |day: Option<i64>| day.map(|day| UnixSeconds::new(FIRST_DAY + day * DAY).utc().date().to_string());
+    let words: Vec<&str> = criteria.words.iter().map(|word| WORDS[*word].0).collect();
+    let params = FilterParams {
         q: Some(words.join(" ")),
-        status: wish.status.map(|state| STATES[state].3.to_owned()),
+        status: criteria.status.map(|state| STATES[state].3.to_owned()),
         period: None,
-        from: date(wish.from),
-        to: date(wish.to),
-        sort: Some(Sort::ALL[wish.sort].1.to_owned()),
+        from: date(criteria.from),
+        to: date(criteria.to),
+        sort: Some(Sort::ALL[criteria.sort].as_str().to_owned()),
     };
-    asked.read(&Zone::utc(), UnixSeconds::new(FIRST)).unwrap()
+    params.parse(&Zone::utc(), UnixSeconds::new(FIRST_DAY)).unwrap()
 }
 
-fn rows(case: usize, index: usize, email: &str, made: &Made) -> Vec<Row> {
+fn rows(case: usize, index: usize, email: &str, generated: &GeneratedOrder) -> Vec<Row> {
     let number = format!("C{case}-{index}");
-    let (payment, fulfillment, is_cancelled, _) = STATES[made.state];
+    let (payment, fulfillment, is_cancelled, _) = STATES[generated.state];
     let at = |at: i64| {
         let at = UnixSeconds::new(at).to_string();
         at.replace('T', " ").replace('Z', " +0000")
     };
-    let placed_at = FIRST + made.day * DAY + made.second;
+    let placed_at = FIRST_DAY + generated.day * DAY + generated.second;
     let first = order(&number, email)
         .with("Created at", &at(placed_at))
         .with("Financial Status", payment)
         .with("Fulfillment Status", fulfillment)
         .with("Cancelled at", &if is_cancelled { at(placed_at + 60) } else { String::new() })
-        .with("Currency", CURRENCIES[made.currency])
-        .with("Total", &made.total.to_string())
+        .with("Currency", CURRENCIES[generated.currency])
+        .with("Total", &generated.total.to_string())
         .with("Subtotal", "1")
         .with("Shipping", "0")
         .with("Lineitem price", "1")
         .with("Lineitem sku", "")
-        .with("Lineitem name", WORDS[made.words[0]].0);
-    let further = made.words[1..].iter().map(|word| line(&number, email, WORDS[*word].0));
+        .with("Lineitem name", WORDS[generated.words[0]].0);
+    let further = generated.words[1..].iter().map(|word| line(&number, email, WORDS[*word].0));
     [first].into_iter().chain(further).collect()
 }
 
-struct World {
+struct Fixture {
     place: Place,
     database: Database,
     clock: Clock,
 }
 
-impl World {
+impl Fixture {
     async fn new() -> Self {
         let place = Place::new().await;
         let database =
             Database::create_or_open(&DatabaseUrl::parse(place.setting("DATABASE_URL")).unwrap()).await.unwrap();
         database.migrate().await.unwrap();
-        Self { place, database, clock: Clock::set_to(UnixSeconds::new(FIRST + 30 * DAY)) }
+        Self { place, database, clock: Clock::set_to(UnixSeconds::new(FIRST_DAY + 30 * DAY)) }
     }
 
-    /// A user of that name whose address is verified.
-    async fn user(&self, name: &str) -> (String, String) {
+    /// Inserts a user with a verified email; returns id and email.
+    async fn insert_user(&self, name: &str) -> (String, String) {
         let email = format!("{name}@example.com");
         sqlx::query("INSERT INTO users (id, email, password_hash, created_at, verified_at) VALUES ($1, $2, '', 1, 1)")
             .bind(name)
@@ -179,61 +180,62 @@ impl World {
 
     async fn import(&self, rows: &[Row]) {
         let file = self.place.path().join(self.place.write("orders.csv", export(rows)));
-        orders::import(&self.database, &self.clock, ImportSource::File(file), Mode::Load, &mut |_| {}).await.unwrap();
+        orders::import(&self.database, &self.clock, ImportSource::File(file), ImportMode::Load, &mut |_| {})
+            .await
+            .unwrap();
     }
 
-    async fn known(&self, user_id: &str, case: usize, made: &[Made]) -> Vec<Known> {
+    async fn imported(&self, user_id: &str, case: usize, generated: &[GeneratedOrder]) -> Vec<ImportedOrder> {
         let ids: Vec<(String, String)> = sqlx::query_as("SELECT number, id FROM orders WHERE user_id = $1")
             .bind(user_id)
             .fetch_all(self.database.reader())
             .await
             .unwrap();
         let ids: HashMap<String, String> = ids.into_iter().collect();
-        let known = |(index, made): (usize, &Made)| {
+        let imported = |(index, generated): (usize, &GeneratedOrder)| {
             let number = format!("C{case}-{index}");
-            let decimals = if CURRENCIES[made.currency] == "JPY" { 1 } else { 100 };
-            Known {
+            let decimals = if CURRENCIES[generated.currency] == "JPY" { 1 } else { 100 };
+            ImportedOrder {
                 id: ids[&number].clone(),
                 number,
-                placed_at: FIRST + made.day * DAY + made.second,
-                minor: made.total * decimals,
-                status: STATES[made.state].3,
-                names: made.words.iter().map(|word| WORDS[*word].1).collect(),
+                placed_at: FIRST_DAY + generated.day * DAY + generated.second,
+                minor: generated.total * decimals,
+                status: STATES[generated.state].3,
+                names: generated.words.iter().map(|word| WORDS[*word].1).collect(),
             }
         };
-        made.iter().enumerate().map(known).collect()
+        generated.iter().enumerate().map(imported).collect()
     }
 
-    /// The numbers on the part that is asked for, the places at its ends, and whether there are more.
-    async fn part(&self, user_id: &str, filter: &Filter, from: &From, page: u32) -> Page {
-        let read = self.database.read(async |snapshot| orders::list(snapshot, user_id, filter, from, page).await);
-        let part = read.await.unwrap();
-        // A place goes out into an address and comes back from it.
+    async fn page(&self, user_id: &str, filter: &Filter, start: &PageStart, size: u32) -> Page {
+        let read = self.database.read(async |snapshot| orders::find_page(snapshot, user_id, filter, start, size).await);
+        let page = read.await.unwrap();
+        // As text, as in a URL.
         let at = |order| Cursor::parse(&Cursor::at(order, filter.sort()).to_string(), filter.sort()).unwrap();
         Page {
-            numbers: part.orders.iter().map(|order| order.number.as_str().to_owned()).collect(),
-            first: part.orders.first().map(at),
-            last: part.orders.last().map(at),
-            has_more: part.has_more,
+            numbers: page.orders.iter().map(|order| order.number.as_str().to_owned()).collect(),
+            first: page.orders.first().map(at),
+            last: page.orders.last().map(at),
+            has_more: page.has_more,
         }
     }
 
     async fn forward(&self, user_id: &str, filter: &Filter, size: u32) -> Vec<Page> {
-        let (mut pages, mut from) = (Vec::new(), From::Start);
+        let (mut pages, mut from) = (Vec::new(), PageStart::First);
         loop {
-            let page = self.part(user_id, filter, &from, size).await;
+            let page = self.page(user_id, filter, &from, size).await;
             let next = page.last.clone().filter(|_| page.has_more);
             pages.push(page);
-            let Some(next) = next.filter(|_| pages.len() < TOO_MANY) else { return pages };
-            from = From::After(next);
+            let Some(next) = next.filter(|_| pages.len() < MAX_PAGES) else { return pages };
+            from = PageStart::After(next);
         }
     }
 
-    /// The pages before that one, the nearest last.
+    /// The pages before `start`, in the order of the list.
     async fn back(&self, user_id: &str, filter: &Filter, size: u32, start: &Page) -> Vec<Page> {
         let (mut pages, mut before) = (Vec::new(), start.first.clone());
-        while let Some(cursor) = before.filter(|_| pages.len() < TOO_MANY) {
-            let page = self.part(user_id, filter, &From::Before(cursor), size).await;
+        while let Some(cursor) = before.filter(|_| pages.len() < MAX_PAGES) {
+            let page = self.page(user_id, filter, &PageStart::Before(cursor), size).await;
             before = page.first.clone().filter(|_| page.has_more);
             pages.insert(0, page);
         }
@@ -248,7 +250,7 @@ struct Page {
     has_more: bool,
 }
 
-fn all(pages: &[Page]) -> Vec<String> {
+fn all_numbers(pages: &[Page]) -> Vec<String> {
     pages.iter().flat_map(|page| page.numbers.clone()).collect()
 }
 
@@ -256,79 +258,82 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// A few dozen cases, and no file that remembers failed ones: a failure prints its smallest case.
+/// No file for failed cases: a failure prints its smallest case.
 fn runner(cases: u32) -> TestRunner {
     TestRunner::new(Config { cases, failure_persistence: None, max_shrink_iters: 200, ..Config::default() })
 }
 
 #[test]
-fn walking_forward_and_back_meets_each_matching_order_once_and_in_order() {
+fn pages_contain_each_matching_order_once_in_order() {
     let runtime = runtime();
-    let world = runtime.block_on(World::new());
+    let fixture = runtime.block_on(Fixture::new());
     let cases = std::cell::Cell::new(0);
-    let set_and_wishes = (vec(made(), 0..60), vec(wish(), 4));
-    let done = runner(48).run(&set_and_wishes, |(made, wishes)| {
+    let input = (vec(generate_order(), 0..60), vec(generate_criteria(), 4));
+    let done = runner(48).run(&input, |(generated, filters)| {
         let case = cases.replace(cases.get() + 1);
         runtime.block_on(async {
-            let (user, email) = world.user(&format!("user{case}")).await;
-            let rows: Vec<Row> =
-                made.iter().enumerate().flat_map(|(index, made)| rows(case, index, &email, made)).collect();
-            world.import(&rows).await;
-            let known = world.known(&user, case, &made).await;
-            for wish in wishes {
-                let (filter, expected) = (filter(&wish), expected(&known, &wish));
-                let pages = world.forward(&user, &filter, wish.page).await;
-                prop_assert_eq!(all(&pages), expected.clone(), "forward: {:?}", wish);
-                let size = wish.page as usize;
+            let (user, email) = fixture.insert_user(&format!("user{case}")).await;
+            let rows: Vec<Row> = generated
+                .iter()
+                .enumerate()
+                .flat_map(|(index, generated)| rows(case, index, &email, generated))
+                .collect();
+            fixture.import(&rows).await;
+            let imported = fixture.imported(&user, case, &generated).await;
+            for criteria in filters {
+                let (filter, expected) = (filter(&criteria), expected(&imported, &criteria));
+                let pages = fixture.forward(&user, &filter, criteria.page).await;
+                prop_assert_eq!(all_numbers(&pages), expected.clone(), "forward: {:?}", criteria);
+                let size = criteria.page as usize;
                 let (last, others) = pages.split_last().unwrap();
-                prop_assert!(others.iter().all(|page| page.numbers.len() == size), "a short page: {:?}", wish);
+                prop_assert!(others.iter().all(|page| page.numbers.len() == size), "a short page: {:?}", criteria);
                 prop_assert!(last.numbers.len() <= size && (others.is_empty() || !last.numbers.is_empty()));
-                let mut back = all(&world.back(&user, &filter, wish.page, last).await);
+                let mut back = all_numbers(&fixture.back(&user, &filter, criteria.page, last).await);
                 back.extend(last.numbers.clone());
-                prop_assert_eq!(back, expected, "back: {:?}", wish);
+                prop_assert_eq!(back, expected, "back: {:?}", criteria);
             }
             Ok(())
         })
     });
-    runtime.block_on(world.database.close());
+    runtime.block_on(fixture.database.close());
     done.unwrap();
 }
 
 #[test]
-fn orders_that_arrive_during_a_walk_make_none_of_the_others_vanish_or_come_twice() {
+fn orders_inserted_between_pages_cause_no_gap_or_duplicate() {
     let runtime = runtime();
-    let world = runtime.block_on(World::new());
+    let fixture = runtime.block_on(Fixture::new());
     let cases = std::cell::Cell::new(0);
-    let walk = (vec(made(), 1..40), vec(made(), 1..12), wish());
-    let done = runner(24).run(&walk, |(made, arriving, wish)| {
+    let input = (vec(generate_order(), 1..40), vec(generate_order(), 1..12), generate_criteria());
+    let done = runner(24).run(&input, |(generated, inserted, criteria)| {
         let case = cases.replace(cases.get() + 1);
         runtime.block_on(async {
-            let (user, email) = world.user(&format!("user{case}")).await;
-            let both: Vec<Made> = made.iter().chain(&arriving).cloned().collect();
+            let (user, email) = fixture.insert_user(&format!("user{case}")).await;
+            let both: Vec<GeneratedOrder> = generated.iter().chain(&inserted).cloned().collect();
             let rows_of = |index: usize| rows(case, index, &email, &both[index]);
-            world.import(&(0..made.len()).flat_map(rows_of).collect::<Vec<_>>()).await;
-            let old = expected(&world.known(&user, case, &made).await, &wish);
-            let filter = filter(&wish);
-            let (mut seen, mut from, mut next_to_arrive) = (Vec::new(), From::Start, made.len());
+            fixture.import(&(0..generated.len()).flat_map(rows_of).collect::<Vec<_>>()).await;
+            let old = expected(&fixture.imported(&user, case, &generated).await, &criteria);
+            let filter = filter(&criteria);
+            let (mut seen, mut from, mut next_insert) = (Vec::new(), PageStart::First, generated.len());
             loop {
-                let page = world.part(&user, &filter, &from, wish.page).await;
+                let page = fixture.page(&user, &filter, &from, criteria.page).await;
                 seen.extend(page.numbers.clone());
-                let Some(next) = page.last.filter(|_| page.has_more && seen.len() < TOO_MANY) else { break };
-                from = From::After(next);
-                if next_to_arrive < both.len() {
-                    world.import(&rows_of(next_to_arrive)).await;
-                    next_to_arrive += 1;
+                let Some(next) = page.last.filter(|_| page.has_more && seen.len() < MAX_PAGES) else { break };
+                from = PageStart::After(next);
+                if next_insert < both.len() {
+                    fixture.import(&rows_of(next_insert)).await;
+                    next_insert += 1;
                 }
             }
             let mut once = seen.clone();
             once.sort();
             once.dedup();
-            prop_assert_eq!(once.len(), seen.len(), "an order came twice: {:?} in {:?}", wish, seen);
-            let met: Vec<String> = seen.into_iter().filter(|number| old.contains(number)).collect();
-            prop_assert_eq!(met, old, "{:?}", wish);
+            prop_assert_eq!(once.len(), seen.len(), "an order came twice: {:?} in {:?}", criteria, seen);
+            let seen_old: Vec<String> = seen.into_iter().filter(|number| old.contains(number)).collect();
+            prop_assert_eq!(seen_old, old, "{:?}", criteria);
             Ok(())
         })
     });
-    runtime.block_on(world.database.close());
+    runtime.block_on(fixture.database.close());
     done.unwrap();
 }

@@ -1,8 +1,8 @@
-//! A shop's orders export, made up row by row.
+//! Generates a shop's export, row by row.
 
 use std::collections::BTreeMap;
 
-/// The columns that a shop's export has, in its order; those that the program has no use for among them.
+/// The columns of a shop's export, in its order, with those that the import ignores.
 pub const COLUMNS: [&str; 36] = [
     "Name",
     "Email",
@@ -42,7 +42,7 @@ pub const COLUMNS: [&str; 36] = [
     "Lineitem discount",
 ];
 
-/// One row: the columns that are not empty.
+/// One row: its non-empty columns.
 #[derive(Clone, Debug, Default)]
 pub struct Row(BTreeMap<String, String>);
 
@@ -113,12 +113,12 @@ pub fn export_of(columns: &[&str], rows: &[Row]) -> String {
     String::from_utf8(writer.into_inner().unwrap()).unwrap()
 }
 
-/// As many orders as asked for, an hour apart, each with a total of its own; the last is the newest.
+/// Orders an hour apart with different totals; the last is the newest.
 pub fn orders(count: u32, email: &str) -> Vec<Row> {
-    let made = |index: u32| {
+    let order_at = |index: u32| {
         let at = format!("2024-{:02}-{:02} {:02}:00:00 +0000", 1 + index / 240, 1 + index / 24 % 10, index % 24);
         let total = format!("{}.05", 10 + index);
         order(&format!("#{}", 5000 + index), email).with("Created at", &at).with("Total", &total)
     };
-    (0..count).map(made).collect()
+    (0..count).map(order_at).collect()
 }

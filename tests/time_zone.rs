@@ -1,10 +1,10 @@
 //! Times where the customer is: told by the browser, or chosen; what a day, a month and a year are there.
 
 use crate::app::{PASSWORD, TestApp};
+use crate::csv_export::rows;
 use crate::http::Visitor;
 use crate::orders::{import, list, numbers};
 use crate::shop::{Row, order};
-use crate::spreadsheet::rows;
 
 const ANN: &str = "ann@example.com";
 

@@ -1,4 +1,4 @@
-//! An export as a shop's system writes it, with as many orders as asked for, on standard output.
+//! Writes an export with any number of orders to standard output.
 
 use std::io::{BufWriter, Write};
 

@@ -1,4 +1,4 @@
-//! Fills a database by SQL alone: ten million orders in minutes.
+//! Fills a database with SQL only: ten million orders in minutes.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use crate::{BUSY, ORDINARY, PASSWORD};
 
 const CUSTOMERS: i64 = 100_000;
 const PRODUCTS: i64 = 5_000;
-/// Orders that one statement writes.
+/// Orders in one statement.
 const CHUNK: i64 = 100_000;
 const EIGHT_YEARS: i64 = 8 * 365 * 86_400;
 
@@ -27,8 +27,8 @@ pub async fn fill(url: &str, orders: i64) {
         run(&mut connection, "PRAGMA cache_size = -4000000").await;
     }
     let indexes = drop_indexes(&mut connection, url).await;
-    make_customers(&mut connection).await;
-    make_products(&mut connection).await;
+    insert_customers(&mut connection).await;
+    create_products(&mut connection).await;
     let now = Clock::system().now().get();
     let mut first = 1;
     while first <= orders {
@@ -38,7 +38,7 @@ pub async fn fill(url: &str, orders: i64) {
         eprint!("\r{last} of {orders} orders, {} s", began.elapsed().as_secs());
         first = last + 1;
     }
-    run(&mut connection, "DROP TABLE made_up_products").await;
+    run(&mut connection, "DROP TABLE bench_products").await;
     for index in indexes {
         run(&mut connection, &index).await;
         eprint!("\n{index}, {} s", began.elapsed().as_secs());
@@ -58,27 +58,27 @@ async fn run(connection: &mut AnyConnection, sql: &str) {
         .unwrap_or_else(|error| panic!("{error}: {sql}"));
 }
 
-/// An index that is made in the end is made faster, and as it would be after years.
+/// Creating an index at the end is faster.
 async fn drop_indexes(connection: &mut AnyConnection, url: &str) -> Vec<String> {
-    let listed = if url.starts_with("sqlite:") {
+    let select = if url.starts_with("sqlite:") {
         "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name IN ('orders', 'order_lines') AND sql IS NOT NULL"
     } else {
         "SELECT indexname::text, indexdef::text FROM pg_indexes WHERE tablename IN ('orders', 'order_lines')
          AND indexname LIKE 'orders\\_%' AND indexname NOT LIKE '%key'"
     };
-    let indexes: Vec<(String, String)> = sqlx::query_as(listed).fetch_all(&mut *connection).await.unwrap();
+    let indexes: Vec<(String, String)> = sqlx::query_as(select).fetch_all(&mut *connection).await.unwrap();
     for (name, _) in &indexes {
         run(connection, &format!("DROP INDEX {name}")).await;
     }
     indexes.into_iter().map(|(_, sql)| sql).collect()
 }
 
-/// The id of the customer whose number the expression gives.
+/// The id of the customer with this number, as an SQL expression.
 fn customer_id(expression: &str) -> String {
     format!("'00000000-0000-7000-8000-' || SUBSTR(CAST(1000000000000 + {expression} AS TEXT), 2)")
 }
 
-async fn make_customers(connection: &mut AnyConnection) {
+async fn insert_customers(connection: &mut AnyConnection) {
     let hasher = Hasher::new(Vec::new()).unwrap();
     let hash = hasher.hash(Password::offered(PASSWORD)).await.unwrap();
     let sql = format!(
@@ -91,15 +91,15 @@ async fn make_customers(connection: &mut AnyConnection) {
     run(connection, &sql).await;
 }
 
-async fn make_products(connection: &mut AnyConnection) {
+async fn create_products(connection: &mut AnyConnection) {
     run(
         connection,
-        "CREATE TABLE made_up_products (id BIGINT PRIMARY KEY NOT NULL, sku TEXT NOT NULL, name TEXT NOT NULL)",
+        "CREATE TABLE bench_products (id BIGINT PRIMARY KEY NOT NULL, sku TEXT NOT NULL, name TEXT NOT NULL)",
     )
     .await;
     let sql = format!(
         "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {PRODUCTS} - 1)
-         INSERT INTO made_up_products (id, sku, name)
+         INSERT INTO bench_products (id, sku, name)
          SELECT i, 'SKU-' || CAST(1000 + i AS TEXT),
                 CASE i % 5 WHEN 0 THEN 'Earl Grey' WHEN 1 THEN 'Stoneware' WHEN 2 THEN 'Cast iron' WHEN 3 THEN 'Linden' ELSE 'Oat' END
                 || CASE i % 4 WHEN 0 THEN ' tea' WHEN 1 THEN ' cup' WHEN 2 THEN ' pot' ELSE ' honey' END
@@ -109,7 +109,7 @@ async fn make_products(connection: &mut AnyConnection) {
     run(connection, &sql).await;
 }
 
-/// Number of the product, price and quantity on line `line` of order `i`.
+/// The product on line `line` of order `i`.
 fn product(line: u32) -> String {
     format!("((i * 7 + {line} * 1319) % {PRODUCTS})")
 }
@@ -126,13 +126,13 @@ fn orders_sql(first: i64, last: i64, orders: i64, now: i64, is_sqlite: bool) -> 
     let line = |line: u32| format!("'\n' || LOWER(p{line}.sku || ' ' || p{line}.name)");
     format!(
         "WITH RECURSIVE n (i) AS (SELECT CAST({first} AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < {last}),
-         h (i, mixed) AS (SELECT i, (i * 2654435761) % 4294967296 FROM n),
-         o (i, mixed, customer, lines, placed_at, kind) AS (
-             SELECT i, mixed,
-                    CASE WHEN i % 50 = 0 THEN 0 WHEN i % {twentieth} = 1 THEN 1 ELSE 2 + mixed % ({CUSTOMERS} - 2) END,
-                    1 + (mixed / 7) % 4, {begins} + CAST({EIGHT_YEARS} AS BIGINT) * i / {orders},
-                    CASE WHEN i > {orders} - {orders} / 1000 THEN 'processing' WHEN mixed % 100 < 3 THEN 'cancelled'
-                         WHEN mixed % 100 < 5 THEN 'refunded' ELSE 'delivered' END
+         h (i, hash) AS (SELECT i, (i * 2654435761) % 4294967296 FROM n),
+         o (i, hash, customer, lines, placed_at, kind) AS (
+             SELECT i, hash,
+                    CASE WHEN i % 50 = 0 THEN 0 WHEN i % {twentieth} = 1 THEN 1 ELSE 2 + hash % ({CUSTOMERS} - 2) END,
+                    1 + (hash / 7) % 4, {first_placed_at} + CAST({EIGHT_YEARS} AS BIGINT) * i / {orders},
+                    CASE WHEN i > {orders} - {orders} / 1000 THEN 'processing' WHEN hash % 100 < 3 THEN 'cancelled'
+                         WHEN hash % 100 < 5 THEN 'refunded' ELSE 'delivered' END
              FROM h),
          s (i, customer, lines, placed_at, kind, subtotal) AS (
              SELECT i, customer, lines, placed_at, kind, {a1} + CASE WHEN lines > 1 THEN {a2} ELSE 0 END
@@ -140,23 +140,23 @@ fn orders_sql(first: i64, last: i64, orders: i64, now: i64, is_sqlite: bool) -> 
              FROM o)
          INSERT INTO orders (id, issued_by, number, user_id, email, placed_at, paid_at, fulfilled_at, cancelled_at, payment_status,
              fulfillment_status, currency, subtotal, shipping, taxes, discount, refunded, total, line_count, ship_name, ship_company,
-             ship_address1, ship_address2, ship_zip, ship_city, ship_province, ship_country, ship_phone, fingerprint, status, search_head)
+             ship_address1, ship_address2, ship_zip, ship_city, ship_province, ship_country, ship_phone, content_hash, status, search_prefix)
          SELECT {id}, 'shop', CAST(100000 + i AS TEXT), {customer},
                 CASE customer WHEN 0 THEN '{BUSY}' WHEN 1 THEN '{ORDINARY}' ELSE 'customer' || CAST(customer AS TEXT) || '@shop.example' END,
                 placed_at, placed_at + 60, CASE WHEN kind IN ('delivered', 'refunded') THEN placed_at + 172800 END,
                 CASE WHEN kind = 'cancelled' THEN placed_at + 3600 END, CASE WHEN kind = 'refunded' THEN 'refunded' ELSE 'paid' END,
                 CASE WHEN kind IN ('delivered', 'refunded') THEN 'delivered' ELSE 'unfulfilled' END, 'EUR', subtotal, 490, 0, 0,
                 CASE WHEN kind = 'refunded' THEN subtotal + 490 ELSE 0 END, subtotal + 490, lines, 'Robin Sample', '',
-                CAST(1 + i % 99 AS TEXT) || ' Harbour Street', '', 'D02 X285', 'Dublin', '', 'Ireland', '', {fingerprint}, kind,
+                CAST(1 + i % 99 AS TEXT) || ' Harbour Street', '', 'D02 X285', 'Dublin', '', 'Ireland', '', {content_hash}, kind,
                 '#' || CAST(100000 + i AS TEXT) || {l1} || CASE WHEN lines > 1 THEN {l2} ELSE '' END
                 || CASE WHEN lines > 2 THEN {l3} ELSE '' END || CASE WHEN lines > 3 THEN {l4} ELSE '' END
-         FROM s JOIN made_up_products p1 ON p1.id = {p1} JOIN made_up_products p2 ON p2.id = {p2}
-                JOIN made_up_products p3 ON p3.id = {p3} JOIN made_up_products p4 ON p4.id = {p4}",
+         FROM s JOIN bench_products p1 ON p1.id = {p1} JOIN bench_products p2 ON p2.id = {p2}
+                JOIN bench_products p3 ON p3.id = {p3} JOIN bench_products p4 ON p4.id = {p4}",
         twentieth = (orders / 20).max(1),
-        begins = now - EIGHT_YEARS,
+        first_placed_at = now - EIGHT_YEARS,
         id = order_id("i"),
         customer = customer_id("customer"),
-        fingerprint = if is_sqlite { "x'78'" } else { "'x'::bytea" },
+        content_hash = if is_sqlite { "x'78'" } else { "'x'::bytea" },
         a1 = amount(1), a2 = amount(2), a3 = amount(3), a4 = amount(4),
         l1 = line(1), l2 = line(2), l3 = line(3), l4 = line(4),
         p1 = product(1), p2 = product(2), p3 = product(3), p4 = product(4),
@@ -168,7 +168,7 @@ fn lines_sql(first: i64, last: i64) -> String {
         .map(|line| {
             format!(
                 "SELECT {id}, {line}, p.sku, p.name, 1 + (i + {line}) % 3, 100 + (i * 31 + {line} * 1709) % 4900, 0
-                 FROM n JOIN made_up_products p ON p.id = {product}
+                 FROM n JOIN bench_products p ON p.id = {product}
                  WHERE {line} <= 1 + ((i * 2654435761) % 4294967296 / 7) % 4",
                 id = order_id("i"),
                 product = product(line),

@@ -1,13 +1,13 @@
-//! A large shop, made up, and what its pages cost.
+//! Generates a large shop and measures its pages.
 //!
 //! ```sh
-//! cargo bench --bench shop -- fill sqlite:///tmp/shop.db 10000000   # orders of 100,000 customers over eight years
-//! cargo bench --bench shop -- measure sqlite:///tmp/shop.db         # the pages of a busy customer and of an ordinary one
-//! cargo bench --bench shop -- export 1000000 > /tmp/orders.csv      # an export with as many orders, to import
+//! cargo bench --bench shop -- fill sqlite:///tmp/shop.db 10000000   # orders of 100,000 customers in eight years
+//! cargo bench --bench shop -- measure sqlite:///tmp/shop.db         # the pages of a customer with many orders and of one with few
+//! cargo bench --bench shop -- export 1000000 > /tmp/orders.csv      # an export for `order-portal import`
 //! ```
 //!
-//! One customer in the shop has every fiftieth order, one has twenty, the others share the rest. What each order holds depends on its
-//! number alone, so two shops of one size are the same. `docs/performance.md` has the figures.
+//! One customer has every fiftieth order, one has twenty, the others share the rest. The content of an order depends only on its number,
+//! so two shops of the same size are equal. `docs/performance.md` has the results.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -15,7 +15,7 @@ mod export;
 mod fill;
 mod measure;
 
-/// The busy customer, and the one with twenty orders.
+/// The customer with every fiftieth order, and the one with twenty.
 const BUSY: &str = "busy@shop.example";
 const ORDINARY: &str = "ordinary@shop.example";
 const PASSWORD: &str = "seven calm herons on one leg";
@@ -29,13 +29,13 @@ fn main() {
         ["fill", url, orders] => system.block_on(fill::fill(url, orders.parse().expect("a number of orders"))),
         ["measure", url] => system.block_on(measure::measure(url)),
         ["export", orders] => export::export(orders.parse().expect("a number of orders")),
-        // What `cargo bench` runs by itself: a small shop from start to end, to see that all of it works.
+        // Plain `cargo bench`: a small shop, as a test of all steps.
         [] => system.block_on(async {
             let folder = tempfile::tempdir().unwrap();
             let url = format!("sqlite://{}", folder.path().join("shop.db").display());
             fill::fill(&url, 50_000).await;
             measure::measure(&url).await;
         }),
-        _ => panic!("takes: fill URL [ORDERS], measure URL, or export ORDERS"),
+        _ => panic!("usage: fill URL [ORDERS], measure URL, or export ORDERS"),
     }
 }

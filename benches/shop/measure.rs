@@ -1,4 +1,4 @@
-//! What pages cost, as a browser's own requests: time until the whole answer is there, on a server started for it.
+//! Measures requests for pages, from sending to the last byte, on a server that is started for it.
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use crate::{BUSY, ORDINARY, PASSWORD};
 
-/// Each page is asked for so often, after once for nothing.
-const TIMES: usize = 15;
-/// Pages that lie before "a thousand pages in".
-const DEEP: usize = 1_000;
+/// Measured requests for each page, after one to warm up.
+const REQUESTS: usize = 15;
+/// The page of the list that is measured as "a thousand pages in".
+const DEEP_PAGE: usize = 1_000;
 
 struct Server {
     process: Child,
@@ -47,8 +47,8 @@ pub async fn measure(url: &str) {
 
 async fn pages(customer: &Customer) {
     customer.time("first page, with sums and chart", "/orders").await;
-    if let Some(place) = customer.deep().await {
-        customer.time("a thousand pages in", &format!("/orders?after={place}")).await;
+    if let Some(cursor) = customer.deep_cursor().await {
+        customer.time("a thousand pages in", &format!("/orders?after={cursor}")).await;
     }
     customer.time("search, one product in 5,000", "/orders?q=kind+4242").await;
     customer.time("search, every fifth order, and a status", "/orders?q=linden+honey&status=refunded").await;
@@ -111,13 +111,13 @@ impl Customer {
     async fn time(&self, what: &str, path: &str) {
         self.get(path).await;
         let (mut times, mut bytes) = (Vec::new(), 0);
-        for _ in 0..TIMES {
+        for _ in 0..REQUESTS {
             let began = Instant::now();
             bytes = self.get(path).await.len();
             times.push(began.elapsed());
         }
         times.sort_unstable();
-        print(what, times[TIMES / 2], times[TIMES - 1], bytes);
+        print(what, times[REQUESTS / 2], times[REQUESTS - 1], bytes);
     }
 
     async fn time_once(&self, what: &str, path: &str) {
@@ -126,16 +126,16 @@ impl Customer {
         print(what, began.elapsed(), began.elapsed(), bytes);
     }
 
-    /// The place a thousand pages of twenty in; `None` when there are not as many.
-    async fn deep(&self) -> Option<String> {
-        let mut place: Option<String> = None;
-        for _ in 0..DEEP / 5 {
-            let after = place.map(|place| format!("&after={place}")).unwrap_or_default();
+    /// The cursor after a thousand pages of twenty; `None` when there are fewer.
+    async fn deep_cursor(&self) -> Option<String> {
+        let mut cursor: Option<String> = None;
+        for _ in 0..DEEP_PAGE / 5 {
+            let after = cursor.map(|cursor| format!("&after={cursor}")).unwrap_or_default();
             let answer: Value =
                 serde_json::from_slice(&self.get(&format!("/api/userOrders?limit=100{after}")).await).unwrap();
-            place = Some(answer["next"].as_str()?.to_owned());
+            cursor = Some(answer["next"].as_str()?.to_owned());
         }
-        place
+        cursor
     }
 
     async fn first_number(&self) -> String {
@@ -149,7 +149,7 @@ fn print(what: &str, median: Duration, worst: Duration, bytes: usize) {
     println!("  {what:42} {:>10.1} {:>10.1} {bytes:>10}", milliseconds(median), milliseconds(worst));
 }
 
-/// In MiB; 0 where the system does not tell.
+/// In MiB; 0 where the system has no `/proc`.
 fn peak_memory(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::bearer::BearerUser;
+use super::problem::{Problem, no_store};
 use crate::accounts::{Accounts, SignUpRefused, Visit};
 use crate::clock::Clock;
 use crate::sessions::{Audience, Ending, Issued};
@@ -54,10 +55,10 @@ pub(super) struct SessionAnswer {
 /// Make an account and get its first token.
 #[utoipa::path(post, path = "/api/createNewUser", tag = "accounts", operation_id = "createNewUser", request_body = Credentials, responses(
     (status = 201, description = "The account was made", body = TokenAnswer),
-    (status = 400, description = "The body is not JSON of that shape", body = super::openapi::Problem, content_type = "application/problem+json"),
-    (status = 422, description = "The address or the password is not taken, and why", body = super::openapi::Problem, content_type = "application/problem+json"),
-    (status = 429, description = "Too many tries; again after Retry-After seconds", body = super::openapi::Problem, content_type = "application/problem+json"),
-    (status = 503, description = "Busy; again after Retry-After seconds", body = super::openapi::Problem, content_type = "application/problem+json"),
+    (status = 400, description = "The body is not JSON of that shape", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "The address or the password is not taken, and why", body = Problem, content_type = "application/problem+json"),
+    (status = 429, description = "Too many tries; again after Retry-After seconds", body = Problem, content_type = "application/problem+json"),
+    (status = 503, description = "Busy; again after Retry-After seconds", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn create_new_user(
     client: Client,
@@ -72,10 +73,10 @@ pub(super) async fn create_new_user(
 /// Get a token for an account.
 #[utoipa::path(post, path = "/api/login", tag = "accounts", operation_id = "login", request_body = Credentials, responses(
     (status = 200, description = "Signed in", body = TokenAnswer),
-    (status = 400, description = "The body is not JSON of that shape", body = super::openapi::Problem, content_type = "application/problem+json"),
-    (status = 401, description = "The address and the password do not go together", body = super::openapi::Problem, content_type = "application/problem+json"),
-    (status = 429, description = "Too many tries; again after Retry-After seconds", body = super::openapi::Problem, content_type = "application/problem+json"),
-    (status = 503, description = "Busy; again after Retry-After seconds", body = super::openapi::Problem, content_type = "application/problem+json"),
+    (status = 400, description = "The body is not JSON of that shape", body = Problem, content_type = "application/problem+json"),
+    (status = 401, description = "The address and the password do not go together", body = Problem, content_type = "application/problem+json"),
+    (status = 429, description = "Too many tries; again after Retry-After seconds", body = Problem, content_type = "application/problem+json"),
+    (status = 503, description = "Busy; again after Retry-After seconds", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn login(
     client: Client,
@@ -95,8 +96,8 @@ fn visit(client: &Client) -> Visit<'_> {
 /// Who the token belongs to and until when it holds.
 #[utoipa::path(get, path = "/api/session", tag = "accounts", operation_id = "session", security(("bearer" = [])), responses(
     (status = 200, description = "The session", body = SessionAnswer),
-    (status = 401, description = "No token", body = super::openapi::Problem, content_type = "application/problem+json"),
-    (status = 403, description = "A token that does not hold", body = super::openapi::Problem, content_type = "application/problem+json"),
+    (status = 401, description = "No token", body = Problem, content_type = "application/problem+json"),
+    (status = 403, description = "A token that does not hold", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn session(caller: BearerUser) -> HttpResponse {
     no_store(&mut HttpResponse::Ok()).json(SessionAnswer {
@@ -111,8 +112,8 @@ pub(super) async fn session(caller: BearerUser) -> HttpResponse {
 /// End the token.
 #[utoipa::path(post, path = "/api/logout", tag = "accounts", operation_id = "logout", security(("bearer" = [])), responses(
     (status = 204, description = "The token is dead"),
-    (status = 401, description = "No token", body = super::openapi::Problem, content_type = "application/problem+json"),
-    (status = 403, description = "A token that does not hold", body = super::openapi::Problem, content_type = "application/problem+json"),
+    (status = 401, description = "No token", body = Problem, content_type = "application/problem+json"),
+    (status = 403, description = "A token that does not hold", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn logout(
     caller: BearerUser,
@@ -132,9 +133,4 @@ fn invalid(refused: SignUpRefused) -> Error {
     let email = refused.email.map(|reason| ("email", reason));
     let password = refused.password.map(|reason| ("password", reason));
     Error::Invalid(email.into_iter().chain(password).collect())
-}
-
-/// Tokens and what they open are kept by no cache (RFC 6749 section 5.1).
-pub(super) fn no_store(response: &mut actix_web::HttpResponseBuilder) -> &mut actix_web::HttpResponseBuilder {
-    response.insert_header((actix_web::http::header::CACHE_CONTROL, "no-store"))
 }

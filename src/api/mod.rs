@@ -7,10 +7,11 @@ mod accounts;
 mod bearer;
 mod openapi;
 mod orders;
+mod problem;
 
 use actix_web::web;
 
-pub use orders::orders_of;
+pub use orders::export_orders;
 
 /// Routes of the API. Each handler that needs a user takes [`bearer::BearerUser`], which refuses strangers itself.
 pub fn configure(routes: &mut web::ServiceConfig) {

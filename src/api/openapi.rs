@@ -1,34 +1,10 @@
 //! The description of the API, generated from its handlers and bodies (OpenAPI 3.1).
 
 use actix_web::HttpResponse;
-use serde::Serialize;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::{Modify, OpenApi, ToSchema};
+use utoipa::{Modify, OpenApi};
 
-/// Why a request was not answered as asked (RFC 9457).
-#[derive(Serialize, ToSchema)]
-pub(super) struct Problem {
-    /// `about:blank`: the status says what kind it is.
-    #[serde(rename = "type")]
-    kind: String,
-    /// The status in words.
-    title: String,
-    /// The HTTP status.
-    status: u16,
-    /// What is wrong, in words.
-    detail: String,
-    /// Names the request in the site's log.
-    request_id: String,
-    /// The fields that are wrong, with status 422.
-    errors: Option<Vec<WrongField>>,
-}
-
-/// One wrong field.
-#[derive(Serialize, ToSchema)]
-pub(super) struct WrongField {
-    field: String,
-    detail: String,
-}
+use super::problem::{Problem, WrongField};
 
 #[derive(OpenApi)]
 #[openapi(

@@ -1,4 +1,4 @@
-//! `order-portal import`: loads a shop's export and shows the progress.
+//! `order-portal import`: imports a shop's export and shows a progress bar.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -8,9 +8,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::{Failure, failed, open, print};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::orders::{self, ImportSource, Mode, Progress, Stage, count};
+use crate::orders::{self, ImportMode, ImportSource, Progress, Stage, format_count};
 
-pub(super) async fn run(config: &Config, clock: &Clock, file: PathBuf, mode: Mode) -> Result<(), Failure> {
+pub(super) async fn run(config: &Config, clock: &Clock, file: PathBuf, mode: ImportMode) -> Result<(), Failure> {
     let source = if file == Path::new("-") { ImportSource::Stdin } else { ImportSource::File(file) };
     let database = open(config).await?;
     let bar = progress_bar();
@@ -20,16 +20,16 @@ pub(super) async fn run(config: &Config, clock: &Clock, file: PathBuf, mode: Mod
     .await;
     bar.finish_and_clear();
     database.close().await;
-    let done = imported.map_err(failed)?;
-    let number = |number: u64| count(i64::try_from(number).unwrap_or(i64::MAX));
+    let summary = imported.map_err(failed)?;
+    let number = |number: u64| format_count(i64::try_from(number).unwrap_or(i64::MAX));
     print(format!(
         "{} orders with {} lines: {} new, {} changed, {} unchanged{}",
-        number(done.orders),
-        number(done.lines),
-        number(done.new),
-        number(done.changed),
-        number(done.unchanged),
-        if mode == Mode::DryRun { "; nothing was written" } else { "" }
+        number(summary.orders),
+        number(summary.lines),
+        number(summary.new),
+        number(summary.changed),
+        number(summary.unchanged),
+        if mode == ImportMode::DryRun { "; nothing was written" } else { "" }
     ));
     Ok(())
 }

@@ -17,7 +17,7 @@ use crate::accounts::Email;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::database::Database;
-use crate::orders::Mode;
+use crate::orders::ImportMode;
 use crate::{server, telemetry};
 use mail::MailCommand;
 use orders::OrdersCommand;
@@ -77,7 +77,7 @@ enum Configured {
         #[arg(long)]
         dry_run: bool,
     },
-    /// List what customers ask of the shop: orders to cancel, orders placed here
+    /// List pending requests of customers: cancellations, reorders
     #[command(subcommand)]
     Orders(OrdersCommand),
     /// List, show, verify, disable, enable or delete accounts
@@ -178,7 +178,7 @@ async fn run_configured(command: Configured, config: Config) -> Result<(), Failu
     match command {
         Configured::Serve => server::run(config, clock).await.map_err(failed),
         Configured::Import { file, dry_run } => {
-            import::run(&config, &clock, file, if dry_run { Mode::DryRun } else { Mode::Load }).await
+            import::run(&config, &clock, file, if dry_run { ImportMode::DryRun } else { ImportMode::Load }).await
         }
         Configured::Orders(command) => orders::run(&config, command).await,
         Configured::User(command) => users::run(&config, &clock, command).await,

@@ -14,6 +14,7 @@ mod migrations;
 mod open;
 mod partial;
 pub mod restore;
+mod sql_builder;
 mod transaction;
 mod url;
 
@@ -29,6 +30,7 @@ pub use backup::BackupError;
 pub use error::{is_busy, is_conflict, is_unavailable};
 pub use migrations::{AppliedNow, Migrated};
 pub use open::OpenError;
+pub use sql_builder::SqlBuilder;
 pub use transaction::{SingleStatement, Transaction};
 pub use url::{DatabaseUrl, Engine};
 

@@ -1,87 +1,78 @@
-//! What customers come for: the list of their orders, one order, and how orders get here.
+//! The orders of customers: list, detail page, actions, CSV export, import.
 //!
-//! Routes, below the guard: `/orders`, `/orders.csv`, `/orders/{number}`, and for what a customer does to an order
-//! `/orders/{number}/cancel` and `/orders/{number}/again`. Hands out the queries that pages and the API share ([`list`], [`find`],
-//! with [`Filter`] and [`Cursor`]), [`import`], what the operator lists ([`cancellations`], [`placed_here`]), [`clean`] for upkeep, and what
-//! the server ties to accounts: [`add_samples`], [`remove_samples`], [`claim`], [`release`].
+//! Routes, behind the guard: `/orders` (`list/`), `/orders/{number}` (`detail/`), `/orders/{number}/cancel` and `/orders/{number}/again`
+//! (`actions/`), `/orders.csv` (`csv_export.rs`). Exports the queries that pages and API share ([`find_page`], [`find_order`]), the
+//! [`import()`], the operator's lists ([`pending_cancellations`], [`pending_reorders`]), and for accounts [`claim`], [`release`] and the samples.
 //!
-//! Invariants: every query that shows an order names the user it is for; an imported order belongs to nobody until the
-//! address it was placed with is known to be someone's; what a form does is done once however often it is sent.
+//! Invariants: a query for a page, the CSV export or the API has the condition `user_id = …`. An imported order has no owner until the
+//! email that it was placed with is a verified email of a user. A submitted form acts once, however often it is sent.
 
 mod actions;
-mod breakdown;
-mod chart;
-mod cursor;
+mod csv_export;
 mod detail;
-mod filter;
 mod idempotency;
 mod import;
+mod list;
 mod money;
 mod order;
-mod pages;
 mod samples;
 mod search;
-mod spending;
-mod spreadsheet;
 mod store;
-mod timeline;
+mod url;
 
 use actix_web::web;
 
-use actions::Deed;
-pub use cursor::Cursor;
-pub use filter::{Asked, Filter, Period, Sort, Wrong};
-pub use import::{ImportError, ImportSource, ImportSummary, Mode, Progress, Stage, StopCause, import};
-pub use money::{Currency, Money, MoneyError, count};
-pub use order::{Address, Order, OrderDetail, OrderLine, OrderNumber, Status};
-pub use samples::add_samples;
-pub use store::actions::{ToDo, cancellations, placed_here};
-pub use store::{From, Part, addresses_of, find, lines_of, list, release, remove_samples};
+use actions::OrderAction;
+pub use actions::{PendingRequest, pending_cancellations, pending_reorders};
+pub use detail::find_order;
+pub use import::{ImportError, ImportMode, ImportSource, ImportSummary, Progress, Stage, StopCause, import};
+pub use list::{Cursor, Filter, FilterErrors, FilterParams, OrderPage, PAGE_SIZE, PageStart, Period, Sort, find_page};
+pub use money::{Currency, Money, MoneyError, format_count};
+pub use order::{Order, OrderDetail, OrderId, OrderLine, OrderNumber, OrderStatus, ShippingAddress};
+pub use samples::{add_samples, remove_samples};
+pub use store::{addresses_by_order, lines_by_order, release};
 
 use crate::clock::UnixSeconds;
 use crate::database::{Database, Error, Transaction};
 
-/// Orders on one page of the list.
-pub const PAGE: u32 = 20;
+/// How long the response to a form is stored for requests that repeat it, in seconds.
+const IDEMPOTENCY_KEY_LIFETIME: i64 = 7 * 86_400;
 
-/// Gives the shop's orders that were placed with the address, and are nobody's yet, to the user who was shown to own it;
-/// tells how many. Samples stood in for real orders: once there are some they go.
+/// Assigns the shop's orders of a verified email to its user, unless they have an owner; returns their number. When there are some, the
+/// user's sample orders are deleted.
 ///
 /// # Errors
-/// The database's.
+/// The database fails.
 pub async fn claim(transaction: &mut Transaction, user_id: &str, email: &str) -> Result<u64, Error> {
     let claimed = store::claim(transaction, user_id, email).await?;
     if claimed > 0 {
-        store::remove_samples(transaction, user_id).await?;
+        samples::remove_samples(transaction, user_id).await?;
     }
     Ok(claimed)
 }
 
-/// How long a form that is sent again is known again, in seconds.
-const KEYS_KEPT: i64 = 7 * 86_400;
-
-/// Maintenance: makes some older orders findable and removes some keys of forms that nobody sends again; tells of each step how many
-/// rows.
-pub async fn clean(database: &Database, now: UnixSeconds) -> [(&'static str, Result<u64, Error>); 2] {
+/// Maintenance: one batch of each step, with the number of rows or the error.
+pub async fn run_maintenance(database: &Database, now: UnixSeconds) -> [(&'static str, Result<u64, Error>); 2] {
+    let expired = now.plus(-IDEMPOTENCY_KEY_LIFETIME);
     [
-        ("search texts of orders", store::upkeep::make_searchable(database).await),
-        ("idempotency keys", store::upkeep::forget_keys(database, now.plus(-KEYS_KEPT)).await),
+        ("search texts of orders", search::store::fill_missing(database).await),
+        ("idempotency keys", idempotency::store::delete_expired(database, expired).await),
     ]
 }
 
-/// Routes of the pages, for below `/orders`.
+/// The pages, for a scope `/orders`.
 pub fn configure(routes: &mut web::ServiceConfig) {
-    let cancel = |client, number, ground, request| actions::submit(Deed::Cancel, client, number, ground, request);
-    let order_again =
-        |client, number, ground, request| actions::submit(Deed::OrderAgain, client, number, ground, request);
+    let cancel = |client, number, services, body| actions::submit(OrderAction::Cancel, client, number, services, body);
+    let reorder =
+        |client, number, services, body| actions::submit(OrderAction::Reorder, client, number, services, body);
     routes
-        .service(web::resource("").get(pages::list))
+        .service(web::resource("").get(list::show))
         .service(web::resource("/{number}").get(detail::show))
-        .service(web::resource("/{number}/cancel").get(detail::back).post(cancel))
-        .service(web::resource("/{number}/again").get(detail::back).post(order_again));
+        .service(web::resource("/{number}/cancel").get(detail::redirect_to_order).post(cancel))
+        .service(web::resource("/{number}/again").get(detail::redirect_to_order).post(reorder));
 }
 
-/// The list as a spreadsheet, for `/orders.csv`.
-pub fn spreadsheet() -> actix_web::Resource {
-    web::resource("/orders.csv").get(spreadsheet::download)
+/// The CSV export, for the top level.
+pub fn csv_export() -> actix_web::Resource {
+    web::resource("/orders.csv").get(csv_export::download)
 }

@@ -4,9 +4,9 @@ use std::fmt;
 
 use iso_currency::Currency as Iso;
 
-/// The largest amount that is taken, in minor units: sums of millions of them still fit 64 bits.
-const LARGEST: i64 = 1_000_000_000_000;
-/// Minor digits of a currency that ISO 4217 gives none, such as gold.
+/// The largest amount that [`Money::parse`] accepts, in minor units: the sum of millions of them fits 64 bits.
+const MAX_MINOR: i64 = 1_000_000_000_000;
+/// Decimals of a currency for which ISO 4217 defines no exponent, such as gold.
 const NO_MINOR_UNIT: usize = 0;
 
 /// A currency of ISO 4217.
@@ -14,24 +14,22 @@ const NO_MINOR_UNIT: usize = 0;
 pub struct Currency(Iso);
 
 impl Currency {
-    /// Reads a code of three letters: `USD`.
+    /// Parses a code of three letters, like `USD`.
     pub fn parse(code: &str) -> Option<Self> {
         Iso::from_code(code).map(Self)
     }
 
-    /// The code of three letters.
     pub fn code(self) -> &'static str {
         self.0.code()
     }
 
-    /// Digits after the decimal point: 2 for most, 0 for JPY, 3 for KWD (ISO 4217, "exponent").
+    /// Digits after the decimal point (the exponent of ISO 4217): 2 for most, 0 for JPY, 3 for KWD.
     pub fn decimals(self) -> usize {
         self.0.exponent().map_or(NO_MINOR_UNIT, usize::from)
     }
 
-    /// What stands before an amount: a sign where everyone takes it for this currency, the code elsewhere ("$" alone
-    /// would be twenty currencies).
-    fn sign(self) -> &'static str {
+    /// The symbol before an amount; empty where it would be ambiguous ("$" is used for twenty currencies): the code is shown then.
+    fn symbol(self) -> &'static str {
         match self.code() {
             "USD" => "$",
             "EUR" => "€",
@@ -56,14 +54,14 @@ pub struct Money {
     currency: Currency,
 }
 
-/// Why a text is no amount.
+/// Why a text is not an amount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MoneyError {
     /// Not digits with at most one point.
     Malformed,
     /// More digits after the point than the currency has, and not zeros.
-    TooFine,
-    /// Beyond a trillion minor units.
+    TooManyDecimals,
+    /// More than a trillion minor units.
     TooLarge,
 }
 
@@ -73,77 +71,106 @@ impl Money {
         Self { minor, currency }
     }
 
-    /// Reads `12.50` as exports write it: digits, at most one point, no sign, no separators. Zeros beyond the currency's
-    /// digits are let pass, so that yen may come as `1200.00`.
+    pub fn zero(currency: Currency) -> Self {
+        Self { minor: 0, currency }
+    }
+
+    /// Parses `12.50`, the format of exports: digits, at most one point, no sign, no separators. Zeros beyond the currency's
+    /// decimals are accepted: exports write yen as `1200.00`.
     ///
     /// # Errors
     /// [`MoneyError`].
     pub fn parse(text: &str, currency: Currency) -> Result<Self, MoneyError> {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-        let ends_well = !fraction.is_empty() || !text.contains('.');
-        if whole.is_empty() || !ends_well || !whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit()) {
+        let ends_with_point = fraction.is_empty() && text.contains('.');
+        if whole.is_empty()
+            || ends_with_point
+            || !whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit())
+        {
             return Err(MoneyError::Malformed);
         }
         let decimals = currency.decimals();
         let (kept, beyond) = fraction.split_at(decimals.min(fraction.len()));
         if beyond.bytes().any(|byte| byte != b'0') {
-            return Err(MoneyError::TooFine);
+            return Err(MoneyError::TooManyDecimals);
         }
         let minor = format!("{whole}{kept:0<decimals$}").parse::<i64>().map_err(|_| MoneyError::TooLarge)?;
-        if minor > LARGEST { Err(MoneyError::TooLarge) } else { Ok(Self { minor, currency }) }
+        if minor > MAX_MINOR { Err(MoneyError::TooLarge) } else { Ok(Self { minor, currency }) }
     }
 
-    /// Minor units.
     pub fn minor(self) -> i64 {
         self.minor
     }
 
-    /// The currency.
     pub fn currency(self) -> Currency {
         self.currency
     }
 
-    /// Whether it is nothing.
     pub fn is_zero(self) -> bool {
         self.minor == 0
     }
 
-    /// Digits with a point alone, for programs: `1234.50`.
-    pub fn plain(self) -> String {
-        let decimals = self.currency.decimals();
-        let digits = format!("{:0>width$}", self.minor.unsigned_abs(), width = decimals + 1);
-        let (whole, fraction) = digits.split_at(digits.len() - decimals);
-        let sign = if self.minor < 0 { "-" } else { "" };
-        if decimals == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
+    /// The sum; `None` for another currency or an overflow.
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        let minor = self.minor.checked_add(other.minor)?;
+        (self.currency == other.currency).then_some(Self { minor, ..self })
     }
 
-    /// The same amount, taken off.
+    /// The difference; `None` for another currency or an overflow.
+    pub fn checked_sub(self, other: Self) -> Option<Self> {
+        let minor = self.minor.checked_sub(other.minor)?;
+        (self.currency == other.currency).then_some(Self { minor, ..self })
+    }
+
+    /// The product; `None` on overflow.
+    pub fn checked_mul(self, factor: i64) -> Option<Self> {
+        Some(Self { minor: self.minor.checked_mul(factor)?, ..self })
+    }
+
+    /// The sum of amounts in `currency`; `None` when one has another currency, or on overflow.
+    pub fn checked_sum(currency: Currency, amounts: impl IntoIterator<Item = Self>) -> Option<Self> {
+        amounts.into_iter().try_fold(Self::zero(currency), Self::checked_add)
+    }
+
     #[must_use]
     pub fn negated(self) -> Self {
         Self { minor: self.minor.saturating_neg(), ..self }
     }
-}
 
-/// `$1,234.50`, `¥1,200`, `CHF 12.00` (with a space that does not break); negative with a true minus sign.
-impl fmt::Display for Money {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// Digits and a decimal point, for programs: `1234.50`.
+    pub fn to_decimal_string(self) -> String {
+        let (whole, fraction) = self.digits();
+        let sign = if self.minor < 0 { "-" } else { "" };
+        if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
+    }
+
+    /// Digits before and after the decimal point.
+    fn digits(self) -> (String, String) {
         let decimals = self.currency.decimals();
-        let digits = format!("{:0>width$}", self.minor.unsigned_abs(), width = decimals + 1);
-        let (whole, fraction) = digits.split_at(digits.len() - decimals);
-        if self.minor < 0 {
-            f.write_str("\u{2212}")?;
-        }
-        match self.currency.sign() {
-            "" => write!(f, "{}\u{a0}", self.currency.code())?,
-            sign => f.write_str(sign)?,
-        }
-        f.write_str(&grouped(whole))?;
-        if decimals == 0 { Ok(()) } else { write!(f, ".{fraction}") }
+        let mut whole = format!("{:0>width$}", self.minor.unsigned_abs(), width = decimals + 1);
+        let fraction = whole.split_off(whole.len() - decimals);
+        (whole, fraction)
     }
 }
 
-/// Digits with a comma before each group of three.
-fn grouped(digits: &str) -> String {
+/// `$1,234.50`, `¥1,200`, `CHF 12.00` (with a no-break space); a negative amount begins with the minus sign U+2212.
+impl fmt::Display for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, fraction) = self.digits();
+        if self.minor < 0 {
+            f.write_str("\u{2212}")?;
+        }
+        match self.currency.symbol() {
+            "" => write!(f, "{}\u{a0}", self.currency.code())?,
+            symbol => f.write_str(symbol)?,
+        }
+        f.write_str(&group_thousands(&whole))?;
+        if fraction.is_empty() { Ok(()) } else { write!(f, ".{fraction}") }
+    }
+}
+
+/// Inserts a comma before each group of three digits.
+fn group_thousands(digits: &str) -> String {
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
         if index > 0 && (digits.len() - index).is_multiple_of(3) {
@@ -154,10 +181,10 @@ fn grouped(digits: &str) -> String {
     text
 }
 
-/// A count as people read it: `2,155`.
-pub fn count(number: i64) -> String {
+/// `2,155`
+pub fn format_count(number: i64) -> String {
     let sign = if number < 0 { "\u{2212}" } else { "" };
-    format!("{sign}{}", grouped(&number.unsigned_abs().to_string()))
+    format!("{sign}{}", group_thousands(&number.unsigned_abs().to_string()))
 }
 
 #[cfg(test)]
@@ -169,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn amounts_are_shown_with_the_digits_of_their_currency() {
+    fn display_uses_the_decimals_of_the_currency() {
         let cases = [
             ("1234.5", "USD", "$1,234.50"),
             ("1200.00", "JPY", "¥1,200"),
@@ -186,25 +213,25 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_amount_is_refused() {
+    fn parse_rejects_malformed_amounts() {
         for text in
             ["", ".", ".5", "5.", "1.2.3", "-1", "+1", "1,000.00", "12,50", "1e3", "NaN", " 1", "1 ", "١", "0x1", "$1"]
         {
             assert_eq!(money(text, "USD"), Err(MoneyError::Malformed), "{text:?}");
         }
-        assert_eq!(money("12.345", "USD"), Err(MoneyError::TooFine));
-        assert_eq!(money("0.5", "JPY"), Err(MoneyError::TooFine));
+        assert_eq!(money("12.345", "USD"), Err(MoneyError::TooManyDecimals));
+        assert_eq!(money("0.5", "JPY"), Err(MoneyError::TooManyDecimals));
         assert_eq!(money("99999999999999999999", "USD"), Err(MoneyError::TooLarge));
     }
 
     #[test]
-    fn codes_outside_iso_4217_are_no_currency() {
+    fn parse_rejects_codes_outside_iso_4217() {
         assert!(["", "usd", "EURO", "XYZ", "$"].iter().all(|code| Currency::parse(code).is_none()));
     }
 
     #[test]
-    fn each_known_currency_has_its_own_sign() {
-        let signs = [
+    fn each_known_currency_has_its_own_symbol() {
+        let symbols = [
             ("USD", "$"),
             ("EUR", "€"),
             ("GBP", "£"),
@@ -218,13 +245,13 @@ mod tests {
             ("MXN", "MX$"),
             ("CHF", ""),
         ];
-        for (code, sign) in signs {
-            assert_eq!(Currency::parse(code).unwrap().sign(), sign, "{code}");
+        for (code, symbol) in symbols {
+            assert_eq!(Currency::parse(code).unwrap().symbol(), symbol, "{code}");
         }
     }
 
     #[test]
-    fn amount_is_parsed_up_to_a_trillion_minor_units() {
+    fn parse_accepts_up_to_a_trillion_minor_units() {
         assert_eq!(money("10000000000.00", "USD").unwrap().minor(), 1_000_000_000_000);
         assert_eq!(money("10000000000.01", "USD"), Err(MoneyError::TooLarge));
         assert_eq!(money("9999999999.99", "USD").unwrap().minor(), 999_999_999_999);
@@ -232,8 +259,8 @@ mod tests {
     }
 
     #[test]
-    fn plain_amount_has_the_decimals_of_its_currency_and_an_ascii_sign() {
-        for (text, code, plain, negated) in [
+    fn decimal_string_has_the_decimals_of_the_currency_and_an_ascii_sign() {
+        for (text, code, decimal, negated) in [
             ("1234.5", "USD", "1234.50", "-1234.50"),
             ("0.05", "USD", "0.05", "-0.05"),
             ("0", "USD", "0.00", "0.00"),
@@ -242,14 +269,34 @@ mod tests {
             ("1.5", "KWD", "1.500", "-1.500"),
         ] {
             let money = money(text, code).unwrap();
-            assert_eq!((money.plain().as_str(), money.negated().plain().as_str()), (plain, negated));
+            assert_eq!(
+                (money.to_decimal_string().as_str(), money.negated().to_decimal_string().as_str()),
+                (decimal, negated)
+            );
             assert_eq!(money.is_zero(), text == "0", "{text}");
         }
     }
 
     #[test]
-    fn count_is_grouped_by_three_with_a_minus_sign() {
-        let shown = [0, 7, 999, 1000, 2155, 1_234_567, -1, -2155].map(count);
+    fn format_count_groups_by_three_with_a_minus_sign() {
+        let shown = [0, 7, 999, 1000, 2155, 1_234_567, -1, -2155].map(format_count);
         assert_eq!(shown, ["0", "7", "999", "1,000", "2,155", "1,234,567", "\u{2212}1", "\u{2212}2,155"]);
+    }
+
+    #[test]
+    fn arithmetic_stays_within_one_currency_and_64_bits() {
+        let usd = |minor| Money::new(minor, Currency::parse("USD").unwrap());
+        let eur = Money::new(1, Currency::parse("EUR").unwrap());
+        assert_eq!(usd(5).checked_add(usd(-7)), Some(usd(-2)));
+        assert_eq!(usd(5).checked_sub(usd(7)), Some(usd(-2)));
+        assert_eq!(usd(5).checked_mul(3), Some(usd(15)));
+        assert_eq!(Money::checked_sum(usd(0).currency(), [usd(1), usd(2), usd(3)]), Some(usd(6)));
+        assert_eq!(Money::checked_sum(usd(0).currency(), []), Some(usd(0)));
+        assert_eq!(usd(5).checked_add(eur), None);
+        assert_eq!(usd(5).checked_sub(eur), None);
+        assert_eq!(Money::checked_sum(usd(0).currency(), [usd(1), eur]), None);
+        assert_eq!(usd(i64::MAX).checked_add(usd(1)), None);
+        assert_eq!(usd(i64::MIN).checked_sub(usd(1)), None);
+        assert_eq!(usd(i64::MAX).checked_mul(2), None);
     }
 }

@@ -1,51 +1,70 @@
-//! An order and its parts.
+//! The types of an order. A value that parsed is valid: its id and number can stand in a URL, its amounts have one currency.
 
 use super::money::{Currency, Money};
-use crate::clock::UnixSeconds;
+use crate::clock::{Clock, UnixSeconds};
 
-/// The longest order number that is taken, in bytes.
-const LONGEST_NUMBER: usize = 64;
+const MAX_ID_BYTES: usize = 64;
+const MAX_NUMBER_BYTES: usize = 64;
 
-/// An order's number without the `#` that it is shown with: it stands in addresses, so it holds nothing that an address
-/// would take for a part of its own.
+/// The primary key of an order, a UUID. It is part of cursors, so it holds only letters, digits and `-`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct OrderNumber(String);
+pub struct OrderId(String);
 
-impl OrderNumber {
-    /// Reads `10248`, `EU-1001`, `1001.2`: letters and digits of any script, with `-`, `_` and `.` between them.
-    pub fn parse(text: &str) -> Option<Self> {
-        let is_plain = text.chars().all(|letter| letter.is_alphanumeric() || "-_.".contains(letter));
-        let has_substance = text.chars().any(char::is_alphanumeric);
-        (is_plain && has_substance && text.len() <= LONGEST_NUMBER).then(|| Self(text.to_owned()))
+impl OrderId {
+    pub fn generate(clock: &Clock) -> Self {
+        Self(clock.new_id())
     }
 
-    /// As in addresses and in JSON: without the `#`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        (is_plain && (1..=MAX_ID_BYTES).contains(&text.len())).then(|| Self(text.to_owned()))
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Where an order is, in one word for people.
+/// An order's number without the `#` that pages show. It is part of URLs, so it holds no character that has a meaning there.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct OrderNumber(String);
+
+impl OrderNumber {
+    /// Parses `10248`, `EU-1001`, `1001.2`: letters and digits of any script, `-`, `_` and `.`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_plain = text.chars().all(|letter| letter.is_alphanumeric() || "-_.".contains(letter));
+        let has_alphanumeric = text.chars().any(char::is_alphanumeric);
+        (is_plain && has_alphanumeric && text.len() <= MAX_NUMBER_BYTES).then(|| Self(text.to_owned()))
+    }
+
+    /// The form in URLs and in JSON: without the `#`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The form on pages and in mail: `#10248`.
+impl std::fmt::Display for OrderNumber {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+/// The state of an order in one word, derived from the shop's payment and fulfilment states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// The shop knows of it; nothing is paid.
+pub enum OrderStatus {
     Placed,
     /// Paid, not sent.
     Processing,
-    /// Some of it is on its way.
     PartlySent,
-    /// All of it is on its way.
     Sent,
-    /// It arrived.
     Delivered,
-    /// It was called off.
     Cancelled,
-    /// All the money went back.
     Refunded,
 }
 
-impl Status {
-    /// All of them, as an order goes through them.
+impl OrderStatus {
+    /// In the order of an order's life.
     pub const ALL: [Self; 7] = [
         Self::Placed,
         Self::Processing,
@@ -56,18 +75,8 @@ impl Status {
         Self::Refunded,
     ];
 
-    /// Reads what [`as_str`](Self::as_str) writes.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == word)
-    }
-
-    /// Whether nothing of the order has left the shop yet, so that it can still be called off.
-    pub fn can_be_cancelled(self) -> bool {
-        matches!(self, Self::Placed | Self::Processing)
-    }
-
-    /// From Shopify's words for payment and fulfilment.
-    pub fn of(payment: &str, fulfillment: &str, is_cancelled: bool) -> Self {
+    /// Derives the status from Shopify's payment and fulfilment states.
+    pub fn derive(payment: &str, fulfillment: &str, is_cancelled: bool) -> Self {
         match (payment, fulfillment) {
             _ if is_cancelled => Self::Cancelled,
             ("refunded", _) => Self::Refunded,
@@ -79,152 +88,140 @@ impl Status {
         }
     }
 
-    /// As in JSON.
-    pub fn as_str(self) -> &'static str {
+    /// Code and label.
+    fn words(self) -> (&'static str, &'static str) {
         match self {
-            Self::Placed => "placed",
-            Self::Processing => "processing",
-            Self::PartlySent => "partly_sent",
-            Self::Sent => "sent",
-            Self::Delivered => "delivered",
-            Self::Cancelled => "cancelled",
-            Self::Refunded => "refunded",
+            Self::Placed => ("placed", "Placed"),
+            Self::Processing => ("processing", "Processing"),
+            Self::PartlySent => ("partly_sent", "Partly sent"),
+            Self::Sent => ("sent", "Sent"),
+            Self::Delivered => ("delivered", "Delivered"),
+            Self::Cancelled => ("cancelled", "Cancelled"),
+            Self::Refunded => ("refunded", "Refunded"),
         }
     }
 
-    /// As on pages.
+    pub fn parse(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == code)
+    }
+
+    /// The code in the database, in URLs and in JSON.
+    pub fn as_str(self) -> &'static str {
+        self.words().0
+    }
+
     pub fn label(self) -> &'static str {
-        match self {
-            Self::Placed => "Placed",
-            Self::Processing => "Processing",
-            Self::PartlySent => "Partly sent",
-            Self::Sent => "Sent",
-            Self::Delivered => "Delivered",
-            Self::Cancelled => "Cancelled",
-            Self::Refunded => "Refunded",
-        }
+        self.words().1
+    }
+
+    /// Whether nothing was sent yet.
+    pub fn can_be_cancelled(self) -> bool {
+        matches!(self, Self::Placed | Self::Processing)
     }
 }
 
-/// An order without its lines, as lists show it.
+/// An order without its lines.
 #[derive(Clone, Debug)]
 pub struct Order {
-    /// The row's id.
-    pub id: String,
-    /// The number that the customer knows.
+    pub id: OrderId,
     pub number: OrderNumber,
-    /// When it was placed.
     pub placed_at: UnixSeconds,
-    /// When it was paid.
     pub paid_at: Option<UnixSeconds>,
-    /// When all of it was sent.
     pub fulfilled_at: Option<UnixSeconds>,
-    /// When it was called off.
     pub cancelled_at: Option<UnixSeconds>,
-    /// Shopify's word for the payment.
+    /// Shopify's payment state.
     pub payment_status: String,
-    /// Shopify's word for the fulfilment.
+    /// Shopify's fulfilment state.
     pub fulfillment_status: String,
-    /// What the lines cost, less their own discounts.
     pub subtotal: Money,
-    /// What sending costs.
     pub shipping: Money,
-    /// Taxes that come on top.
     pub taxes: Money,
-    /// What is taken off the whole order.
     pub discount: Money,
-    /// What went back to the customer.
     pub refunded: Money,
-    /// What the customer was asked for.
     pub total: Money,
-    /// How many lines it has.
     pub line_count: i64,
-    /// Where it is.
-    pub status: Status,
-    /// When the customer asked for it to be called off.
+    pub status: OrderStatus,
+    /// When the customer requested the cancellation.
     pub cancellation_asked_at: Option<UnixSeconds>,
     /// The number of the order that this one repeats.
-    pub copy_of: Option<OrderNumber>,
+    pub reordered_from: Option<OrderNumber>,
 }
 
 impl Order {
-    /// Whether its customer may ask for it to be called off.
+    pub fn currency(&self) -> Currency {
+        self.total.currency()
+    }
+
+    /// Whether the customer may request a cancellation.
     pub fn can_be_cancelled(&self) -> bool {
         self.status.can_be_cancelled() && self.cancellation_asked_at.is_none()
     }
 
-    /// What its amounts are in.
-    pub fn currency(&self) -> Currency {
-        self.total.currency()
+    /// When the customer requested a cancellation that the shop has neither made nor overtaken by sending the order.
+    pub fn pending_cancellation(&self) -> Option<UnixSeconds> {
+        self.cancellation_asked_at.filter(|_| self.status.can_be_cancelled())
     }
 }
 
-/// One line of an order.
 #[derive(Clone, Debug)]
 pub struct OrderLine {
-    /// The shop's name for the product; may be empty.
+    /// The shop's article number; may be empty.
     pub sku: String,
-    /// The product in words.
     pub name: String,
-    /// How many.
     pub quantity: i64,
-    /// What one costs.
     pub unit_price: Money,
-    /// What is taken off the whole line.
+    /// The discount on the whole line.
     pub discount: Money,
 }
 
 impl OrderLine {
-    /// What the line costs.
-    pub fn amount(&self) -> Money {
-        let full = self.unit_price.minor().saturating_mul(self.quantity);
-        Money::new(full.saturating_sub(self.discount.minor()), self.unit_price.currency())
+    /// The price of the line; `None` when it does not fit 64 bits, which the limits of an import exclude.
+    pub fn amount(&self) -> Option<Money> {
+        self.unit_price.checked_mul(self.quantity)?.checked_sub(self.discount)
     }
 }
 
-/// Where an order goes; parts that are not known are empty.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Address {
-    /// Whom it goes to.
+/// The shipping address of an order; unknown parts are empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, sqlx::FromRow, utoipa::ToSchema)]
+pub struct ShippingAddress {
+    #[sqlx(rename = "ship_name")]
     pub name: String,
-    /// Their firm.
+    #[sqlx(rename = "ship_company")]
     pub company: String,
-    /// Street and house.
+    #[sqlx(rename = "ship_address1")]
     pub address1: String,
-    /// What else the street needs.
+    #[sqlx(rename = "ship_address2")]
     pub address2: String,
-    /// Postcode.
+    #[sqlx(rename = "ship_zip")]
     pub zip: String,
-    /// City.
+    #[sqlx(rename = "ship_city")]
     pub city: String,
-    /// Province or state.
+    #[sqlx(rename = "ship_province")]
     pub province: String,
-    /// Country, as the shop writes it.
+    #[sqlx(rename = "ship_country")]
     pub country: String,
-    /// Telephone.
+    #[sqlx(rename = "ship_phone")]
     pub phone: String,
 }
 
-/// An order with all that belongs to it.
+/// An order with its lines and address.
 #[derive(Clone, Debug)]
 pub struct OrderDetail {
-    /// The order.
     pub order: Order,
-    /// Its lines, in the shop's order.
+    /// In the shop's order.
     pub lines: Vec<OrderLine>,
-    /// Where it goes.
-    pub address: Address,
+    pub address: ShippingAddress,
 }
 
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
 
-    /// An order with those words of Shopify's, placed ten seconds after 1970, that cost nothing.
+    /// An order with these payment and fulfilment states and amounts of zero, placed ten seconds after 1970.
     pub(in crate::orders) fn order(payment: &str, fulfillment: &str) -> Order {
-        let nothing = Currency::parse("USD").map(|currency| Money::new(0, currency)).unwrap();
+        let zero = Money::zero(Currency::parse("USD").unwrap());
         Order {
-            id: "0190-ab".to_owned(),
+            id: OrderId::parse("0190-ab").unwrap(),
             number: OrderNumber::parse("10248").unwrap(),
             placed_at: UnixSeconds::new(10),
             paid_at: None,
@@ -232,21 +229,21 @@ pub(super) mod tests {
             cancelled_at: None,
             payment_status: payment.to_owned(),
             fulfillment_status: fulfillment.to_owned(),
-            subtotal: nothing,
-            shipping: nothing,
-            taxes: nothing,
-            discount: nothing,
-            refunded: nothing,
-            total: nothing,
+            subtotal: zero,
+            shipping: zero,
+            taxes: zero,
+            discount: zero,
+            refunded: zero,
+            total: zero,
             line_count: 1,
-            status: Status::of(payment, fulfillment, false),
+            status: OrderStatus::derive(payment, fulfillment, false),
             cancellation_asked_at: None,
-            copy_of: None,
+            reordered_from: None,
         }
     }
 
     #[test]
-    fn numbers_stand_in_addresses_as_they_are() {
+    fn order_number_accepts_only_characters_without_meaning_in_urls() {
         for text in ["10248", "EU-1001", "1001.2", "S_7", "注文1"] {
             assert_eq!(OrderNumber::parse(text).unwrap().as_str(), text);
         }
@@ -257,20 +254,44 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_last_thing_that_happened_is_the_status() {
+    fn order_id_accepts_1_to_64_letters_digits_and_hyphens() {
+        for text in ["0190-ab", "a", &"a".repeat(64)] {
+            assert_eq!(OrderId::parse(text).unwrap().as_str(), text);
+        }
+        for text in ["", "a.b", "a b", "a_b", "\u{e9}", &"a".repeat(65)] {
+            assert_eq!(OrderId::parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn status_is_derived_from_the_latest_state() {
         let cases = [
-            ("pending", "unfulfilled", Status::Placed),
-            ("authorized", "unfulfilled", Status::Placed),
-            ("paid", "unfulfilled", Status::Processing),
-            ("partially_refunded", "unfulfilled", Status::Processing),
-            ("paid", "partial", Status::PartlySent),
-            ("pending", "fulfilled", Status::Sent),
-            ("paid", "delivered", Status::Delivered),
-            ("refunded", "fulfilled", Status::Refunded),
+            ("pending", "unfulfilled", OrderStatus::Placed),
+            ("authorized", "unfulfilled", OrderStatus::Placed),
+            ("paid", "unfulfilled", OrderStatus::Processing),
+            ("partially_refunded", "unfulfilled", OrderStatus::Processing),
+            ("paid", "partial", OrderStatus::PartlySent),
+            ("pending", "fulfilled", OrderStatus::Sent),
+            ("paid", "delivered", OrderStatus::Delivered),
+            ("refunded", "fulfilled", OrderStatus::Refunded),
         ];
         for (payment, fulfillment, status) in cases {
-            assert_eq!(Status::of(payment, fulfillment, false), status, "{payment} {fulfillment}");
-            assert_eq!(Status::of(payment, fulfillment, true), Status::Cancelled);
+            assert_eq!(OrderStatus::derive(payment, fulfillment, false), status, "{payment} {fulfillment}");
+            assert_eq!(OrderStatus::derive(payment, fulfillment, true), OrderStatus::Cancelled);
         }
+    }
+
+    #[test]
+    fn line_amount_is_price_times_quantity_less_discount() {
+        let usd = |minor| Money::new(minor, Currency::parse("USD").unwrap());
+        let line = |quantity, price, discount| OrderLine {
+            sku: String::new(),
+            name: String::new(),
+            quantity,
+            unit_price: usd(price),
+            discount: usd(discount),
+        };
+        assert_eq!(line(3, 250, 50).amount(), Some(usd(700)));
+        assert_eq!(line(2, i64::MAX, 0).amount(), None);
     }
 }

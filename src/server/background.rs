@@ -60,7 +60,7 @@ async fn run_maintenance(state: &AppState) -> u64 {
         ("recovery links", mail::recoveries::delete_expired(&state.database, now).await),
         ("failed mail", mail::delete_old_failures(&state.database, now).await),
     ];
-    steps.extend(orders::clean(&state.database, now).await);
+    steps.extend(orders::run_maintenance(&state.database, now).await);
     steps.extend(state.accounts.clean().await);
     steps.into_iter().map(|(step, done)| rows_of(step, done)).sum()
 }

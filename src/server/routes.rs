@@ -41,7 +41,7 @@ pub fn configure(routes: &mut web::ServiceConfig, site: &Site) {
                 .service(
                     web::scope("/account").wrap(from_fn(guard::require_user)).configure(accounts::configure_account),
                 )
-                .service(orders::spreadsheet().wrap(from_fn(guard::require_user)))
+                .service(orders::csv_export().wrap(from_fn(guard::require_user)))
                 .service(web::scope("/orders").wrap(from_fn(guard::require_user)).configure(orders::configure))
                 .default_service(web::to(nothing_here)),
         );

@@ -26,7 +26,7 @@ const RELEASE: OnReleased = |transaction, user_id, email| Box::pin(orders::relea
 pub const REMOVE_SAMPLES: OnDeleted = |transaction, user_id| Box::pin(orders::remove_samples(transaction, user_id));
 
 /// For the data export: the user's orders as the API returns them.
-const ORDERS_OF: HeldAbout = |database, user_id| Box::pin(api::orders_of(database, user_id));
+const ORDERS_OF: HeldAbout = |database, user_id| Box::pin(api::export_orders(database, user_id));
 
 #[derive(Clone)]
 pub struct AppState {

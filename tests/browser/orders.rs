@@ -1,4 +1,4 @@
-//! Orders in real Chromium: filters that the list follows, paper, double clicks, time zones.
+//! Orders in Chromium: live filters, history, print, double clicks, time zones.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ use crate::shop::{self, Row, line, order};
 
 const ANN: &str = "ann@example.com";
 
-/// Ann's orders, and her browser after login.
-async fn signed_in(rows: &[Row], scripts: Scripts) -> (TestApp, Chromium) {
+/// Imports the orders and logs Ann in.
+async fn logged_in(rows: &[Row], scripts: Scripts) -> (TestApp, Chromium) {
     let app = TestApp::start().await;
     app.verified_customer(ANN).await;
     import(&app, rows);
@@ -30,16 +30,16 @@ async fn log_in(browser: &Chromium, email: &str) {
     browser.arrives_at("/orders").await;
 }
 
-fn with_one_that_differs() -> Vec<Row> {
+fn orders_with_a_kettle() -> Vec<Row> {
     let different = order("#1", ANN).with("Lineitem name", "Blue kettle").with("Fulfillment Status", "unfulfilled");
     [shop::orders(25, ANN), vec![different]].concat()
 }
 
-/// Waits until the script answers that.
-async fn comes_to(browser: &Chromium, script: &str, expected: impl Into<Value>) {
+/// Waits until the script returns the expected value.
+async fn wait_for_value(browser: &Chromium, script: &str, expected: impl Into<Value>) {
     let expected = expected.into();
     for _ in 0..200 {
-        // While one page gives way to the next there is nothing to ask.
+        // During a navigation the script fails.
         let answer = browser.client.execute(&format!("return {script}"), Vec::new()).await.unwrap_or_default();
         if answer == expected {
             return;
@@ -56,8 +56,8 @@ async fn type_into(browser: &Chromium, selector: &str, text: &str) {
     browser.client.find(Locator::Css(selector)).await.unwrap().send_keys(text).await.unwrap();
 }
 
-/// Chooses by the keyboard, as a click on an option comes without the events of a real one: by the first letter of its words.
-async fn choose(browser: &Chromium, selector: &str, letter: &str) {
+/// Selects an option by keyboard, with the first letter of its label: the click of the driver sends no input events.
+async fn select_option(browser: &Chromium, selector: &str, letter: &str) {
     type_into(browser, selector, letter).await;
 }
 
@@ -70,117 +70,117 @@ async fn set_date(browser: &Chromium, id: &str, date: &str) {
 
 #[tokio::test]
 #[ignore = "needs Chromium and chromedriver; tests/run includes it"]
-async fn the_list_follows_its_filters_and_so_do_back_and_forward() {
-    let (_app, browser) = signed_in(&with_one_that_differs(), Scripts::On).await;
+async fn filters_update_the_list_and_the_history() {
+    let (_app, browser) = logged_in(&orders_with_a_kettle(), Scripts::On).await;
     browser.run("window.x = 1").await;
     type_into(&browser, "#q", "KETTLE").await;
-    comes_to(&browser, ROWS, 1).await;
-    comes_to(&browser, QUERY, "?q=KETTLE").await;
+    wait_for_value(&browser, ROWS, 1).await;
+    wait_for_value(&browser, QUERY, "?q=KETTLE").await;
     assert_eq!(
         browser.run("return [window.x, document.activeElement.id, document.activeElement.value]").await,
         json!([1, "q", "KETTLE"])
     );
     browser.reads(".count", |text| text.starts_with("1 order, €29.90")).await;
-    choose(&browser, "#status", "S").await;
-    comes_to(&browser, QUERY, "?q=KETTLE&status=sent").await;
+    select_option(&browser, "#status", "S").await;
+    wait_for_value(&browser, QUERY, "?q=KETTLE&status=sent").await;
     browser.reads("#results", |text| text.contains("No order matches")).await;
     let kept = browser.run("return [window.x, document.activeElement.id]").await;
-    assert_eq!(kept, json!([1, "status"]), "the page was loaded anew, or the focus is lost");
+    assert_eq!(kept, json!([1, "status"]), "the page was reloaded, or the focus is lost");
     let form = "['q', 'status', 'sort'].map((id) => document.getElementById(id).value)";
 
     browser.run("history.back()").await;
-    comes_to(&browser, ROWS, 1).await;
-    comes_to(&browser, form, json!(["KETTLE", "", "newest"])).await;
+    wait_for_value(&browser, ROWS, 1).await;
+    wait_for_value(&browser, form, json!(["KETTLE", "", "newest"])).await;
     browser.run("history.back()").await;
-    comes_to(&browser, ROWS, 20).await;
-    comes_to(&browser, form, json!(["", "", "newest"])).await;
+    wait_for_value(&browser, ROWS, 20).await;
+    wait_for_value(&browser, form, json!(["", "", "newest"])).await;
     assert_eq!(browser.run(&format!("return {QUERY}")).await, "");
     browser.run("history.forward()").await;
-    comes_to(&browser, ROWS, 1).await;
-    comes_to(&browser, form, json!(["KETTLE", "", "newest"])).await;
+    wait_for_value(&browser, ROWS, 1).await;
+    wait_for_value(&browser, form, json!(["KETTLE", "", "newest"])).await;
     browser.run("history.forward()").await;
-    comes_to(&browser, form, json!(["KETTLE", "sent", "newest"])).await;
-    comes_to(&browser, ROWS, 0).await;
+    wait_for_value(&browser, form, json!(["KETTLE", "sent", "newest"])).await;
+    wait_for_value(&browser, ROWS, 0).await;
     browser.press("#results a[href='/orders']").await;
-    comes_to(&browser, ROWS, 20).await;
-    comes_to(&browser, form, json!(["", "", "newest"])).await;
+    wait_for_value(&browser, ROWS, 20).await;
+    wait_for_value(&browser, form, json!(["", "", "newest"])).await;
     browser.close().await;
 }
 
 #[tokio::test]
 #[ignore = "needs Chromium and chromedriver; tests/run includes it"]
-async fn back_from_an_order_leads_to_the_filters_that_it_was_found_with() {
-    let (_app, browser) = signed_in(&with_one_that_differs(), Scripts::On).await;
+async fn back_from_an_order_restores_the_filter() {
+    let (_app, browser) = logged_in(&orders_with_a_kettle(), Scripts::On).await;
     type_into(&browser, "#q", "kettle").await;
-    comes_to(&browser, ROWS, 1).await;
+    wait_for_value(&browser, ROWS, 1).await;
     browser.press("table.orders a").await;
     browser.arrives_at("/orders/1").await;
     browser.run("history.back()").await;
     browser.arrives_at("/orders").await;
-    comes_to(&browser, ROWS, 1).await;
-    comes_to(&browser, "document.getElementById('q').value", "kettle").await;
+    wait_for_value(&browser, ROWS, 1).await;
+    wait_for_value(&browser, "document.getElementById('q').value", "kettle").await;
     browser.run("history.back()").await;
-    comes_to(&browser, ROWS, 20).await;
-    comes_to(&browser, "document.getElementById('q').value", "").await;
+    wait_for_value(&browser, ROWS, 20).await;
+    wait_for_value(&browser, "document.getElementById('q').value", "").await;
     browser.close().await;
 }
 
 #[tokio::test]
 #[ignore = "needs Chromium and chromedriver; tests/run includes it"]
-async fn on_the_way_back_the_form_says_what_the_list_shows() {
-    let (_app, browser) = signed_in(&with_one_that_differs(), Scripts::On).await;
+async fn form_and_list_agree_after_back() {
+    let (_app, browser) = logged_in(&orders_with_a_kettle(), Scripts::On).await;
     let search = browser.client.find(Locator::Css("#q")).await.unwrap();
     let order = browser.client.find(Locator::Css("table.orders a")).await.unwrap();
-    // Whoever is quick leaves before the list has followed.
+    // A fast click leaves before the list is updated.
     search.send_keys("kettle").await.unwrap();
     order.click().await.unwrap();
     browser.text(".events").await;
     browser.run("history.back()").await;
     browser.arrives_at("/orders").await;
-    comes_to(&browser, "document.readyState", "complete").await;
+    wait_for_value(&browser, "document.readyState", "complete").await;
     let shown = format!("[document.getElementById('q').value, {ROWS}]");
-    let has_followed = browser.client.current_url().await.unwrap().query().is_some();
-    comes_to(&browser, &shown, if has_followed { json!(["kettle", 1]) } else { json!(["", 20]) }).await;
+    let was_updated = browser.client.current_url().await.unwrap().query().is_some();
+    wait_for_value(&browser, &shown, if was_updated { json!(["kettle", 1]) } else { json!(["", 20]) }).await;
     browser.close().await;
 }
 
 #[tokio::test]
 #[ignore = "needs Chromium and chromedriver; tests/run includes it"]
-async fn dates_show_when_they_count_and_a_wrong_one_is_said_at_its_field() {
-    let (_app, browser) = signed_in(&with_one_that_differs(), Scripts::On).await;
+async fn date_fields_appear_for_a_range_and_show_their_errors() {
+    let (_app, browser) = logged_in(&orders_with_a_kettle(), Scripts::On).await;
     let shown = "document.getElementById('from').checkVisibility()";
-    comes_to(&browser, shown, false).await;
-    choose(&browser, "#period", "B").await;
-    comes_to(&browser, shown, true).await;
+    wait_for_value(&browser, shown, false).await;
+    select_option(&browser, "#period", "B").await;
+    wait_for_value(&browser, shown, true).await;
     set_date(&browser, "from", "2024-01-02").await;
-    comes_to(&browser, QUERY, "?period=range&from=2024-01-02").await;
+    wait_for_value(&browser, QUERY, "?period=range&from=2024-01-02").await;
     // One order was placed on 2 January, and one on 1 March.
-    comes_to(&browser, ROWS, 2).await;
+    wait_for_value(&browser, ROWS, 2).await;
     set_date(&browser, "to", "2024-01-01").await;
-    comes_to(&browser, "document.activeElement.id", "to").await;
+    wait_for_value(&browser, "document.activeElement.id", "to").await;
     browser.reads("#to-error", |text| text.contains("not before the first")).await;
-    comes_to(&browser, shown, true).await;
+    wait_for_value(&browser, shown, true).await;
     set_date(&browser, "to", "2024-01-31").await;
     browser.press("form.filters button").await;
-    comes_to(&browser, ROWS, 1).await;
-    choose(&browser, "#period", "A").await;
-    comes_to(&browser, ROWS, 20).await;
-    comes_to(&browser, QUERY, "").await;
+    wait_for_value(&browser, ROWS, 1).await;
+    select_option(&browser, "#period", "A").await;
+    wait_for_value(&browser, ROWS, 20).await;
+    wait_for_value(&browser, QUERY, "").await;
     browser.close().await;
 }
 
 #[tokio::test]
 #[ignore = "needs Chromium and chromedriver; tests/run includes it"]
-async fn another_filter_or_order_begins_at_the_first_page() {
-    let (_app, browser) = signed_in(&with_one_that_differs(), Scripts::On).await;
+async fn changed_filter_starts_at_the_first_page() {
+    let (_app, browser) = logged_in(&orders_with_a_kettle(), Scripts::On).await;
     browser.press("a[rel=next]").await;
-    comes_to(&browser, ROWS, 6).await;
-    choose(&browser, "#sort", "O").await;
-    comes_to(&browser, QUERY, "?sort=oldest").await;
-    comes_to(&browser, ROWS, 20).await;
-    // The pager that came with the list keeps the order of the list.
+    wait_for_value(&browser, ROWS, 6).await;
+    select_option(&browser, "#sort", "O").await;
+    wait_for_value(&browser, QUERY, "?sort=oldest").await;
+    wait_for_value(&browser, ROWS, 20).await;
+    // The pager of the updated list keeps its sort.
     browser.press("a[rel=next]").await;
-    comes_to(&browser, ROWS, 6).await;
+    wait_for_value(&browser, ROWS, 6).await;
     browser.reads("table.orders tbody tr:last-child a", |text| text == "#1").await;
     assert_eq!(browser.run("return document.getElementById('sort').value").await, "oldest");
     browser.close().await;
@@ -189,7 +189,7 @@ async fn another_filter_or_order_begins_at_the_first_page() {
 #[tokio::test]
 #[ignore = "needs Chromium and chromedriver; tests/run includes it"]
 async fn filters_work_without_scripts() {
-    let (_app, browser) = signed_in(&with_one_that_differs(), Scripts::Off).await;
+    let (_app, browser) = logged_in(&orders_with_a_kettle(), Scripts::Off).await;
     type_into(&browser, "#q", "kettle").await;
     browser.client.find(Locator::Css("#sort")).await.unwrap().select_by_value("lowest").await.unwrap();
     browser.press("form.filters button").await;
@@ -208,7 +208,7 @@ async fn filters_work_without_scripts() {
     browser.close().await;
 }
 
-/// An order of that many lines with everything that a page of one can show.
+/// An order with a value for everything that its page can show.
 fn full_order(number: &str, lines: usize) -> Vec<Row> {
     let address = [
         ("Shipping Company", "Vins et alcools Chevalier, société anonyme"),
@@ -234,8 +234,8 @@ fn full_order(number: &str, lines: usize) -> Vec<Row> {
     std::iter::once(first).chain(further).collect()
 }
 
-/// Pages and sizes of the PDF that the page prints to, in points.
-async fn printed(browser: &Chromium) -> (u64, Vec<(u64, u64)>) {
+/// The number of pages of the printed PDF, and their sizes in points.
+async fn print_to_pdf(browser: &Chromium) -> (u64, Vec<(u64, u64)>) {
     let a4 = json!({ "paperWidth": 8.27, "paperHeight": 11.69 });
     let pdf = browser.devtools("Page.printToPDF", a4).await;
     let script = "const text = atob(arguments[0]);
@@ -247,18 +247,18 @@ async fn printed(browser: &Chromium) -> (u64, Vec<(u64, u64)>) {
 
 #[tokio::test]
 #[ignore = "needs Chromium and chromedriver; tests/run includes it"]
-async fn an_order_of_15_lines_prints_on_one_sheet_without_the_sites_navigation() {
+async fn order_of_15_lines_prints_on_one_page_without_navigation() {
     let rows = [full_order("#1", 1), full_order("#15", 15), full_order("#60", 60), shop::orders(1, ANN)].concat();
-    let (_app, browser) = signed_in(&rows, Scripts::On).await;
+    let (_app, browser) = logged_in(&rows, Scripts::On).await;
     for (number, pages) in [("1", 1), ("15", 1)] {
         browser.open(&format!("/orders/{number}")).await;
-        let (printed, sizes) = printed(&browser).await;
+        let (printed, sizes) = print_to_pdf(&browser).await;
         assert_eq!(printed, pages, "order {number}");
         let is_a4 = |(width, height): &(u64, u64)| (594..=596).contains(width) && (841..=843).contains(height);
         assert!(sizes.len() == 1 && is_a4(&sizes[0]), "order {number}: {sizes:?}");
     }
     browser.open("/orders/60").await;
-    assert!(printed(&browser).await.0 > 1, "60 lines on one sheet cannot be read");
+    assert!(print_to_pdf(&browser).await.0 > 1, "60 lines on one page are too small");
     browser.devtools("Emulation.setEmulatedMedia", json!({ "media": "print" })).await;
     let in_print = "[...document.querySelectorAll('nav, form, button, input, .skip, .back, .site-footer')].filter((part) => part.checkVisibility()).map((part) => part.outerHTML)";
     for path in ["/orders/15", "/orders"] {
@@ -283,9 +283,9 @@ async fn double_click(browser: &Chromium, selector: &str) {
 
 #[tokio::test]
 #[ignore = "needs Chromium and chromedriver; tests/run includes it"]
-async fn a_double_click_on_order_again_makes_one_order() {
+async fn double_click_on_order_again_makes_one_reorder() {
     for scripts in [Scripts::On, Scripts::Off] {
-        let (app, browser) = signed_in(&[order("#1", ANN)], scripts).await;
+        let (app, browser) = logged_in(&[order("#1", ANN)], scripts).await;
         browser.open("/orders/1").await;
         double_click(&browser, "form[action='/orders/1/again'] button").await;
         browser.client.wait().for_element(Locator::Css(".notice")).await.unwrap();
@@ -298,7 +298,7 @@ async fn a_double_click_on_order_again_makes_one_order() {
 
 #[tokio::test]
 #[ignore = "needs Chromium and chromedriver; tests/run includes it"]
-async fn the_first_page_after_login_shows_times_where_the_browser_is() {
+async fn first_page_after_login_uses_the_browsers_time_zone() {
     let app = TestApp::start().await;
     app.verified_customer(ANN).await;
     import(&app, &[order("#1", ANN).with("Created at", "2024-12-31 20:30:00 +0000")]);
@@ -315,7 +315,7 @@ async fn the_first_page_after_login_shows_times_where_the_browser_is() {
 
 #[tokio::test]
 #[ignore = "needs Chromium and the sample orders; tests/run includes it when they are there"]
-async fn what_customers_of_the_sample_orders_spent_adds_up_in_the_browser() {
+async fn sample_orders_add_up_in_the_browser() {
     let app = TestApp::start().await;
     app.done(&["import", sample_orders().to_str().unwrap()]);
     for email in northwind::CUSTOMERS {
@@ -337,7 +337,7 @@ async fn what_customers_of_the_sample_orders_spent_adds_up_in_the_browser() {
                 break;
             }
             browser.press("a[rel=next]").await;
-            comes_to(&browser, "location.search.startsWith('?after=') && document.readyState", "complete").await;
+            wait_for_value(&browser, "location.search.startsWith('?after=') && document.readyState", "complete").await;
         }
         assert_eq!(shown, expected.totals.len());
         browser.close().await;

@@ -1,5 +1,5 @@
-//! Reading a file twice and knowing that it is the same: the SHA-256 of each block is kept when it is first read, and a block that reads
-//! differently later is an error before any of its rows is parsed.
+//! Reads a file several times and detects a change: the first pass stores the SHA-256 of each block, and a later pass fails on a block
+//! with another hash, before it parses a row of it.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -7,33 +7,33 @@ use std::io::{Error, Read};
 
 use sha2::{Digest, Sha256};
 
-/// Bytes that have one hash; 32 bytes of memory for each of them.
-const BLOCK: u64 = 1 << 20;
+/// Bytes of a block. Its hash takes 32 bytes of memory.
+const BLOCK_SIZE: u64 = 1 << 20;
 
-/// The hashes of a file's blocks, as they were first read.
+/// The hashes of the blocks of a file, from the first pass.
 #[derive(Default)]
-pub(super) struct Hashes(RefCell<Vec<[u8; 32]>>);
+pub(super) struct BlockHashes(RefCell<Vec<[u8; 32]>>);
 
-/// Reads a file block by block and compares each with its hash. The empty block at the end has one too: a file that was cut off or
-/// appended to differs there.
-pub(super) struct Blocks<'a> {
+/// Reads a file block by block and compares each with its hash. The empty block at the end has a hash too, so that a file that became
+/// shorter or longer is detected.
+pub(super) struct BlockReader<'a> {
     file: &'a File,
-    hashes: &'a Hashes,
+    hashes: &'a BlockHashes,
     block: Vec<u8>,
-    taken: usize,
+    position: usize,
     index: usize,
 }
 
-impl<'a> Blocks<'a> {
-    /// From where the file stands, which is its start.
-    pub(super) fn new(file: &'a File, hashes: &'a Hashes) -> Self {
-        Self { file, hashes, block: Vec::new(), taken: 0, index: 0 }
+impl<'a> BlockReader<'a> {
+    /// The file must be at its start.
+    pub(super) fn new(file: &'a File, hashes: &'a BlockHashes) -> Self {
+        Self { file, hashes, block: Vec::new(), position: 0, index: 0 }
     }
 
     fn next_block(&mut self) -> Result<(), Error> {
         self.block.clear();
-        self.taken = 0;
-        self.file.take(BLOCK).read_to_end(&mut self.block)?;
+        self.position = 0;
+        self.file.take(BLOCK_SIZE).read_to_end(&mut self.block)?;
         let hash: [u8; 32] = Sha256::digest(&self.block).into();
         let mut hashes = self.hashes.0.borrow_mut();
         match hashes.get(self.index) {
@@ -48,14 +48,14 @@ impl<'a> Blocks<'a> {
     }
 }
 
-impl Read for Blocks<'_> {
+impl Read for BlockReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
-        if self.taken == self.block.len() {
+        if self.position == self.block.len() {
             self.next_block()?;
         }
-        let mut rest = &self.block[self.taken..];
+        let mut rest = &self.block[self.position..];
         let read = rest.read(buffer)?;
-        self.taken += read;
+        self.position += read;
         Ok(read)
     }
 }
@@ -64,8 +64,7 @@ impl Read for Blocks<'_> {
 #[error("the file was changed")]
 struct FileChanged;
 
-/// Whether reading failed because the file is not the one that was first read.
-pub(super) fn is_change(error: &Error) -> bool {
+pub(super) fn is_file_changed(error: &Error) -> bool {
     error.get_ref().and_then(|cause| cause.downcast_ref::<FileChanged>()).is_some()
 }
 
@@ -75,16 +74,16 @@ mod tests {
 
     use super::*;
 
-    fn read(file: &File, hashes: &Hashes) -> Result<Vec<u8>, Error> {
+    fn read(file: &File, hashes: &BlockHashes) -> Result<Vec<u8>, Error> {
         let mut start = file;
         start.seek(SeekFrom::Start(0))?;
         let mut content = Vec::new();
-        Blocks::new(file, hashes).read_to_end(&mut content).map(|_| content)
+        BlockReader::new(file, hashes).read_to_end(&mut content).map(|_| content)
     }
 
     #[test]
-    fn file_changed_anywhere_is_noticed_by_the_second_pass() {
-        let whole = usize::try_from(BLOCK).unwrap();
+    fn second_pass_detects_a_change_anywhere_in_the_file() {
+        let whole = usize::try_from(BLOCK_SIZE).unwrap();
         for length in [0, 1, whole - 1, whole, whole + 1, 2 * whole] {
             let original = vec![b'a'; length];
             let mut appended = original.clone();
@@ -98,14 +97,14 @@ mod tests {
             for version in versions {
                 let mut file = tempfile::tempfile().unwrap();
                 file.write_all(&original).unwrap();
-                let hashes = Hashes::default();
+                let hashes = BlockHashes::default();
                 assert_eq!(read(&file, &hashes).unwrap(), original);
-                assert_eq!(read(&file, &hashes).unwrap(), original, "the same file is refused");
+                assert_eq!(read(&file, &hashes).unwrap(), original, "the same file is rejected");
                 file.set_len(0).unwrap();
                 file.seek(SeekFrom::Start(0)).unwrap();
                 file.write_all(&version).unwrap();
-                let error = read(&file, &hashes).expect_err("a changed file is read to its end");
-                assert!(is_change(&error), "{error}");
+                let error = read(&file, &hashes).expect_err("a changed file is accepted");
+                assert!(is_file_changed(&error), "{error}");
             }
         }
     }

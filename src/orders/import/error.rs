@@ -1,69 +1,42 @@
-//! Why an import failed.
+//! The errors of an import.
 
 use crate::clock::UnixSeconds;
 use crate::database::{self, WriteError};
-use crate::orders::money::count;
+use crate::orders::money::format_count;
 
-/// Why an import failed, in one line that says where and what to do. Nothing was written, except where [`ImportError::Stopped`] says
-/// how much.
+/// Why an import failed: one line that says where and what to do. Nothing was written, except with [`ImportError::Stopped`].
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// The file cannot be opened or read.
     #[error("cannot read {file}: {source}; name the CSV file of an orders export, or - for standard input")]
-    Unreadable {
-        /// Its name.
-        file: String,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// Nothing stands in it.
+    Unreadable { file: String, source: std::io::Error },
     #[error("{file} is empty; export the orders again, with the row of column names")]
-    Empty {
-        /// Its name.
-        file: String,
-    },
-    /// A column that is needed is not there, or there twice.
+    Empty { file: String },
+    /// A column is missing or duplicated.
     #[error("{file}, line 1, column \"{column}\": {problem}; export the orders again, with all columns")]
-    Column {
-        /// Its name.
-        file: String,
-        /// The column's name.
-        column: &'static str,
-        /// What is wrong.
-        problem: &'static str,
-    },
-    /// A row is not as long as the first, or not text.
+    Column { file: String, column: &'static str, problem: &'static str },
+    /// A row has another length than the header, or is not UTF-8.
     #[error("{file}, line {line}: {problem}")]
     Row {
-        /// The file's name.
         file: String,
-        /// Counted from 1, as an editor does.
+        /// Counted from 1, as editors do.
         line: u64,
-        /// What is wrong and what to do.
         problem: String,
     },
-    /// A value makes no sense.
     #[error("{file}, line {line}, column \"{column}\": {problem}")]
     Value {
-        /// The file's name.
         file: String,
-        /// Counted from 1, as an editor does.
+        /// Counted from 1, as editors do.
         line: u64,
-        /// The column's name.
         column: &'static str,
-        /// What it holds and what it takes.
         problem: String,
     },
-    /// Rows of one order stand apart; handled by reading on in memory.
-    #[error("rows of one order stand apart")]
-    Scattered,
-    /// What is read the second time is not what was validated.
+    /// Internal: the import then reads all orders into memory.
+    #[error("the rows of one order are not contiguous")]
+    NonContiguousRows,
+    /// The second pass read another content than the first.
     #[error("{file} was changed while it was imported; nothing was written, run the same command again")]
-    Changed {
-        /// Its name.
-        file: String,
-    },
-    /// Asked to stop while it validated the file.
+    Changed { file: String },
+    /// Ctrl-C or SIGTERM during validation.
     #[error("interrupted; nothing was written, run the same command again")]
     Interrupted,
     /// Another import has the lease.
@@ -71,27 +44,15 @@ pub enum ImportError {
         "another import is running (host {host}, process {process_id}, since {started_at}); wait until it has ended. If it was killed, \
          the next one can start after {expires_at}"
     )]
-    Running {
-        /// Where it runs.
-        host: String,
-        /// Which process of that host it is.
-        process_id: i64,
-        /// When it took the lease.
-        started_at: UnixSeconds,
-        /// When the lease ends unless it is renewed.
-        expires_at: UnixSeconds,
-    },
-    /// The database failed before anything was written.
+    Running { host: String, process_id: i64, started_at: UnixSeconds, expires_at: UnixSeconds },
     #[error("cannot read the orders in the database: {0}; nothing was written, try again")]
     Database(#[from] database::Error),
-    /// It stopped while it wrote; each order is there whole or not at all.
-    #[error("{cause}; {} of {} orders are loaded; run the same command again", number(*.loaded), number(*.total))]
+    /// The import stopped between two transactions; each order is stored completely or not at all.
+    #[error("{cause}; {} of {} orders are loaded; run the same command again", format_u64(*.loaded), format_u64(*.total))]
     Stopped {
-        /// Why.
         cause: StopCause,
-        /// Orders of the file that the database has as the file says.
+        /// Orders of the file that are stored.
         loaded: u64,
-        /// Orders in the file.
         total: u64,
     },
 }
@@ -102,28 +63,21 @@ pub enum StopCause {
     /// Ctrl-C or SIGTERM.
     #[error("interrupted")]
     Interrupted,
-    /// What would be written is not what was validated.
     #[error("{0} was changed while it was imported")]
     Changed(String),
-    /// The file cannot be read again.
     #[error("cannot read {file}: {source}")]
-    Unreadable {
-        /// Its name.
-        file: String,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// This process was not heard of for so long that another import has started.
+    Unreadable { file: String, source: std::io::Error },
+    /// The lease expired, and another import acquired it.
     #[error("another import has started meanwhile")]
     LeaseLost,
-    /// The database failed, or other writes came first for too long.
+    /// The database failed, or every attempt conflicted with other writes.
     #[error("cannot write the orders: {0}")]
     Database(#[from] database::Error),
 }
 
 impl StopCause {
-    /// Reading the file once more failed. Its rows are valid as long as its blocks are those that were validated.
-    pub(super) fn of_reading(error: ImportError, file: &str) -> Self {
+    /// From an error of the second pass. The first pass validated every row, so an invalid row means that the file changed.
+    pub(super) fn from_second_pass(error: ImportError, file: &str) -> Self {
         let file = file.to_owned();
         match error {
             ImportError::Unreadable { source, .. } => Self::Unreadable { file, source },
@@ -144,6 +98,6 @@ impl WriteError for StopCause {
     }
 }
 
-fn number(count_of: u64) -> String {
-    count(i64::try_from(count_of).unwrap_or(i64::MAX))
+fn format_u64(number: u64) -> String {
+    format_count(i64::try_from(number).unwrap_or(i64::MAX))
 }

@@ -1,19 +1,18 @@
-//! Reading an export: which columns there are, which rows make one order.
+//! Reads an export: finds the columns, groups rows into orders.
 
 use csv::{ErrorKind, Reader, ReaderBuilder, StringRecord};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::collections::hash_map::{Entry, HashMap};
 
-use super::blocks::{Blocks, is_change};
+use super::blocks::{BlockReader, is_file_changed};
 use super::error::ImportError;
 use super::fields::Cell;
-use super::met_numbers::MetNumbers;
+use super::seen_numbers::SeenNumbers;
 use crate::orders::money::{Currency, Money};
-use crate::orders::order::{Address, OrderNumber};
+use crate::orders::order::{OrderNumber, ShippingAddress};
 
-/// Columns that every export has.
-const NEEDED: [&str; 13] = [
+const REQUIRED_COLUMNS: [&str; 13] = [
     "Name",
     "Email",
     "Financial Status",
@@ -28,8 +27,7 @@ const NEEDED: [&str; 13] = [
     "Lineitem name",
     "Lineitem price",
 ];
-/// Columns that are read where they are there.
-const OPTIONAL: [&str; 16] = [
+const OPTIONAL_COLUMNS: [&str; 16] = [
     "Paid at",
     "Fulfilled at",
     "Cancelled at",
@@ -47,10 +45,11 @@ const OPTIONAL: [&str; 16] = [
     "Shipping Country",
     "Shipping Phone",
 ];
-/// An order's first row is told from those that follow by one of these being there.
-const FIRST_ROW: [&str; 5] = ["Total", "Subtotal", "Financial Status", "Currency", "Shipping"];
+/// Only the first row of an order has a value in one of these columns.
+const FIRST_ROW_COLUMNS: [&str; 5] = ["Total", "Subtotal", "Financial Status", "Currency", "Shipping"];
 
-/// An order as the export tells it; money in minor units, times in Unix seconds.
+/// An order of the export; money in minor units, times in Unix seconds. The content hash covers the serialized form: a change of the
+/// fields or of their order makes the next import update every order.
 #[derive(Clone, Serialize)]
 pub(super) struct ImportedOrder {
     pub number: String,
@@ -61,7 +60,7 @@ pub(super) struct ImportedOrder {
     pub cancelled_at: Option<i64>,
     pub payment_status: String,
     pub fulfillment_status: String,
-    #[serde(serialize_with = "code")]
+    #[serde(serialize_with = "serialize_code")]
     pub currency: Currency,
     pub subtotal: i64,
     pub shipping: i64,
@@ -69,11 +68,10 @@ pub(super) struct ImportedOrder {
     pub discount: i64,
     pub refunded: i64,
     pub total: i64,
-    pub address: Address,
+    pub address: ShippingAddress,
     pub lines: Vec<ImportedLine>,
 }
 
-/// A line as the export tells it.
 #[derive(Clone, Serialize)]
 pub(super) struct ImportedLine {
     pub sku: String,
@@ -84,34 +82,33 @@ pub(super) struct ImportedLine {
 }
 
 impl ImportedOrder {
-    /// Stands for everything that the export says: the same when nothing changed.
-    pub(super) fn fingerprint(&self) -> Vec<u8> {
-        let said = serde_json::to_vec(self).unwrap_or_default();
-        Sha256::digest(said).to_vec()
+    /// The SHA-256 of all values of the order: equal if the order did not change since the last import.
+    pub(super) fn content_hash(&self) -> Vec<u8> {
+        let content = serde_json::to_vec(self).unwrap_or_default();
+        Sha256::digest(content).to_vec()
     }
 }
 
-/// An export that is being read.
-pub(super) struct Export<'a> {
+pub(super) struct ExportReader<'a> {
     file: &'a str,
-    reader: Reader<Blocks<'a>>,
+    reader: Reader<BlockReader<'a>>,
     columns: HashMap<&'static str, usize>,
     row: StringRecord,
     line: u64,
 }
 
-/// What a row is to its order.
-enum Part {
-    First(Box<ImportedOrder>),
-    /// A further line, which is read once the order's currency is known.
-    Further,
+enum RowKind {
+    /// The first row of an order, with the order's own values.
+    Order(Box<ImportedOrder>),
+    /// Another line. It is parsed later, with the currency of its order.
+    Line,
 }
 
-impl<'a> Export<'a> {
-    /// Reads the row of column names.
-    pub(super) fn open(file: &'a str, content: Blocks<'a>) -> Result<Self, ImportError> {
+impl<'a> ExportReader<'a> {
+    /// Reads the header row.
+    pub(super) fn open(file: &'a str, content: BlockReader<'a>) -> Result<Self, ImportError> {
         let mut reader = ReaderBuilder::new().buffer_capacity(1 << 16).from_reader(content);
-        let names = reader.headers().map_err(|error| reading_failed(file, error))?.clone();
+        let names = reader.headers().map_err(|error| read_error(file, error))?.clone();
         if names.iter().all(str::is_empty) {
             return Err(ImportError::Empty { file: file.to_owned() });
         }
@@ -119,96 +116,96 @@ impl<'a> Export<'a> {
         Ok(Self { file, reader, columns, row: StringRecord::new(), line: 1 })
     }
 
-    /// Orders whose rows stand together, each with the bytes read so far; [`ImportError::Scattered`] at the first row that
-    /// belongs to an order further up.
+    /// The orders of an export with contiguous rows, each with the number of bytes read so far; [`ImportError::NonContiguousRows`] at
+    /// the first row of an order that ended before.
     pub(super) fn into_orders(mut self) -> impl Iterator<Item = Result<(ImportedOrder, u64), ImportError>> + use<'a> {
-        let mut met = MetNumbers::default();
-        let mut open: Option<ImportedOrder> = None;
-        let mut is_over = false;
+        let mut seen = SeenNumbers::default();
+        let mut current: Option<ImportedOrder> = None;
+        let mut is_finished = false;
         std::iter::from_fn(move || {
-            while !is_over {
-                match self.next_part() {
+            while !is_finished {
+                match self.next_row() {
                     Ok(None) => {
-                        is_over = true;
+                        is_finished = true;
                         let bytes = self.reader.position().byte();
-                        return open.take().map(|order| Ok((order, bytes)));
+                        return current.take().map(|order| Ok((order, bytes)));
                     }
-                    Ok(Some((number, part))) => {
-                        let continues = open.as_ref().is_some_and(|order| order.number == number);
-                        let is_back = !continues && !met.insert(&number);
-                        match (part, open.as_mut()) {
-                            _ if is_back => {
-                                return Some(stop(&mut is_over, ImportError::Scattered));
+                    Ok(Some((number, kind))) => {
+                        let continues = current.as_ref().is_some_and(|order| order.number == number);
+                        let is_repeated = !continues && !seen.insert(&number);
+                        match (kind, current.as_mut()) {
+                            _ if is_repeated => {
+                                return Some(stop(&mut is_finished, ImportError::NonContiguousRows));
                             }
-                            (Part::Further, Some(order)) if continues => match self.line(order.currency) {
+                            (RowKind::Line, Some(order)) if continues => match self.line(order.currency) {
                                 Ok(line) => order.lines.push(line),
-                                Err(error) => return Some(stop(&mut is_over, error)),
+                                Err(error) => return Some(stop(&mut is_finished, error)),
                             },
-                            (Part::Further, _) => {
-                                return Some(stop(&mut is_over, self.no_first_row(&number)));
+                            (RowKind::Line, _) => {
+                                return Some(stop(&mut is_finished, self.missing_first_row(&number)));
                             }
-                            (Part::First(_), _) if continues => {
-                                return Some(stop(&mut is_over, self.twice(&number)));
+                            (RowKind::Order(_), _) if continues => {
+                                return Some(stop(&mut is_finished, self.duplicate_order(&number)));
                             }
-                            (Part::First(order), _) => {
+                            (RowKind::Order(order), _) => {
                                 let bytes = self.reader.position().byte();
-                                if let Some(done) = open.replace(*order) {
-                                    return Some(Ok((done, bytes)));
+                                if let Some(complete) = current.replace(*order) {
+                                    return Some(Ok((complete, bytes)));
                                 }
                             }
                         }
                     }
-                    Err(error) => return Some(stop(&mut is_over, error)),
+                    Err(error) => return Some(stop(&mut is_finished, error)),
                 }
             }
             None
         })
     }
 
-    /// All orders, wherever their rows stand, in the order of their first rows.
-    pub(super) fn gather(mut self) -> Result<Vec<ImportedOrder>, ImportError> {
+    /// All orders, sorted by their first rows, whether their rows are contiguous or not.
+    pub(super) fn read_all(mut self) -> Result<Vec<ImportedOrder>, ImportError> {
         let mut orders: Vec<ImportedOrder> = Vec::new();
-        let mut places: HashMap<String, usize> = HashMap::new();
-        while let Some((number, part)) = self.next_part()? {
-            match (part, places.entry(number)) {
-                (Part::First(order), Entry::Vacant(place)) => {
-                    place.insert(orders.len());
+        let mut indexes: HashMap<String, usize> = HashMap::new();
+        while let Some((number, kind)) = self.next_row()? {
+            match (kind, indexes.entry(number)) {
+                (RowKind::Order(order), Entry::Vacant(entry)) => {
+                    entry.insert(orders.len());
                     orders.push(*order);
                 }
-                (Part::Further, Entry::Occupied(place)) => {
-                    let order = &mut orders[*place.get()];
+                (RowKind::Line, Entry::Occupied(entry)) => {
+                    let order = &mut orders[*entry.get()];
                     order.lines.push(self.line(order.currency)?);
                 }
-                (Part::First(_), Entry::Occupied(place)) => return Err(self.twice(place.key())),
-                (Part::Further, Entry::Vacant(place)) => return Err(self.no_first_row(place.key())),
+                (RowKind::Order(_), Entry::Occupied(entry)) => return Err(self.duplicate_order(entry.key())),
+                (RowKind::Line, Entry::Vacant(entry)) => return Err(self.missing_first_row(entry.key())),
             }
         }
         Ok(orders)
     }
 
-    fn no_first_row(&self, number: &str) -> ImportError {
+    fn missing_first_row(&self, number: &str) -> ImportError {
         let problem = format!(
-            "a line of order #{number} stands before the order's first row, the one with its Total; export the orders again"
+            "a line of order #{number} comes before the order's first row, the one with its Total; export the orders again"
         );
         self.cell("Total").error(problem)
     }
 
-    fn twice(&self, number: &str) -> ImportError {
+    fn duplicate_order(&self, number: &str) -> ImportError {
         self.cell("Name").error(format!("order #{number} is in the file twice; remove one of them"))
     }
 
-    fn next_part(&mut self) -> Result<Option<(String, Part)>, ImportError> {
+    fn next_row(&mut self) -> Result<Option<(String, RowKind)>, ImportError> {
         let mut row = std::mem::take(&mut self.row);
         let read = self.reader.read_record(&mut row);
         self.row = row;
-        if !read.map_err(|error| reading_failed(self.file, error))? {
+        if !read.map_err(|error| read_error(self.file, error))? {
             return Ok(None);
         }
         self.line = self.row.position().map_or(self.line, csv::Position::line);
         let number = self.cell("Name").number()?;
-        let is_first = FIRST_ROW.iter().any(|column| !self.cell(column).text.is_empty());
-        let part = if is_first { Part::First(Box::new(self.order(&number)?)) } else { Part::Further };
-        Ok(Some((number.as_str().to_owned(), part)))
+        let is_first = FIRST_ROW_COLUMNS.iter().any(|column| !self.cell(column).text.is_empty());
+        let kind = if is_first { RowKind::Order(Box::new(self.order(&number)?)) } else { RowKind::Line };
+        Ok(Some((number.as_str().to_owned(), kind)))
     }
 
     fn cell<'c>(&'c self, column: &'static str) -> Cell<'c> {
@@ -218,8 +215,8 @@ impl<'a> Export<'a> {
 
     fn order(&self, number: &OrderNumber) -> Result<ImportedOrder, ImportError> {
         let currency = self.cell("Currency").currency()?;
-        let time = |column| self.cell(column).time_or_never().map(|at| at.map(crate::clock::UnixSeconds::get));
-        let money = |column| self.cell(column).money_or_nothing(currency).map(Money::minor);
+        let time = |column| self.cell(column).optional_time().map(|at| at.map(crate::clock::UnixSeconds::get));
+        let money = |column| self.cell(column).optional_money(currency).map(Money::minor);
         Ok(ImportedOrder {
             number: number.as_str().to_owned(),
             email: self.cell("Email").email()?.map(|email| email.as_str().to_owned()),
@@ -227,8 +224,8 @@ impl<'a> Export<'a> {
             paid_at: time("Paid at")?,
             fulfilled_at: time("Fulfilled at")?,
             cancelled_at: time("Cancelled at")?,
-            payment_status: self.cell("Financial Status").payment()?,
-            fulfillment_status: self.cell("Fulfillment Status").fulfillment()?,
+            payment_status: self.cell("Financial Status").payment_state()?,
+            fulfillment_status: self.cell("Fulfillment Status").fulfillment_state()?,
             currency,
             subtotal: self.cell("Subtotal").money(currency)?.minor(),
             shipping: money("Shipping")?,
@@ -241,9 +238,9 @@ impl<'a> Export<'a> {
         })
     }
 
-    fn address(&self) -> Result<Address, ImportError> {
+    fn address(&self) -> Result<ShippingAddress, ImportError> {
         let text = |column| self.cell(column).text();
-        Ok(Address {
+        Ok(ShippingAddress {
             name: text("Shipping Name")?,
             company: text("Shipping Company")?,
             address1: text("Shipping Address1")?,
@@ -263,42 +260,42 @@ impl<'a> Export<'a> {
             name: name.text()?,
             quantity: self.cell("Lineitem quantity").quantity()?,
             unit_price: self.cell("Lineitem price").money(currency)?.minor(),
-            discount: self.cell("Lineitem discount").money_or_nothing(currency)?.minor(),
+            discount: self.cell("Lineitem discount").optional_money(currency)?.minor(),
         })
     }
 }
 
-fn code<S: serde::Serializer>(currency: &Currency, serializer: S) -> Result<S::Ok, S::Error> {
+fn serialize_code<S: serde::Serializer>(currency: &Currency, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(currency.code())
 }
 
-fn stop<T>(is_over: &mut bool, error: ImportError) -> Result<T, ImportError> {
-    *is_over = true;
+fn stop<T>(is_finished: &mut bool, error: ImportError) -> Result<T, ImportError> {
+    *is_finished = true;
     Err(error)
 }
 
 fn columns(file: &str, names: &StringRecord) -> Result<HashMap<&'static str, usize>, ImportError> {
-    let wrong = |column, problem| ImportError::Column { file: file.to_owned(), column, problem };
+    let error = |column, problem| ImportError::Column { file: file.to_owned(), column, problem };
     let mut columns = HashMap::new();
-    for column in NEEDED.into_iter().chain(OPTIONAL) {
-        let mut places = names.iter().enumerate().filter(|(_, name)| name.trim() == column).map(|(index, _)| index);
-        if let Some(place) = places.next() {
-            columns.insert(column, place);
-        } else if NEEDED.contains(&column) {
-            return Err(wrong(column, "the column is missing"));
+    for column in REQUIRED_COLUMNS.into_iter().chain(OPTIONAL_COLUMNS) {
+        let mut indexes = names.iter().enumerate().filter(|(_, name)| name.trim() == column).map(|(index, _)| index);
+        if let Some(index) = indexes.next() {
+            columns.insert(column, index);
+        } else if REQUIRED_COLUMNS.contains(&column) {
+            return Err(error(column, "the column is missing"));
         }
-        if places.next().is_some() {
-            return Err(wrong(column, "the column is there twice"));
+        if indexes.next().is_some() {
+            return Err(error(column, "the column is there twice"));
         }
     }
     Ok(columns)
 }
 
-fn reading_failed(file: &str, error: csv::Error) -> ImportError {
+fn read_error(file: &str, error: csv::Error) -> ImportError {
     let line = error.position().map_or(1, csv::Position::line);
     let file = file.to_owned();
     match error.into_kind() {
-        ErrorKind::Io(source) if is_change(&source) => ImportError::Changed { file },
+        ErrorKind::Io(source) if is_file_changed(&source) => ImportError::Changed { file },
         ErrorKind::Io(source) => ImportError::Unreadable { file, source },
         ErrorKind::Utf8 { .. } => {
             ImportError::Row { file, line, problem: "the row is not UTF-8 text; save the file as UTF-8".to_owned() }

@@ -1,18 +1,17 @@
-//! The file of an import. It is read twice, and what is written must be what was validated.
+//! The file of an import. It is read twice, and the second pass fails if it changed since the first.
 
 use std::fs::File;
 use std::io::{Error, Seek, SeekFrom};
 
 use super::ImportSource;
-use super::blocks::{Blocks, Hashes};
+use super::blocks::{BlockHashes, BlockReader};
 use super::error::ImportError;
-use super::export::{Export, ImportedOrder};
+use super::export::{ExportReader, ImportedOrder};
 
-/// A file that is read from its start as often as needed.
 pub(super) struct ImportFile {
     pub(super) name: String,
     file: File,
-    hashes: Hashes,
+    hashes: BlockHashes,
 }
 
 impl ImportFile {
@@ -21,7 +20,7 @@ impl ImportFile {
             ImportSource::File(path) => (path.display().to_string(), File::open(path)),
             ImportSource::Stdin => ("standard input".to_owned(), spool_stdin()),
         };
-        let hashes = Hashes::default();
+        let hashes = BlockHashes::default();
         match file {
             Ok(file) => Ok(Self { name, file, hashes }),
             Err(source) => Err(ImportError::Unreadable { file: name, source }),
@@ -29,29 +28,30 @@ impl ImportFile {
     }
 
     pub(super) fn bytes(&self) -> Option<u64> {
-        self.file.metadata().ok().map(|about| about.len())
+        self.file.metadata().ok().map(|metadata| metadata.len())
     }
 
-    /// Each order, with the bytes read so far; [`ImportError::Scattered`] where rows of one order stand apart.
+    /// The orders, each with the number of bytes read so far; [`ImportError::NonContiguousRows`] when the rows of an order are not
+    /// contiguous.
     pub(super) fn orders(
         &self,
     ) -> Result<impl Iterator<Item = Result<(ImportedOrder, u64), ImportError>> + use<'_>, ImportError> {
-        Ok(self.start()?.into_orders())
+        Ok(self.open_reader()?.into_orders())
     }
 
-    /// All orders of a file in which rows of one order stand apart.
-    pub(super) fn gather(&self) -> Result<Vec<ImportedOrder>, ImportError> {
-        self.start()?.gather()
+    /// The orders of a file with non-contiguous rows, read into memory.
+    pub(super) fn read_all(&self) -> Result<Vec<ImportedOrder>, ImportError> {
+        self.open_reader()?.read_all()
     }
 
-    fn start(&self) -> Result<Export<'_>, ImportError> {
+    fn open_reader(&self) -> Result<ExportReader<'_>, ImportError> {
         let mut file = &self.file;
         file.seek(SeekFrom::Start(0)).map_err(|source| ImportError::Unreadable { file: self.name.clone(), source })?;
-        Export::open(&self.name, Blocks::new(&self.file, &self.hashes))
+        ExportReader::open(&self.name, BlockReader::new(&self.file, &self.hashes))
     }
 }
 
-/// Standard input can be read once alone.
+/// Copies standard input, which can be read only once, to a temporary file.
 fn spool_stdin() -> Result<File, Error> {
     let mut spool = tempfile::tempfile()?;
     std::io::copy(&mut std::io::stdin().lock(), &mut spool)?;

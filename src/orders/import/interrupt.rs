@@ -1,17 +1,16 @@
-//! Ctrl-C and SIGTERM while an import runs: it stops where it can be continued, not in the middle.
+//! Ctrl-C and SIGTERM during an import: it stops between two transactions, so that the same command continues it.
 
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-/// How long the transaction that is open may still take. A database that does not answer must not keep the program from ending.
-const GRACE: Duration = Duration::from_secs(5);
+/// Time for the open transaction to end. After it, the program exits even if the database does not respond.
+const GRACE_PERIOD: Duration = Duration::from_secs(5);
 
-/// Whether the import was asked to stop.
 pub(super) struct Interrupt(watch::Receiver<bool>);
 
 impl Interrupt {
-    /// From now on these signals no longer end the process.
+    /// From now on the signals no longer end the process.
     pub(super) fn listen() -> Self {
         let (sender, receiver) = watch::channel(false);
         tokio::spawn(async move {
@@ -25,12 +24,12 @@ impl Interrupt {
         *self.0.borrow()
     }
 
-    /// Ends when the import should have stopped by now.
-    pub(super) async fn overdue(&self) {
+    /// Completes when the grace period after a signal is over.
+    pub(super) async fn grace_period_over(&self) {
         let mut receiver = self.0.clone();
         // Never an error: the sender is dropped once it has sent.
         receiver.wait_for(|is_requested| *is_requested).await.ok();
-        tokio::time::sleep(GRACE).await;
+        tokio::time::sleep(GRACE_PERIOD).await;
     }
 }
 

@@ -1,8 +1,8 @@
-//! Loading orders from the export that a shop has: Shopify's, one row per line item.
+//! Imports orders from a shop's export: Shopify's CSV, one row per line item.
 //!
-//! The file is read twice. The first pass validates every row, so that a bad one leaves nothing behind; the second writes, in short
-//! transactions beside customers and under a lease that keeps other imports out. An import that stops between two transactions leaves
-//! whole orders, and the same file again writes the rest. Memory stays flat unless the rows of one order stand apart.
+//! The file is read twice. The first pass validates every row, so that an invalid file changes nothing. The second pass writes, in short
+//! transactions that do not delay customers, under a lease that excludes other imports. An import that stops leaves whole orders, and
+//! the same command continues it. Memory use does not depend on the file's size, unless the rows of one order are not contiguous.
 
 mod blocks;
 mod error;
@@ -11,7 +11,7 @@ mod fields;
 mod file;
 mod interrupt;
 mod load;
-mod met_numbers;
+mod seen_numbers;
 mod store;
 
 use std::path::PathBuf;
@@ -26,61 +26,44 @@ use store::{CHUNK, PendingOrder, lease};
 use crate::clock::Clock;
 use crate::database::Database;
 
-/// After so many written orders PostgreSQL looks at the tables again.
-const LARGE: u64 = 1_000;
+/// From so many written orders on, the tables are vacuumed.
+const VACUUM_THRESHOLD: u64 = 1_000;
 
-/// Where the export comes from.
 #[derive(Clone, Debug)]
 pub enum ImportSource {
-    /// A file.
     File(PathBuf),
-    /// Standard input, kept in a temporary file while it is read twice.
+    /// Standard input, copied to a temporary file because it is read twice.
     Stdin,
 }
 
-/// Whether anything is to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Orders are written.
+pub enum ImportMode {
     Load,
-    /// Everything is read and compared, and nothing is written.
+    /// Validates and compares, but writes nothing.
     DryRun,
 }
 
-/// What the import is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Reading and checking every row.
     Checking,
-    /// Writing orders.
     Loading,
 }
 
-/// How far the import is.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
-    /// What is being done.
     pub stage: Stage,
-    /// Bytes read in this stage.
+    /// Of the current stage.
     pub bytes_read: u64,
-    /// Bytes to read in this stage, if known.
     pub bytes_total: Option<u64>,
-    /// Orders that were met in this stage.
     pub orders: u64,
 }
 
-/// What an import did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ImportSummary {
-    /// Orders in the file.
     pub orders: u64,
-    /// Lines in the file.
     pub lines: u64,
-    /// Orders that were not there before.
     pub new: u64,
-    /// Orders that the file says something else about than before.
     pub changed: u64,
-    /// Orders that are as they were.
     pub unchanged: u64,
 }
 
@@ -94,36 +77,36 @@ impl ImportSummary {
     }
 }
 
-/// Loads an export: nothing of a file with an invalid row, else all of it unless it is stopped. Orders go to the account that owns their
-/// address, if one was shown to.
+/// Imports an export: nothing of a file with an invalid row, else all of it unless it is stopped. The owner of an order is the user with
+/// the verified email of the order, if there is one.
 ///
 /// # Errors
-/// [`ImportError`]: what is wrong, where, and what to do.
+/// [`ImportError`]
 pub async fn import(
     database: &Database,
     clock: &Clock,
     source: ImportSource,
-    mode: Mode,
+    mode: ImportMode,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<ImportSummary, ImportError> {
-    if mode == Mode::Load {
-        lease::refuse_second(database, clock.now()).await?;
+    if mode == ImportMode::Load {
+        lease::check_available(database, clock.now()).await?;
     }
     let file = ImportFile::open(&source)?;
-    // Not before: standard input may never end, and a signal must.
+    // Not earlier: while standard input is copied, a signal must end the process.
     let interrupt = Interrupt::listen();
     let validated = validate(&file, &interrupt, progress).await?;
     match mode {
-        Mode::Load => load(database, clock, &file, validated, &interrupt, progress).await,
-        Mode::DryRun => compare(database, clock, &file, validated, &interrupt, progress).await,
+        ImportMode::Load => load(database, clock, &file, validated, &interrupt, progress).await,
+        ImportMode::DryRun => compare(database, clock, &file, validated, &interrupt, progress).await,
     }
 }
 
-/// What the first pass found.
+/// The result of the first pass.
 struct Validated {
     orders: u64,
-    /// All orders, when rows of one stand apart; else they are read again.
-    gathered: Option<Vec<ImportedOrder>>,
+    /// All orders, if the rows of one are not contiguous; else the second pass reads them from the file.
+    buffered: Option<Vec<ImportedOrder>>,
 }
 
 async fn validate(
@@ -139,29 +122,29 @@ async fn validate(
                 orders += 1;
                 if orders % 500 == 0 {
                     progress(Progress { stage: Stage::Checking, bytes_read, bytes_total, orders });
-                    // The runtime sees a signal when it gets its turn.
+                    // Lets the runtime handle a signal.
                     tokio::task::yield_now().await;
                     if interrupt.is_requested() {
                         return Err(ImportError::Interrupted);
                     }
                 }
             }
-            Err(ImportError::Scattered) => {
-                let gathered = file.gather()?;
-                return Ok(Validated { orders: gathered.len() as u64, gathered: Some(gathered) });
+            Err(ImportError::NonContiguousRows) => {
+                let orders = file.read_all()?;
+                return Ok(Validated { orders: orders.len() as u64, buffered: Some(orders) });
             }
             Err(error) => return Err(error),
         }
     }
-    Ok(Validated { orders, gathered: None })
+    Ok(Validated { orders, buffered: None })
 }
 
 type Orders<'a> = Box<dyn Iterator<Item = Result<(ImportedOrder, u64), ImportError>> + 'a>;
 
 impl Validated {
-    /// The orders once more.
+    /// The orders for the second pass.
     fn into_orders(self, file: &ImportFile) -> Result<Orders<'_>, ImportError> {
-        match self.gathered {
+        match self.buffered {
             Some(orders) => Ok(Box::new(orders.into_iter().map(|order| Ok((order, 0))))),
             None => Ok(Box::new(file.orders()?)),
         }
@@ -181,15 +164,15 @@ async fn load(
     let loaded = load.run(validated, progress).await;
     lease.release(database).await;
     let summary = loaded?;
-    if summary.new + summary.changed >= LARGE
+    if summary.new + summary.changed >= VACUUM_THRESHOLD
         && let Err(error) = store::vacuum(database).await
     {
-        tracing::warn!(%error, "the tables of orders were not vacuumed; pages may be slow until autovacuum has run");
+        tracing::warn!(%error, "order tables were not vacuumed; pages may be slow until autovacuum has run");
     }
     Ok(summary)
 }
 
-/// Counts what an import would do, in one look at the data.
+/// Counts what an import would do, in one snapshot.
 async fn compare(
     database: &Database,
     clock: &Clock,

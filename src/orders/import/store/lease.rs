@@ -1,30 +1,30 @@
-//! The lease of the import that runs. Who writes renews it in the same transaction, so that a process that was stopped for longer than a
-//! lease and then goes on writes nothing beside the import that took over.
+//! The lease of the running import. Each transaction that writes orders renews it, so that a process that was suspended for longer than the
+//! lease cannot write while another import has it.
 
 use crate::clock::{Clock, UnixSeconds};
 use crate::database::{Database, Error, Transaction};
-use crate::orders::import::ImportError;
+use crate::orders::import::error::ImportError;
 
-/// Seconds that a lease holds from its last renewal.
-const LEASE: i64 = 60;
-/// One that ends further ahead comes from a clock that was wrong; clocks of several hosts differ by less.
-const FURTHEST: i64 = 2 * LEASE;
+/// Seconds.
+const LEASE_DURATION: i64 = 60;
+/// A lease that expires later than this comes from a clock that was wrong: the clocks of several hosts differ by less.
+const MAX_REMAINING: i64 = 2 * LEASE_DURATION;
 
-/// Proof that no other import writes, as long as it is renewed.
+/// While it is renewed, no other import writes.
 pub(in crate::orders::import) struct Lease {
     holder_id: String,
 }
 
-/// Takes the lease.
+/// Acquires the lease.
 ///
 /// # Errors
-/// [`ImportError::Running`] while another import has it; the database's.
+/// [`ImportError::Running`] while another import has the lease; the database fails.
 pub(in crate::orders::import) async fn acquire(database: &Database, clock: &Clock) -> Result<Lease, ImportError> {
     let holder_id = clock.new_id();
     let host = hostname::get().map(|name| name.to_string_lossy().replace('\0', "")).unwrap_or_default();
     loop {
         let now = clock.now();
-        let taken = sqlx::query(
+        let acquired = sqlx::query(
             "INSERT INTO import_lease (name, holder_id, host, process_id, started_at, expires_at)
              VALUES ('orders', $1, $2, $3, $4, $5)
              ON CONFLICT (name) DO UPDATE SET holder_id = excluded.holder_id, host = excluded.host,
@@ -35,30 +35,33 @@ pub(in crate::orders::import) async fn acquire(database: &Database, clock: &Cloc
         .bind(&host)
         .bind(i64::from(std::process::id()))
         .bind(now.get())
-        .bind(now.plus(LEASE).get())
+        .bind(now.plus(LEASE_DURATION).get())
         .bind(now.get())
-        .bind(now.plus(FURTHEST).get())
+        .bind(now.plus(MAX_REMAINING).get())
         .execute(database.writer())
         .await?;
-        if taken.rows_affected() == 1 {
+        if acquired.rows_affected() == 1 {
             return Ok(Lease { holder_id });
         }
-        refuse_second(database, now).await?;
-        // The other has ended just now.
+        check_available(database, now).await?;
+        // The other import released the lease between the two statements.
     }
 }
 
-/// Fails while an import has the lease.
+/// Fails while another import has the lease.
 ///
 /// # Errors
-/// [`ImportError::Running`]; the database's.
-pub(in crate::orders::import) async fn refuse_second(database: &Database, now: UnixSeconds) -> Result<(), ImportError> {
+/// [`ImportError::Running`]; the database fails.
+pub(in crate::orders::import) async fn check_available(
+    database: &Database,
+    now: UnixSeconds,
+) -> Result<(), ImportError> {
     let row: Option<(String, i64, i64, i64)> = sqlx::query_as(
         "SELECT host, process_id, started_at, expires_at FROM import_lease
          WHERE name = 'orders' AND expires_at > $1 AND expires_at <= $2",
     )
     .bind(now.get())
-    .bind(now.plus(FURTHEST).get())
+    .bind(now.plus(MAX_REMAINING).get())
     .fetch_optional(database.reader())
     .await?;
     let Some((host, process_id, started_at, expires_at)) = row else {
@@ -69,28 +72,28 @@ pub(in crate::orders::import) async fn refuse_second(database: &Database, now: U
 }
 
 impl Lease {
-    /// Renews it in a transaction that writes orders; `false` when another import has it now.
+    /// Renews the lease in a transaction that writes orders; returns `false` when another import has acquired it.
     pub(in crate::orders::import) async fn renew(
         &self,
         transaction: &mut Transaction,
         clock: &Clock,
     ) -> Result<bool, Error> {
         let renewed = sqlx::query("UPDATE import_lease SET expires_at = $1 WHERE name = 'orders' AND holder_id = $2")
-            .bind(clock.now().plus(LEASE).get())
+            .bind(clock.now().plus(LEASE_DURATION).get())
             .bind(&self.holder_id)
             .execute(&mut *transaction)
             .await?;
         Ok(renewed.rows_affected() == 1)
     }
 
-    /// Lets the next import start at once. Should that fail, the lease ends by itself.
+    /// Deletes the lease, so that the next import can start at once. If that fails, the lease expires.
     pub(in crate::orders::import) async fn release(self, database: &Database) {
         let deleted = sqlx::query("DELETE FROM import_lease WHERE name = 'orders' AND holder_id = $1")
             .bind(&self.holder_id)
             .execute(database.writer())
             .await;
         if let Err(error) = deleted {
-            tracing::warn!(%error, "the import's lease was not released; it ends within a minute");
+            tracing::warn!(%error, "the import's lease was not released; it expires within a minute");
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Writing imported orders, a hundred with one set of statements.
+//! Writes imported orders, a hundred with one set of statements.
 //!
-//! Each statement costs the same however many orders there are, also on a PostgreSQL that never analysed the tables: without statistics
-//! it takes `number IN ($1, …)` beside another column for most of the table and reads all of it. So what is looked up is one `SELECT` by
-//! a whole key for each value, joined by `UNION ALL`, and lines are overwritten rather than deleted by their order.
+//! The cost of a statement must not grow with the tables, also on a PostgreSQL server that never analysed them. Without statistics it
+//! assumes that `number IN ($1, …)` together with another column matches most of the table, and reads the whole table. Therefore a lookup
+//! is one `SELECT` by the whole key for each value, joined by `UNION ALL`, and lines are overwritten instead of deleted by their order.
 
 pub(super) mod lease;
 
@@ -15,48 +15,49 @@ use super::ImportSummary;
 use super::export::{ImportedLine, ImportedOrder};
 use crate::clock::Clock;
 use crate::database::{Database, Engine, Error, Transaction};
-use crate::orders::order::Status;
-use crate::orders::search::searched;
+use crate::orders::order::OrderStatus;
+use crate::orders::samples::remove_samples;
+use crate::orders::search::SearchText;
 
-/// Rows that go into one statement: the largest that fits, then the next. Each size is one statement, which a connection keeps prepared.
-const ROWS_AT_ONCE: [usize; 4] = [CHUNK, 20, 5, 1];
-/// Orders that are compared and written with one set of statements.
+/// Rows in one statement: the largest size that fits, then the next. Each size is one statement, which a connection keeps prepared.
+const BATCH_SIZES: [usize; 4] = [CHUNK, 20, 5, 1];
+/// Orders that one set of statements compares and writes.
 pub(super) const CHUNK: usize = 100;
 
-/// An order of the file that is not written yet.
+/// An order of the file before it is written.
 pub(super) struct PendingOrder {
     order: ImportedOrder,
-    fingerprint: Vec<u8>,
-    /// Bytes of the file up to its end.
+    content_hash: Vec<u8>,
+    /// Bytes of the file up to the end of the order.
     pub bytes_read: u64,
 }
 
 impl PendingOrder {
     pub(super) fn new(order: ImportedOrder, bytes_read: u64) -> Self {
-        Self { fingerprint: order.fingerprint(), order, bytes_read }
+        Self { content_hash: order.content_hash(), order, bytes_read }
     }
 }
 
-/// What is known of an order that was imported before.
+/// A stored order of the same number.
 struct ExistingOrder {
     id: String,
     user_id: Option<String>,
     email: Option<String>,
-    fingerprint: Vec<u8>,
+    content_hash: Vec<u8>,
     line_count: i64,
 }
 
-/// An order that is to be written.
+/// A new or changed order.
 pub(super) struct Upsert<'a> {
     order: &'a PendingOrder,
     id: String,
     owner: Option<String>,
-    /// Lines that the database has of it.
+    /// Number of stored lines.
     existing_lines: i64,
 }
 
-/// The orders that are new, and those that the export says something else about than before; counts both. An order goes to the account
-/// whose address was shown to be the order's, and stays with it while the order's address does.
+/// Finds the new and the changed orders, and counts all. The owner of an order is the user with the verified email of the order; a known
+/// owner stays while the email of the order does not change.
 pub(super) async fn compare<'a>(
     database: &Database,
     transaction: &mut Transaction,
@@ -64,8 +65,8 @@ pub(super) async fn compare<'a>(
     orders: &'a [PendingOrder],
     summary: &mut ImportSummary,
 ) -> Result<Vec<Upsert<'a>>, Error> {
-    let existing = existing(database, transaction, orders).await?;
-    let owners = owners(database, transaction, orders).await?;
+    let existing = find_existing(database, transaction, orders).await?;
+    let owners = find_owners(database, transaction, orders).await?;
     let mut upserts = Vec::with_capacity(orders.len());
     for pending in orders {
         let order = &pending.order;
@@ -73,12 +74,12 @@ pub(super) async fn compare<'a>(
         summary.lines += order.lines.len() as u64;
         let owner = order.email.as_ref().and_then(|email| owners.get(email)).cloned();
         match existing.get(&order.number) {
-            Some(known) if known.fingerprint == pending.fingerprint => summary.unchanged += 1,
-            Some(known) => {
+            Some(stored) if stored.content_hash == pending.content_hash => summary.unchanged += 1,
+            Some(stored) => {
                 summary.changed += 1;
-                let kept = known.user_id.clone().filter(|_| known.email == order.email);
-                let (id, owner) = (known.id.clone(), kept.or(owner));
-                upserts.push(Upsert { order: pending, id, owner, existing_lines: known.line_count });
+                let kept = stored.user_id.clone().filter(|_| stored.email == order.email);
+                let (id, owner) = (stored.id.clone(), kept.or(owner));
+                upserts.push(Upsert { order: pending, id, owner, existing_lines: stored.line_count });
             }
             None => {
                 summary.new += 1;
@@ -89,24 +90,23 @@ pub(super) async fn compare<'a>(
     Ok(upserts)
 }
 
-async fn existing(
+async fn find_existing(
     database: &Database,
     transaction: &mut Transaction,
     orders: &[PendingOrder],
 ) -> Result<HashMap<String, ExistingOrder>, Error> {
-    let select =
-        "SELECT number, id, user_id, email, fingerprint, line_count FROM orders WHERE issued_by = 'shop' AND number = ";
+    let select = "SELECT number, id, user_id, email, content_hash, line_count FROM orders WHERE issued_by = 'shop' AND number = ";
     let numbers: Vec<&str> = orders.iter().map(|pending| pending.order.number.as_str()).collect();
     let rows: Vec<(String, String, Option<String>, Option<String>, Vec<u8>, i64)> =
         select_each(database, transaction, select, &numbers).await?;
-    let known = |(number, id, user_id, email, fingerprint, line_count)| {
-        (number, ExistingOrder { id, user_id, email, fingerprint, line_count })
+    let existing = |(number, id, user_id, email, content_hash, line_count)| {
+        (number, ExistingOrder { id, user_id, email, content_hash, line_count })
     };
-    Ok(rows.into_iter().map(known).collect())
+    Ok(rows.into_iter().map(existing).collect())
 }
 
-/// The users who were shown to own an address of these orders.
-async fn owners(
+/// The users with a verified email of these orders, by email.
+async fn find_owners(
     database: &Database,
     transaction: &mut Transaction,
     orders: &[PendingOrder],
@@ -116,14 +116,14 @@ async fn owners(
     Ok(select_each(database, transaction, select, &emails).await?.into_iter().collect())
 }
 
-/// Writes what [`compare`] answered, in the same transaction.
+/// Writes the result of [`compare`], in the same transaction.
 pub(super) async fn write(
     database: &Database,
     transaction: &mut Transaction,
     upserts: &[Upsert<'_>],
 ) -> Result<(), Error> {
-    for portion in portions(upserts) {
-        write_orders(database, transaction, portion).await?;
+    for batch in batches(upserts) {
+        write_orders(database, transaction, batch).await?;
     }
     write_lines(database, transaction, upserts).await?;
     delete_surplus_lines(database, transaction, upserts).await?;
@@ -158,9 +158,9 @@ async fn write_orders(database: &Database, transaction: &mut Transaction, upsert
         "ship_province",
         "ship_country",
         "ship_phone",
-        "fingerprint",
+        "content_hash",
         "status",
-        "search_head",
+        "search_prefix",
         "search_text",
     ];
     let updates: Vec<String> = columns[1..].iter().map(|column| format!("{column} = excluded.{column}")).collect();
@@ -172,23 +172,22 @@ async fn write_orders(database: &Database, transaction: &mut Transaction, upsert
     );
     let mut query = sqlx::query(AssertSqlSafe(sql));
     for Upsert { order, id, owner, .. } in upserts {
-        let PendingOrder { order, fingerprint, .. } = order;
+        let PendingOrder { order, content_hash, .. } = order;
         let lines = i64::try_from(order.lines.len()).unwrap_or(i64::MAX);
-        let to = &order.address;
+        let address = &order.address;
         query = query.bind(id).bind("shop").bind(&order.number).bind(owner).bind(&order.email);
         query = query.bind(order.placed_at).bind(order.paid_at).bind(order.fulfilled_at).bind(order.cancelled_at);
         query = query.bind(&order.payment_status).bind(&order.fulfillment_status).bind(order.currency.code());
         query = query.bind(order.subtotal).bind(order.shipping).bind(order.taxes).bind(order.discount);
         query = query.bind(order.refunded).bind(order.total).bind(lines);
-        for part in
-            [&to.name, &to.company, &to.address1, &to.address2, &to.zip, &to.city, &to.province, &to.country, &to.phone]
-        {
-            query = query.bind(part);
-        }
-        let status = Status::of(&order.payment_status, &order.fulfillment_status, order.cancelled_at.is_some());
+        query = query.bind(&address.name).bind(&address.company).bind(&address.address1).bind(&address.address2);
+        query = query.bind(&address.zip).bind(&address.city).bind(&address.province).bind(&address.country);
+        query = query.bind(&address.phone);
+        let status =
+            OrderStatus::derive(&order.payment_status, &order.fulfillment_status, order.cancelled_at.is_some());
         let lines = order.lines.iter().map(|line| (line.sku.as_str(), line.name.as_str()));
-        let searched = searched(&order.number, lines);
-        query = query.bind(fingerprint).bind(status.as_str()).bind(searched.head).bind(searched.whole);
+        let text = SearchText::new(&order.number, lines);
+        query = query.bind(content_hash).bind(status.as_str()).bind(text.prefix).bind(text.full);
     }
     query.execute(&mut *transaction).await.map(drop)
 }
@@ -198,15 +197,15 @@ async fn write_lines(database: &Database, transaction: &mut Transaction, upserts
         .iter()
         .flat_map(|upsert| (1..).zip(&upsert.order.order.lines).map(|(at, line)| (upsert.id.as_str(), at, line)))
         .collect();
-    for portion in portions(&lines) {
+    for batch in batches(&lines) {
         let sql = format!(
             "INSERT INTO order_lines (order_id, position, sku, name, quantity, unit_price, discount) VALUES {}
              ON CONFLICT (order_id, position) DO UPDATE SET sku = excluded.sku, name = excluded.name,
                  quantity = excluded.quantity, unit_price = excluded.unit_price, discount = excluded.discount",
-            tuples(database, portion.len(), 7)
+            tuples(database, batch.len(), 7)
         );
         let mut query = sqlx::query(AssertSqlSafe(sql));
-        for (id, position, line) in portion {
+        for (id, position, line) in batch {
             query = query.bind(*id).bind(*position).bind(&line.sku).bind(&line.name).bind(line.quantity);
             query = query.bind(line.unit_price).bind(line.discount);
         }
@@ -215,7 +214,7 @@ async fn write_lines(database: &Database, transaction: &mut Transaction, upserts
     Ok(())
 }
 
-/// Lines of orders that have fewer now.
+/// Deletes the lines of orders that have fewer lines than before.
 async fn delete_surplus_lines(
     database: &Database,
     transaction: &mut Transaction,
@@ -224,16 +223,16 @@ async fn delete_surplus_lines(
     let mut surplus = Vec::new();
     for upsert in upserts {
         let lines = i64::try_from(upsert.order.order.lines.len()).unwrap_or(i64::MAX);
-        surplus.extend((lines..upsert.existing_lines).map(|before| (upsert.id.as_str(), before + 1)));
+        surplus.extend((lines..upsert.existing_lines).map(|index| (upsert.id.as_str(), index + 1)));
     }
-    for portion in portions(&surplus) {
-        let keys = (0..portion.len()).map(|index| {
+    for batch in batches(&surplus) {
+        let keys = (0..batch.len()).map(|index| {
             let [order_id, position] = [1, 2].map(|column| database.placeholder(2 * index + column));
             format!("(order_id = {order_id} AND position = {position})")
         });
         let sql = format!("DELETE FROM order_lines WHERE {}", keys.collect::<Vec<_>>().join(" OR "));
         let mut query = sqlx::query(AssertSqlSafe(sql));
-        for (order_id, position) in portion {
+        for (order_id, position) in batch {
             query = query.bind(*order_id).bind(*position);
         }
         query.execute(&mut *transaction).await?;
@@ -241,7 +240,7 @@ async fn delete_surplus_lines(
     Ok(())
 }
 
-/// Who has real orders needs no samples.
+/// Deletes the samples of users who have real orders now.
 async fn delete_samples(
     database: &Database,
     transaction: &mut Transaction,
@@ -251,13 +250,13 @@ async fn delete_samples(
     let select = "SELECT issued_by FROM orders WHERE issued_by = ";
     let with_samples: Vec<(String,)> = select_each(database, transaction, select, &owners).await?;
     for owner in distinct(with_samples.iter().map(|(owner,)| owner.as_str())) {
-        crate::orders::store::remove_samples(transaction, owner).await?;
+        remove_samples(transaction, owner).await?;
     }
     Ok(())
 }
 
-/// Ends a large import on PostgreSQL, which plans by what it knows of a table: until it has looked again, one of its plans reads the whole
-/// shop for one customer's page.
+/// Vacuums and analyses after a large import on PostgreSQL: with the statistics from before it, the planner may read the orders of the
+/// whole shop for one customer's page.
 pub(super) async fn vacuum(database: &Database) -> Result<(), Error> {
     if database.engine() == Engine::Postgres {
         database.execute_outside_transaction("VACUUM (ANALYZE) orders, order_lines").await?;
@@ -265,7 +264,7 @@ pub(super) async fn vacuum(database: &Database) -> Result<(), Error> {
     Ok(())
 }
 
-/// Selects for each of these values, with which `select` ends; each is a query of its own to the planner.
+/// Runs `select`, which ends with `column = `, for each value. To the planner each is a separate query.
 async fn select_each<T>(
     database: &Database,
     transaction: &mut Transaction,
@@ -276,11 +275,11 @@ where
     T: for<'r> FromRow<'r, AnyRow> + Send + Unpin,
 {
     let mut rows = Vec::new();
-    for portion in portions(values) {
-        let selects = (1..=portion.len()).map(|number| format!("{select}{}", database.placeholder(number)));
+    for batch in batches(values) {
+        let selects = (1..=batch.len()).map(|number| format!("{select}{}", database.placeholder(number)));
         let sql = selects.collect::<Vec<_>>().join(" UNION ALL ");
         let mut query = sqlx::query_as(AssertSqlSafe(sql));
-        for value in portion {
+        for value in batch {
             query = query.bind(*value);
         }
         rows.extend(query.fetch_all(&mut *transaction).await?);
@@ -295,7 +294,7 @@ fn distinct<'a>(values: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     values
 }
 
-/// As many tuples as rows.
+/// Placeholders for that many rows: `($1, $2), ($3, $4)`.
 fn tuples(database: &Database, rows: usize, columns: usize) -> String {
     let mut text = String::with_capacity(rows * columns * 6);
     for row in 0..rows {
@@ -309,13 +308,13 @@ fn tuples(database: &Database, rows: usize, columns: usize) -> String {
     text
 }
 
-/// The rows in portions of [`ROWS_AT_ONCE`].
-fn portions<T>(rows: &[T]) -> impl Iterator<Item = &[T]> {
-    let mut rest = rows;
+/// Splits rows into batches of [`BATCH_SIZES`].
+fn batches<T>(rows: &[T]) -> impl Iterator<Item = &[T]> {
+    let mut remaining = rows;
     std::iter::from_fn(move || {
-        let size = ROWS_AT_ONCE.into_iter().find(|size| *size <= rest.len())?;
-        let (portion, after) = rest.split_at(size);
-        rest = after;
-        Some(portion)
+        let size = BATCH_SIZES.into_iter().find(|size| *size <= remaining.len())?;
+        let (batch, rest) = remaining.split_at(size);
+        remaining = rest;
+        Some(batch)
     })
 }

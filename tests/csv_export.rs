@@ -1,4 +1,4 @@
-//! The list as a spreadsheet.
+//! The CSV export.
 
 use reqwest::Method;
 
@@ -26,15 +26,15 @@ const COLUMNS: [&str; 14] = [
     "Total",
 ];
 
-/// The rows below the heading, cell by cell.
+/// The cells of the rows below the header.
 pub fn rows(answer: &Answer) -> Vec<Vec<String>> {
     let text = answer.body.strip_prefix(BYTE_ORDER_MARK).expect("no byte-order mark");
     let mut reader = csv::Reader::from_reader(text);
     reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect()
 }
 
-/// The order numbers in it, without the `#`.
-fn orders_in(answer: &Answer) -> Vec<String> {
+/// The order numbers in an export, without `#`.
+fn exported_numbers(answer: &Answer) -> Vec<String> {
     rows(answer).iter().map(|row| row[0].strip_prefix('#').unwrap().to_owned()).collect()
 }
 
@@ -46,7 +46,7 @@ async fn app_with(rows: &[Row]) -> (TestApp, Visitor) {
 }
 
 #[tokio::test]
-async fn a_spreadsheet_program_opens_it_as_it_is() {
+async fn export_is_rfc_4180_with_byte_order_mark() {
     let first = order("#1", ANN).with("Lineitem name", "Notebook, \"ruled\"\nA5").with("Discount Amount", "1.50");
     let yen = order("#2", ANN).with("Currency", "JPY").with("Created at", "2024-03-02 23:59:00 +0000");
     let yen = ["Subtotal", "Total", "Lineitem price"].into_iter().fold(yen, |row, column| row.with(column, "1200"));
@@ -62,7 +62,7 @@ async fn a_spreadsheet_program_opens_it_as_it_is() {
     assert_eq!(
         (line_ends, text.matches('\n').count()),
         (3, 4),
-        "the only bare line end is the product's own: {text:?}"
+        "a bare line feed outside the product's name: {text:?}"
     );
     assert!(text.contains("\"2 × Notebook, \"\"ruled\"\"\nA5; 1 × Käse 🧀\""), "{text}");
     let rows = rows(&answer);
@@ -73,7 +73,7 @@ async fn a_spreadsheet_program_opens_it_as_it_is() {
 }
 
 #[tokio::test]
-async fn who_is_signed_out_logs_in_first() {
+async fn export_redirects_anonymous_to_login() {
     let app = TestApp::start().await;
     let answer = app.get("/orders.csv?q=tea").await;
     let (status, location) = answer.leads_to();
@@ -82,57 +82,57 @@ async fn who_is_signed_out_logs_in_first() {
 }
 
 #[tokio::test]
-async fn no_cell_is_taken_for_a_formula() {
+async fn export_neutralizes_formulas_in_every_column() {
     let names = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "＝1+1", "=HYPERLINK(\"http://evil.example\",\"x\")"];
     let hostile = |(index, name): (usize, &&str)| {
         let row = order(&format!("#-{index}"), ANN).with("Lineitem name", name).with("Lineitem sku", name);
         ["Shipping Name", "Shipping City", "Shipping Phone"].into_iter().fold(row, |row, column| row.with(column, name))
     };
-    let made: Vec<Row> = names.iter().enumerate().map(hostile).collect();
-    let (_app, mut ann) = app_with(&made).await;
+    let orders: Vec<Row> = names.iter().enumerate().map(hostile).collect();
+    let (_app, mut ann) = app_with(&orders).await;
     let answer = ann.get("/orders.csv").await;
-    let read = rows(&answer);
-    assert_eq!(read.len(), names.len());
-    for row in &read {
+    let exported = rows(&answer);
+    assert_eq!(exported.len(), names.len());
+    for row in &exported {
         for cell in row {
             assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']), "{cell:?}");
         }
     }
     for name in names {
-        assert!(read.iter().any(|row| row[6] == format!("2 × {name}")), "{name:?} does not stand there as it is");
+        assert!(exported.iter().any(|row| row[6] == format!("2 × {name}")), "{name:?} is changed");
     }
 }
 
 #[tokio::test]
-async fn it_holds_what_the_list_shows_in_the_lists_order() {
-    let mut made = shop::orders(30, ANN);
-    made.push(order("#1", ANN).with("Lineitem name", "Else").with("Lineitem sku", "X-1"));
-    made.push(order("#2", "bob@example.com"));
-    let (_app, mut ann) = app_with(&made).await;
+async fn export_has_the_filter_and_sort_of_the_list() {
+    let mut orders = shop::orders(30, ANN);
+    orders.push(order("#1", ANN).with("Lineitem name", "Else").with("Lineitem sku", "X-1"));
+    orders.push(order("#2", "bob@example.com"));
+    let (_app, mut ann) = app_with(&orders).await;
     assert_eq!(rows(&ann.get("/orders.csv").await).len(), 31);
     for query in
         ["q=else", "q=%23500+notebook&sort=lowest", "from=2024-01-02&to=2024-01-02&sort=oldest", "status=placed"]
     {
         let page = list(&mut ann, &format!("/orders?{query}")).await;
-        assert_eq!(orders_in(&ann.get(&format!("/orders.csv?{query}")).await), numbers(&page), "{query}");
+        assert_eq!(exported_numbers(&ann.get(&format!("/orders.csv?{query}")).await), numbers(&page), "{query}");
     }
     let query = "status=sent&sort=highest";
     let page = list(&mut ann, &format!("/orders?{query}")).await;
-    assert_eq!(orders_in(&ann.get(&format!("/orders.csv?{query}")).await)[..20], numbers(&page));
+    assert_eq!(exported_numbers(&ann.get(&format!("/orders.csv?{query}")).await)[..20], numbers(&page));
 }
 
 #[tokio::test]
-async fn a_filter_that_makes_no_sense_is_refused_before_anything_is_written() {
+async fn invalid_filter_is_400_without_attachment() {
     let (_app, mut ann) = app_with(&[order("#1", ANN)]).await;
     for query in ["status=lost", "sort=random", "period=soon", "from=yesterday", "q=a&q=b"] {
         let answer = ann.get(&format!("/orders.csv?{query}")).await;
         assert!(answer.is_page(400), "{query}: {}", answer.status);
-        assert_eq!(answer.header("content-disposition"), None, "an error is saved as a file");
+        assert_eq!(answer.header("content-disposition"), None, "an error is an attachment");
     }
 }
 
 #[tokio::test]
-async fn head_tells_what_get_would_and_sends_nothing() {
+async fn head_has_the_headers_of_get_and_no_body() {
     let (_app, mut ann) = app_with(&shop::orders(3, ANN)).await;
     let get = ann.get("/orders.csv").await;
     let head = send(ann.request(Method::HEAD, "/orders.csv")).await;
@@ -143,18 +143,18 @@ async fn head_tells_what_get_would_and_sends_nothing() {
 }
 
 #[tokio::test]
-async fn without_orders_it_is_a_heading() {
+async fn export_without_orders_is_a_header_row() {
     let app = TestApp::start().await;
     let mut ann = app.customer(ANN).await;
     assert_eq!(rows(&ann.get("/orders.csv").await), Vec::<Vec<String>>::new());
 }
 
-/// Gives the only customer that many orders of one line, whose product's name is that long, two a second and seven to a total.
-async fn fill(app: &TestApp, from: i64, count: i64, name_length: usize) {
+/// Inserts orders of one line for the only customer: two have the same time, seven the same total.
+async fn insert_orders(app: &TestApp, from: i64, count: i64, name_length: usize) {
     let database = app.database().await;
     let orders = "INSERT INTO orders (id, issued_by, number, user_id, email, placed_at, payment_status, fulfillment_status, currency, \
          subtotal, shipping, taxes, discount, refunded, total, line_count, ship_name, ship_company, ship_address1, ship_address2, \
-         ship_zip, ship_city, ship_province, ship_country, ship_phone, fingerprint, status, search_head) \
+         ship_zip, ship_city, ship_province, ship_country, ship_phone, content_hash, status, search_prefix) \
          WITH RECURSIVE n(i) AS (SELECT CAST($1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < $2) \
          SELECT 'order-' || CAST(i AS TEXT), 'shop', CAST(i AS TEXT), users.id, users.email, 1000000000 + i / 2, 'paid', \
          'fulfilled', 'EUR', 1, 0, 0, 0, 0, i / 7, 1, '', '', '', '', '', '', '', '', '', $3, 'sent', CAST(i AS TEXT) FROM n, users";
@@ -166,10 +166,10 @@ async fn fill(app: &TestApp, from: i64, count: i64, name_length: usize) {
 }
 
 #[tokio::test]
-async fn three_thousand_orders_come_whole_and_as_in_the_list() {
+async fn export_of_3000_orders_equals_the_list() {
     let app = TestApp::start().await;
     let mut ann = app.verified_customer(ANN).await;
-    fill(&app, 100_000, 3_000, 10).await;
+    insert_orders(&app, 100_000, 3_000, 10).await;
     let token = app.api_token(ANN).await;
     for sort in ["newest", "lowest"] {
         let (mut listed, mut path) = (Vec::new(), format!("/api/userOrders?limit=100&sort={sort}"));
@@ -182,14 +182,14 @@ async fn three_thousand_orders_come_whole_and_as_in_the_list() {
         }
         let answer = ann.get(&format!("/orders.csv?sort={sort}")).await;
         assert_eq!(listed.len(), 3_000);
-        assert_eq!(orders_in(&answer), listed, "{sort}");
-        assert!(rows(&answer).iter().all(|row| row[6] == "1 × nnnnnnnnnn"), "an order lost its line");
+        assert_eq!(exported_numbers(&answer), listed, "{sort}");
+        assert!(rows(&answer).iter().all(|row| row[6] == "1 × nnnnnnnnnn"), "an order has no line");
     }
 }
 
-/// The most memory that the process ever held, in bytes.
+/// The peak memory of the process, in bytes.
 #[cfg(target_os = "linux")]
-fn peak(app: &TestApp) -> usize {
+fn peak_memory(app: &TestApp) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{}/status", app.pid())).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
@@ -197,14 +197,14 @@ fn peak(app: &TestApp) -> usize {
 
 #[tokio::test]
 #[cfg(target_os = "linux")]
-async fn the_server_holds_no_file_whole_however_long() {
+async fn export_is_streamed_with_bounded_memory() {
     let app = TestApp::start().await;
     let mut ann = app.verified_customer(ANN).await;
-    fill(&app, 100_000, 10_000, 16_000).await;
-    let before = peak(&app);
+    insert_orders(&app, 100_000, 10_000, 16_000).await;
+    let before = peak_memory(&app);
     let length = ann.get("/orders.csv").await.body.len();
-    let more = peak(&app).saturating_sub(before);
+    let growth = peak_memory(&app).saturating_sub(before);
     assert!(length > 160_000_000, "{length} bytes");
-    // SQLite's caches fill up meanwhile, 16 MB for each of eight connections; a file that is held whole comes on top.
-    assert!(more < length, "a file of {length} bytes needed {more} bytes of memory");
+    // SQLite's caches grow to 16 MB for each of eight connections. A buffered file would come on top.
+    assert!(growth < length, "a file of {length} bytes needed {growth} bytes of memory");
 }

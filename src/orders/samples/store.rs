@@ -1,12 +1,12 @@
-//! The rows of samples.
+//! The rows of sample orders.
 
 use crate::clock::UnixSeconds;
 use crate::database::{Error, Transaction};
-use crate::orders::order::Status;
-use crate::orders::search::searched;
+use crate::orders::order::OrderStatus;
+use crate::orders::search::SearchText;
 
-/// A sample that is to be written; amounts in cents.
-pub struct NewSample {
+/// A sample order; amounts in cents.
+pub(super) struct NewSample {
     pub id: String,
     pub user_id: String,
     pub number: String,
@@ -21,17 +21,16 @@ pub struct NewSample {
     pub discount: i64,
     pub refunded: i64,
     pub total: i64,
-    /// Sku, name and price of each line, and how many.
+    /// Article number, name and price; quantity.
     pub lines: Vec<((&'static str, &'static str, i64), i64)>,
 }
 
-/// Writes a sample, with a made-up address.
-pub async fn insert_sample(transaction: &mut Transaction, sample: &NewSample) -> Result<(), Error> {
-    let status = Status::of(sample.payment_status, sample.fulfillment_status, sample.cancelled_at.is_some());
-    let searched = searched(&sample.number, sample.lines.iter().map(|((sku, name, _), _)| (*sku, *name)));
+pub(super) async fn insert_sample(transaction: &mut Transaction, sample: &NewSample) -> Result<(), Error> {
+    let status = OrderStatus::derive(sample.payment_status, sample.fulfillment_status, sample.cancelled_at.is_some());
+    let text = SearchText::new(&sample.number, sample.lines.iter().map(|((sku, name, _), _)| (*sku, *name)));
     sqlx::query(
         "INSERT INTO orders (id, issued_by, number, user_id, placed_at, paid_at, fulfilled_at, cancelled_at, payment_status,
-             fulfillment_status, subtotal, shipping, discount, refunded, total, line_count, fingerprint, status, search_head,
+             fulfillment_status, subtotal, shipping, discount, refunded, total, line_count, content_hash, status, search_prefix,
              search_text, currency, taxes, ship_name, ship_company, ship_address1, ship_address2, ship_zip, ship_city,
              ship_province, ship_country, ship_phone)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, 'EUR', 0,
@@ -55,8 +54,8 @@ pub async fn insert_sample(transaction: &mut Transaction, sample: &NewSample) ->
     .bind(i64::try_from(sample.lines.len()).unwrap_or(i64::MAX))
     .bind(Vec::<u8>::new())
     .bind(status.as_str())
-    .bind(searched.head)
-    .bind(searched.whole)
+    .bind(text.prefix)
+    .bind(text.full)
     .execute(&mut *transaction)
     .await?;
     for (position, ((sku, name, unit_price), quantity)) in (1_i64..).zip(&sample.lines) {
@@ -74,4 +73,12 @@ pub async fn insert_sample(transaction: &mut Transaction, sample: &NewSample) ->
         .await?;
     }
     Ok(())
+}
+
+/// Deletes the sample orders of the user, and reorders of them.
+///
+/// # Errors
+/// The database fails.
+pub async fn remove_samples(transaction: &mut Transaction, user_id: &str) -> Result<(), Error> {
+    sqlx::query("DELETE FROM orders WHERE issued_by = $1").bind(user_id).execute(&mut *transaction).await.map(drop)
 }

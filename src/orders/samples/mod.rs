@@ -1,28 +1,32 @@
-//! Orders for a new account in development, so that there is something to see before a shop's orders are loaded.
+//! Sample orders for new accounts in development, so that pages show something before an import. They belong to one account each and
+//! are deleted when it gets real orders.
 
-use std::collections::HashMap;
+mod store;
 
-use super::store::samples as store;
+pub use store::remove_samples;
+
 use crate::clock::{Clock, UnixSeconds};
 use crate::database::{Error, Transaction};
 
 const DAY: i64 = 86_400;
 
-/// A sample: days ago, payment, fulfilment, days from placing to paying, sending and cancelling, shipping, discount, lines.
 struct Sample {
     days_ago: i64,
     payment: &'static str,
     fulfillment: &'static str,
+    /// Days from placing to paying, sending and cancelling.
     paid: Option<i64>,
     sent: Option<i64>,
     cancelled: Option<i64>,
+    /// In cents.
     shipping: i64,
     discount: i64,
+    /// Index in [`PRODUCTS`], and quantity.
     lines: &'static [(usize, i64)],
 }
 
-/// The shop's goods: sku, name, price in cents.
-const GOODS: [(&str, &str, i64); 10] = [
+/// Article number, name, price in cents.
+const PRODUCTS: [(&str, &str, i64); 10] = [
     ("TEA-EG-250", "Earl Grey, loose leaf, 250 g", 1_290),
     ("TEA-SE-100", "Sencha, first flush, 100 g", 1_650),
     ("POT-CI-08", "Cast iron teapot, 0.8 l", 6_900),
@@ -37,13 +41,13 @@ const GOODS: [(&str, &str, i64); 10] = [
 
 /// Shorthand for a row of [`SAMPLES`].
 #[rustfmt::skip]
-#[allow(clippy::too_many_arguments)] // A row of a table has as many cells as it has.
+#[allow(clippy::too_many_arguments)] // One argument for each column of the table below.
 const fn sample(days_ago: i64, payment: &'static str, fulfillment: &'static str, paid: Option<i64>, sent: Option<i64>,
     cancelled: Option<i64>, shipping: i64, discount: i64, lines: &'static [(usize, i64)]) -> Sample {
     Sample { days_ago, payment, fulfillment, paid, sent, cancelled, shipping, discount, lines }
 }
 
-/// A year of a customer, the newest first; every status is among them, and more than one page.
+/// A year of orders, the newest first: every status, and more than one page.
 #[rustfmt::skip]
 const SAMPLES: [Sample; 24] = [
     sample(0, "pending", "unfulfilled", None, None, None, 490, 0, &[(5, 2), (7, 1)]),
@@ -72,10 +76,10 @@ const SAMPLES: [Sample; 24] = [
     sample(358, "paid", "delivered", Some(0), Some(2), None, 490, 0, &[(0, 1)]),
 ];
 
-/// Writes the samples as the user's own; their numbers, which begin with `S`, are like nobody else's.
+/// Inserts the sample orders of the user. Their numbers begin with `S`.
 ///
 /// # Errors
-/// The database's.
+/// The database fails.
 pub async fn add_samples(
     transaction: &mut Transaction,
     user_id: &str,
@@ -83,20 +87,24 @@ pub async fn add_samples(
     clock: &Clock,
 ) -> Result<(), Error> {
     for (index, sample) in SAMPLES.iter().enumerate().rev() {
-        store::insert_sample(transaction, &row(sample, index, user_id, now, clock)).await?;
+        store::insert_sample(transaction, &new_sample(sample, index, user_id, now, clock)).await?;
     }
     Ok(())
 }
 
-fn row(sample: &Sample, index: usize, user_id: &str, now: UnixSeconds, clock: &Clock) -> store::NewSample {
-    // An hour of the day that differs from order to order, and never one that is still to come.
+fn new_sample(sample: &Sample, index: usize, user_id: &str, now: UnixSeconds, clock: &Clock) -> store::NewSample {
+    // Another hour of the day for each order, never in the future.
     let placed_at =
         now.plus(-sample.days_ago * DAY - 1_800 - (i64::try_from(index).unwrap_or_default() * 7_517) % 36_000);
     let after = |days: Option<i64>| days.map(|days| placed_at.plus(days * DAY + 600 + 1_130 * days).min(now));
-    let subtotal: i64 = sample.lines.iter().map(|(good, quantity)| GOODS[*good].2 * quantity).sum();
+    let subtotal: i64 = sample.lines.iter().map(|(product, quantity)| PRODUCTS[*product].2 * quantity).sum();
     let total = subtotal + sample.shipping - sample.discount;
-    let lines = sample.lines.iter().map(|(good, quantity)| (GOODS[*good], *quantity)).collect();
-    let refunded = HashMap::from([("refunded", total), ("partially_refunded", 2_400)]);
+    let lines = sample.lines.iter().map(|(product, quantity)| (PRODUCTS[*product], *quantity)).collect();
+    let refunded = match sample.payment {
+        "refunded" => total,
+        "partially_refunded" => 2_400,
+        _ => 0,
+    };
     store::NewSample {
         id: clock.new_id(),
         user_id: user_id.to_owned(),
@@ -110,7 +118,7 @@ fn row(sample: &Sample, index: usize, user_id: &str, now: UnixSeconds, clock: &C
         subtotal,
         shipping: sample.shipping,
         discount: sample.discount,
-        refunded: refunded.get(sample.payment).copied().unwrap_or_default(),
+        refunded,
         total,
         lines,
     }

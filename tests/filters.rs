@@ -1,4 +1,4 @@
-//! Finding orders: by words, status and dates, in each order, with what they come to.
+//! The filters of the list: search, status, dates, totals; on the page, in the CSV export and in the API.
 
 use time::OffsetDateTime;
 
@@ -9,8 +9,8 @@ use crate::shop::{self, Row, export, line, order};
 
 const ANN: &str = "ann@example.com";
 
-/// A query of an address, its value escaped.
-fn asking(name: &str, value: &str) -> String {
+/// An escaped query parameter.
+fn parameter(name: &str, value: &str) -> String {
     let value = percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC);
     format!("{name}={value}")
 }
@@ -22,13 +22,13 @@ pub async fn app_with(rows: &[Row]) -> (TestApp, Visitor) {
     (app, ann)
 }
 
-/// The numbers on the first page of what the query asks for; the API finds the same.
+/// The numbers on the first page; the API must return the same.
 async fn found(app: &TestApp, ann: &mut Visitor, token: &str, query: &str) -> Vec<String> {
     let shown = numbers(&list(ann, &format!("/orders?{query}")).await);
     let answer = app.api_get(&format!("/api/userOrders?{query}"), token).await.json();
-    let told: Vec<String> =
+    let returned: Vec<String> =
         answer["orders"].as_array().unwrap().iter().map(|order| order["number"].as_str().unwrap().to_owned()).collect();
-    assert_eq!(shown, told, "page and API differ about {query}");
+    assert_eq!(shown, returned, "page and API differ for {query}");
     shown
 }
 
@@ -41,7 +41,7 @@ fn product(number: &str, sku: &str, name: &str) -> Row {
 }
 
 #[tokio::test]
-async fn words_find_an_order_by_its_number_its_products_and_their_skus() {
+async fn search_finds_order_by_number_product_and_sku() {
     let rows = [
         product("#1001", "GT-28", "Rössle Sauerkraut"),
         product("#1002", "PA_62", "Tarte au sucre"),
@@ -83,14 +83,14 @@ async fn words_find_an_order_by_its_number_its_products_and_their_skus() {
         ("1001 #1001", &["1001"]),
     ];
     for (words, expected) in cases {
-        let mut seen = found(&app, &mut ann, &token, &asking("q", words)).await;
+        let mut seen = found(&app, &mut ann, &token, &parameter("q", words)).await;
         seen.sort();
         assert_eq!(seen, expected, "{words:?}");
     }
 }
 
 #[tokio::test]
-async fn no_word_matches_across_two_products() {
+async fn search_does_not_match_across_two_products() {
     let (app, mut ann) = app_with(&[product("#1", "A1", "Green"), line("#1", ANN, "house")]).await;
     let token = app.api_token(ANN).await;
     assert_eq!(found(&app, &mut ann, &token, "q=greenhouse").await, Vec::<String>::new());
@@ -98,8 +98,8 @@ async fn no_word_matches_across_two_products() {
 }
 
 #[tokio::test]
-async fn a_word_is_found_however_far_down_an_order_it_stands() {
-    // Short of what an index holds by one, just as long, and one too long: 11 characters come before the first product.
+async fn search_finds_words_beyond_the_indexed_prefix() {
+    // One character shorter than the indexed prefix, as long, and one longer; 11 characters precede the product's name.
     let product_of = |number: &str, length: usize| {
         let name = format!("{}walrus", "x".repeat(length - 11 - "walrus".len()));
         product(number, "", &name).with("Lineitem sku", "ABC12")
@@ -122,7 +122,7 @@ async fn a_word_is_found_however_far_down_an_order_it_stands() {
 }
 
 #[tokio::test]
-async fn each_status_can_be_asked_for_alone() {
+async fn status_filter_finds_each_status() {
     let blank = |number: &str| {
         let row = order(number, ANN).with("Financial Status", "pending").with("Paid at", "");
         row.with("Fulfillment Status", "unfulfilled").with("Fulfilled at", "")
@@ -150,7 +150,7 @@ async fn each_status_can_be_asked_for_alone() {
 }
 
 #[tokio::test]
-async fn years_and_ranges_hold_their_first_and_their_last_moment() {
+async fn date_filter_includes_its_first_and_last_second() {
     let year = OffsetDateTime::now_utc().year();
     let rows = [
         placed("#1", &format!("{}-12-31 23:59:59 +0000", year - 2)),
@@ -184,32 +184,13 @@ async fn years_and_ranges_hold_their_first_and_their_last_moment() {
 }
 
 #[tokio::test]
-async fn the_list_comes_in_each_order() {
-    let rows = [
-        ("#1", "2024-03-01 10:00:00 +0000", "30.00"),
-        ("#2", "2024-03-02 10:00:00 +0000", "9.00"),
-        ("#3", "2024-03-03 10:00:00 +0000", "100.00"),
-    ];
-    let (app, mut ann) = app_with(&rows.map(|(number, at, total)| placed(number, at).with("Total", total))).await;
-    let token = app.api_token(ANN).await;
-    for (sort, expected) in [
-        ("", ["3", "2", "1"]),
-        ("newest", ["3", "2", "1"]),
-        ("oldest", ["1", "2", "3"]),
-        ("highest", ["3", "1", "2"]),
-        ("lowest", ["2", "1", "3"]),
-    ] {
-        assert_eq!(found(&app, &mut ann, &token, &format!("sort={sort}")).await, expected, "{sort}");
-    }
-}
-
-#[tokio::test]
-async fn what_was_asked_for_survives_in_the_form_the_pager_and_the_spreadsheets_link() {
+async fn form_pager_and_csv_link_keep_the_filter() {
     let mut rows = shop::orders(45, ANN);
     rows.push(product("#1", "X-1", "Something else"));
     let (_app, mut ann) = app_with(&rows).await;
-    let parts = ["q=notebook%2C%20nb%2D1", "status=sent", "from=2024%2D01%2D01", "to=2024%2D12%2D31", "sort=lowest"];
-    let first = list(&mut ann, &format!("/orders?{}", parts.join("&"))).await;
+    let parameters =
+        ["q=notebook%2C%20nb%2D1", "status=sent", "from=2024%2D01%2D01", "to=2024%2D12%2D31", "sort=lowest"];
+    let first = list(&mut ann, &format!("/orders?{}", parameters.join("&"))).await;
     let second = list(&mut ann, &link(&first, "next").unwrap()).await;
     let third = list(&mut ann, &link(&second, "next").unwrap()).await;
     assert_eq!((link(&first, "prev"), link(&third, "next")), (None, None));
@@ -219,7 +200,7 @@ async fn what_was_asked_for_survives_in_the_form_the_pager_and_the_spreadsheets_
     assert_eq!(numbers(&back), numbers(&second));
     for page in [&first, &second, &third, &back] {
         assert!(page.contains("45 orders, €"), "{page}");
-        for typed in [
+        for submitted in [
             "value=\"notebook, nb-1\"",
             "<option value=\"sent\" selected>",
             "<option value=\"range\" selected>",
@@ -227,20 +208,20 @@ async fn what_was_asked_for_survives_in_the_form_the_pager_and_the_spreadsheets_
             "value=\"2024-12-31\"",
             "<option value=\"lowest\" selected>",
         ] {
-            assert!(page.contains(typed), "{typed} is not on the page:\n{page}");
+            assert!(page.contains(submitted), "{submitted} is not on the page:\n{page}");
         }
-        let spreadsheet = page.split("href=\"/orders.csv?").nth(1).unwrap().split('"').next().unwrap();
-        let steps = [link(page, "prev"), link(page, "next")].into_iter().flatten();
-        for address in steps.chain([spreadsheet.replace("&#38;", "&")]) {
-            for part in parts {
-                assert!(address.contains(part), "{part} is lost in {address}");
+        let csv_url = page.split("href=\"/orders.csv?").nth(1).unwrap().split('"').next().unwrap();
+        let links = [link(page, "prev"), link(page, "next")].into_iter().flatten();
+        for url in links.chain([csv_url.replace("&#38;", "&")]) {
+            for parameter in parameters {
+                assert!(url.contains(parameter), "{parameter} is not in {url}");
             }
         }
     }
 }
 
 #[tokio::test]
-async fn nothing_found_and_nothing_there_are_told_apart() {
+async fn empty_list_differs_from_an_empty_result() {
     let app = TestApp::start().await;
     let mut ann = app.verified_customer(ANN).await;
     let none = list(&mut ann, "/orders?q=walrus").await;
@@ -248,14 +229,14 @@ async fn nothing_found_and_nothing_there_are_told_apart() {
     import(&app, &shop::orders(3, ANN));
     let unmatched = list(&mut ann, "/orders?q=walrus&status=sent").await;
     assert!(unmatched.contains("No order matches") && !unmatched.contains("No orders yet"), "{unmatched}");
-    assert!(unmatched.contains("<a href=\"/orders\">show all orders</a>"), "no way out of the filter:\n{unmatched}");
-    assert!(unmatched.contains("value=\"walrus\""), "the filter is lost");
+    assert!(unmatched.contains("<a href=\"/orders\">show all orders</a>"), "no link to all orders:\n{unmatched}");
+    assert!(unmatched.contains("value=\"walrus\""), "the form does not keep the search");
     let all = list(&mut ann, "/orders").await;
     assert!(!all.contains("No order"), "{all}");
 }
 
 #[tokio::test]
-async fn the_sums_are_told_by_currency_and_again_without_what_was_cancelled_or_refunded() {
+async fn totals_are_by_currency_gross_and_net() {
     let costs = |number: &str, currency: &str, total: &str| {
         order(number, ANN).with("Currency", currency).with("Total", total).with("Subtotal", total).with("Shipping", "0")
     };
@@ -276,14 +257,14 @@ async fn the_sums_are_told_by_currency_and_again_without_what_was_cancelled_or_r
     let cancelled = list(&mut ann, "/orders?status=cancelled").await;
     assert!(cancelled.contains(">1 order, €234.50<"), "{cancelled}");
     assert!(cancelled.contains(">€0.00 after cancellations and refunds<"), "{cancelled}");
-    assert_eq!(all.matches("<svg").count(), 3, "one chart a currency");
+    assert_eq!(all.matches("<svg").count(), 3, "not one chart for each currency");
 }
 
 #[tokio::test]
-async fn words_that_no_form_of_ours_sends_are_refused_with_what_they_take() {
+async fn unknown_code_in_a_filter_is_400_with_the_valid_codes() {
     let (app, mut ann) = app_with(&shop::orders(3, ANN)).await;
     let token = app.api_token(ANN).await;
-    for (query, takes) in [
+    for (query, expected) in [
         ("status=lost", "takes one of placed, processing, partly_sent, sent, delivered, cancelled, refunded"),
         ("status=SENT", "takes one of"),
         ("sort=random", "takes one of newest, oldest, highest, lowest"),
@@ -293,82 +274,100 @@ async fn words_that_no_form_of_ours_sends_are_refused_with_what_they_take() {
         ("status=sent&status=placed", "once"),
     ] {
         let page = ann.get(&format!("/orders?{query}")).await;
-        assert!(page.is_page(400) && page.text().contains(takes), "{query}: {} {}", page.status, page.text());
+        assert!(page.is_page(400) && page.text().contains(expected), "{query}: {} {}", page.status, page.text());
         let problem = app.api_get(&format!("/api/userOrders?{query}"), &token).await;
-        assert!(problem.is_problem(400) && problem.text().contains(takes), "{query}: {}", problem.text());
+        assert!(problem.is_problem(400) && problem.text().contains(expected), "{query}: {}", problem.text());
     }
 }
 
 #[tokio::test]
-async fn dates_and_words_that_make_no_sense_are_shown_again_with_a_message_at_their_field() {
+async fn invalid_filter_is_422_with_a_message_at_its_field() {
     let (app, mut ann) = app_with(&shop::orders(3, ANN)).await;
     let token = app.api_token(ANN).await;
     let (long, many) = ("q".repeat(201), "a b c d e f g h i j k");
-    for (query, field, typed) in [
-        (asking("from", "31.12.2024"), "from", "31.12.2024"),
-        (asking("from", "2024-02-30"), "from", "2024-02-30"),
-        (asking("from", "0"), "from", "0"),
-        (asking("from", "+2024-01-01"), "from", "+2024-01-01"),
-        (asking("to", "2024-13-01"), "to", "2024-13-01"),
-        (asking("to", "99999-01-01"), "to", "99999-01-01"),
-        (asking("to", "\u{664}"), "to", "\u{664}"),
+    for (query, field, value) in [
+        (parameter("from", "31.12.2024"), "from", "31.12.2024"),
+        (parameter("from", "2024-02-30"), "from", "2024-02-30"),
+        (parameter("from", "0"), "from", "0"),
+        (parameter("from", "+2024-01-01"), "from", "+2024-01-01"),
+        (parameter("to", "2024-13-01"), "to", "2024-13-01"),
+        (parameter("to", "99999-01-01"), "to", "99999-01-01"),
+        (parameter("to", "\u{664}"), "to", "\u{664}"),
         ("from=2024-03-02&to=2024-03-01".to_owned(), "to", "2024-03-01"),
-        (asking("q", &long), "q", &long),
-        (asking("q", many), "q", many),
+        (parameter("q", &long), "q", &long),
+        (parameter("q", many), "q", many),
     ] {
         let answer = ann.get(&format!("/orders?{query}&sort=oldest")).await;
         assert!(answer.is_page(422), "{query}: {}", answer.status);
         let page = answer.text();
         let input = page.split(&format!("<input id=\"{field}\"")).nth(1).unwrap().split('>').next().unwrap();
-        assert!(input.contains(&format!("value=\"{typed}\"")), "{query}: {input}");
+        assert!(input.contains(&format!("value=\"{value}\"")), "{query}: {input}");
         assert!(input.contains("aria-invalid=\"true\"") && input.contains("autofocus"), "{query}: {input}");
-        assert!(page.contains(&format!("<a href=\"#{field}\">")), "{query}: no way to the field:\n{page}");
-        assert!(page.contains("<option value=\"oldest\" selected>"), "the rest of the filter is lost");
-        assert!(numbers(&page).is_empty(), "orders are shown for a filter that makes no sense");
+        assert!(page.contains(&format!("<a href=\"#{field}\">")), "{query}: no link to the field:\n{page}");
+        assert!(page.contains("<option value=\"oldest\" selected>"), "the form does not keep the sort");
+        assert!(numbers(&page).is_empty(), "orders are shown for an invalid filter");
         let problem = app.api_get(&format!("/api/userOrders?{query}"), &token).await;
         assert!(problem.is_problem(400) && problem.text().contains(&format!("{field}: ")), "{}", problem.text());
         assert!(ann.get(&format!("/orders.csv?{query}")).await.is_page(400));
     }
     let both = ann.get("/orders?from=x&to=y").await.text();
     assert_eq!(both.matches("aria-invalid").count(), 2);
-    assert_eq!(both.matches("autofocus").count(), 1, "two fields want the focus");
+    assert_eq!(both.matches("autofocus").count(), 1, "two fields have autofocus");
 }
 
 #[tokio::test]
-async fn places_that_were_cut_altered_or_made_for_another_list_are_refused() {
+async fn malformed_or_foreign_cursor_is_400() {
     let (app, mut ann) = app_with(&shop::orders(25, ANN)).await;
     let token = app.api_token(ANN).await;
     let first = list(&mut ann, "/orders").await;
-    let (_, place) =
+    let (_, cursor) =
         link(&first, "next").unwrap().split_once("after=").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
-    assert_eq!(ann.get(&format!("/orders?sort=oldest&after={place}")).await.status, 200, "dates serve both directions");
-    let middle = place.len() / 2;
-    let digit = if &place[middle..=middle] == "0" { "1" } else { "0" };
-    let altered = format!("{}{digit}{}", &place[..middle], &place[middle + 1..]);
-    for (query, place) in [
-        ("", &place[..place.len() - 1]),
-        ("", &place[1..]),
+    assert_eq!(
+        ann.get(&format!("/orders?sort=oldest&after={cursor}")).await.status,
+        200,
+        "the other direction is rejected"
+    );
+    let middle = cursor.len() / 2;
+    let digit = if &cursor[middle..=middle] == "0" { "1" } else { "0" };
+    let altered = format!("{}{digit}{}", &cursor[..middle], &cursor[middle + 1..]);
+    for (query, cursor) in [
+        ("", &cursor[..cursor.len() - 1]),
+        ("", &cursor[1..]),
         ("", &altered),
-        ("", &format!("{place}0")),
-        ("", &place.to_uppercase()),
-        ("sort=highest&", &place),
-        ("sort=lowest&", &place),
+        ("", &format!("{cursor}0")),
+        ("", &cursor.to_uppercase()),
+        ("sort=highest&", &cursor),
+        ("sort=lowest&", &cursor),
         ("", ""),
         ("", "%00"),
         ("", "%F0%9F%A6%86"),
+        ("", "%ff"),
+        ("", "-1"),
+        ("", "1_2_3"),
+        ("", "99999999999999999999999999"),
     ] {
         for name in ["after", "before"] {
-            let answer = ann.get(&format!("/orders?{query}{name}={place}")).await;
-            assert!(answer.is_page(400), "{query}{name}={place}: {}", answer.status);
+            let answer = ann.get(&format!("/orders?{query}{name}={cursor}")).await;
+            assert!(answer.is_page(400), "{query}{name}={cursor}: {}", answer.status);
         }
-        let answer = app.api_get(&format!("/api/userOrders?{query}after={place}"), &token).await;
-        assert!(answer.is_problem(400), "{query}after={place}: {}", answer.text());
+        let answer = app.api_get(&format!("/api/userOrders?{query}after={cursor}"), &token).await;
+        assert!(answer.is_problem(400), "{query}after={cursor}: {}", answer.text());
     }
-    assert!(ann.get(&format!("/orders?after={place}&before={place}")).await.is_page(400));
+    for query in [format!("after={cursor}&before={cursor}"), format!("after={cursor}&after={cursor}")] {
+        assert!(ann.get(&format!("/orders?{query}")).await.is_page(400), "{query}");
+    }
 }
 
 #[tokio::test]
-async fn another_customers_place_leads_to_none_of_their_orders() {
+async fn unknown_parameters_are_ignored() {
+    let (_app, mut ann) = app_with(&shop::orders(3, ANN)).await;
+    for query in ["x=y", "limit=0", "%"] {
+        assert_eq!(numbers(&list(&mut ann, &format!("/orders?{query}")).await).len(), 3, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn cursor_of_another_customer_leads_to_own_orders() {
     let app = TestApp::start().await;
     let mut ann = app.verified_customer(ANN).await;
     let mut bob = app.verified_customer("bob@example.com").await;
@@ -381,7 +380,7 @@ async fn another_customers_place_leads_to_none_of_their_orders() {
 }
 
 #[tokio::test]
-async fn the_api_describes_what_its_list_can_be_asked_for() {
+async fn openapi_describes_the_parameters_of_the_list() {
     let app = TestApp::start().await;
     let document = app.get("/api/openapi.json").await.json();
     let parameters = document["paths"]["/api/userOrders"]["get"]["parameters"].as_array().unwrap();
@@ -392,25 +391,10 @@ async fn the_api_describes_what_its_list_can_be_asked_for() {
         assert_eq!((&parameter["in"], &parameter["required"]), (&"query".into(), &false.into()), "{parameter}");
         assert!(parameter["description"].as_str().is_some_and(|text| !text.is_empty()), "{parameter}");
     }
-    let of = |name: &str| parameters.iter().find(|parameter| parameter["name"] == name).unwrap().to_string();
+    let parameter = |name: &str| parameters.iter().find(|parameter| parameter["name"] == name).unwrap().to_string();
     for word in ["placed", "processing", "partly_sent", "sent", "delivered", "cancelled", "refunded"] {
-        assert!(of("status").contains(word), "{word} is not described");
+        assert!(parameter("status").contains(word), "{word} is not described");
     }
-    assert!(of("sort").contains("highest") && of("period").contains("last-year") && of("from").contains("date"));
-}
-
-#[tokio::test]
-async fn the_apis_pages_follow_filter_and_order() {
-    let (app, _) = app_with(&[shop::orders(30, ANN), vec![product("#1", "X-1", "Else")]].concat()).await;
-    let token = app.api_token(ANN).await;
-    let asked = "q=notebook&status=sent&from=2024-01-01&sort=highest&limit=7";
-    let (mut seen, mut path) = (Vec::new(), format!("/api/userOrders?{asked}"));
-    loop {
-        let page = app.api_get(&path, &token).await.json();
-        let orders = page["orders"].as_array().unwrap().iter();
-        seen.extend(orders.map(|order| order["number"].as_str().unwrap().to_owned()));
-        let Some(next) = page["next"].as_str() else { break };
-        path = format!("/api/userOrders?{asked}&after={next}");
-    }
-    assert_eq!(seen, (5000..5030).rev().map(|number| number.to_string()).collect::<Vec<_>>());
+    assert!(parameter("sort").contains("highest") && parameter("period").contains("last-year"));
+    assert!(parameter("from").contains("date"));
 }

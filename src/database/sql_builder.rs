@@ -1,0 +1,54 @@
+//! Builds SQL whose shape depends on its input: fixed text and bound values. A value is never part of the text.
+
+use sqlx::any::AnyArguments;
+use sqlx::{Any, Arguments, AssertSqlSafe, Encode, Type};
+
+use super::{Engine, Error};
+
+/// A statement under construction. It alone writes placeholders.
+pub struct SqlBuilder {
+    engine: Engine,
+    text: String,
+    arguments: AnyArguments,
+}
+
+impl SqlBuilder {
+    pub fn new(engine: Engine, text: &str) -> Self {
+        Self { engine, text: text.to_owned(), arguments: AnyArguments::default() }
+    }
+
+    /// Appends fixed text.
+    pub fn push(&mut self, text: &str) -> &mut Self {
+        self.text.push_str(text);
+        self
+    }
+
+    /// Binds a value and appends its placeholder.
+    ///
+    /// # Errors
+    /// The value cannot be encoded.
+    pub fn bind<'q, T: Encode<'q, Any> + Type<Any>>(&mut self, value: T) -> Result<&mut Self, Error> {
+        self.arguments.add(value).map_err(Error::Encode)?;
+        self.text.push_str(&self.engine.placeholder(self.arguments.len()));
+        Ok(self)
+    }
+
+    /// Binds values and appends their placeholders, separated by commas.
+    ///
+    /// # Errors
+    /// A value cannot be encoded.
+    pub fn bind_list<'q, T: Encode<'q, Any> + Type<Any>>(
+        &mut self,
+        values: impl IntoIterator<Item = T>,
+    ) -> Result<&mut Self, Error> {
+        for (index, value) in values.into_iter().enumerate() {
+            self.push(if index == 0 { "" } else { ", " }).bind(value)?;
+        }
+        Ok(self)
+    }
+
+    /// The statement and its values, for `sqlx::query_with` and its siblings.
+    pub fn into_parts(self) -> (AssertSqlSafe<String>, AnyArguments) {
+        (AssertSqlSafe(self.text), self.arguments)
+    }
+}

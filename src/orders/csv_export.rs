@@ -1,0 +1,226 @@
+//! GET `/orders.csv`: the filtered list as CSV (RFC 4180). The response is streamed, a few hundred orders at a time, so that memory use
+//! does not depend on its length.
+
+use actix_web::http::header;
+use actix_web::web::Bytes;
+use actix_web::{HttpResponse, web};
+use csv::{Terminator, WriterBuilder};
+use futures_util::stream;
+use time::macros::format_description;
+
+use super::list::{Cursor, Filter, FilterErrors, FilterParams, PageStart, find_page};
+use super::order::{Order, OrderLine};
+use super::store::lines_by_order;
+use crate::clock::{Clock, UnixSeconds};
+use crate::database::{self, Database};
+use crate::sessions::CurrentUser;
+use crate::web::escape::without_bidi_controls;
+use crate::web::{Error, Layout, Zone};
+
+/// Orders in one query.
+const BATCH_SIZE: u32 = 200;
+/// Makes spreadsheet programs read the file as UTF-8.
+const BYTE_ORDER_MARK: &str = "\u{feff}";
+/// First characters that make a spreadsheet program treat a cell as a formula (OWASP, "CSV Injection"), with their fullwidth forms.
+const FORMULA_STARTS: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
+/// Where a spreadsheet program may begin another cell within one.
+const SEPARATORS: [char; 4] = [';', '\t', '\r', '\n'];
+/// Units of UTF-16. Excel allows 32,767.
+const MAX_CELL_LENGTH: usize = 32_000;
+
+pub(super) async fn download(
+    user: CurrentUser,
+    layout: Layout,
+    params: Result<web::Query<FilterParams>, actix_web::Error>,
+    database: web::Data<Database>,
+    clock: web::Data<Clock>,
+) -> Result<HttpResponse, Error> {
+    let params = params.map_err(|_| Error::BadRequest("give each part of the filter once".to_owned()))?;
+    let zone = layout.zone();
+    let filter = params.parse(&zone, clock.now()).map_err(|errors| Error::BadRequest(first_error(errors)))?;
+    let (database, user_id, next) = (database.as_ref().clone(), user.user_id, Some(PageStart::First));
+    let export = CsvExport { database, user_id, filter, zone, next };
+    let header_row = export.header_row()?;
+    let rows = stream::try_unfold((export, Some(header_row)), |(mut export, header_row)| async move {
+        if let Some(header_row) = header_row {
+            return Ok(Some((header_row, (export, None))));
+        }
+        let rows = export.next_rows().await?;
+        Ok::<_, actix_web::Error>(rows.map(|rows| (rows, (export, None))))
+    });
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, "text/csv; charset=utf-8"))
+        .insert_header((header::CONTENT_DISPOSITION, "attachment; filename=\"orders.csv\""))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .streaming(rows))
+}
+
+fn first_error(errors: FilterErrors) -> String {
+    [errors.other, errors.q, errors.from, errors.to].into_iter().flatten().next().unwrap_or_default()
+}
+
+/// An export in progress.
+struct CsvExport {
+    database: Database,
+    user_id: String,
+    filter: Filter,
+    zone: Zone,
+    /// The start of the next batch; `None` at the end.
+    next: Option<PageStart>,
+}
+
+impl CsvExport {
+    fn header_row(&self) -> Result<Bytes, Error> {
+        let placed = format!("Placed ({})", self.zone.name());
+        let columns = [
+            "Order",
+            &placed,
+            "Status",
+            "Payment",
+            "Fulfilment",
+            "Items",
+            "Products",
+            "Currency",
+            "Subtotal",
+            "Shipping",
+            "Taxes",
+            "Discount",
+            "Refunded",
+            "Total",
+        ];
+        let mut text = BYTE_ORDER_MARK.as_bytes().to_vec();
+        text.extend(to_csv([columns.map(str::to_owned)])?);
+        Ok(text.into())
+    }
+
+    async fn next_rows(&mut self) -> Result<Option<Bytes>, Error> {
+        let Some(start) = self.next.take() else {
+            return Ok(None);
+        };
+        let (user_id, filter) = (&self.user_id, &self.filter);
+        let read = self.database.read(async |snapshot| {
+            let page = find_page(snapshot, user_id, filter, &start, BATCH_SIZE).await?;
+            let lines = lines_by_order(snapshot, &page.orders).await?;
+            Ok::<_, database::Error>((page, lines))
+        });
+        let (page, lines) = read.await?;
+        let last = page.orders.last().filter(|_| page.has_more);
+        self.next = last.map(|order| PageStart::After(Cursor::at(order, self.filter.sort())));
+        let lines_of = |order: &Order| lines.get(&order.id).map(Vec::as_slice).unwrap_or_default();
+        let rows = page.orders.iter().map(|order| cells(order, lines_of(order), &self.zone));
+        Ok(Some(to_csv(rows)?.into()))
+    }
+}
+
+fn cells(order: &Order, lines: &[OrderLine], zone: &Zone) -> [String; 14] {
+    let products: Vec<String> = lines.iter().map(|line| format!("{} × {}", line.quantity, line.name)).collect();
+    [
+        order.number.to_string(),
+        format_time(order.placed_at, zone),
+        order.status.label().to_owned(),
+        order.payment_status.clone(),
+        order.fulfillment_status.clone(),
+        order.line_count.to_string(),
+        products.join("; "),
+        order.currency().code().to_owned(),
+        order.subtotal.to_decimal_string(),
+        order.shipping.to_decimal_string(),
+        order.taxes.to_decimal_string(),
+        order.discount.to_decimal_string(),
+        order.refunded.to_decimal_string(),
+        order.total.to_decimal_string(),
+    ]
+}
+
+/// `2024-03-01 11:00`, which spreadsheet programs parse as a time.
+fn format_time(at: UnixSeconds, zone: &Zone) -> String {
+    let format = format_description!("[year]-[month]-[day] [hour]:[minute]");
+    zone.local(at).format(format).unwrap_or_else(|_| at.to_string())
+}
+
+fn to_csv<const N: usize>(rows: impl IntoIterator<Item = [String; N]>) -> Result<Vec<u8>, Error> {
+    let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new());
+    for row in rows {
+        let cells = row.map(|cell| neutralize_formula(&cell));
+        writer.write_record(cells).map_err(|error| Error::Internal(error.into()))?;
+    }
+    writer.into_inner().map_err(|error| Error::Internal(error.to_string().into()))
+}
+
+/// Prefixes what a spreadsheet program would treat as a formula with a quote. A program may also begin a cell at a semicolon, tab or line
+/// end, for example where the comma is the decimal separator; it then ignores the quotes around the whole cell. A cell that begins with
+/// a space is text.
+fn neutralize_formula(cell: &str) -> String {
+    let cell = without_bidi_controls(cell);
+    let cell = if cell.len() > MAX_CELL_LENGTH { truncate(&cell) } else { cell };
+    let cell = if cell.starts_with(FORMULA_STARTS) { format!("'{cell}") } else { cell };
+    // Most cells have no separator, and this check is faster than the loop.
+    if SEPARATORS.iter().any(|separator| cell.contains(*separator)) { neutralize_parts(&cell) } else { cell }
+}
+
+fn neutralize_parts(cell: &str) -> String {
+    let mut text = String::with_capacity(cell.len() + 1);
+    let mut begins_part = false;
+    for letter in cell.chars() {
+        let is_separator = SEPARATORS.contains(&letter);
+        if begins_part && !is_separator && FORMULA_STARTS.contains(&letter) {
+            text.push('\'');
+        }
+        text.push(letter);
+        begins_part = is_separator;
+    }
+    text
+}
+
+fn truncate(cell: &str) -> String {
+    let mut remaining = MAX_CELL_LENGTH;
+    let fits = |letter: &char| {
+        let rest = remaining.checked_sub(letter.len_utf16());
+        remaining = rest.unwrap_or(remaining);
+        rest.is_some()
+    };
+    cell.chars().take_while(fits).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formula_is_prefixed_with_a_quote() {
+        for cell in ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "＝1"] {
+            assert_eq!(neutralize_formula(cell), format!("'{cell}"));
+        }
+        assert_eq!(neutralize_formula("1 × =1+1, -2"), "1 × =1+1, -2");
+    }
+
+    #[test]
+    fn formula_after_a_separator_is_prefixed_with_a_quote() {
+        let cells = [
+            ("Pen;=1+1", "Pen;'=1+1"),
+            ("Pen;\u{202e}@SUM(A1)", "Pen;'@SUM(A1)"),
+            ("Pen\t+1", "Pen\t'+1"),
+            ("Pen\r\n-1", "Pen\r\n'-1"),
+            ("1 × Pen; -1 × Cup", "1 × Pen; -1 × Cup"),
+            ("one\r\n\r\ntwo", "one\r\n\r\ntwo"),
+        ];
+        for (cell, expected) in cells {
+            assert_eq!(neutralize_formula(cell), expected);
+        }
+    }
+
+    #[test]
+    fn cell_is_truncated_to_what_excel_allows() {
+        for letter in ["a", "é", "漢", "🧀"] {
+            assert_eq!(neutralize_formula(&letter.repeat(50_000)).encode_utf16().count(), MAX_CELL_LENGTH);
+        }
+        let short = "漢".repeat(20_000);
+        assert_eq!(neutralize_formula(&short), short);
+    }
+
+    #[test]
+    fn quotes_commas_and_line_breaks_are_escaped() {
+        let text = to_csv([["a \"b\", c\nd".to_owned(), "e".to_owned()]]).unwrap();
+        assert_eq!(String::from_utf8(text).unwrap(), "\"a \"\"b\"\", c\nd\",e\r\n");
+    }
+}

@@ -1,0 +1,181 @@
+//! GET `/orders/{number}`.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use askama::Template;
+
+use super::breakdown::{TotalRow, breakdown};
+use super::store;
+use super::timeline::{Event, timeline};
+use crate::database::Database;
+use crate::orders::idempotency::IdempotencyKey;
+use crate::orders::money::format_count;
+use crate::orders::order::{OrderDetail, OrderLine, OrderNumber, ShippingAddress};
+use crate::orders::url::order_url;
+use crate::sessions::CurrentUser;
+use crate::web::words::{day, moment};
+use crate::web::{Error, Layout, Zone, page, see_other};
+
+#[derive(Template)]
+#[template(path = "orders/detail.html")]
+struct DetailPage {
+    layout: Layout,
+    /// Why the submitted action failed.
+    error: Option<String>,
+    number: String,
+    url: String,
+    status: &'static str,
+    status_class: &'static str,
+    placed_at: String,
+    placed_on: String,
+    reordered_from: Option<Link>,
+    lines: Vec<LineRow>,
+    totals: Vec<TotalRow>,
+    notes: Vec<String>,
+    events: Vec<EventRow>,
+    address: Vec<String>,
+    cancellation_asked_on: Option<String>,
+    can_be_cancelled: bool,
+    key: String,
+    newer: Option<Link>,
+    older: Option<Link>,
+}
+
+struct Link {
+    url: String,
+    number: String,
+}
+
+struct LineRow {
+    name: String,
+    sku: String,
+    quantity: String,
+    unit_price: String,
+    amount: String,
+    discount: Option<String>,
+}
+
+struct EventRow {
+    label: String,
+    /// Machine-readable, and as shown.
+    at: Option<(String, String)>,
+    is_pending: bool,
+}
+
+pub(in crate::orders) async fn show(
+    user: CurrentUser,
+    layout: Layout,
+    number: web::Path<String>,
+    database: web::Data<Database>,
+) -> Result<HttpResponse, Error> {
+    let detail = find(&database, &user, &number).await?;
+    render(StatusCode::OK, layout, &user, &database, &detail, None).await
+}
+
+/// GET on the URL of an action: a reload of its response, or a login after the session ended before the form was sent.
+pub(in crate::orders) async fn redirect_to_order(number: web::Path<String>) -> Result<HttpResponse, Error> {
+    OrderNumber::parse(&number).map(|number| see_other(&order_url(&number))).ok_or(Error::NotFound)
+}
+
+/// The user's order of this number, else [`Error::NotFound`].
+pub(in crate::orders) async fn find(
+    database: &Database,
+    user: &CurrentUser,
+    number: &str,
+) -> Result<OrderDetail, Error> {
+    let number = OrderNumber::parse(number).ok_or(Error::NotFound)?;
+    let detail = database.read(async |snapshot| store::find_order(snapshot, &user.user_id, &number).await).await?;
+    detail.ok_or(Error::NotFound)
+}
+
+/// Renders the page, with an error if an action failed.
+pub(in crate::orders) async fn render(
+    status: StatusCode,
+    layout: Layout,
+    user: &CurrentUser,
+    database: &Database,
+    detail: &OrderDetail,
+    error: Option<String>,
+) -> Result<HttpResponse, Error> {
+    let order = &detail.order;
+    let (newer, older) =
+        database.read(async |snapshot| store::find_neighbours(snapshot, &user.user_id, order).await).await?;
+    let key = IdempotencyKey::generate().map_err(|error| Error::Internal(error.to_string().into()))?;
+    let zone = layout.zone();
+    let (totals, notes) = breakdown(detail);
+    let view = DetailPage {
+        layout,
+        error,
+        number: order.number.to_string(),
+        url: order_url(&order.number),
+        status: order.status.label(),
+        status_class: order.status.as_str(),
+        placed_at: order.placed_at.to_string(),
+        placed_on: day(order.placed_at, &zone),
+        reordered_from: order.reordered_from.as_ref().map(link),
+        lines: detail.lines.iter().map(line_row).collect(),
+        totals,
+        notes,
+        events: timeline(order).into_iter().map(|event| event_row(event, &zone)).collect(),
+        address: address_lines(&detail.address),
+        cancellation_asked_on: order.pending_cancellation().map(|at| day(at, &zone)),
+        can_be_cancelled: order.can_be_cancelled(),
+        key: key.as_str().to_owned(),
+        newer: newer.as_ref().map(link),
+        older: older.as_ref().map(link),
+    };
+    page(status, &view)
+}
+
+fn link(number: &OrderNumber) -> Link {
+    Link { url: order_url(number), number: number.to_string() }
+}
+
+fn line_row(line: &OrderLine) -> LineRow {
+    LineRow {
+        name: line.name.clone(),
+        sku: line.sku.clone(),
+        quantity: format_count(line.quantity),
+        unit_price: line.unit_price.to_string(),
+        amount: line.amount().map(|amount| amount.to_string()).unwrap_or_default(),
+        discount: (!line.discount.is_zero()).then(|| line.discount.negated().to_string()),
+    }
+}
+
+fn event_row(event: Event, zone: &Zone) -> EventRow {
+    let at = event.at.map(|at| (at.to_string(), moment(at, zone)));
+    EventRow { label: event.label, at, is_pending: event.is_pending }
+}
+
+/// The address as on a parcel, without unknown parts.
+fn address_lines(address: &ShippingAddress) -> Vec<String> {
+    let city = [address.zip.as_str(), address.city.as_str()].map(str::trim).join(" ");
+    let lines = [
+        &address.name,
+        &address.company,
+        &address.address1,
+        &address.address2,
+        &city,
+        &address.province,
+        &address.country,
+        &address.phone,
+    ];
+    lines.into_iter().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn address_has_no_empty_lines() {
+        let address = ShippingAddress {
+            name: "Ann ".into(),
+            zip: "51100".into(),
+            city: "Reims".into(),
+            ..ShippingAddress::default()
+        };
+        assert_eq!(address_lines(&address), ["Ann", "51100 Reims"]);
+        assert!(address_lines(&ShippingAddress::default()).is_empty());
+    }
+}

@@ -1,0 +1,108 @@
+//! The timeline of an order: past events and expected ones.
+
+use crate::clock::UnixSeconds;
+use crate::orders::order::{Order, OrderStatus};
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Event {
+    pub label: String,
+    /// `None` when the export has no time for it, or while it is pending.
+    pub at: Option<UnixSeconds>,
+    pub is_pending: bool,
+}
+
+/// Past events by time, then past events of unknown time, then pending events.
+pub(super) fn timeline(order: &Order) -> Vec<Event> {
+    let mut past = past_events(order);
+    // The sort is stable: events of the same second keep their order.
+    past.sort_by_key(|(_, at)| (at.is_none(), *at));
+    let past = past.into_iter().map(|(label, at)| Event { label: label.to_owned(), at, is_pending: false });
+    let refund = refund(order).map(|label| Event { label, at: None, is_pending: false });
+    let pending =
+        pending(order.status).iter().map(|label| Event { label: (*label).to_owned(), at: None, is_pending: true });
+    past.chain(refund).chain(pending).collect()
+}
+
+fn past_events(order: &Order) -> Vec<(&'static str, Option<UnixSeconds>)> {
+    let mut events = vec![("Placed", Some(order.placed_at))];
+    let is_paid = matches!(order.payment_status.as_str(), "paid" | "partially_refunded" | "refunded");
+    if is_paid || order.paid_at.is_some() {
+        events.push(("Paid", order.paid_at));
+    }
+    match order.fulfillment_status.as_str() {
+        "fulfilled" | "delivered" => events.push(("Sent", order.fulfilled_at)),
+        "partial" | "partially_fulfilled" => events.push(("Partly sent", order.fulfilled_at)),
+        _ if order.fulfilled_at.is_some() => events.push(("Sent", order.fulfilled_at)),
+        _ => {}
+    }
+    if order.cancellation_asked_at.is_some() {
+        events.push(("You asked to cancel", order.cancellation_asked_at));
+    }
+    if order.cancelled_at.is_some() {
+        events.push(("Cancelled", order.cancelled_at));
+    }
+    if order.fulfillment_status == "delivered" {
+        events.push(("Delivered", None));
+    }
+    events
+}
+
+fn refund(order: &Order) -> Option<String> {
+    match order.payment_status.as_str() {
+        "refunded" => Some("Refunded".to_owned()),
+        _ if order.refunded.is_zero() => None,
+        _ => Some(format!("{} refunded", order.refunded)),
+    }
+}
+
+fn pending(status: OrderStatus) -> &'static [&'static str] {
+    match status {
+        OrderStatus::Placed => &["Paid", "Sent", "Delivered"],
+        OrderStatus::Processing | OrderStatus::PartlySent => &["Sent", "Delivered"],
+        OrderStatus::Sent => &["Delivered"],
+        OrderStatus::Delivered | OrderStatus::Cancelled | OrderStatus::Refunded => &[],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::orders::order::tests::order;
+
+    /// Label and time of each event; pending ones in brackets.
+    fn summary(order: &Order) -> Vec<String> {
+        let text = |event: &Event| match (event.at, event.is_pending) {
+            (Some(at), _) => format!("{} {}", event.label, at.get()),
+            (None, true) => format!("({})", event.label),
+            (None, false) => event.label.clone(),
+        };
+        timeline(order).iter().map(text).collect()
+    }
+
+    #[test]
+    fn paid_order_has_pending_events() {
+        let paid = Order { paid_at: Some(UnixSeconds::new(20)), ..order("paid", "unfulfilled") };
+        assert_eq!(summary(&paid), ["Placed 10", "Paid 20", "(Sent)", "(Delivered)"]);
+    }
+
+    #[test]
+    fn events_are_sorted_by_time() {
+        let sent_before_paid = Order {
+            paid_at: Some(UnixSeconds::new(40)),
+            fulfilled_at: Some(UnixSeconds::new(30)),
+            ..order("paid", "delivered")
+        };
+        assert_eq!(summary(&sent_before_paid), ["Placed 10", "Sent 30", "Paid 40", "Delivered"]);
+    }
+
+    #[test]
+    fn cancelled_order_has_no_pending_events() {
+        let cancelled = Order {
+            cancellation_asked_at: Some(UnixSeconds::new(15)),
+            cancelled_at: Some(UnixSeconds::new(20)),
+            status: OrderStatus::Cancelled,
+            ..order("refunded", "unfulfilled")
+        };
+        assert_eq!(summary(&cancelled), ["Placed 10", "You asked to cancel 15", "Cancelled 20", "Paid", "Refunded"]);
+    }
+}

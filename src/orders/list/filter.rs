@@ -1,0 +1,351 @@
+//! The filter of a list: search, status, dates, sort. Parameters that make no sense are errors, never guesses.
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+use time::macros::format_description;
+use time::{Date, Month};
+
+use super::sort::Sort;
+use crate::clock::UnixSeconds;
+use crate::orders::order::OrderStatus;
+use crate::orders::search::like_patterns;
+use crate::web::Zone;
+
+const MAX_SEARCH_CHARS: usize = 200;
+const MAX_SEARCH_WORDS: usize = 10;
+
+/// A named range of dates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Period {
+    ThisYear,
+    LastYear,
+    /// The dates `from` and `to`, each optional.
+    Range,
+}
+
+impl Period {
+    pub const ALL: [Self; 3] = [Self::ThisYear, Self::LastYear, Self::Range];
+
+    /// Code and label.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::ThisYear => ("this-year", "This year"),
+            Self::LastYear => ("last-year", "Last year"),
+            Self::Range => ("range", "Between dates"),
+        }
+    }
+
+    pub fn parse(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|period| period.as_str() == code)
+    }
+
+    /// The code in URLs.
+    pub fn as_str(self) -> &'static str {
+        self.words().0
+    }
+
+    pub fn label(self) -> &'static str {
+        self.words().1
+    }
+}
+
+/// A valid filter, as queries use it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// `LIKE` patterns, all of which the search text must match.
+    pub(super) patterns: Vec<String>,
+    pub(super) status: Option<OrderStatus>,
+    /// Inclusive.
+    pub(super) placed_from: Option<UnixSeconds>,
+    /// Exclusive.
+    pub(super) placed_before: Option<UnixSeconds>,
+    pub(super) sort: Sort,
+}
+
+impl Filter {
+    pub fn sort(&self) -> Sort {
+        self.sort
+    }
+
+    /// Whether it has conditions other than dates: then the orders of a date range must be read one by one.
+    pub(super) fn filters_rows(&self) -> bool {
+        self.status.is_some() || !self.patterns.is_empty()
+    }
+
+    /// Whether it may exclude an order.
+    pub fn is_active(&self) -> bool {
+        *self != Self { sort: self.sort, ..Self::default() }
+    }
+}
+
+/// The filter in the query of a URL, not yet validated. An empty value is the same as none. The comments describe the parameters in the
+/// API's OpenAPI document.
+#[derive(Clone, Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct FilterParams {
+    /// Words that must occur in the order's number, or in a product's name or sku.
+    pub q: Option<String>,
+    /// placed, processing, `partly_sent`, sent, delivered, cancelled or refunded.
+    pub status: Option<String>,
+    /// `this-year` or `last-year`, in UTC; or range, with dates.
+    pub period: Option<String>,
+    /// The first date (UTC).
+    #[param(example = "2026-01-01", format = Date)]
+    pub from: Option<String>,
+    /// The last date (UTC).
+    #[param(example = "2026-12-31", format = Date)]
+    pub to: Option<String>,
+    /// newest (first; if left out), oldest, highest or lowest (total first).
+    pub sort: Option<String>,
+}
+
+/// What is wrong with filter parameters, by field.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct FilterErrors {
+    pub q: Option<String>,
+    pub from: Option<String>,
+    pub to: Option<String>,
+    /// A value that the page's form cannot send.
+    pub other: Option<String>,
+}
+
+impl FilterParams {
+    /// Validates the parameters. Dates and years are those of `zone`, in which the time is `now`.
+    ///
+    /// # Errors
+    /// [`FilterErrors`]: all invalid fields.
+    pub fn parse(&self, zone: &Zone, now: UnixSeconds) -> Result<Filter, FilterErrors> {
+        let mut errors = FilterErrors::default();
+        let patterns = self.parse_search().unwrap_or_else(|error| {
+            errors.q = Some(error);
+            Vec::new()
+        });
+        let status = code("status", self.status.as_ref(), OrderStatus::ALL, OrderStatus::as_str, &mut errors.other);
+        let sort = code("sort", self.sort.as_ref(), Sort::ALL, Sort::as_str, &mut errors.other);
+        code("period", self.period.as_ref(), Period::ALL, Period::as_str, &mut errors.other);
+        let (first, last) = self.parse_dates(zone.date(now), &mut errors);
+        if errors != FilterErrors::default() {
+            return Err(errors);
+        }
+        Ok(Filter {
+            patterns,
+            status,
+            placed_from: first.map(|date| zone.start_of(date)),
+            placed_before: last.and_then(Date::next_day).map(|date| zone.start_of(date)),
+            sort: sort.unwrap_or_default(),
+        })
+    }
+
+    fn parse_search(&self) -> Result<Vec<String>, String> {
+        let text = self.q.as_deref().unwrap_or_default();
+        let patterns = like_patterns(text);
+        if text.chars().count() > MAX_SEARCH_CHARS || patterns.len() > MAX_SEARCH_WORDS {
+            return Err(format!(
+                "Search for at most {MAX_SEARCH_WORDS} words with {MAX_SEARCH_CHARS} characters in all."
+            ));
+        }
+        Ok(patterns)
+    }
+
+    /// The selected period, if it is valid. Dates without a period are a range.
+    pub fn period(&self) -> Option<Period> {
+        match non_empty(self.period.as_ref()) {
+            Some(code) => Period::parse(code),
+            None => non_empty(self.from.as_ref()).or(non_empty(self.to.as_ref())).map(|_| Period::Range),
+        }
+    }
+
+    fn parse_dates(&self, today: Date, errors: &mut FilterErrors) -> (Option<Date>, Option<Date>) {
+        let year = |year: i32| {
+            let date = |month, day| Date::from_calendar_date(year, month, day).ok();
+            (date(Month::January, 1), date(Month::December, 31))
+        };
+        match self.period() {
+            None => (None, None),
+            Some(Period::ThisYear) => year(today.year()),
+            Some(Period::LastYear) => year(today.year() - 1),
+            Some(Period::Range) => {
+                let first = date(self.from.as_ref(), &mut errors.from);
+                let last = date(self.to.as_ref(), &mut errors.to);
+                if first.zip(last).is_some_and(|(first, last)| last < first) {
+                    errors.to = Some("Choose a last date that is not before the first.".to_owned());
+                }
+                (first, last)
+            }
+        }
+    }
+
+    /// The query string of the same filter, without `?`; empty without parameters.
+    pub fn to_query_string(&self) -> String {
+        let is_range = self.period() == Some(Period::Range);
+        let range_only = |value: &Option<String>| value.clone().filter(|_| is_range);
+        let pairs = [
+            ("q", self.q.clone()),
+            ("status", self.status.clone()),
+            ("period", self.period.clone()),
+            ("from", range_only(&self.from)),
+            ("to", range_only(&self.to)),
+            ("sort", self.sort.clone()),
+        ];
+        let pairs = pairs.iter().filter_map(|(name, value)| Some((name, non_empty(value.as_ref())?)));
+        let pairs: Vec<String> =
+            pairs.map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC))).collect();
+        pairs.join("&")
+    }
+}
+
+fn non_empty(value: Option<&String>) -> Option<&str> {
+    value.map(|value| value.trim()).filter(|value| !value.is_empty())
+}
+
+/// Parses an optional code; for an unknown one, sets the error.
+fn code<T: Copy, const N: usize>(
+    name: &str,
+    value: Option<&String>,
+    all: [T; N],
+    as_str: fn(T) -> &'static str,
+    error: &mut Option<String>,
+) -> Option<T> {
+    let value = non_empty(value)?;
+    let known = all.into_iter().find(|known| as_str(*known) == value);
+    if known.is_none() {
+        *error = Some(format!("{name} takes one of {}", all.map(as_str).join(", ")));
+    }
+    known
+}
+
+fn date(text: Option<&String>, error: &mut Option<String>) -> Option<Date> {
+    let text = non_empty(text)?;
+    let parsed = Date::parse(text, format_description!("[year]-[month]-[day]")).ok();
+    let parsed = parsed.filter(|date| date.year() >= 0 && text.len() == "2024-03-31".len());
+    if parsed.is_none() {
+        *error = Some("Write the date like 2024-03-31: year, month, day.".to_owned());
+    }
+    parsed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn params(pairs: &[(&str, &str)]) -> FilterParams {
+        let value = |name: &str| pairs.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned());
+        FilterParams {
+            q: value("q"),
+            status: value("status"),
+            period: value("period"),
+            from: value("from"),
+            to: value("to"),
+            sort: value("sort"),
+        }
+    }
+
+    /// 2024-07-01T00:30:00Z, which is still June in New York.
+    const NOW: i64 = 1_719_793_800;
+
+    fn parse(pairs: &[(&str, &str)], zone: &str) -> Result<Filter, FilterErrors> {
+        params(pairs).parse(&Zone::parse(zone).unwrap(), UnixSeconds::new(NOW))
+    }
+
+    fn bounds(pairs: &[(&str, &str)], zone: &str) -> (String, String) {
+        let filter = parse(pairs, zone).unwrap();
+        let text = |at: Option<UnixSeconds>| at.map(|at| at.to_string()).unwrap_or_default();
+        (text(filter.placed_from), text(filter.placed_before))
+    }
+
+    #[test]
+    fn years_and_days_begin_at_midnight_in_the_customers_zone() {
+        let last_year = ("2022-12-31T23:00:00Z".to_owned(), "2023-12-31T23:00:00Z".to_owned());
+        assert_eq!(bounds(&[("period", "last-year")], "Europe/Berlin"), last_year);
+        let one_day = ("2024-03-31T04:00:00Z".to_owned(), "2024-04-01T04:00:00Z".to_owned());
+        assert_eq!(bounds(&[("from", "2024-03-31"), ("to", "2024-03-31")], "America/New_York"), one_day);
+        let open_end = ("2024-03-01T00:00:00Z".to_owned(), String::new());
+        assert_eq!(bounds(&[("from", "2024-03-01")], "UTC"), open_end);
+    }
+
+    #[test]
+    fn dates_are_ignored_unless_the_period_is_a_range() {
+        let this_year = bounds(&[("period", "this-year"), ("from", "nonsense")], "UTC");
+        assert_eq!(this_year.0, "2024-01-01T00:00:00Z");
+        let query = params(&[("period", "this-year"), ("from", "2020-01-01")]).to_query_string();
+        assert_eq!(query, "period=this%2Dyear");
+    }
+
+    #[test]
+    fn invalid_value_is_an_error_at_its_field() {
+        assert!(parse(&[("from", "31.12.2024")], "UTC").unwrap_err().from.is_some());
+        assert!(parse(&[("to", "2024-02-30")], "UTC").unwrap_err().to.is_some());
+        assert!(parse(&[("from", "2024-02-02"), ("to", "2024-02-01")], "UTC").unwrap_err().to.is_some());
+        assert!(parse(&[("q", &"a".repeat(201))], "UTC").unwrap_err().q.is_some());
+        for (name, value) in [("status", "lost"), ("sort", "random"), ("period", "soon")] {
+            assert!(parse(&[(name, value)], "UTC").unwrap_err().other.unwrap().starts_with(name));
+        }
+    }
+
+    #[test]
+    fn empty_parameters_are_the_default_filter() {
+        for pairs in [&[][..], &[("q", " "), ("status", ""), ("period", ""), ("from", ""), ("sort", "")][..]] {
+            let filter = parse(pairs, "UTC").unwrap();
+            assert_eq!(filter, Filter::default());
+            assert!(!filter.is_active());
+            assert_eq!(params(pairs).to_query_string(), "");
+        }
+    }
+
+    #[test]
+    fn query_string_repeats_the_parameters() {
+        let pairs = [("q", "tea & \"honey\""), ("status", "sent"), ("from", "2024-01-02"), ("sort", "lowest")];
+        let expected = "q=tea%20%26%20%22honey%22&status=sent&from=2024%2D01%2D02&sort=lowest";
+        assert_eq!(params(&pairs).to_query_string(), expected);
+    }
+
+    #[test]
+    fn sort_is_parsed_and_does_not_make_a_filter_active() {
+        for sort in Sort::ALL {
+            let filter = parse(&[("sort", sort.as_str())], "UTC").unwrap();
+            assert_eq!((filter.sort(), filter.is_active()), (sort, false));
+        }
+    }
+
+    #[test]
+    fn filter_tells_conditions_on_dates_from_conditions_on_rows() {
+        for (pairs, filters_rows, is_active) in [
+            (&[("sort", "lowest")][..], false, false),
+            (&[("q", "tea")][..], true, true),
+            (&[("status", "sent")][..], true, true),
+            (&[("q", "tea"), ("status", "sent")][..], true, true),
+            (&[("from", "2024-03-31"), ("sort", "lowest")][..], false, true),
+            (&[("to", "2024-03-31")][..], false, true),
+        ] {
+            let filter = parse(pairs, "UTC").unwrap();
+            assert_eq!((filter.filters_rows(), filter.is_active()), (filters_rows, is_active), "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn search_accepts_up_to_200_characters_and_10_words() {
+        let words = |count: usize| vec!["tea"; count].join(" ");
+        for (text, is_valid) in [
+            ("é".repeat(200), true),
+            ("é".repeat(201), false),
+            (words(10), true),
+            (words(11), false),
+            (words(12), false),
+        ] {
+            assert_eq!(parse(&[("q", &text)], "UTC").is_ok(), is_valid, "{text}");
+        }
+    }
+
+    #[test]
+    fn date_has_exactly_ten_characters() {
+        for (text, is_valid) in [
+            ("2024-03-31", true),
+            ("0000-01-01", true),
+            ("+2024-03-31", false),
+            ("-0001-03-31", false),
+            ("12024-03-31", false),
+        ] {
+            assert_eq!(parse(&[("from", text)], "UTC").is_ok(), is_valid, "{text}");
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! GET `/orders`.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use askama::Template;
+use serde::Deserialize;
+
+use super::PAGE_SIZE;
+use super::chart::{self, Chart};
+use super::cursor::Cursor;
+use super::filter::{Filter, FilterErrors, FilterParams, Period};
+use super::sort::Sort;
+use super::store::{OrderPage, PageStart, find_page};
+use super::totals::{OrderTotals, find_totals};
+use crate::clock::Clock;
+use crate::database::{self, Database, Transaction};
+use crate::orders::money::{Money, format_count};
+use crate::orders::order::{Order, OrderStatus};
+use crate::orders::url::order_url;
+use crate::sessions::CurrentUser;
+use crate::web::words::day;
+use crate::web::{Error, Layout, Zone, page};
+
+#[derive(Template)]
+#[template(path = "orders/list.html")]
+struct ListPage {
+    layout: Layout,
+    /// `None` when the customer has no orders.
+    form: Option<FilterForm>,
+    /// `None` when the filter is invalid.
+    results: Option<Results>,
+}
+
+struct Results {
+    orders: Vec<ListRow>,
+    /// `37 orders, $1,234.50`
+    summary: String,
+    /// The sums without cancelled orders and refunds, if they differ.
+    net_summary: Option<String>,
+    charts: Vec<Chart>,
+    previous: Option<PageLink>,
+    next: Option<PageLink>,
+    csv_url: String,
+}
+
+struct ListRow {
+    url: String,
+    number: String,
+    placed_at: String,
+    placed_on: String,
+    status: &'static str,
+    status_class: &'static str,
+    is_cancellation_asked: bool,
+    items: String,
+    total: String,
+}
+
+struct PageLink {
+    url: String,
+    label: &'static str,
+}
+
+/// The filter form with the submitted values.
+struct FilterForm {
+    q: String,
+    statuses: Vec<SelectOption>,
+    periods: Vec<SelectOption>,
+    from: String,
+    to: String,
+    sorts: Vec<SelectOption>,
+    is_active: bool,
+    errors: FilterErrors,
+}
+
+struct SelectOption {
+    value: &'static str,
+    label: &'static str,
+    is_selected: bool,
+}
+
+/// The query of the URL: a filter, and at most one cursor.
+#[derive(Deserialize)]
+pub(in crate::orders) struct ListQuery {
+    #[serde(flatten)]
+    params: FilterParams,
+    after: Option<String>,
+    before: Option<String>,
+}
+
+pub(in crate::orders) async fn show(
+    user: CurrentUser,
+    layout: Layout,
+    query: Result<web::Query<ListQuery>, actix_web::Error>,
+    database: web::Data<Database>,
+    clock: web::Data<Clock>,
+) -> Result<HttpResponse, Error> {
+    let query = query.map_err(|_| Error::BadRequest("give each part of the filter once".to_owned()))?.into_inner();
+    let zone = layout.zone();
+    let filter = match query.params.parse(&zone, clock.now()) {
+        Ok(filter) => filter,
+        Err(FilterErrors { other: Some(error), .. }) => return Err(Error::BadRequest(error)),
+        Err(errors) => {
+            let form = Some(filter_form(&query.params, true, errors));
+            return page(StatusCode::UNPROCESSABLE_ENTITY, &ListPage { layout, form, results: None });
+        }
+    };
+    let start = page_start(&query, filter.sort())?;
+    // One snapshot: the totals must agree with the rows.
+    let found = database.read(async |snapshot| {
+        let Some(totals) = find_totals(snapshot, &user.user_id, &filter, &zone).await? else {
+            return Ok(None);
+        };
+        let (start, page) = find_full_page(snapshot, &user.user_id, &filter, start.clone()).await?;
+        Ok::<_, database::Error>(Some((totals, start, page)))
+    });
+    let Some((totals, start, orders)) = found.await? else {
+        return page(StatusCode::OK, &ListPage { layout, form: None, results: None });
+    };
+    let form = Some(filter_form(&query.params, filter.is_active(), FilterErrors::default()));
+    let results = Some(results(&query.params, &filter, &start, &orders, &totals, &zone));
+    page(StatusCode::OK, &ListPage { layout, form, results })
+}
+
+fn page_start(query: &ListQuery, sort: Sort) -> Result<PageStart, Error> {
+    let invalid =
+        || Error::BadRequest("the place in the list is cut off or was altered; begin at the first page".to_owned());
+    match (&query.after, &query.before) {
+        (None, None) => Ok(PageStart::First),
+        (Some(after), None) => Cursor::parse(after, sort).map(PageStart::After).ok_or_else(invalid),
+        (None, Some(before)) => Cursor::parse(before, sort).map(PageStart::Before).ok_or_else(invalid),
+        (Some(_), Some(_)) => Err(invalid()),
+    }
+}
+
+/// Reads the page. When it reaches the beginning of the list from below, reads the first page instead, which may be longer.
+async fn find_full_page(
+    snapshot: &mut Transaction,
+    user_id: &str,
+    filter: &Filter,
+    start: PageStart,
+) -> Result<(PageStart, OrderPage), database::Error> {
+    let page = find_page(snapshot, user_id, filter, &start, PAGE_SIZE).await?;
+    if matches!(start, PageStart::Before(_)) && !page.has_more {
+        let page = find_page(snapshot, user_id, filter, &PageStart::First, PAGE_SIZE).await?;
+        return Ok((PageStart::First, page));
+    }
+    Ok((start, page))
+}
+
+fn filter_form(params: &FilterParams, is_active: bool, errors: FilterErrors) -> FilterForm {
+    let submitted = |value: &Option<String>| value.clone().unwrap_or_default();
+    let status = params.status.as_deref().unwrap_or_default().trim();
+    let sort = params.sort.as_deref().unwrap_or_default().trim();
+    let period = params.period().map(Period::as_str).unwrap_or_default();
+    FilterForm {
+        q: submitted(&params.q),
+        statuses: options(OrderStatus::ALL.map(|status| (status.as_str(), status.label())), status),
+        periods: options(Period::ALL.map(|period| (period.as_str(), period.label())), period),
+        from: submitted(&params.from),
+        to: submitted(&params.to),
+        sorts: options(Sort::ALL.map(|sort| (sort.as_str(), sort.label())), sort),
+        is_active,
+        errors,
+    }
+}
+
+fn options<const N: usize>(all: [(&'static str, &'static str); N], selected: &str) -> Vec<SelectOption> {
+    all.map(|(value, label)| SelectOption { value, label, is_selected: value == selected }).into()
+}
+
+fn results(
+    params: &FilterParams,
+    filter: &Filter,
+    start: &PageStart,
+    page: &OrderPage,
+    totals: &OrderTotals,
+    zone: &Zone,
+) -> Results {
+    let (previous, next) = page_links(params, filter.sort(), start, page);
+    Results {
+        orders: page.orders.iter().map(|order| list_row(order, zone)).collect(),
+        summary: summary(totals),
+        net_summary: net_summary(totals),
+        charts: totals.currencies.iter().filter_map(chart::chart).collect(),
+        previous,
+        next,
+        csv_url: list_url("/orders.csv", params, None),
+    }
+}
+
+fn list_row(order: &Order, zone: &Zone) -> ListRow {
+    ListRow {
+        url: order_url(&order.number),
+        number: order.number.to_string(),
+        placed_at: order.placed_at.to_string(),
+        placed_on: day(order.placed_at, zone),
+        status: order.status.label(),
+        status_class: order.status.as_str(),
+        is_cancellation_asked: order.pending_cancellation().is_some(),
+        items: format_count(order.line_count),
+        total: order.total.to_string(),
+    }
+}
+
+fn summary(totals: &OrderTotals) -> String {
+    let noun = if totals.order_count == 1 { "order" } else { "orders" };
+    let count = format!("{} {noun}", format_count(totals.order_count));
+    let sums: Vec<Money> = totals.currencies.iter().map(|currency| currency.total).collect();
+    if sums.is_empty() { count } else { format!("{count}, {}", format_amounts(&sums)) }
+}
+
+fn net_summary(totals: &OrderTotals) -> Option<String> {
+    let spent: Vec<Money> = totals.currencies.iter().map(|currency| currency.spent).collect();
+    let differs = totals.currencies.iter().any(|currency| currency.spent != currency.total);
+    differs.then(|| format!("{} after cancellations and refunds", format_amounts(&spent)))
+}
+
+/// `€1.00, ¥1,200 and $12.50`
+fn format_amounts(amounts: &[Money]) -> String {
+    let amounts: Vec<String> = amounts.iter().map(ToString::to_string).collect();
+    match amounts.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+        _ => amounts.concat(),
+    }
+}
+
+fn page_links(
+    params: &FilterParams,
+    sort: Sort,
+    start: &PageStart,
+    page: &OrderPage,
+) -> (Option<PageLink>, Option<PageLink>) {
+    let (before, after) = match sort {
+        Sort::Newest => ("Newer", "Older"),
+        Sort::Oldest => ("Older", "Newer"),
+        Sort::Highest => ("Higher", "Lower"),
+        Sort::Lowest => ("Lower", "Higher"),
+    };
+    let link = |name, order: Option<&Order>, label| {
+        order.map(|order| PageLink { url: list_url("/orders", params, Some((name, Cursor::at(order, sort)))), label })
+    };
+    let previous = link("before", page.orders.first(), before);
+    let next = link("after", page.orders.last(), after);
+    match start {
+        PageStart::First => (None, next.filter(|_| page.has_more)),
+        PageStart::After(_) => (previous, next.filter(|_| page.has_more)),
+        PageStart::Before(_) => (previous.filter(|_| page.has_more), next),
+    }
+}
+
+fn list_url(path: &str, params: &FilterParams, cursor: Option<(&str, Cursor)>) -> String {
+    let filter = Some(params.to_query_string()).filter(|query| !query.is_empty());
+    let cursor = cursor.map(|(name, cursor)| format!("{name}={cursor}"));
+    let query: Vec<String> = [filter, cursor].into_iter().flatten().collect();
+    if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::totals::CurrencyTotals;
+    use super::*;
+    use crate::orders::money::Currency;
+
+    #[test]
+    fn summary_lists_each_currency() {
+        let totals = |code: &str, minor| CurrencyTotals {
+            total: Money::new(minor, Currency::parse(code).unwrap()),
+            spent: Money::new(minor - 1, Currency::parse(code).unwrap()),
+            months: Vec::new(),
+            has_earlier: false,
+        };
+        let summary_of = |order_count, currencies| summary(&OrderTotals { order_count, currencies });
+        assert_eq!(summary_of(0, Vec::new()), "0 orders");
+        assert_eq!(summary_of(1, vec![totals("USD", 1250)]), "1 order, $12.50");
+        let three = vec![totals("EUR", 100), totals("JPY", 1200), totals("USD", 1250)];
+        assert_eq!(summary_of(1200, three), "1,200 orders, €1.00, ¥1,200 and $12.50");
+        let refunded = OrderTotals { order_count: 1, currencies: vec![totals("USD", 1250)] };
+        assert_eq!(net_summary(&refunded).unwrap(), "$12.49 after cancellations and refunds");
+    }
+}

@@ -1,0 +1,109 @@
+//! SQLite's query plans for lists and totals: for every filter, one stretch of one index.
+
+use sqlx::Row;
+
+use super::{PageStart, Span, page_sql, total_spans_sql};
+use crate::clock::UnixSeconds;
+use crate::database::{Database, DatabaseUrl, SqlBuilder};
+use crate::orders::list::cursor::Cursor;
+use crate::orders::list::filter::Filter;
+use crate::orders::list::sort::{Sort, SortKey};
+use crate::orders::order::tests::order;
+use crate::orders::order::{Order, OrderStatus};
+
+async fn open_database(directory: &tempfile::TempDir) -> Database {
+    let url = format!("sqlite://{}", directory.path().join("plans.db").display());
+    let database = Database::create_or_open(&DatabaseUrl::parse(&url).unwrap()).await.unwrap();
+    database.migrate().await.unwrap();
+    database
+}
+
+/// The steps of the plan, and the statement.
+async fn explain(database: &Database, sql: SqlBuilder) -> (Vec<String>, String) {
+    let (text, arguments) = sql.into_parts();
+    let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", text.0));
+    let rows = sqlx::query_with(explain, arguments).fetch_all(database.reader()).await.unwrap();
+    (rows.iter().map(|row| row.get::<String, _>("detail")).collect(), text.0)
+}
+
+fn all_filters() -> Vec<Filter> {
+    let statuses = [None, Some(OrderStatus::Sent)];
+    let searches = [Vec::new(), vec!["%tea%".to_owned()]];
+    let dates =
+        [(None, None), (Some(UnixSeconds::new(1)), None), (Some(UnixSeconds::new(1)), Some(UnixSeconds::new(9)))];
+    let mut filters = Vec::new();
+    for sort in Sort::ALL {
+        for status in statuses {
+            for patterns in &searches {
+                for (placed_from, placed_before) in dates {
+                    filters.push(Filter { patterns: patterns.clone(), status, placed_from, placed_before, sort });
+                }
+            }
+        }
+    }
+    filters
+}
+
+fn cursor(sort: Sort) -> Cursor {
+    Cursor::at(&Order { placed_at: UnixSeconds::new(5), ..order("paid", "fulfilled") }, sort)
+}
+
+#[actix_web::test]
+async fn list_reads_only_the_customers_part_of_an_index() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = open_database(&directory).await;
+    for filter in all_filters() {
+        let cursor = cursor(filter.sort);
+        for start in [PageStart::First, PageStart::After(cursor.clone()), PageStart::Before(cursor)] {
+            let sql = page_sql(database.engine(), "user", &filter, &start, 20).unwrap();
+            let (plan, _) = explain(&database, sql).await;
+            let is_by_date = filter.sort.key() == SortKey::PlacedAt;
+            let index = if is_by_date { "orders_by_date (user_id=?" } else { "orders_by_" };
+            let expected = format!("SEARCH orders USING INDEX {index}");
+            assert!(plan[0].starts_with(&expected), "{filter:?} {start:?}: {plan:?}");
+            assert!(!is_by_date || plan.len() == 1, "{filter:?} {start:?}: {plan:?}");
+            let seeks_to_cursor = matches!(start, PageStart::First) || plan[0].contains("(placed_at,id)");
+            assert!(!is_by_date || seeks_to_cursor, "{filter:?} {start:?}: {plan:?}");
+        }
+    }
+}
+
+/// Page 1,000 costs the same as page 1: the index leads to the cursor, and no row before it is read and skipped.
+#[actix_web::test]
+async fn list_seeks_to_its_cursor_in_each_order_and_skips_no_rows() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = open_database(&directory).await;
+    for sort in Sort::ALL {
+        let filter = Filter { sort, ..Filter::default() };
+        let cursor = cursor(sort);
+        let key = match sort.key() {
+            SortKey::PlacedAt => "(placed_at,id)",
+            SortKey::Total => "(total,id)",
+        };
+        for (start, is_backward) in [(PageStart::After(cursor.clone()), false), (PageStart::Before(cursor), true)] {
+            let beyond = if sort.is_descending() == is_backward { ">" } else { "<" };
+            let sql = page_sql(database.engine(), "user", &filter, &start, 20).unwrap();
+            let (plan, statement) = explain(&database, sql).await;
+            assert!(!statement.contains("OFFSET"), "{statement}");
+            let seek = format!("(user_id=? AND {key}{beyond}(?,?))");
+            assert!(plan.len() == 1 && plan[0].ends_with(&seek), "{sort:?} {start:?}: {plan:?} instead of {seek}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn totals_read_one_index_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = open_database(&directory).await;
+    let span = |month| Span { start: UnixSeconds::new(month), end: UnixSeconds::new(month + 1) };
+    let spans: Vec<Span> = (0..96).map(span).collect();
+    for filter in all_filters() {
+        let sql = total_spans_sql(database.engine(), "user", &filter, &spans).unwrap();
+        let (plan, _) = explain(&database, sql).await;
+        let searches = plan.iter().filter(|step| step.contains("orders")).collect::<Vec<_>>();
+        let index = if filter.patterns.is_empty() { "COVERING INDEX" } else { "INDEX" };
+        let expected =
+            format!("SEARCH orders USING {index} orders_by_date (user_id=? AND placed_at>? AND placed_at<?)");
+        assert_eq!(searches, [&expected], "{filter:?}");
+    }
+}

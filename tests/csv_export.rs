@@ -1,5 +1,7 @@
 //! The CSV export.
 
+use std::time::Duration;
+
 use reqwest::Method;
 
 use crate::app::TestApp;
@@ -202,7 +204,9 @@ async fn export_is_streamed_with_bounded_memory() {
     let mut ann = app.verified_customer(ANN).await;
     insert_orders(&app, 100_000, 10_000, 16_000).await;
     let before = peak_memory(&app);
-    let length = ann.get("/orders.csv").await.body.len();
+    // An unoptimised server takes half a minute for it, more beside other tests.
+    let request = ann.request(Method::GET, "/orders.csv").timeout(Duration::from_secs(180));
+    let length = ann.send(request).await.body.len();
     let growth = peak_memory(&app).saturating_sub(before);
     assert!(length > 160_000_000, "{length} bytes");
     // SQLite's caches grow to 16 MB for each of eight connections. A buffered file would come on top.

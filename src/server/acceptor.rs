@@ -16,6 +16,9 @@ const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
 /// How long what was sent may stay unacknowledged, or the client's window closed.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const READ_WITHIN: Duration = Duration::from_secs(30);
+/// How much the kernel takes that it cannot send yet: without a limit 4 MB for a client that does not read.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const MOST_UNSENT: u32 = 64 * 1024;
 
 #[derive(Clone)]
 pub struct Acceptor {
@@ -50,11 +53,15 @@ impl Acceptor {
 
 /// Without `TCP_NODELAY` the end of an answer in several writes waits for the client's delayed acknowledgement, for 40 ms.
 /// `TCP_USER_TIMEOUT` ends connections whose client does not read, what is in the kernel's buffers included; other systems close
-/// them when they are idle.
+/// them when they are idle. `TCP_NOTSENT_LOWAT` bounds those buffers, not what is in flight.
 fn set_options(stream: &TcpStream) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    socket2::SockRef::from(stream).set_tcp_user_timeout(Some(READ_WITHIN))?;
+    {
+        let socket = socket2::SockRef::from(stream);
+        socket.set_tcp_user_timeout(Some(READ_WITHIN))?;
+        socket.set_tcp_notsent_lowat(MOST_UNSENT)?;
+    }
     Ok(())
 }
 
@@ -70,7 +77,11 @@ mod tests {
         set_options(&server).unwrap();
         assert!(server.nodelay().unwrap());
         #[cfg(any(target_os = "linux", target_os = "android"))]
-        assert_eq!(socket2::SockRef::from(&server).tcp_user_timeout().unwrap(), Some(READ_WITHIN));
+        {
+            let socket = socket2::SockRef::from(&server);
+            assert_eq!(socket.tcp_user_timeout().unwrap(), Some(READ_WITHIN));
+            assert_eq!(socket.tcp_notsent_lowat().unwrap(), MOST_UNSENT);
+        }
         drop(client);
     }
 }

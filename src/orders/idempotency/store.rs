@@ -4,7 +4,7 @@ use sqlx::AssertSqlSafe;
 
 use super::IdempotencyKey;
 use crate::clock::UnixSeconds;
-use crate::database::{Database, Error, Transaction, UPKEEP_BATCH};
+use crate::database::{Database, Error, MAINTENANCE_BATCH, Transaction};
 use crate::orders::order::OrderNumber;
 
 /// The response to an earlier request with the same key.
@@ -52,7 +52,7 @@ pub(in crate::orders) async fn store_response(
 pub(in crate::orders) async fn delete_expired(database: &Database, before: UnixSeconds) -> Result<u64, Error> {
     let sql = format!(
         "DELETE FROM idempotency_keys WHERE created_at <= $1 AND key IN (
-             SELECT key FROM idempotency_keys WHERE created_at <= $2 ORDER BY created_at LIMIT {UPKEEP_BATCH})"
+             SELECT key FROM idempotency_keys WHERE created_at <= $2 ORDER BY created_at LIMIT {MAINTENANCE_BATCH})"
     );
     let deleted =
         sqlx::query(AssertSqlSafe(sql)).bind(before.get()).bind(before.get()).execute(database.writer()).await?;

@@ -1,7 +1,7 @@
 //! The search columns of orders.
 
 use super::{PREFIX_CHARS, SearchText};
-use crate::database::{Database, Error, SqlBuilder, Transaction, UPKEEP_BATCH};
+use crate::database::{Database, Error, MAINTENANCE_BATCH, SqlBuilder, Transaction};
 
 /// Appends the condition that the text of an order matches the pattern. The prefix is part of the index; the row itself is read only
 /// where the text is longer than the prefix.
@@ -16,7 +16,7 @@ pub(in crate::orders) fn push_condition(sql: &mut SqlBuilder, pattern: &str) -> 
 pub(in crate::orders) async fn fill_missing(database: &Database) -> Result<u64, Error> {
     let orders: Vec<(String, String)> =
         sqlx::query_as("SELECT id, number FROM orders WHERE search_prefix = '' LIMIT $1")
-            .bind(UPKEEP_BATCH)
+            .bind(MAINTENANCE_BATCH)
             .fetch_all(database.reader())
             .await?;
     if orders.is_empty() {

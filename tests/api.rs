@@ -289,6 +289,30 @@ async fn openapi_document_describes_every_route() {
         }
     }
     assert!(document["components"]["securitySchemes"].to_string().contains("\"bearer\""));
+    assert_eq!(document["servers"], json!([{ "url": app.setting("PUBLIC_URL") }]));
+    let is_public = |path: &str| ["/api/createNewUser", "/api/login", "/api/openapi.json"].contains(&path);
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let security = if is_public(path) { json!([]) } else { json!([{ "bearer": [] }]) };
+            assert_eq!(operation["security"], security, "{method} {path}");
+            let common: &[&str] = match operation["requestBody"].is_object() {
+                true => &["408", "413", "415", "421", "429", "503"],
+                false => &["421", "503"],
+            };
+            for status in common {
+                let content = &operation["responses"][status]["content"]["application/problem+json"];
+                assert!(content["schema"]["$ref"].is_string(), "{method} {path} {status}");
+            }
+        }
+    }
+    let schemas = &document["components"]["schemas"];
+    assert_eq!(schemas["OrderSummary"]["properties"]["status"]["$ref"], "#/components/schemas/StatusWord");
+    assert!(schemas["StatusWord"]["enum"].as_array().unwrap().contains(&json!("partly_sent")));
+    let credentials = &schemas["Credentials"]["properties"];
+    assert_eq!(
+        (&credentials["email"]["format"], &credentials["password"]["maxLength"]),
+        (&json!("email"), &json!(256))
+    );
     let mut references = Vec::new();
     collect_references(&document, &mut references);
     assert!(!references.is_empty());

@@ -16,10 +16,10 @@ use crate::web::{Client, Error};
 #[derive(Deserialize, ToSchema)]
 pub(super) struct Credentials {
     /// The e-mail address.
-    #[schema(example = "savea@northwind.example")]
+    #[schema(example = "savea@northwind.example", format = "email", max_length = 254)]
     email: String,
     /// 8 to 256 characters of any kind.
-    #[schema(example = "correct horse battery staple", format = "password")]
+    #[schema(example = "correct horse battery staple", format = "password", min_length = 8, max_length = 256)]
     password: String,
 }
 

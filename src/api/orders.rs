@@ -2,15 +2,16 @@
 
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::bearer::BearerUser;
 use super::problem::{Problem, no_store};
 use crate::clock::{Clock, UnixSeconds};
 use crate::database::{self, Database, Transaction};
 use crate::orders::{
-    self, Cursor, Filter, FilterErrors, FilterParams, Order, OrderDetail, OrderLine, OrderNumber, PAGE_SIZE, PageStart,
-    ShippingAddress,
+    self, Cursor, Filter, FilterErrors, FilterParams, Order, OrderDetail, OrderLine, OrderNumber, OrderStatus,
+    PAGE_SIZE, PageStart, ShippingAddress,
 };
 use crate::web::{Error, Zone};
 
@@ -71,8 +72,8 @@ pub(super) struct OrderList {
 pub(super) struct OrderSummary {
     #[schema(example = "10248")]
     number: String,
-    /// placed, processing (paid, not sent), `partly_sent`, sent, delivered, cancelled or refunded.
-    #[schema(example = "sent")]
+    /// `processing` is paid and not sent.
+    #[schema(value_type = StatusWord)]
     status: &'static str,
     /// Shopify's payment state.
     #[schema(example = "paid")]
@@ -99,6 +100,18 @@ pub(super) struct OrderSummary {
     total: i64,
     line_count: i64,
 }
+
+/// The schema of a status.
+struct StatusWord;
+
+impl PartialSchema for StatusWord {
+    fn schema() -> RefOr<Schema> {
+        let words = OrderStatus::ALL.map(OrderStatus::as_str);
+        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).examples(["sent"]).into()
+    }
+}
+
+impl ToSchema for StatusWord {}
 
 /// An order with its lines and its shipping address.
 #[derive(Serialize, ToSchema)]

@@ -1,7 +1,7 @@
-//! The JSON face, for scripts and apps: bearer tokens only, cookies are not looked at. Calls what the pages call.
+//! The JSON API for scripts and apps. It authenticates with bearer tokens only and ignores cookies. It calls the same functions as the pages.
 //!
 //! Routes: `/api/createNewUser`, `/api/login`, `/api/logout`, `/api/session`, `/api/userOrders`, `/api/userOrders/{number}` and
-//! `/api/openapi.json`, which describes them and is generated from them.
+//! `/api/openapi.json`, the description that is generated from them.
 
 mod accounts;
 mod bearer;
@@ -13,7 +13,7 @@ use actix_web::web;
 
 pub use orders::export_orders;
 
-/// Routes of the API. Each handler that needs a user takes [`bearer::BearerUser`], which refuses strangers itself.
+/// The routes. A handler that needs a user has a parameter of type `BearerUser`, which rejects unauthenticated requests.
 pub fn configure(routes: &mut web::ServiceConfig) {
     routes
         .service(web::resource("/api/createNewUser").post(accounts::create_new_user))

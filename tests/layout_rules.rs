@@ -1,10 +1,10 @@
-//! The house rules that a compiler does not know.
+//! Rules of the source layout that the compiler does not check.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// What each part stands above, from the top of the house down. Parts in one row are siblings.
-const STOREYS: [&[&str]; 8] = [
+/// The layers of modules, from the top. A module depends only on modules of lower layers.
+const LAYERS: [&[&str]; 8] = [
     &["main"],
     &["cli"],
     &["server"],
@@ -15,8 +15,8 @@ const STOREYS: [&[&str]; 8] = [
     &["database", "config", "clock", "hex", "private_files", "telemetry"],
 ];
 
-/// Siblings at the foot may lean on each other, without a circle; those above may not.
-const FOOT: usize = STOREYS.len() - 2;
+/// In these layers modules may also depend on modules of the same layer.
+const FIRST_SHARED_LAYER: usize = LAYERS.len() - 2;
 
 pub fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
@@ -35,14 +35,14 @@ pub fn rust_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The part of the house that a file belongs to: its folder, or its own name.
-fn part_of(file: &Path) -> String {
+/// The top-level module of a file.
+fn top_module(file: &Path) -> String {
     let inside = file.strip_prefix(source()).unwrap();
     inside.iter().next().unwrap().to_string_lossy().trim_end_matches(".rs").to_owned()
 }
 
-/// The code that ships: no comments, and nothing from the first test module on.
-pub fn shipped(file: &Path) -> String {
+/// The code without comments, up to the first test module.
+pub fn code_of(file: &Path) -> String {
     let text = std::fs::read_to_string(file).unwrap();
     let lines = text.lines().take_while(|line| line.trim() != "#[cfg(test)]");
     lines.filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
@@ -104,32 +104,32 @@ fn split_group(group: &str) -> Vec<String> {
     items
 }
 
-/// Which parts each part names, with one file as the witness.
-fn arrows() -> BTreeMap<String, BTreeMap<String, PathBuf>> {
-    let mut arrows: BTreeMap<String, BTreeMap<String, PathBuf>> = BTreeMap::new();
+/// The dependencies of each top-level module, each with a file that has it.
+fn dependencies() -> BTreeMap<String, BTreeMap<String, PathBuf>> {
+    let mut dependencies: BTreeMap<String, BTreeMap<String, PathBuf>> = BTreeMap::new();
     for file in rust_files(&source()) {
-        let from = part_of(&file);
+        let from = top_module(&file);
         if from == "lib" {
             continue;
         }
-        let paths = named_paths(&shipped(&file), &module_of(&file));
+        let paths = named_paths(&code_of(&file), &module_of(&file));
         let others = paths.into_iter().map(|path| path[0].clone()).filter(|to| *to != from);
-        arrows.entry(from.clone()).or_default().extend(others.map(|to| (to, file.clone())));
+        dependencies.entry(from.clone()).or_default().extend(others.map(|to| (to, file.clone())));
     }
-    arrows
+    dependencies
 }
 
-fn storey(part: &str) -> usize {
-    let found = STOREYS.iter().position(|parts| parts.contains(&part));
-    found.unwrap_or_else(|| panic!("{part} has no place in the house"))
+fn layer_of(module: &str) -> usize {
+    let found = LAYERS.iter().position(|modules| modules.contains(&module));
+    found.unwrap_or_else(|| panic!("{module} is in no layer"))
 }
 
 #[test]
-fn arrows_point_down_the_house() {
-    for (from, others) in arrows() {
+fn modules_depend_only_on_lower_layers() {
+    for (from, others) in dependencies() {
         for (to, file) in others {
-            let (above, below) = (storey(&from), storey(&to));
-            let is_down = above < below || (above == below && above >= FOOT);
+            let (above, below) = (layer_of(&from), layer_of(&to));
+            let is_down = above < below || (above == below && above >= FIRST_SHARED_LAYER);
             assert!(is_down, "{from} names {to} in {}", file.display());
         }
     }
@@ -145,7 +145,7 @@ fn dependencies_by_directory() -> BTreeMap<PathBuf, BTreeMap<String, BTreeSet<St
     let mut directories: BTreeMap<PathBuf, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
     for file in rust_files(&source()) {
         let module = module_of(&file);
-        for path in named_paths(&shipped(&file), &module) {
+        for path in named_paths(&code_of(&file), &module) {
             let shared = module.iter().zip(&path).take_while(|(one, other)| one == other).count();
             let (Some(from), Some(to)) = (module.get(shared), path.get(shared)) else { continue };
             let directory: PathBuf = module[..shared].iter().collect();
@@ -200,27 +200,27 @@ fn named_paths_include_groups_and_relative_paths() {
 }
 
 #[test]
-fn one_file_calls_the_system_clock() {
+fn only_clock_reads_the_system_clock() {
     const CALLS: [&str; 5] =
         ["now_utc()", "now_local()", "SystemTime::now()", "UNIX_EPOCH.elapsed", "Timestamp::now()"];
-    let calls = |file: &PathBuf| CALLS.iter().any(|call| shipped(file).contains(call));
+    let calls = |file: &PathBuf| CALLS.iter().any(|call| code_of(file).contains(call));
     let (clock, others): (Vec<_>, Vec<_>) =
-        rust_files(&source()).into_iter().partition(|file| part_of(file) == "clock");
+        rust_files(&source()).into_iter().partition(|file| top_module(file) == "clock");
     assert!(clock.iter().any(calls), "the clock is read in none of these ways: {CALLS:?}");
     let caller = others.iter().find(|file| calls(file));
     assert!(caller.is_none(), "{} reads the system clock", caller.unwrap().display());
 }
 
 #[test]
-fn sql_stands_in_stores_alone() {
+fn only_stores_contain_sql() {
     const SQL: [&str; 5] = ["\"SELECT ", "\"INSERT ", "\"UPDATE ", "\"DELETE ", "sqlx::query"];
-    let has = |word: &'static str| move |file: &&PathBuf| shipped(file).contains(word);
+    let has = |word: &'static str| move |file: &&PathBuf| code_of(file).contains(word);
     let may_have_sql = |file: &PathBuf| {
-        part_of(file) == "database" || file.ends_with("store.rs") || file.iter().any(|part| part == "store")
+        top_module(file) == "database" || file.ends_with("store.rs") || file.iter().any(|part| part == "store")
     };
     let (stores, others): (Vec<_>, Vec<_>) = rust_files(&source()).into_iter().partition(may_have_sql);
     for word in SQL {
-        assert!(stores.iter().any(|file| has(word)(&file)), "no store has {word}: the rule looks for nothing");
+        assert!(stores.iter().any(|file| has(word)(&file)), "no store has {word}: the rule has no effect");
         let found = others.iter().find(has(word));
         assert!(found.is_none(), "{} has SQL: {word}", found.unwrap().display());
     }
@@ -244,7 +244,7 @@ const PROGRAMS: [&str; 11] = [
 ];
 
 #[test]
-fn tests_run_no_program_that_a_bare_machine_lacks() {
+fn tests_run_only_installed_programs() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for file in rust_files(&root.join("tests")).iter().chain(&rust_files(&root.join("benches"))) {
         let text = std::fs::read_to_string(file).unwrap();
@@ -256,7 +256,7 @@ fn tests_run_no_program_that_a_bare_machine_lacks() {
 }
 
 #[test]
-fn every_test_that_the_security_page_names_is_there() {
+fn asvs_page_names_existing_tests() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = std::fs::read_to_string(root.join("docs/asvs.md")).unwrap();
     let (mut file, mut named) = (String::new(), 0);

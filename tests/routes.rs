@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::app::{PASSWORD, TestApp};
 use crate::http::{self, Answer, Visitor};
-use crate::layout_rules::{rust_files, shipped, source};
+use crate::layout_rules::{code_of, rust_files, source};
 use crate::orders::numbers;
 use crate::place::free_port;
 use crate::post::{self, CONFIRM};
@@ -285,7 +285,7 @@ async fn every_route_answers_each_kind_of_visitor_as_the_table_says() {
 
 /// Each method and pattern that a file registers.
 fn registered(file: &Path) -> Vec<(Method, String)> {
-    let text = shipped(file);
+    let text = code_of(file);
     let name = file.strip_prefix(source()).unwrap().display().to_string();
     let mut found = Vec::new();
     for (at, _) in text.match_indices("web::resource(\"") {
@@ -316,7 +316,7 @@ fn route_table_names_every_route_that_the_source_registers() {
     let in_table: BTreeSet<String> = in_table.map(|route| format!("{} {}", route.method, route.pattern)).collect();
     assert_eq!(in_source, in_table);
     for file in &files {
-        let text = shipped(file);
+        let text = code_of(file);
         let strings = |call: &str| text.matches(&format!("{call}\"")).count();
         for call in ["web::resource(", "web::redirect(", "web::scope("] {
             assert_eq!(

@@ -171,7 +171,7 @@ async fn unusable_certificate_keeps_the_former_one() {
     wait_for("the new certificate", Duration::from_secs(10), || serves(&app, &second, &both));
 }
 
-/// docs/decisions/http2-is-left-to-a-proxy.md says why.
+/// docs/decisions/http2-only-through-a-proxy.md says why.
 #[tokio::test]
 async fn http2_is_not_spoken() {
     let pair = Pair::new();

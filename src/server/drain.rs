@@ -1,5 +1,5 @@
 //! Counts what is in flight, so that a stop can wait for it: requests, from their head to the end of the response body, and connections
-//! that have sent no request yet. See docs/decisions/how-a-stop-works.md.
+//! that have sent no request yet. See docs/decisions/graceful-shutdown.md.
 
 use std::pin::Pin;
 use std::sync::Arc;

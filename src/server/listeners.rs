@@ -64,7 +64,7 @@ macro_rules! app {
     }};
 }
 
-/// Serves HTTP/1 only, see docs/decisions/http2-is-left-to-a-proxy.md. Not by `HttpServer`, which has no hook before the TLS handshake for the
+/// Serves HTTP/1 only, see docs/decisions/http2-only-through-a-proxy.md. Not by `HttpServer`, which has no hook before the TLS handshake for the
 /// limit on connections.
 pub fn start(
     listener: TcpListener,

@@ -1,4 +1,4 @@
-//! Serves until a signal, then stops without cutting a request. docs/decisions/how-a-stop-works.md explains the steps.
+//! Serves until a signal, then stops without cutting a request. docs/decisions/graceful-shutdown.md explains the steps.
 
 use std::future::Future;
 use std::net::{Shutdown, TcpListener};

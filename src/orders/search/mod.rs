@@ -1,7 +1,7 @@
 //! Full-text search in a customer's orders: order number, article numbers, product names.
 //!
 //! The stored text and the query are folded alike: case, accents and compatibility forms do not matter. Every word of the query must
-//! occur, in any order. Why this is a `LIKE` on an indexed prefix: `docs/decisions/a-search-that-reads-one-index.md`.
+//! occur, in any order. Why this is a `LIKE` on an indexed prefix: `docs/decisions/search-uses-one-index.md`.
 
 pub(super) mod store;
 

@@ -130,10 +130,9 @@ async fn back_from_an_order_restores_the_filter() {
 async fn form_and_list_agree_after_back() {
     let (_app, browser) = logged_in(&orders_with_a_kettle(), Scripts::On).await;
     let search = browser.client.find(Locator::Css("#q")).await.unwrap();
-    let order = browser.client.find(Locator::Css("table.orders a")).await.unwrap();
     // A fast click leaves before the list is updated.
     search.send_keys("kettle").await.unwrap();
-    order.click().await.unwrap();
+    browser.press("table.orders a").await;
     browser.text(".events").await;
     browser.run("history.back()").await;
     browser.arrives_at("/orders").await;

@@ -1,24 +1,26 @@
-//! A shop's order pages behind cookie sessions that carry JSON Web Tokens.
+//! A shop's order pages with cookie sessions that carry JSON Web Tokens.
 //!
-//! By feature, not by layer: the folders say what the program is for, and each opens with its `mod.rs`.
+//! Modules are features, not technical layers. Each directory opens with a `mod.rs`: purpose, routes, exports, invariants.
 //!
-//! | module | what it is for |
+//! | module | purpose |
 //! |---|---|
-//! | [`cli`] | the subcommands |
-//! | [`server`] | the app: routes, order of middleware, run, drain, stop |
-//! | [`api`] | the JSON face |
-//! | [`orders`], [`accounts`] | what customers come for; who they are |
-//! | [`sessions`] | being signed in: token, cookie, row, guard |
-//! | [`mail`] | addresses, messages, one-time links, and how mail leaves |
-//! | [`web`] | what every page needs and no feature owns |
+//! | [`cli`] | the commands |
+//! | [`server`] | the app: routes, middleware, background tasks, shutdown |
+//! | [`api`] | the JSON API |
+//! | [`orders`], [`accounts`] | orders; accounts, login, recovery |
+//! | [`sessions`] | login sessions: token, cookie, row, guard |
+//! | [`mail`] | email addresses, messages, one-time links, delivery |
+//! | [`web`] | layout, pages, errors, forms, headers: shared by all features |
 //! | [`telemetry`] | logs, request ids, metrics |
-//! | [`database`], [`config`], [`clock`], [`private_files`], [`hex`] | the ground |
+//! | [`database`], [`config`], [`clock`], [`private_files`], [`hex`] | used by all others |
 //!
-//! Arrows point down only: `cli → server → api → {orders, accounts} → sessions → {web, mail} → {telemetry, database, config, clock, private_files, hex}`.
-//! `orders` and `accounts` do not name each other, in the last two rows siblings may lean on each other without a circle; a test holds
-//! the `use crate::` lines to this.
+//! A module depends only on lower layers: `cli → server → api → {orders, accounts} → sessions → {web, mail} → {telemetry, database, config, clock, private_files, hex}`.
+//! `orders` and `accounts` do not depend on each other. There are no cycles. `tests/layout_rules.rs` checks the `use crate::` lines.
 //!
 //! To understand a guarded page read `sessions/mod.rs`, `sessions/guard.rs`, `orders/list/page.rs` and `templates/orders/list.html`.
+
+// The documentation is for readers of the source, who see private items too.
+#![allow(rustdoc::private_intra_doc_links)]
 
 pub mod accounts;
 pub mod api;

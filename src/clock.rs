@@ -1,8 +1,10 @@
 //! Time and ids. No other module reads the system clock, so that tests can set the time.
 
 use std::fmt;
+use std::ops::{Add, Sub};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -46,6 +48,32 @@ impl UnixSeconds {
     pub fn utc(self) -> OffsetDateTime {
         OffsetDateTime::from_unix_timestamp(self.0.clamp(FIRST, LAST)).unwrap_or(OffsetDateTime::UNIX_EPOCH)
     }
+}
+
+impl Add<Duration> for UnixSeconds {
+    type Output = Self;
+
+    fn add(self, duration: Duration) -> Self {
+        self.plus(whole_seconds(duration))
+    }
+}
+
+impl Sub<Duration> for UnixSeconds {
+    type Output = Self;
+
+    fn sub(self, duration: Duration) -> Self {
+        self.plus(-whole_seconds(duration))
+    }
+}
+
+/// A duration as the database stores it.
+pub fn whole_seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// A duration of whole days; the standard library has no stable constructor for it.
+pub const fn days(days: u64) -> Duration {
+    Duration::from_hours(24 * days)
 }
 
 impl From<OffsetDateTime> for UnixSeconds {
@@ -131,6 +159,14 @@ mod tests {
         assert_eq!(UnixSeconds::new(836_481_600).to_string(), "1996-07-04T12:00:00Z");
         assert_eq!(UnixSeconds::new(i64::MAX).to_string(), "9999-12-31T23:59:59Z");
         assert_eq!(UnixSeconds::new(i64::MIN).to_string(), "0000-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn durations_are_added_and_subtracted_in_whole_seconds() {
+        let at = UnixSeconds::new(1000);
+        assert_eq!((at + Duration::from_millis(2900)).get(), 1002);
+        assert_eq!((at - days(1)).get(), 1000 - 86_400);
+        assert_eq!(at + Duration::MAX, UnixSeconds::new(i64::MAX));
     }
 
     #[test]

@@ -9,12 +9,13 @@
 //! | [`api`] | the JSON API |
 //! | [`orders`], [`accounts`] | orders; accounts, login, recovery |
 //! | [`sessions`] | login sessions: token, cookie, row, guard |
+//! | [`rate_limit`] | limits of attempts: definition, counting, table |
 //! | [`mail`] | email addresses, messages, one-time links, delivery |
 //! | [`web`] | layout, pages, errors, forms, headers: shared by all features |
 //! | [`telemetry`] | logs, request ids, metrics |
-//! | [`database`], [`config`], [`clock`], [`private_files`], [`hex`] | used by all others |
+//! | [`database`], [`config`], [`clock`], [`domain`], [`private_files`], [`hex`] | used by all others |
 //!
-//! A module depends only on lower layers: `cli → server → api → {orders, accounts} → sessions → {web, mail} → {telemetry, database, config, clock, private_files, hex}`.
+//! A module depends only on lower layers: `cli → server → api → {orders, accounts} → {sessions, rate_limit} → {web, mail} → {telemetry, database, config, clock, domain, private_files, hex}`.
 //! `orders` and `accounts` do not depend on each other. There are no cycles. `tests/layout_rules.rs` checks the `use crate::` lines.
 //!
 //! To understand a guarded page read `sessions/mod.rs`, `sessions/guard.rs`, `orders/list/page.rs` and `templates/orders/list.html`.
@@ -28,10 +29,12 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod database;
+pub mod domain;
 pub mod hex;
 pub mod mail;
 pub mod orders;
 pub mod private_files;
+pub mod rate_limit;
 pub mod server;
 pub mod sessions;
 pub mod telemetry;

@@ -178,7 +178,7 @@ function watchSession(body) {
   }
 
   stay.addEventListener("click", async () => {
-    const answer = await fetch("/account/stay", { method: "POST" }).catch(() => null);
+    const answer = await fetch("/account/session/extend", { method: "POST" }).catch(() => null);
     if (!answer?.ok || answer.redirected) {
       loadAnew();
       return;

@@ -1,4 +1,4 @@
-//! The account page: password, sessions, activity, download, deletion.
+//! The account page: password, sessions, audit events, data export, deletion.
 
 use reqwest::Method;
 use serde_json::json;
@@ -19,7 +19,7 @@ const IPHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) App
 const FORMS: [&str; 7] =
     ["verification", "password", "email", "sessions/end", "sessions/end-others", "export", "delete"];
 
-/// Another browser of a customer who exists.
+/// Logs in from another browser.
 async fn log_in(app: &TestApp, email: &str, user_agent: &str) -> Visitor {
     let mut visitor = app.visitor();
     let fields = [("email", email), ("password", PASSWORD)];
@@ -44,7 +44,7 @@ fn session_id(visitor: &Visitor) -> String {
     Token::read(&visitor.token()).claims["sid"].as_str().unwrap().to_owned()
 }
 
-/// The page's list entries below the heading.
+/// The list entries below a heading.
 fn entries(page: &str, heading: &str) -> Vec<String> {
     let list = page.split(&format!(">{heading}</h")).nth(1).unwrap().split("</ul>").next().unwrap();
     list.split("<li>").skip(1).map(str::to_owned).collect()
@@ -60,7 +60,7 @@ async fn count(app: &TestApp, table: &'static str) -> i64 {
 }
 
 #[tokio::test]
-async fn the_account_page_and_all_below_it_are_for_who_is_signed_in() {
+async fn account_pages_require_a_login() {
     let app = TestApp::start().await;
     for path in ["/account", "/account/activity", "/account/delete"] {
         let login = format!("/login?next={}", path.replace('/', "%2F"));
@@ -73,7 +73,7 @@ async fn the_account_page_and_all_below_it_are_for_who_is_signed_in() {
 }
 
 #[tokio::test]
-async fn a_form_sent_after_the_sessions_end_leads_to_login_and_back_to_its_page() {
+async fn form_after_session_end_leads_to_login_and_back_to_its_page() {
     let app = TestApp::start().await;
     let mut visitor = app.customer(ANN).await;
     let send = |referer: String| {
@@ -84,7 +84,7 @@ async fn a_form_sent_after_the_sessions_end_leads_to_login_and_back_to_its_page(
     sqlx::query("UPDATE sessions SET expires_at = $1").bind(now()).execute(&app.database().await).await.unwrap();
     let ours = send(format!("{}/account?from=a%20mail", app.origin())).await;
     assert_eq!(ours.leads_to(), (303, "/login?next=%2Faccount%3Ffrom%3Da%2520mail"));
-    assert!(ours.all("set-cookie").iter().any(|cookie| cookie.contains("session-over")), "nothing says why");
+    assert!(ours.all("set-cookie").iter().any(|cookie| cookie.contains("session-over")), "no notice");
     for elsewhere in ["http://evil.example/account", "http://localhost:1/account", "nonsense"] {
         assert_eq!(send(elsewhere.to_owned()).await.leads_to(), (303, "/login"), "{elsewhere}");
     }
@@ -94,7 +94,7 @@ async fn a_form_sent_after_the_sessions_end_leads_to_login_and_back_to_its_page(
 }
 
 #[tokio::test]
-async fn the_address_of_a_form_that_was_shown_again_leads_to_its_page() {
+async fn get_of_a_form_url_redirects_to_its_page() {
     let app = TestApp::start().await;
     let mut visitor = app.customer(ANN).await;
     for (form, section) in [
@@ -115,28 +115,28 @@ async fn the_address_of_a_form_that_was_shown_again_leads_to_its_page() {
 }
 
 #[tokio::test]
-async fn a_wrong_current_password_changes_nothing_and_is_said_at_its_field() {
+async fn password_change_rejects_wrong_current_password() {
     let app = TestApp::start().await;
     let mut visitor = app.customer(ANN).await;
     let answer = change_password(&mut visitor, "not my password", NEW_PASSWORD).await;
     assert!(answer.is_page(422));
     let page = answer.text();
     assert!(page.contains("id=\"current-password-error\"") && !page.contains("id=\"new-password-error\""));
-    assert!(page.contains("href=\"#current-password\""), "the summary leads nowhere");
-    assert!(!page.contains("not my password") && !page.contains(NEW_PASSWORD), "a password came back");
+    assert!(page.contains("href=\"#current-password\""), "the summary has no link");
+    assert!(!page.contains("not my password") && !page.contains(NEW_PASSWORD), "the page contains a password");
     assert_eq!(page.matches("autofocus").count(), 1);
     assert!(is_signed_in(&mut visitor).await);
     log_in(&app, ANN, FIREFOX).await;
 }
 
 #[tokio::test]
-async fn a_new_password_is_held_to_the_same_rules_as_the_first() {
+async fn password_change_applies_the_sign_up_rules() {
     let app = TestApp::start().await;
     let mut visitor = app.customer(ANN).await;
     for new in ["", "sh0rt!q", "password123", ANN, PASSWORD] {
         let answer = change_password(&mut visitor, PASSWORD, new).await;
         assert!(answer.is_page(422) && answer.text().contains("id=\"new-password-error\""), "{new}");
-        // The page names its account's address, whatever was typed.
+        // The page always shows the account's address.
         assert!(new.is_empty() || new == ANN || !answer.text().contains(new), "{new} came back");
     }
     let both = change_password(&mut visitor, "", "short").await.text();
@@ -144,7 +144,7 @@ async fn a_new_password_is_held_to_the_same_rules_as_the_first() {
 }
 
 #[tokio::test]
-async fn a_new_password_ends_every_other_session_and_this_one_goes_on_under_a_new_token() {
+async fn password_change_revokes_other_sessions_and_rotates_this_one() {
     let app = TestApp::start().await;
     let mut here = app.customer(ANN).await;
     let mut elsewhere = log_in(&app, ANN, IPHONE).await;
@@ -154,7 +154,7 @@ async fn a_new_password_ends_every_other_session_and_this_one_goes_on_under_a_ne
     assert_eq!(answer.leads_to(), (303, "/account#password"));
     assert_ne!(here.token(), before);
     assert!(here.get("/account").await.text().contains("Your password is changed"));
-    assert!(!works(&app, &before).await, "the token from before still works");
+    assert!(!works(&app, &before).await, "the former token is valid");
     assert!(!is_signed_in(&mut elsewhere).await);
     assert_eq!(app.api_get("/api/session", &api).await.status, 403);
     let with = async |password| app.visitor().post("/login", &[("email", ANN), ("password", password)]).await.status;
@@ -162,7 +162,7 @@ async fn a_new_password_ends_every_other_session_and_this_one_goes_on_under_a_ne
 }
 
 #[tokio::test]
-async fn after_a_new_password_the_account_knows_this_browser_alone() {
+async fn password_change_trusts_only_this_browser() {
     let app = TestApp::start().await;
     let mut here = app.visitor();
     let answer = here.post("/signup", &[("email", ANN), ("password", PASSWORD)]).await;
@@ -170,15 +170,15 @@ async fn after_a_new_password_the_account_knows_this_browser_alone() {
     let (browser, attributes) = browser.split_once("; ").unwrap();
     assert!(attributes.contains("HttpOnly") && attributes.contains("Secure") && attributes.contains("SameSite=Strict"));
     log_in(&app, ANN, IPHONE).await;
-    assert_eq!(count(&app, "known_browsers").await, 2);
+    assert_eq!(count(&app, "trusted_browsers").await, 2);
     change_password(&mut here, PASSWORD, NEW_PASSWORD).await;
-    let known = sqlx::query_scalar("SELECT hash FROM known_browsers");
+    let known = sqlx::query_scalar("SELECT hash FROM trusted_browsers");
     let known: Vec<Vec<u8>> = known.fetch_all(&app.database().await).await.unwrap();
     assert_eq!(known, [Sha256::digest(browser).to_vec()]);
 }
 
 #[tokio::test]
-async fn of_two_password_changes_at_once_one_holds() {
+async fn concurrent_password_changes_succeed_once() {
     let app = TestApp::start().await;
     let mut one = app.customer(ANN).await;
     let mut other = log_in(&app, ANN, IPHONE).await;
@@ -192,7 +192,7 @@ async fn of_two_password_changes_at_once_one_holds() {
 }
 
 #[tokio::test]
-async fn sessions_are_listed_with_browser_system_address_and_times() {
+async fn account_page_lists_sessions_with_device_address_and_times() {
     let app = TestApp::start().await;
     app.customer(BOB).await;
     app.customer(ANN).await.post("/logout", &[]).await;
@@ -213,7 +213,7 @@ async fn sessions_are_listed_with_browser_system_address_and_times() {
 }
 
 #[tokio::test]
-async fn one_session_can_be_ended_from_another() {
+async fn session_is_revoked_from_another_session() {
     let app = TestApp::start().await;
     let mut here = app.customer(ANN).await;
     let mut ended = log_in(&app, ANN, FIREFOX).await;
@@ -226,7 +226,7 @@ async fn one_session_can_be_ended_from_another() {
 }
 
 #[tokio::test]
-async fn all_other_sessions_can_be_ended_at_once() {
+async fn all_other_sessions_are_revoked_at_once() {
     let app = TestApp::start().await;
     let mut bob = app.customer(BOB).await;
     let mut here = app.customer(ANN).await;
@@ -239,12 +239,12 @@ async fn all_other_sessions_can_be_ended_at_once() {
     assert_eq!(app.api_get("/api/session", &api).await.status, 403);
     let page = here.get("/account").await.text();
     assert_eq!(sessions_on(&page).len(), 1);
-    assert!(!page.contains("End all others"), "there are none");
+    assert!(!page.contains("End all others"), "there is only one session");
     assert!(is_signed_in(&mut bob).await);
 }
 
 #[tokio::test]
-async fn the_id_of_another_customers_session_ends_nothing() {
+async fn session_of_another_customer_cannot_be_revoked() {
     let app = TestApp::start().await;
     let mut bob = app.customer(BOB).await;
     let mut here = app.customer(ANN).await;
@@ -258,7 +258,7 @@ async fn the_id_of_another_customers_session_ends_nothing() {
 }
 
 #[tokio::test]
-async fn what_happened_to_the_account_is_listed_with_time_and_address() {
+async fn audit_events_are_listed_with_time_and_address() {
     let app = TestApp::start_with(&[("TRUSTED_PROXIES", "127.0.0.1")]).await;
     let mut visitor = app.customer(ANN).await;
     app.customer(BOB).await;
@@ -280,13 +280,13 @@ async fn what_happened_to_the_account_is_listed_with_time_and_address() {
 }
 
 #[tokio::test]
-async fn what_happened_over_90_days_ago_is_not_shown() {
+async fn audit_events_older_than_90_days_are_not_shown() {
     let app = TestApp::start().await;
     let mut visitor = app.customer(ANN).await;
     let days_ago = |days: i64| now() - days * 86_400;
     let database = app.database().await;
     for (event, at) in [("password-changed", days_ago(89)), ("password-reset", days_ago(90))] {
-        let insert = "INSERT INTO activity (id, user_id, event, client_address, user_agent, at)
+        let insert = "INSERT INTO audit_events (id, user_id, event, client_address, user_agent, at)
                       SELECT $1, id, $2, '192.0.2.1', '', $3 FROM users";
         sqlx::query(insert).bind(event).bind(event).bind(at).execute(&database).await.unwrap();
     }
@@ -299,7 +299,7 @@ async fn what_happened_over_90_days_ago_is_not_shown() {
 }
 
 #[tokio::test]
-async fn everything_held_about_a_customer_can_be_downloaded() {
+async fn data_export_contains_all_data_of_the_customer() {
     let app = TestApp::start().await;
     let refunded = shop::order("#7001", ANN).with("Refunded Amount", "4.90");
     let waiting = shop::order("#7003", ANN).with("Fulfillment Status", "unfulfilled").with("Fulfilled at", "");
@@ -320,7 +320,7 @@ async fn everything_held_about_a_customer_can_be_downloaded() {
     assert!(held["account"]["email_verified_at"].is_string());
     assert_eq!(held["sessions"][0]["address"], "127.0.0.1");
     assert_eq!(held["account"]["time_zone"], "Asia/Tokyo");
-    for name in ["known_browsers", "known_networks"] {
+    for name in ["trusted_browsers", "trusted_networks"] {
         let known = held[name].as_array().unwrap();
         assert!(known.len() == 1 && known[0]["last_used_at"].as_str().unwrap().ends_with('Z'), "{name}: {known:?}");
     }
@@ -344,7 +344,7 @@ async fn everything_held_about_a_customer_can_be_downloaded() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_deletes_nothing() {
+async fn account_deletion_rejects_wrong_password() {
     let app = TestApp::start().await;
     let mut visitor = app.customer(ANN).await;
     assert!(visitor.get("/account/delete").await.is_page(200));
@@ -357,7 +357,7 @@ async fn a_wrong_password_deletes_nothing() {
 }
 
 #[tokio::test]
-async fn a_deleted_account_is_gone_with_all_that_hangs_on_it_but_the_shops_orders() {
+async fn account_deletion_deletes_everything_except_the_shops_orders() {
     let app = TestApp::start_with(&[("DEMO_ORDERS", "true"), ("MAIL_URL", "smtp://127.0.0.1:9")]).await;
     app.write("export.csv", shop::export(&[shop::order("#7001", ANN)]));
     app.done(&["import", "export.csv"]);
@@ -365,7 +365,7 @@ async fn a_deleted_account_is_gone_with_all_that_hangs_on_it_but_the_shops_order
     let mut elsewhere = log_in(&app, ANN, FIREFOX).await;
     let api = app.api_token(ANN).await;
     let database = app.database().await;
-    let link = "INSERT INTO mailed_tokens (hash, user_id, purpose, email, created_at, expires_at)
+    let link = "INSERT INTO email_tokens (hash, user_id, purpose, email, created_at, expires_at)
                 SELECT $1, id, 'reset', email, 0, 4102444800 FROM users";
     sqlx::query(link).bind(&b"a hash"[..]).execute(&database).await.unwrap();
     app.visitor().post("/password/forgot", &[("email", ANN)]).await;
@@ -373,7 +373,7 @@ async fn a_deleted_account_is_gone_with_all_that_hangs_on_it_but_the_shops_order
     assert_eq!(answer.leads_to(), (303, "/login"));
     assert_eq!(answer.session_cookie().unwrap().0, "");
     assert!(visitor.get("/login").await.text().contains("Your account is deleted"));
-    for table in ["users", "sessions", "mailed_tokens", "activity", "known_browsers", "known_networks"] {
+    for table in ["users", "sessions", "email_tokens", "audit_events", "trusted_browsers", "trusted_networks"] {
         assert_eq!(count(&app, table).await, 0, "{table}");
     }
     let waiting = sqlx::query_scalar("SELECT message FROM mail_queue").fetch_all(&database);
@@ -384,20 +384,20 @@ async fn a_deleted_account_is_gone_with_all_that_hangs_on_it_but_the_shops_order
     );
     let orders = sqlx::query_as("SELECT number, user_id FROM orders").fetch_all(&database);
     let orders: Vec<(String, Option<String>)> = orders.await.unwrap();
-    assert_eq!(orders, [("7001".to_owned(), None)], "the shop's order stays, the samples go");
+    assert_eq!(orders, [("7001".to_owned(), None)], "only the shop's order is kept");
     assert!(!is_signed_in(&mut elsewhere).await);
     assert_eq!(app.api_get("/api/session", &api).await.status, 403);
 }
 
 #[tokio::test]
-async fn the_address_of_a_deleted_account_may_sign_up_again() {
+async fn address_of_a_deleted_account_can_sign_up_again() {
     let app = TestApp::start().await;
     app.write("export.csv", shop::export(&[shop::order("#7001", ANN)]));
     app.done(&["import", "export.csv"]);
     app.verified_customer(ANN).await.post("/account/delete", &[("password", PASSWORD)]).await;
     assert_eq!(app.visitor().post("/login", &[("email", ANN), ("password", PASSWORD)]).await.status, 401);
     let mut again = app.customer(ANN).await;
-    assert!(!again.get("/orders").await.text().contains("#7001"), "the address is not shown to be theirs yet");
+    assert!(!again.get("/orders").await.text().contains("#7001"), "the address is not confirmed");
     app.done(&["user", "verify", ANN]);
     assert!(again.get("/orders").await.text().contains("#7001"));
 }

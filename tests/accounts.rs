@@ -1,4 +1,4 @@
-//! Signing up.
+//! Sign-up.
 
 use crate::app::{PASSWORD, TestApp};
 use crate::http::Answer;
@@ -9,7 +9,7 @@ async fn sign_up(app: &TestApp, email: &str, password: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn signing_up_makes_the_account_and_signs_its_owner_in() {
+async fn sign_up_creates_the_account_and_logs_in() {
     let app = TestApp::start().await;
     let mut visitor = app.visitor();
     let form = visitor.get("/signup").await;
@@ -24,14 +24,14 @@ async fn signing_up_makes_the_account_and_signs_its_owner_in() {
 }
 
 #[tokio::test]
-async fn the_session_cookie_is_exactly_as_promised() {
+async fn session_cookie_has_the_documented_attributes() {
     let app = TestApp::start().await;
     let (token, attributes) = sign_up(&app, "ann@example.com", PASSWORD).await.session_cookie().unwrap();
     assert_eq!(attributes, ["HttpOnly", "Path=/", "SameSite=Strict", "Secure"]);
     let token = Token::read(&token);
     let mut claims: Vec<&str> = token.claims.keys().map(String::as_str).collect();
     claims.sort_unstable();
-    assert_eq!(claims, ["aud", "exp", "iat", "iss", "nbf", "sid", "sub"], "nothing about the person is in it");
+    assert_eq!(claims, ["aud", "exp", "iat", "iss", "nbf", "sid", "sub"], "the token contains other data");
     assert_eq!((&token.header["alg"], &token.header["typ"]), (&"HS256".into(), &"JWT".into()));
     assert!(token.header["kid"].is_string());
     assert_eq!(token.claims["aud"], "web");
@@ -40,7 +40,7 @@ async fn the_session_cookie_is_exactly_as_promised() {
 }
 
 #[tokio::test]
-async fn a_form_that_fails_comes_back_with_what_was_typed_but_never_the_password() {
+async fn rejected_form_keeps_its_fields_except_the_password() {
     let app = TestApp::start().await;
     for (email, password) in
         [("ann@", PASSWORD), ("ann@example.com", "sh0rt!q"), ("", ""), ("ann@example.com", "qwertyuiop")]
@@ -49,14 +49,14 @@ async fn a_form_that_fails_comes_back_with_what_was_typed_but_never_the_password
         assert!(answer.is_page(422), "{email} {password}: {}", answer.status);
         let page = answer.text();
         assert!(page.contains(&format!("value=\"{email}\"")), "{email} is lost");
-        assert!(password.is_empty() || !page.contains(password), "the password came back");
-        assert!(page.contains("aria-invalid=\"true\""), "no field is marked");
+        assert!(password.is_empty() || !page.contains(password), "the page contains the password");
+        assert!(page.contains("aria-invalid=\"true\""), "no field is marked as invalid");
         assert!(answer.session_cookie().is_none());
     }
 }
 
 #[tokio::test]
-async fn the_first_wrong_field_has_the_focus() {
+async fn first_invalid_field_has_the_focus() {
     let app = TestApp::start().await;
     let focused = |page: String| {
         let before = page.split("autofocus").next().unwrap().to_owned();
@@ -68,7 +68,7 @@ async fn the_first_wrong_field_has_the_focus() {
 }
 
 #[tokio::test]
-async fn what_was_typed_comes_back_as_text_and_never_as_markup() {
+async fn form_input_is_escaped() {
     let app = TestApp::start().await;
     for (typed, shown) in [
         ("\"><script>alert(1)</script>", "&#34;&#62;&#60;script&#62;alert(1)&#60;/script&#62;"),
@@ -82,7 +82,7 @@ async fn what_was_typed_comes_back_as_text_and_never_as_markup() {
 }
 
 #[tokio::test]
-async fn passwords_have_8_to_256_characters_of_any_kind() {
+async fn password_has_8_to_256_characters_of_any_kind() {
     let app = TestApp::start().await;
     let of = |length: usize| "qZ7~vö漢🦆 kX".chars().cycle().take(length).collect::<String>();
     for (email, length, status) in
@@ -93,7 +93,7 @@ async fn passwords_have_8_to_256_characters_of_any_kind() {
 }
 
 #[tokio::test]
-async fn passwords_that_everyone_would_guess_are_refused_with_the_reason() {
+async fn guessable_password_is_rejected_with_the_reason() {
     let app = TestApp::start().await;
     let common = ["password", "12345678", "qwertyuiop", "aaaaaaaaaa", "1g2w3e4r", "Zag12wsx", "homelesspa"];
     let derived = ["lonesome-traveller@example.com", "traveller2026!", "orderportal1", "2026.Lonesome", "Portal-99999"];
@@ -105,17 +105,17 @@ async fn passwords_that_everyone_would_guess_are_refused_with_the_reason() {
 }
 
 #[tokio::test]
-async fn one_person_has_one_account_however_the_address_and_the_password_are_typed() {
+async fn address_and_password_are_normalized_at_login() {
     let app = TestApp::start().await;
     assert_eq!(sign_up(&app, " Ann@Example.COM ", "une fo\u{ea}t calme et vert").await.status, 303);
     assert_eq!(sign_up(&app, "ann@example.com", PASSWORD).await.status, 422);
-    // The same letter, written as two characters.
+    // The same password, decomposed.
     let fields = [("email", "ANN@example.com"), ("password", "une foe\u{302}t calme et vert")];
     assert_eq!(app.visitor().post("/login", &fields).await.status, 303);
 }
 
 #[tokio::test]
-async fn an_address_that_has_an_account_keeps_its_password() {
+async fn sign_up_with_a_taken_address_keeps_its_password() {
     let app = TestApp::start().await;
     app.customer("ann@example.com").await;
     let again = sign_up(&app, "ann@example.com", "another password altogether").await;
@@ -125,7 +125,7 @@ async fn an_address_that_has_an_account_keeps_its_password() {
 }
 
 #[tokio::test]
-async fn of_many_who_sign_up_with_one_address_at_once_one_gets_it() {
+async fn concurrent_sign_ups_with_one_address_succeed_once() {
     let app = TestApp::start().await;
     let attempts = (0..6).map(|_| sign_up(&app, "ann@example.com", PASSWORD));
     let answers = futures_util::future::join_all(attempts).await;
@@ -135,7 +135,7 @@ async fn of_many_who_sign_up_with_one_address_at_once_one_gets_it() {
 }
 
 #[tokio::test]
-async fn malformed_form_is_refused_with_a_page() {
+async fn malformed_form_is_rejected_with_a_page() {
     let app = TestApp::start().await;
     let send = |path: &str, body: &'static str| {
         let request = app.request(reqwest::Method::POST, path);
@@ -156,7 +156,7 @@ async fn malformed_form_is_refused_with_a_page() {
             assert!(answer.is_page(400), "{path} {body}: {}", answer.status);
         }
     }
-    // Both fields are there: it is a form, with values that are none.
+    // A form with both fields and invalid values.
     assert!(send("/signup", "email=%ff%fe&password=%00").await.is_page(422));
     assert!(send("/login", "email=%ff%fe&password=%00").await.is_page(401));
     for address in ["a\0b@example.com", "a@example.com\r\nbcc: b@example.com", "💥@example.com@", &"a".repeat(5000)] {
@@ -166,11 +166,11 @@ async fn malformed_form_is_refused_with_a_page() {
     let with_nul = [("email", "nul@example.com"), ("password", "seven\0calm herons on one leg")];
     assert_eq!(app.visitor().post("/login", &with_nul).await.status, 303);
     let up_to_nul = [("email", "nul@example.com"), ("password", "seven")];
-    assert_eq!(app.visitor().post("/login", &up_to_nul).await.status, 401, "the password ends at its NUL");
+    assert_eq!(app.visitor().post("/login", &up_to_nul).await.status, 401, "the password was cut at NUL");
 }
 
 #[tokio::test]
-async fn the_database_holds_passwords_as_argon2id_with_the_promised_parameters_only() {
+async fn passwords_are_stored_as_argon2id_with_the_documented_parameters() {
     let app = TestApp::start().await;
     app.customer("ann@example.com").await;
     let query = "SELECT password_hash FROM users WHERE email = 'ann@example.com'";
@@ -179,7 +179,7 @@ async fn the_database_holds_passwords_as_argon2id_with_the_promised_parameters_o
 }
 
 #[tokio::test]
-async fn an_account_that_was_answered_outlives_a_program_that_is_killed() {
+async fn acknowledged_sign_up_survives_a_kill() {
     let mut app = TestApp::start().await;
     let mut visitor = app.customer("ann@example.com").await;
     app.stop_by("KILL");
@@ -189,13 +189,13 @@ async fn an_account_that_was_answered_outlives_a_program_that_is_killed() {
 }
 
 #[tokio::test]
-async fn strength_meter_answers_beside_a_client_that_never_stops_asking() {
+async fn strength_meter_answers_while_another_client_floods_it() {
     let app = TestApp::start_with(&[("TRUSTED_PROXIES", "127.0.0.1")]).await;
     let ask = async |address: &str, password: &str| {
         let request = app.request(reqwest::Method::POST, "/password/strength").header("x-forwarded-for", address);
         crate::http::send(request.form(&[("email", "ann@example.com"), ("password", password)])).await
     };
-    // Takes longer to judge than most.
+    // The estimate of this password is slow.
     let hard = format!("4@8({{[<369!10$5{}", "ab".repeat(28));
     let (done, stop) = (std::cell::Cell::new(0), std::cell::Cell::new(false));
     let hog = async || {
@@ -208,10 +208,10 @@ async fn strength_meter_answers_beside_a_client_that_never_stops_asking() {
     let customer = async || {
         for number in 0..20 {
             let answer = ask("198.51.100.7", &format!("seven calm herons {number}")).await;
-            assert_eq!(answer.status, 200, "the customer is kept from the meter: {}", answer.text());
+            assert_eq!(answer.status, 200, "the meter is blocked: {}", answer.text());
         }
         stop.set(true);
     };
     tokio::join!(hog(), hog(), hog(), hog(), customer());
-    assert!(done.get() > 4, "the other client asked {} times", done.get());
+    assert!(done.get() > 4, "the other client sent only {} requests", done.get());
 }

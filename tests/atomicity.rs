@@ -1,4 +1,4 @@
-//! What belongs together is written together, and read together.
+//! Transactions: related rows are written and read together.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,14 +21,14 @@ async fn count(database: &AnyPool, what: &str) -> i64 {
     sqlx::query_scalar(AssertSqlSafe(format!("SELECT COUNT(*) FROM {what}"))).fetch_one(database).await.unwrap()
 }
 
-/// The audit events cannot be written: the same as a crash in between.
+/// Makes writing audit events fail, like a crash before that write.
 #[tokio::test]
-async fn login_logout_and_sign_up_leave_nothing_without_their_audit_event() {
+async fn login_logout_and_sign_up_roll_back_without_their_audit_event() {
     let app = TestApp::start().await;
     let mut ann = app.customer(ANN).await;
     let token = ann.token();
     let database = app.database().await;
-    run(&database, "ALTER TABLE activity RENAME TO hidden").await;
+    run(&database, "ALTER TABLE audit_events RENAME TO hidden").await;
     let sessions = count(&database, "sessions WHERE revoked_at IS NULL").await;
     assert_eq!(app.visitor().post("/login", &LOGIN).await.status, 500);
     assert_eq!(ann.post("/logout", &[]).await.status, 500);
@@ -36,7 +36,7 @@ async fn login_logout_and_sign_up_leave_nothing_without_their_audit_event() {
     assert_eq!(app.visitor().post("/signup", &bob).await.status, 500);
     assert_eq!(count(&database, "sessions WHERE revoked_at IS NULL").await, sessions);
     assert_eq!(count(&database, "users").await, 1);
-    run(&database, "ALTER TABLE hidden RENAME TO activity").await;
+    run(&database, "ALTER TABLE hidden RENAME TO audit_events").await;
     ann.bring(&token);
     assert_eq!(ann.get("/orders").await.status, 200, "the logout took effect without its audit event");
     assert_eq!(app.visitor().post("/login", &LOGIN).await.status, 303);
@@ -44,7 +44,7 @@ async fn login_logout_and_sign_up_leave_nothing_without_their_audit_event() {
 }
 
 #[tokio::test]
-async fn login_beside_the_deletion_of_its_account_is_answered_401() {
+async fn login_during_account_deletion_answers_401() {
     let app = TestApp::start().await;
     for _ in 0..8 {
         let mut ann = app.customer(ANN).await;
@@ -62,9 +62,9 @@ async fn login_beside_the_deletion_of_its_account_is_answered_401() {
     }
 }
 
-/// One transaction changes the total of every order, again and again.
+/// Changes the totals of all orders in one transaction, repeatedly.
 #[tokio::test]
-async fn sum_above_the_list_agrees_with_its_rows_under_writes() {
+async fn list_total_matches_its_rows_during_writes() {
     let app = TestApp::start().await;
     let mut ann = app.verified_customer(ANN).await;
     let header = "Name,Email,Financial Status,Fulfillment Status,Currency,Subtotal,Shipping,Taxes,Total,Created at,Lineitem quantity,Lineitem name,Lineitem price\n";
@@ -82,7 +82,7 @@ async fn sum_above_the_list_agrees_with_its_rows_under_writes() {
             let mut total = 100;
             while !is_over.load(Ordering::SeqCst) {
                 total += 1;
-                // Another writer may be at it for a moment.
+                // Another writer may hold the lock.
                 let update = format!("UPDATE orders SET total = {total}");
                 sqlx::query(AssertSqlSafe(update)).execute(&database).await.ok();
             }
@@ -93,13 +93,13 @@ async fn sum_above_the_list_agrees_with_its_rows_under_writes() {
         let page = ann.get("/orders").await.text();
         let (sum, rows) = sum_and_rows(&page);
         assert_eq!(rows.len(), 12);
-        assert_eq!(sum, rows.iter().sum::<u64>(), "the sum above the list is not that of its rows: {rows:?}");
+        assert_eq!(sum, rows.iter().sum::<u64>(), "the total is not the sum of its rows: {rows:?}");
     }
     is_over.store(true, Ordering::SeqCst);
-    assert!(writer.await.unwrap() > 150, "hardly anything was written");
+    assert!(writer.await.unwrap() > 150, "too few writes");
 }
 
-/// Cents of the sum above the list and of each row.
+/// The total above the list and the amount of each row, in cents.
 fn sum_and_rows(page: &str) -> (u64, Vec<u64>) {
     let document = Html::parse_document(page);
     let texts = |selector: &str| -> Vec<String> {
@@ -114,7 +114,7 @@ fn sum_and_rows(page: &str) -> (u64, Vec<u64>) {
 }
 
 #[tokio::test]
-async fn maintenance_step_that_fails_keeps_no_other_from_being_done() {
+async fn failed_maintenance_step_does_not_stop_the_others() {
     let place = Place::new().await;
     place.done(&["migrate"]);
     let database = place.database().await;
@@ -122,24 +122,24 @@ async fn maintenance_step_that_fails_keeps_no_other_from_being_done() {
         .await;
     run(
         &database,
-        "INSERT INTO activity (id, user_id, event, client_address, user_agent, at) VALUES ('a', 'u', 'signed-in', '192.0.2.1', '', 0)",
+        "INSERT INTO audit_events (id, user_id, event, client_address, user_agent, at) VALUES ('a', 'u', 'signed-in', '192.0.2.1', '', 0)",
     )
     .await;
-    for first in ["sessions", "mailed_tokens", "throttles"] {
+    for first in ["sessions", "email_tokens", "rate_limits"] {
         run(&database, &format!("ALTER TABLE {first} RENAME TO hidden_{first}")).await;
     }
     let app = TestApp::start_in(place).await;
     let began = std::time::Instant::now();
-    while count(&database, "activity").await > 0 {
+    while count(&database, "audit_events").await > 0 {
         assert!(began.elapsed() < std::time::Duration::from_secs(20), "{}", app.logs());
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     assert!(app.logs().contains("maintenance step failed"), "{}", app.logs());
 }
 
-/// A clock that jumped a day ahead and back left a wait that ends tomorrow.
+/// A wait until tomorrow, written while the clock was a day ahead.
 #[tokio::test]
-async fn rate_limit_from_a_clock_that_was_ahead_does_not_block() {
+async fn rate_limit_ignores_waits_of_a_wrong_clock() {
     let app = TestApp::start().await;
     app.customer(ANN).await;
     let wrong = [("email", ANN), ("password", "eight dull herons on one leg")];
@@ -150,17 +150,17 @@ async fn rate_limit_from_a_clock_that_was_ahead_does_not_block() {
     run(
         &database,
         &format!(
-            "UPDATE throttles SET blocked_until = {tomorrow}, last_at = {tomorrow}, forgotten_at = {}",
+            "UPDATE rate_limits SET blocked_until = {tomorrow}, last_at = {tomorrow}, resets_at = {}",
             tomorrow + 86_400
         ),
     )
     .await;
     assert_eq!(app.visitor().post("/login", &wrong).await.status, 401);
-    assert_eq!(app.visitor().post("/login", &wrong).await.status, 429, "tries made meanwhile still count");
+    assert_eq!(app.visitor().post("/login", &wrong).await.status, 429, "later attempts are not counted");
 }
 
 #[tokio::test]
-async fn migrations_started_at_once_on_a_new_database_all_succeed_and_apply_each_once() {
+async fn concurrent_migrations_apply_each_migration_once() {
     for _ in 0..3 {
         let place = Place::new().await;
         let start = || {

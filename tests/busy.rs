@@ -93,7 +93,7 @@ async fn database_that_is_locked_answers_503_until_the_lock_is_released() {
     app.customer(ANN).await;
     let database = app.database().await;
     let mut other = database.acquire().await.unwrap();
-    let lock = if app.is_postgres() { "BEGIN; LOCK TABLE throttles IN EXCLUSIVE MODE" } else { "BEGIN IMMEDIATE" };
+    let lock = if app.is_postgres() { "BEGIN; LOCK TABLE rate_limits IN EXCLUSIVE MODE" } else { "BEGIN IMMEDIATE" };
     sqlx::raw_sql(lock).execute(&mut *other).await.unwrap();
     let release = async {
         tokio::time::sleep(Duration::from_secs(13)).await;

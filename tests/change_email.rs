@@ -3,9 +3,9 @@
 use sha2::{Digest, Sha256};
 
 use crate::app::{PASSWORD, TestApp};
-use crate::held_back::{self, HeldBack};
+use crate::delayed_forms::{self, HeldBack};
 use crate::http::Visitor;
-use crate::post::{self, CONFIRM, CONFIRM_NEW, NEW_PASSWORD};
+use crate::mailbox::{self, CONFIRM, CONFIRM_NEW, NEW_PASSWORD};
 use crate::shop::{export, order};
 
 const OLD: &str = "ann@example.com";
@@ -26,14 +26,14 @@ async fn press(app: &TestApp, token: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn the_address_changes_once_the_new_one_is_confirmed_and_the_old_one_is_told_before_and_after() {
+async fn email_change_is_confirmed_and_notifies_the_old_address() {
     let app = TestApp::start().await;
     let mut visitor = app.verified_customer(OLD).await;
     let file = app.write("orders.csv", export(&[order("#7001", NEW), order("#7002", "bob@example.com")]));
     app.done(&["import", &file]);
     assert_eq!(ask(&mut visitor, " Ann@Elsewhere.Example ").await.leads_to(), (303, "/account#email"));
-    let link = post::letter_to(&app, NEW, CONFIRM_NEW).await;
-    let told = post::letter_to(&app, OLD, ABOUT_TO).await;
+    let link = mailbox::mail_to(&app, NEW, CONFIRM_NEW).await;
+    let told = mailbox::mail_to(&app, OLD, ABOUT_TO).await;
     assert!(told.text.contains(NEW) && !told.raw.contains("token"), "{}", told.text);
     assert!(app.get(link.path()).await.text().contains(NEW));
     assert_eq!((log_in(&app, OLD).await, log_in(&app, NEW).await), (303, 401), "changed before it was confirmed");
@@ -43,26 +43,26 @@ async fn the_address_changes_once_the_new_one_is_confirmed_and_the_old_one_is_to
     assert!(visitor.get("/orders/7001").await.is_page(200));
     assert_eq!(visitor.get("/orders/7002").await.status, 404);
     assert!(!visitor.get("/orders").await.text().contains("/account/verification"), "the new address is unconfirmed");
-    let told = post::letter_to(&app, OLD, DONE).await;
+    let told = mailbox::mail_to(&app, OLD, DONE).await;
     assert!(told.text.contains(NEW) && told.path().starts_with("/not-me?token="), "{}", told.text);
-    assert_eq!(press(&app, link.token()).await, 422, "the link worked twice");
+    assert_eq!(press(&app, link.token()).await, 422, "the token was valid twice");
 }
 
 #[tokio::test]
-async fn address_change_ends_other_sessions() {
+async fn email_change_revokes_other_sessions() {
     let app = TestApp::start().await;
     let mut visitor = app.customer(OLD).await;
     let mut other = app.visitor();
     other.post("/login", &[("email", OLD), ("password", PASSWORD)]).await;
     let token = app.api_token(OLD).await;
     ask(&mut visitor, NEW).await;
-    let link = post::letter_to(&app, NEW, CONFIRM_NEW).await;
+    let link = mailbox::mail_to(&app, NEW, CONFIRM_NEW).await;
     assert_eq!(visitor.post("/verify", &[("token", link.token())]).await.leads_to(), (303, "/orders"));
     assert!(visitor.get("/orders").await.is_page(200), "the session that confirmed has ended");
-    assert_eq!(other.get("/orders").await.status, 303, "another session goes on");
-    assert_eq!(app.api_get("/api/userOrders", &token).await.status, 403, "an API token goes on");
+    assert_eq!(other.get("/orders").await.status, 303, "another session is active");
+    assert_eq!(app.api_get("/api/userOrders", &token).await.status, 403, "an API token is valid");
     ask(&mut visitor, OLD).await;
-    let link = post::letter_to(&app, OLD, CONFIRM_NEW).await;
+    let link = mailbox::mail_to(&app, OLD, CONFIRM_NEW).await;
     assert_eq!(press(&app, link.token()).await, 303);
     assert_eq!(
         visitor.get("/orders").await.status,
@@ -72,13 +72,13 @@ async fn address_change_ends_other_sessions() {
 }
 
 #[tokio::test]
-async fn links_to_the_old_address_die_with_the_change() {
+async fn email_change_revokes_tokens_sent_to_the_old_address() {
     let app = TestApp::start().await;
     let mut visitor = app.customer(OLD).await;
     visitor.post("/password/forgot", &[("email", OLD)]).await;
     ask(&mut visitor, NEW).await;
-    post::all_gone(&app).await;
-    let of = |to, subject| post::letters_to(&app, to, subject).remove(0);
+    mailbox::all_gone(&app).await;
+    let of = |to, subject| mailbox::mails_to(&app, to, subject).remove(0);
     let (verify, reset) = (of(OLD, CONFIRM), of(OLD, NEW_PASSWORD));
     assert_eq!(press(&app, of(NEW, CONFIRM_NEW).token()).await, 303);
     assert_eq!(press(&app, verify.token()).await, 422);
@@ -88,7 +88,7 @@ async fn links_to_the_old_address_die_with_the_change() {
 }
 
 #[tokio::test]
-async fn an_address_that_has_an_account_reads_the_same_and_gets_no_link() {
+async fn email_change_to_a_taken_address_looks_the_same_without_a_link() {
     let app = TestApp::start().await;
     app.customer("bob@example.com").await;
     let mut visitor = app.verified_customer(OLD).await;
@@ -99,17 +99,17 @@ async fn an_address_that_has_an_account_reads_the_same_and_gets_no_link() {
     assert_eq!((free.leads_to(), free.text()), (taken.leads_to(), taken.text()));
     let notice = |page: &str| page.split("role=\"status\"").nth(1).unwrap().split("</p>").next().unwrap().to_owned();
     assert_eq!(notice(&free_page), notice(&taken_page));
-    post::all_gone(&app).await;
-    assert!(post::letters_to(&app, "bob@example.com", CONFIRM_NEW).is_empty());
-    assert_eq!(post::letters_to(&app, OLD, ABOUT_TO).len(), 2);
+    mailbox::all_gone(&app).await;
+    assert!(mailbox::mails_to(&app, "bob@example.com", CONFIRM_NEW).is_empty());
+    assert_eq!(mailbox::mails_to(&app, OLD, ABOUT_TO).len(), 2);
 }
 
 #[tokio::test]
-async fn an_address_that_is_taken_before_it_is_confirmed_stays_with_who_took_it() {
+async fn email_change_fails_if_the_address_is_taken_meanwhile() {
     let app = TestApp::start().await;
     let mut visitor = app.customer(OLD).await;
     ask(&mut visitor, NEW).await;
-    let link = post::letter_to(&app, NEW, CONFIRM_NEW).await;
+    let link = mailbox::mail_to(&app, NEW, CONFIRM_NEW).await;
     let mut other = app.customer(NEW).await;
     assert_eq!(press(&app, link.token()).await, 422);
     assert!(visitor.get("/account").await.text().contains(OLD));
@@ -118,13 +118,13 @@ async fn an_address_that_is_taken_before_it_is_confirmed_stays_with_who_took_it(
 }
 
 #[tokio::test]
-async fn asking_for_another_address_or_a_new_password_stops_a_change_under_way() {
+async fn pending_email_change_is_revoked_by_a_newer_one_or_a_new_password() {
     let app = TestApp::start().await;
     let mut visitor = app.customer(OLD).await;
     ask(&mut visitor, NEW).await;
-    let first = post::letter_to(&app, NEW, CONFIRM_NEW).await;
+    let first = mailbox::mail_to(&app, NEW, CONFIRM_NEW).await;
     ask(&mut visitor, "ann@third.example").await;
-    let second = post::letter_to(&app, "ann@third.example", CONFIRM_NEW).await;
+    let second = mailbox::mail_to(&app, "ann@third.example", CONFIRM_NEW).await;
     assert_eq!(press(&app, first.token()).await, 422);
     let fields = [("current_password", PASSWORD), ("new_password", "a quiet harbour at dusk")];
     assert_eq!(visitor.post("/account/password", &fields).await.leads_to(), (303, "/account#password"));
@@ -133,7 +133,7 @@ async fn asking_for_another_address_or_a_new_password_stops_a_change_under_way()
 }
 
 #[tokio::test]
-async fn an_address_that_is_none_or_is_theirs_already_is_refused_beside_the_field() {
+async fn email_change_rejects_malformed_and_unchanged_addresses() {
     let app = TestApp::start().await;
     let mut visitor = app.customer(OLD).await;
     for typed in ["", "ann@", "Ann@Example.com", "a@b.example\r\nBcc: c@d.example"] {
@@ -147,32 +147,32 @@ async fn an_address_that_is_none_or_is_theirs_already_is_refused_beside_the_fiel
 }
 
 #[tokio::test]
-async fn a_link_that_was_sent_twice_changes_the_address_once() {
+async fn email_change_link_sent_twice_works_once() {
     let app = TestApp::start().await;
     let mut visitor = app.customer(OLD).await;
     ask(&mut visitor, NEW).await;
-    let link = post::letter_to(&app, NEW, CONFIRM_NEW).await;
-    // As when the connection broke after the mail server had taken the letter.
+    let link = mailbox::mail_to(&app, NEW, CONFIRM_NEW).await;
+    // The mail is delivered again if the connection breaks after the server has accepted it.
     let token = "5ca1ab1e".repeat(8);
-    let again = "INSERT INTO mailed_tokens (hash, user_id, purpose, email, created_at, expires_at)
-         SELECT $1, user_id, purpose, email, created_at, expires_at FROM mailed_tokens WHERE purpose = 'change-email'";
+    let again = "INSERT INTO email_tokens (hash, user_id, purpose, email, created_at, expires_at)
+         SELECT $1, user_id, purpose, email, created_at, expires_at FROM email_tokens WHERE purpose = 'change-email'";
     sqlx::query(again).bind(Sha256::digest(&token).to_vec()).execute(&app.database().await).await.unwrap();
     assert_eq!(press(&app, link.token()).await, 303);
     assert_eq!(press(&app, &token).await, 422);
 }
 
 #[tokio::test]
-async fn a_form_that_was_held_back_until_the_session_had_ended_does_nothing() {
+async fn delayed_email_change_after_session_end_does_nothing() {
     let app = TestApp::start().await;
     let thief = app.customer("ann@example.com").await;
     let database = app.database().await;
     let fields = format!("email=evil%40example.com&password={}", PASSWORD.replace(' ', "+"));
     let held = HeldBack::send_head(&app, &thief.token(), "/account/email", &fields).await;
-    held_back::heads_are_read(&app).await;
+    delayed_forms::heads_are_read(&app).await;
     let end = "UPDATE sessions SET revoked_at = 1, expires_at = 1 WHERE revoked_at IS NULL";
     sqlx::query(end).execute(&database).await.unwrap();
     assert_eq!(held.send_body().await.leads_to(), (303, "/login"));
     let asked = "SELECT COUNT(*) FROM mail_queue WHERE purpose = 'change-email'";
     let queued: i64 = sqlx::query_scalar(asked).fetch_one(&database).await.unwrap();
-    assert_eq!(queued, 0, "a link to the thief's address is on its way");
+    assert_eq!(queued, 0, "mail to the attacker's address is queued");
 }

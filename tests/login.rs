@@ -1,4 +1,4 @@
-//! Logging in and out.
+//! Login and logout.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ async fn log_in(app: &TestApp, email: &str, password: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn logging_in_leads_to_the_orders() {
+async fn login_redirects_to_the_orders() {
     let app = TestApp::start().await;
     app.customer("ann@example.com").await;
     let mut visitor = app.visitor();
@@ -25,7 +25,7 @@ async fn logging_in_leads_to_the_orders() {
 }
 
 #[tokio::test]
-async fn an_unknown_address_reads_the_same_as_a_wrong_password() {
+async fn unknown_address_looks_like_a_wrong_password() {
     let app = TestApp::start().await;
     app.customer("ann@example.com").await;
     let wrong = log_in(&app, "ann@example.com", "not the password at all").await;
@@ -40,7 +40,7 @@ async fn an_unknown_address_reads_the_same_as_a_wrong_password() {
 }
 
 #[tokio::test]
-async fn an_unknown_address_takes_as_long_as_a_wrong_password() {
+async fn unknown_address_takes_as_long_as_a_wrong_password() {
     let app = TestApp::start().await;
     app.customer("ann@example.com").await;
     let mut quickest = [Duration::MAX; 3];
@@ -57,7 +57,7 @@ async fn an_unknown_address_takes_as_long_as_a_wrong_password() {
 }
 
 #[tokio::test]
-async fn after_logging_in_people_stand_where_they_wanted_to_go() {
+async fn login_redirects_to_next() {
     let app = TestApp::start().await;
     app.customer("ann@example.com").await;
     let mut visitor = app.visitor();
@@ -68,7 +68,7 @@ async fn after_logging_in_people_stand_where_they_wanted_to_go() {
     let next = ("next", "/orders/10248?x=1&y=a%20b");
     let failed = visitor.post("/login", &[("email", "ann@example.com"), ("password", "wrong"), next]).await;
     assert!(failed.is_page(401));
-    assert!(failed.text().contains("name=\"next\" value=\"/orders/10248?x=1&#38;y=a%20b\""), "the way is lost");
+    assert!(failed.text().contains("name=\"next\" value=\"/orders/10248?x=1&#38;y=a%20b\""), "next is missing");
     let done = visitor.post("/login", &[("email", "ann@example.com"), ("password", PASSWORD), next]).await;
     assert_eq!(done.leads_to(), (303, "/orders/10248?x=1&y=a%20b"));
 }
@@ -84,7 +84,7 @@ impl ToOwnedPair for (u16, &str) {
 }
 
 #[tokio::test]
-async fn next_leads_nowhere_but_to_this_site() {
+async fn next_redirects_only_within_this_site() {
     let app = TestApp::start().await;
     app.customer("ann@example.com").await;
     let elsewhere = [
@@ -118,7 +118,7 @@ async fn next_leads_nowhere_but_to_this_site() {
 }
 
 #[tokio::test]
-async fn who_is_signed_in_is_sent_to_the_orders_from_the_pages_for_strangers() {
+async fn login_pages_redirect_logged_in_users_to_the_orders() {
     let app = TestApp::start().await;
     let mut visitor = app.customer("ann@example.com").await;
     for path in ["/", "/login", "/signup"] {
@@ -132,7 +132,7 @@ async fn who_is_signed_in_is_sent_to_the_orders_from_the_pages_for_strangers() {
 }
 
 #[tokio::test]
-async fn the_front_page_greets_strangers() {
+async fn front_page_is_shown_to_anonymous_visitors() {
     let app = TestApp::start().await;
     let page = app.get("/").await;
     assert!(page.is_page(200));
@@ -140,7 +140,7 @@ async fn the_front_page_greets_strangers() {
 }
 
 #[tokio::test]
-async fn logging_out_ends_the_session_and_takes_the_cookie_away() {
+async fn logout_revokes_the_session_and_removes_the_cookie() {
     let app = TestApp::start().await;
     let mut visitor = app.customer("ann@example.com").await;
     let token = visitor.token();
@@ -157,11 +157,11 @@ async fn logging_out_ends_the_session_and_takes_the_cookie_away() {
     );
     assert_eq!(visitor.get("/orders").await.leads_to(), (303, "/login?next=%2Forders"));
     let kept = app.get_with_cookie("/orders", &format!("__Host-session={token}")).await;
-    assert_eq!(kept.leads_to(), (303, "/login?next=%2Forders"), "a copy of the cookie still worked");
+    assert_eq!(kept.leads_to(), (303, "/login?next=%2Forders"), "a copy of the cookie is valid");
 }
 
 #[tokio::test]
-async fn logging_out_ends_that_session_alone() {
+async fn logout_revokes_only_its_session() {
     let app = TestApp::start().await;
     let mut at_home = app.customer("ann@example.com").await;
     let mut at_work = app.visitor();
@@ -171,14 +171,14 @@ async fn logging_out_ends_that_session_alone() {
 }
 
 #[tokio::test]
-async fn a_stranger_who_logs_out_is_sent_to_the_login_page() {
+async fn anonymous_logout_redirects_to_login() {
     let app = TestApp::start().await;
     assert_eq!(app.visitor().post("/logout", &[]).await.leads_to(), (303, "/login"));
     assert_eq!(app.get("/logout").await.status, 405);
 }
 
 #[tokio::test]
-async fn a_notice_follows_a_redirect_and_is_shown_once() {
+async fn notice_is_shown_once_after_a_redirect() {
     let app = TestApp::start().await;
     let mut visitor = app.customer("ann@example.com").await;
     visitor.post("/logout", &[]).await;
@@ -188,7 +188,7 @@ async fn a_notice_follows_a_redirect_and_is_shown_once() {
 }
 
 #[tokio::test]
-async fn a_hash_with_older_parameters_is_renewed_at_login() {
+async fn login_upgrades_a_hash_with_older_parameters() {
     let app = TestApp::start().await;
     app.customer("ann@example.com").await;
     let weak = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(4096, 1, 1, None).unwrap());

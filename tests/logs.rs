@@ -196,7 +196,7 @@ async fn audit_event_of_a_failed_transaction_is_not_logged() {
     let mut ann = app.customer("ann@example.com").await;
     ann.post("/logout", &[]).await;
     // A login in a known browser writes the network after its audit event.
-    sqlx::query("DROP TABLE known_networks").execute(&app.database().await).await.unwrap();
+    sqlx::query("DROP TABLE trusted_networks").execute(&app.database().await).await.unwrap();
     assert_eq!(ann.post("/login", &[("email", "ann@example.com"), ("password", PASSWORD)]).await.status, 500);
     app.stop_by("TERM");
     let lines = json_lines(&app);

@@ -1,4 +1,4 @@
-//! Mail that does not leave: deferred, failed, retried, dropped; and one message that does not hold the others.
+//! Mail that is not delivered: deferred, failed, retried, dropped, without blocking other mail.
 
 use std::time::{Duration, Instant};
 
@@ -6,8 +6,8 @@ use sqlx::AnyPool;
 
 use crate::app::{PASSWORD, TestApp};
 use crate::mail_server::{MailServer, Mood};
+use crate::mailbox;
 use crate::place::{Place, Ran};
-use crate::post;
 use crate::token::now;
 
 const ANN: &str = "ann@example.com";
@@ -17,15 +17,15 @@ async fn app_with(server: &MailServer) -> TestApp {
     TestApp::start_with(&[("MAIL_URL", &server.url())]).await
 }
 
-/// What `mail list` says of the messages to that address, a line each.
+/// The lines of `mail list` for an address.
 fn listed(place: &Place, recipient: &str) -> Vec<String> {
     let list = place.done(&["mail", "list"]);
     list.lines().filter(|line| line.contains(recipient)).map(str::to_owned).collect()
 }
 
-/// Waits until the one message to that address is in that state; answers its id.
+/// Waits until the only message to that address is in that state; returns its id.
 async fn is(place: &Place, recipient: &str, state: &str) -> String {
-    let line = post::until(&format!("{state} mail to {recipient}"), || {
+    let line = mailbox::until(&format!("{state} mail to {recipient}"), || {
         listed(place, recipient).into_iter().find(|line| line.contains(&format!("  {state}")))
     })
     .await;
@@ -33,7 +33,7 @@ async fn is(place: &Place, recipient: &str, state: &str) -> String {
     line.split_whitespace().next().unwrap().to_owned()
 }
 
-/// Puts a message of a newer version into the queue.
+/// Queues a message of a newer version.
 async fn queue_newer_message(database: &AnyPool, created_at: i64) {
     let insert = "INSERT INTO mail_queue (id, recipient, message, created_at, due_at, attempts)
                   VALUES ('newer', 'ann@example.com', '{\"LoginNotice\":{\"at\":1}}', $1, 0, 0)";
@@ -61,7 +61,7 @@ async fn message_of_a_newer_version_is_deferred_for_other_nodes() {
     assert!((now() + 30..=now() + 60).contains(&due_at), "due in {} s", due_at - now());
     assert_eq!(attempts, 0, "an attempt was counted");
     app.customer("bob@example.com").await;
-    assert_eq!(server.has_taken(1).await[0].to, "bob@example.com", "others wait for it");
+    assert_eq!(server.has_taken(1).await[0].to, "bob@example.com", "other mail is blocked");
 }
 
 #[tokio::test]
@@ -73,15 +73,15 @@ async fn message_of_a_newer_version_fails_after_two_days() {
 }
 
 #[tokio::test]
-async fn refused_message_is_kept_with_its_reason_and_its_link_is_revoked() {
+async fn rejected_mail_is_kept_with_its_reason_and_its_token_is_revoked() {
     let server = MailServer::start();
     server.is_now(Mood::RefusesContent);
     let app = app_with(&server).await;
     app.customer(ANN).await;
     is(&app, ANN, "failed: refused: the server answered 554 5.7.1").await;
-    let letter = server.refused().remove(0);
-    let answer = app.visitor().post("/verify", &[("token", letter.token()), ("password", PASSWORD)]).await;
-    assert_ne!(answer.status, 303, "the link of a refused letter works");
+    let mail = server.refused().remove(0);
+    let answer = app.visitor().post("/verify", &[("token", mail.token()), ("password", PASSWORD)]).await;
+    assert_ne!(answer.status, 303, "the token of a rejected mail is valid");
     tokio::time::sleep(Duration::from_millis(2500)).await;
     assert_eq!(server.refused().len(), 1, "a failed message was delivered again");
     let log = app.logs();
@@ -89,7 +89,7 @@ async fn refused_message_is_kept_with_its_reason_and_its_link_is_revoked() {
 }
 
 #[tokio::test]
-async fn failed_message_is_delivered_after_a_retry() {
+async fn failed_mail_is_delivered_after_a_retry() {
     let server = MailServer::start();
     server.is_now(Mood::Refuses);
     let app = app_with(&server).await;
@@ -97,15 +97,15 @@ async fn failed_message_is_delivered_after_a_retry() {
     let id = is(&app, ANN, "failed").await;
     server.is_now(Mood::Takes);
     assert!(app.done(&["mail", "retry", &id]).contains(&id));
-    let letter = server.has_taken(1).await.remove(0);
-    assert_eq!(letter.to, ANN);
-    assert_eq!(app.visitor().post("/verify", &[("token", letter.token()), ("password", PASSWORD)]).await.status, 303);
-    post::all_gone(&app).await;
+    let mail = server.has_taken(1).await.remove(0);
+    assert_eq!(mail.to, ANN);
+    assert_eq!(app.visitor().post("/verify", &[("token", mail.token()), ("password", PASSWORD)]).await.status, 303);
+    mailbox::all_gone(&app).await;
     assert!(app.done(&["mail", "list"]).contains("empty"));
 }
 
 #[tokio::test]
-async fn retry_of_all_failed_leaves_other_messages_alone() {
+async fn retry_of_all_failed_changes_no_other_mail() {
     let server = MailServer::start();
     server.is_now(Mood::Refuses);
     let app = app_with(&server).await;
@@ -120,14 +120,14 @@ async fn retry_of_all_failed_leaves_other_messages_alone() {
     assert!(is_one_line(&ran, 1) && ran.stderr.contains("has not failed"), "{ran:?}");
     server.is_now(Mood::Takes);
     assert_eq!(app.done(&["mail", "retry", "--all-failed"]), "2 messages are queued again\n");
-    let mut recipients: Vec<String> = server.has_taken(2).await.into_iter().map(|letter| letter.to).collect();
+    let mut recipients: Vec<String> = server.has_taken(2).await.into_iter().map(|mail| mail.to).collect();
     recipients.sort();
     assert_eq!(recipients, [ANN, "bob@example.com"]);
     assert_eq!(app.done(&["mail", "retry", "--all-failed"]), "no message has failed\n");
 }
 
 #[tokio::test]
-async fn dropped_message_is_never_delivered() {
+async fn dropped_mail_is_never_delivered() {
     let server = MailServer::start();
     server.is_now(Mood::PutsOff);
     let app = app_with(&server).await;
@@ -138,7 +138,7 @@ async fn dropped_message_is_never_delivered() {
     server.is_now(Mood::Takes);
     app.customer("bob@example.com").await;
     server.has_taken(1).await;
-    assert_eq!(server.letters().len(), 1);
+    assert_eq!(server.mails().len(), 1);
     for command in [["mail", "drop", &id], ["mail", "retry", &id]] {
         let ran = app.run(&command);
         assert!(is_one_line(&ran, 1) && ran.stderr.contains(&id), "{ran:?}");
@@ -146,7 +146,7 @@ async fn dropped_message_is_never_delivered() {
 }
 
 #[tokio::test]
-async fn mail_commands_refuse_wrong_usage() {
+async fn mail_commands_reject_wrong_usage() {
     let place = Place::new().await;
     let wrong: [&[&str]; 4] =
         [&["mail"], &["mail", "retry"], &["mail", "retry", "x", "--all-failed"], &["mail", "drop"]];
@@ -165,7 +165,7 @@ async fn message_fails_after_two_days_and_a_retry_gives_it_two_more() {
     is(&app, ANN, "deferred").await;
     execute(&database, "UPDATE mail_queue SET created_at = created_at - 172801, due_at = 0").await;
     let id = is(&app, ANN, "failed").await;
-    let live: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM mailed_tokens").fetch_one(&database).await.unwrap();
+    let live: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM email_tokens").fetch_one(&database).await.unwrap();
     app.done(&["mail", "retry", &id]);
     is(&app, ANN, "deferred").await;
     server.start_again();
@@ -181,7 +181,7 @@ async fn deleting_an_account_removes_its_failed_mail() {
     let app = app_with(&server).await;
     let mut visitor = app.customer(ANN).await;
     visitor.post("/password/forgot", &[("email", ANN)]).await;
-    post::until("two failed messages", || {
+    mailbox::until("two failed messages", || {
         let lines = listed(&app, ANN);
         (lines.len() == 2 && lines.iter().all(|line| line.contains("failed"))).then_some(())
     })
@@ -198,13 +198,13 @@ async fn new_password_removes_failed_mail_with_links() {
     server.has_taken(1).await;
     let forgot = async || app.visitor().post("/password/forgot", &[("email", ANN)]).await;
     forgot().await;
-    let letter = server.has_taken(2).await.remove(1);
+    let mail = server.has_taken(2).await.remove(1);
     server.is_now(Mood::Refuses);
-    // Twelve minutes later.
-    sqlx::query("DELETE FROM throttles").execute(&app.database().await).await.unwrap();
+    // As if twelve minutes had passed.
+    sqlx::query("DELETE FROM rate_limits").execute(&app.database().await).await.unwrap();
     forgot().await;
     is(&app, ANN, "failed").await;
-    let fields = [("token", letter.token()), ("password", "another calm heron at dusk")];
+    let fields = [("token", mail.token()), ("password", "another calm heron at dusk")];
     assert_eq!(app.visitor().post("/password/reset", &fields).await.status, 303);
     let left = listed(&app, ANN);
     assert!(!left.iter().any(|line| line.contains("reset password")), "{left:?}");
@@ -221,19 +221,19 @@ async fn failed_messages_are_deleted_after_thirty_days() {
         sqlx::query(insert).bind(id).bind(failed_at).execute(&database).await.unwrap();
     }
     let app = TestApp::start_in(place).await;
-    post::until("one message", || Some(()).filter(|()| listed(&app, ANN).len() == 1)).await;
+    mailbox::until("one message", || Some(()).filter(|()| listed(&app, ANN).len() == 1)).await;
     assert!(listed(&app, ANN)[0].starts_with("recent"));
 }
 
 #[tokio::test]
-async fn slow_recipients_do_not_hold_the_queue() {
+async fn slow_deliveries_do_not_block_the_queue() {
     let server = MailServer::start();
     server.is_now(Mood::KeepsSlowOnesWaiting);
     let mut app = app_with(&server).await;
     for number in 0..3 {
         app.customer(&format!("slow{number}@example.com")).await;
     }
-    post::until("three connections", || (server.kept_waiting() == 3).then_some(())).await;
+    mailbox::until("three connections", || (server.kept_waiting() == 3).then_some(())).await;
     let began = Instant::now();
     for number in 0..5 {
         app.customer(&format!("quick{number}@example.com")).await;
@@ -243,9 +243,9 @@ async fn slow_recipients_do_not_hold_the_queue() {
     app.stop_by("KILL");
 }
 
-/// 20 messages and a server that is away: not more than one connection a second.
+/// 20 messages and an unavailable server: at most one connection a second.
 #[tokio::test]
-async fn unavailable_server_is_not_hammered() {
+async fn unavailable_server_gets_one_attempt_a_second() {
     let mut server = MailServer::start();
     server.stop();
     let app = app_with(&server).await;
@@ -269,18 +269,18 @@ async fn unavailable_server_is_not_hammered() {
 }
 
 #[tokio::test]
-async fn time_that_lies_beyond_the_longest_wait_counts_as_due() {
+async fn due_time_beyond_the_longest_wait_counts_as_due() {
     let mut server = MailServer::start();
     server.stop();
     let app = app_with(&server).await;
     app.customer(ANN).await;
     is(&app, ANN, "deferred").await;
     let database = app.database().await;
-    // Written while the clock ran a day ahead.
+    // Written while the clock was a day ahead.
     sqlx::query("UPDATE mail_queue SET due_at = $1").bind(now() + DAY).execute(&database).await.unwrap();
     server.start_again();
-    post::all_gone(&app).await;
-    assert_eq!(server.letters().len(), 1);
+    mailbox::all_gone(&app).await;
+    assert_eq!(server.mails().len(), 1);
 }
 
 #[tokio::test]
@@ -291,8 +291,8 @@ async fn check_sends_a_test_message() {
     place.done(&["migrate"]);
     let said = place.done(&["check", "--mail", ANN]);
     assert!(said.contains(&format!("a test message to {ANN} was handed over")), "{said}");
-    let letters = server.letters();
-    assert!(letters.len() == 1 && letters[0].to == ANN && letters[0].subject == "Test message", "{letters:?}");
+    let mails = server.mails();
+    assert!(mails.len() == 1 && mails[0].to == ANN && mails[0].subject == "Test message", "{mails:?}");
     server.is_now(Mood::Refuses);
     let ran = place.run(&["check", "--mail", ANN]);
     assert!(ran.status == 1 && ran.stderr.trim_end().lines().count() == 1, "{ran:?}");

@@ -1,6 +1,6 @@
-//! A mail server on loopback (RFC 5321): small, but one that a real client talks to, and as rude as a test wants it.
+//! A small mail server on loopback (RFC 5321) that can fail in the ways that a test needs.
 //!
-//! It has threads of its own, so it answers while a test waits for a command to end.
+//! It runs in threads, so that it answers while a test waits for a command.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -12,23 +12,23 @@ use std::time::Duration;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
+use crate::mailbox::{self, SentMail};
 use crate::place::free_port;
-use crate::post::{self, Letter};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mood {
     Takes,
-    /// 451 for every recipient, naming them, as most servers do.
+    /// 451 for every recipient, with the address, as most servers do.
     PutsOff,
-    /// 550 for every recipient, naming them.
+    /// 550 for every recipient, with the address.
     Refuses,
-    /// 554 once the letter was read, quoting its link, as filters do.
+    /// 554 after the mail, quoting its link, as filters do.
     RefusesContent,
     /// 535 for every password.
     DoubtsPassword,
-    /// Never says a word.
+    /// Accepts connections and never answers.
     Silent,
-    /// Never answers when the recipient's address begins with "slow".
+    /// Does not answer for recipients whose address starts with "slow".
     KeepsSlowOnesWaiting,
 }
 
@@ -41,7 +41,7 @@ pub enum Tls {
 
 pub struct MailServer {
     pub port: u16,
-    /// The certificate that it shows, which nobody has signed.
+    /// Its self-signed certificate.
     pub certificate: String,
     shared: Arc<Shared>,
     listens: Option<JoinHandle<()>>,
@@ -51,8 +51,8 @@ struct Shared {
     tls: Tls,
     config: Arc<ServerConfig>,
     mood: Mutex<Mood>,
-    taken: Mutex<Vec<Letter>>,
-    refused: Mutex<Vec<Letter>>,
+    taken: Mutex<Vec<SentMail>>,
+    refused: Mutex<Vec<SentMail>>,
     wire: Mutex<Vec<u8>>,
     connections: Mutex<Vec<TcpStream>>,
     kept_waiting: AtomicUsize,
@@ -93,20 +93,20 @@ impl MailServer {
                 }
                 shared.connections.lock().unwrap().push(stream.try_clone().unwrap());
                 let shared = Arc::clone(&shared);
-                // A client that hangs up ends its conversation and nothing else.
+                // A client that disconnects ends only its own conversation.
                 std::thread::spawn(move || attend(&shared, stream).ok());
             }
         }));
     }
 
-    /// Hangs up on everyone and listens no more.
+    /// Closes all connections and the listener.
     pub fn stop(&mut self) {
         let Some(listens) = self.listens.take() else {
             return;
         };
         self.shared.stops.store(true, Ordering::SeqCst);
         TcpStream::connect(("127.0.0.1", self.port)).ok();
-        // Also the drop's work, so nothing here may panic.
+        // Also called on drop, so it must not panic.
         listens.join().ok();
         let mut connections = self.shared.connections.lock().unwrap_or_else(PoisonError::into_inner);
         for connection in connections.drain(..) {
@@ -123,30 +123,30 @@ impl MailServer {
         format!("{scheme}://127.0.0.1:{}", self.port)
     }
 
-    /// What it has taken, in that order.
-    pub fn letters(&self) -> Vec<Letter> {
+    /// The accepted mail, in order.
+    pub fn mails(&self) -> Vec<SentMail> {
         self.shared.taken.lock().unwrap().clone()
     }
 
-    /// What it has read and turned away.
-    pub fn refused(&self) -> Vec<Letter> {
+    /// The mail that was read and rejected.
+    pub fn refused(&self) -> Vec<SentMail> {
         self.shared.refused.lock().unwrap().clone()
     }
 
-    pub async fn has_taken(&self, count: usize) -> Vec<Letter> {
-        post::until(&format!("{count} letters"), || Some(self.letters()).filter(|taken| taken.len() >= count)).await
+    pub async fn has_taken(&self, count: usize) -> Vec<SentMail> {
+        mailbox::until(&format!("{count} mails"), || Some(self.mails()).filter(|taken| taken.len() >= count)).await
     }
 
     pub fn is_spoken_to(&self) -> bool {
         !self.shared.connections.lock().unwrap().is_empty()
     }
 
-    /// How many clients were never answered so far.
+    /// How many clients have got no answer.
     pub fn kept_waiting(&self) -> usize {
         self.shared.kept_waiting.load(Ordering::SeqCst)
     }
 
-    /// Every byte that clients have sent, as it was on the wire.
+    /// All bytes that clients have sent, unencrypted or not.
     pub fn overheard(&self) -> String {
         String::from_utf8_lossy(&self.shared.wire.lock().unwrap()).into_owned()
     }
@@ -171,7 +171,7 @@ trait Line: Read + Write + Send {}
 
 impl<T: Read + Write + Send> Line for T {}
 
-/// Listens in on what comes in.
+/// Records what it reads.
 struct Tapped {
     stream: TcpStream,
     shared: Arc<Shared>,
@@ -244,7 +244,7 @@ fn attend(shared: &Arc<Shared>, stream: TcpStream) -> std::io::Result<()> {
                 recipients.push(address_in(&command));
                 say(&mut talk, "250 2.1.5 ok")?;
             }
-            ("DATA", _) => take_letter(shared, &mut talk, &recipients)?,
+            ("DATA", _) => receive_mail(shared, &mut talk, &recipients)?,
             ("NOOP" | "RSET", _) => say(&mut talk, "250 2.0.0 ok")?,
             ("QUIT", _) => return say(&mut talk, "221 2.0.0 bye"),
             _ => say(&mut talk, "500 5.5.2 what?")?,
@@ -252,7 +252,7 @@ fn attend(shared: &Arc<Shared>, stream: TcpStream) -> std::io::Result<()> {
     }
 }
 
-fn take_letter(shared: &Shared, talk: &mut BufReader<Box<dyn Line>>, recipients: &[String]) -> std::io::Result<()> {
+fn receive_mail(shared: &Shared, talk: &mut BufReader<Box<dyn Line>>, recipients: &[String]) -> std::io::Result<()> {
     say(talk, "354 go ahead")?;
     let mut data = Vec::new();
     loop {
@@ -266,16 +266,16 @@ fn take_letter(shared: &Shared, talk: &mut BufReader<Box<dyn Line>>, recipients:
             line => data.extend_from_slice(line),
         }
     }
-    let letter = Letter::read(&data);
-    assert!(recipients == [letter.to.as_str()], "the envelope and the letter name different people");
+    let mail = SentMail::read(&data);
+    assert!(recipients == [mail.to.as_str()], "envelope and header have different recipients");
     if *shared.mood.lock().unwrap() == Mood::RefusesContent {
-        let quoted = format!("554 5.7.1 <{}>: spam: {} {}", letter.to, letter.url(), letter.token());
-        shared.refused.lock().unwrap().push(letter);
+        let quoted = format!("554 5.7.1 <{}>: spam: {} {}", mail.to, mail.url(), mail.token());
+        shared.refused.lock().unwrap().push(mail);
         return say(talk, &quoted);
     }
-    // A server that has more to do, so that two clients meet here.
+    // Slow enough that two clients overlap here.
     std::thread::sleep(Duration::from_millis(10));
-    shared.taken.lock().unwrap().push(letter);
+    shared.taken.lock().unwrap().push(mail);
     say(talk, "250 2.0.0 taken")
 }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::app::{PASSWORD, TestApp};
+use crate::mailbox;
 use crate::place::{Place, Ran};
-use crate::post;
 
 const COMMANDS: [&[&str]; 19] = [
     &[],
@@ -47,7 +47,7 @@ async fn every_command_has_help() {
         (["user", "list"], "how many orders"),
         (["mail", "list"], "how often it was tried"),
         (["orders", "placed"], "repeats"),
-        (["orders", "cancellations"], "asked"),
+        (["orders", "cancellations"], "time of the request"),
     ] {
         let help = place.done(&[&list[..], &["--help"]].concat());
         assert!(help.contains("The columns:") && help.contains(column), "{help}");
@@ -139,15 +139,15 @@ async fn user_delete_does_what_the_account_page_does() {
     }
     assert_eq!(ann.get("/orders").await.status, 303, "a session of a deleted account works");
     let database = app.database().await;
-    for table in ["users", "orders", "sessions", "activity", "mailed_tokens"] {
+    for table in ["users", "orders", "sessions", "audit_events", "email_tokens"] {
         let sql = sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));
         let left: i64 = sqlx::query_scalar(sql).fetch_one(&database).await.unwrap();
         assert_eq!(left, 0, "{table}");
     }
-    let letter = post::letter_to(&app, "ann@example.com", "Your account was deleted").await;
-    assert!(letter.text.contains("by the shop") && !letter.text.contains("0.0.0.0"), "{}", letter.text);
-    post::all_gone(&app).await;
-    let to_bob = post::letters_to(&app, "bob@example.com", "Your account was deleted");
+    let mail = mailbox::mail_to(&app, "ann@example.com", "Your account was deleted").await;
+    assert!(mail.text.contains("by the shop") && !mail.text.contains("0.0.0.0"), "{}", mail.text);
+    mailbox::all_gone(&app).await;
+    let to_bob = mailbox::mails_to(&app, "bob@example.com", "Your account was deleted");
     assert!(to_bob.is_empty(), "mail about a deletion went to an address that was never confirmed");
     assert_eq!(app.visitor().post("/login", &[("email", "ann@example.com"), ("password", PASSWORD)]).await.status, 401);
 }

@@ -11,8 +11,8 @@ use crate::app::{PASSWORD, TestApp};
 use crate::hostile::filled;
 use crate::html::{HOSTILE, faults};
 use crate::http::{self, Answer, Visitor};
+use crate::mailbox::{self, CONFIRM, CONFIRM_NEW, NEW_PASSWORD};
 use crate::orders::{import, link, numbers};
-use crate::post::{self, CONFIRM, CONFIRM_NEW, NEW_PASSWORD};
 use crate::shop::{Row, line, order};
 
 const ANN: &str = "ann@example.com";
@@ -25,24 +25,24 @@ const TEMPLATES: [(&str, &str, &str); 28] = [
     ("accounts/_activity.html", "<p class=\"where\"><time datetime=\"", "account"),
     ("accounts/activity.html", "What happened to your account in the last 90 days", "account"),
     ("accounts/confirmed.html", "There is nothing left to do.", "entrance"),
-    ("accounts/dead_link.html", "Links in mail work once and for a limited time", "entrance"),
+    ("accounts/link_expired.html", "Links in mail work once and for a limited time", "entrance"),
     ("accounts/delete.html", "Delete my account", "account"),
     ("accounts/forgot.html", "Tell us your e-mail address", "entrance"),
     ("accounts/forgot_sent.html", "a mail with a link is on its way", "entrance"),
     ("accounts/login.html", "id=\"remember-help\"", "entrance"),
     ("accounts/not_me.html", "action=\"/not-me\"", "entrance"),
-    ("accounts/not_me_expired.html", "The link in a security mail works once", "entrance"),
-    ("accounts/overview.html", "<section id=\"time-zone\"", "account"),
+    ("accounts/recovery_expired.html", "The link in a security mail works once", "entrance"),
+    ("accounts/account.html", "<section id=\"time-zone\"", "account"),
     ("accounts/reset.html", "action=\"/password/reset\"", "entrance"),
     ("accounts/signup.html", "The one that you order with.", "entrance"),
     ("accounts/time_zone.html", "as the clocks there show them", "account"),
     ("accounts/verify.html", "action=\"/verify\"", "entrance"),
-    ("arrival.html", "http-equiv=\"refresh\"", "errors"),
+    ("same_site_reload.html", "http-equiv=\"refresh\"", "errors"),
     ("error.html", "<p class=\"code\">Error ", "errors"),
     ("front.html", "<section class=\"front\">", "entrance"),
     ("layout.html", "<a class=\"skip\" href=\"#main\">", "entrance"),
     ("mail/inbox.html", "Only the development server has this page.", "mail"),
-    ("mail/letter.html", "<div class=\"letter\">", "mail"),
+    ("mail/email.html", "<div class=\"email-text\">", "mail"),
     ("mail/message.html", "Or copy this address into the browser", "mail"),
     ("mail/message.txt", "\n--\nOrder portal, ", "mail"),
     ("orders/_chart.html", "<figure class=\"chart\">", "orders"),
@@ -167,9 +167,9 @@ async fn entrance_pages_are_well_formed_in_every_state() {
     let mut ann = app.customer(ANN).await;
     guest.post("/password/forgot", &[("email", ANN)]).await;
     ann.post("/account/email", &[("email", "ann&co@example.com"), ("password", PASSWORD)]).await;
-    let reset = post::letter_to(&app, ANN, NEW_PASSWORD).await;
-    let verify = post::letter_to(&app, ANN, CONFIRM).await;
-    let change = post::letter_to(&app, "ann&co@example.com", CONFIRM_NEW).await;
+    let reset = mailbox::mail_to(&app, ANN, NEW_PASSWORD).await;
+    let verify = mailbox::mail_to(&app, ANN, CONFIRM).await;
+    let change = mailbox::mail_to(&app, "ann&co@example.com", CONFIRM_NEW).await;
     for (who, visitor) in [("anonymous", &mut guest), ("customer", &mut ann)] {
         pages.look(&format!("reset, {who}"), &visitor.get(reset.path()).await, 200, &[ANN]);
         let weak = visitor.post("/password/reset", &[("token", reset.token()), ("password", "sh0rt!q")]).await;
@@ -211,16 +211,16 @@ async fn entrance_pages_are_well_formed_in_every_state() {
 async fn look_at_recovery_pages(app: &TestApp, pages: &mut Pages, ann: &mut Visitor) {
     let mut guest = app.visitor();
     ann.post("/account/password", &[("current_password", PASSWORD), ("new_password", WRONG)]).await;
-    let new_password = post::letter_to(app, ANN, "Your password was changed").await;
+    let new_password = mailbox::mail_to(app, ANN, "Your password was changed").await;
     ann.post("/account/email", &[("email", "ann&sons@example.com"), ("password", WRONG)]).await;
-    let change = post::letter_to(app, "ann&sons@example.com", CONFIRM_NEW).await;
+    let change = mailbox::mail_to(app, "ann&sons@example.com", CONFIRM_NEW).await;
     for (who, visitor) in [("anonymous", &mut guest), ("customer", &mut *ann)] {
         let page = visitor.get(new_password.path()).await;
         pages.look(&format!("recovery, same address, {who}"), &page, 200, &["Secure the account", ANN]);
         assert!(!page.text().contains("in place of"), "{}", page.text());
     }
     ann.post("/verify", &[("token", change.token())]).await;
-    let new_address = post::letter_to(app, ANN, "Your e-mail address was changed").await;
+    let new_address = mailbox::mail_to(app, ANN, "Your e-mail address was changed").await;
     let page = guest.get(new_address.path()).await;
     pages.look("recovery, another address", &page, 200, &["in place of a…@example.com", ANN]);
     assert!(!page.text().contains("sons"), "{}", page.text());
@@ -521,7 +521,7 @@ async fn mail_and_its_pages_are_well_formed_in_every_state() {
     let email = "tom&jerry's@example.com";
     let sign_up = ann.request(Method::POST, "/signup").header("user-agent", HOSTILE);
     ann.send(sign_up.form(&[("email", email), ("password", PASSWORD)])).await;
-    post::letter_to(&app, email, CONFIRM).await;
+    mailbox::mail_to(&app, email, CONFIRM).await;
     app.done(&["user", "verify", email]);
     app.visitor().post("/password/forgot", &[("email", email)]).await;
     ann.post("/account/email", &[("email", "new&'@example.com"), ("password", PASSWORD)]).await;
@@ -530,19 +530,19 @@ async fn mail_and_its_pages_are_well_formed_in_every_state() {
     import(&app, &rows);
     reorder(&mut ann, "1").await;
     press(&mut ann, "1", "cancel").await;
-    let change = post::letter_to(&app, "new&'@example.com", CONFIRM_NEW).await;
+    let change = mailbox::mail_to(&app, "new&'@example.com", CONFIRM_NEW).await;
     ann.post("/verify", &[("token", change.token())]).await;
     ann.post("/account/password", &[("current_password", PASSWORD), ("new_password", WRONG)]).await;
-    post::letter_to(&app, "new&'@example.com", "Your password was changed").await;
+    mailbox::mail_to(&app, "new&'@example.com", "Your password was changed").await;
     ann.post("/account/delete", &[("password", WRONG)]).await;
-    post::all_gone(&app).await;
+    mailbox::all_gone(&app).await;
 
     let inbox = app.get("/dev/mail").await;
     pages.look("inbox", &inbox, 200, &["tom&#38;jerry&#39;s@example.com"]);
     let html = inbox.text();
     let paths: Vec<&str> = html.split("href=\"").filter_map(|rest| rest.split('"').next()).collect();
     let paths: Vec<&str> = paths.into_iter().filter(|path| path.starts_with("/dev/mail/")).collect();
-    let letters = post::letters(&app);
+    let letters = mailbox::mails(&app);
     assert_eq!(paths.len(), letters.len());
     for path in paths {
         pages.look(path, &app.get(path).await, 200, &["As HTML"]);

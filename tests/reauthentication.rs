@@ -1,4 +1,4 @@
-//! The password, in the same form as each sensitive change, always: a stolen cookie is not enough.
+//! A sensitive change requires the password in the same form: a stolen cookie is not enough.
 
 use crate::app::{PASSWORD, TestApp};
 use crate::http::{Answer, Visitor};
@@ -12,7 +12,7 @@ struct SensitiveChange {
     path: &'static str,
     password_field: &'static str,
     other_fields: &'static [(&'static str, &'static str)],
-    /// The id of what the page says about a wrong password.
+    /// The id of the error message for a wrong password.
     error_id: &'static str,
 }
 
@@ -63,7 +63,7 @@ async fn count(app: &TestApp, sql: &'static str) -> i64 {
 }
 
 #[tokio::test]
-async fn stolen_cookie_changes_nothing_right_after_a_login() {
+async fn stolen_cookie_changes_nothing_after_a_recent_login() {
     let app = TestApp::start().await;
     app.customer(ANN).await;
     let mut owner = app.visitor();
@@ -83,12 +83,11 @@ async fn stolen_cookie_changes_nothing_right_after_a_login() {
         }
     }
     let kept = change_of_address_page(&mut thief).await;
-    assert!(kept.contains("value=\"new@example.com\""), "what was typed is lost");
+    assert!(kept.contains("value=\"new@example.com\""), "the input is lost");
     assert_eq!(count(&app, "SELECT COUNT(*) FROM mail_queue WHERE recipient = 'new@example.com'").await, 0);
-    let done =
-        "SELECT COUNT(*) FROM activity WHERE event IN ('data-downloaded', 'password-changed', 'address-change-asked')";
+    let done = "SELECT COUNT(*) FROM audit_events WHERE event IN ('data-downloaded', 'password-changed', 'address-change-asked')";
     assert_eq!(count(&app, done).await, 0);
-    assert_eq!(count(&app, "SELECT COUNT(*) FROM activity WHERE event = 'confirm-failed'").await, 5);
+    assert_eq!(count(&app, "SELECT COUNT(*) FROM audit_events WHERE event = 'confirm-failed'").await, 5);
     assert!(owner.get("/account").await.is_page(200), "the owner's session has ended");
     assert_eq!(app.visitor().post("/login", &[("email", ANN), ("password", PASSWORD)]).await.status, 303);
 }
@@ -98,7 +97,7 @@ async fn change_of_address_page(visitor: &mut Visitor) -> String {
 }
 
 #[tokio::test]
-async fn wrong_passwords_are_counted_across_the_forms_of_one_account() {
+async fn reauthentication_limit_is_shared_by_all_forms() {
     let app = TestApp::start().await;
     let mut visitor = app.customer(ANN).await;
     for _ in 0..3 {
@@ -115,7 +114,7 @@ async fn wrong_passwords_are_counted_across_the_forms_of_one_account() {
 }
 
 #[tokio::test]
-async fn right_password_makes_the_change_and_ends_the_token_from_before() {
+async fn reauthentication_allows_the_change_and_rotates_the_token() {
     let app = TestApp::start().await;
     for change in &CHANGES {
         let mut visitor = app.customer(ANN).await;
@@ -138,7 +137,7 @@ async fn right_password_makes_the_change_and_ends_the_token_from_before() {
 }
 
 #[tokio::test]
-async fn ending_sessions_takes_no_password() {
+async fn revoking_sessions_requires_no_password() {
     let app = TestApp::start().await;
     let mut visitor = app.customer(ANN).await;
     let mut other = app.visitor();
@@ -164,7 +163,7 @@ async fn remembered_session_stays_remembered_after_reauthentication() {
 }
 
 #[tokio::test]
-async fn session_that_ended_meanwhile_is_not_brought_back_by_the_password() {
+async fn reauthentication_does_not_restore_an_ended_session() {
     let app = TestApp::start().await;
     let mut visitor = app.customer(ANN).await;
     let mut other = app.visitor();
@@ -176,7 +175,7 @@ async fn session_that_ended_meanwhile_is_not_brought_back_by_the_password() {
 }
 
 #[tokio::test]
-async fn deletion_is_refused_when_its_session_ends_while_the_password_is_verified() {
+async fn account_deletion_fails_if_its_session_ends_meanwhile() {
     let app = TestApp::start().await;
     let database = app.database().await;
     let count = async |sql: &'static str| sqlx::query_scalar::<_, i64>(sql).fetch_one(&database).await.unwrap();
@@ -185,11 +184,12 @@ async fn deletion_is_refused_when_its_session_ends_while_the_password_is_verifie
         let deletion =
             tokio::spawn(async move { visitor.post("/account/delete", &[("password", PASSWORD)]).await.status });
         // The attempt is counted before the password is verified, which takes a while.
-        while !deletion.is_finished() && count("SELECT COUNT(*) FROM throttles WHERE key LIKE 'confirm:%'").await == 0 {
+        while !deletion.is_finished() && count("SELECT COUNT(*) FROM rate_limits WHERE key LIKE 'confirm:%'").await == 0
+        {
         }
         let end = sqlx::query("UPDATE sessions SET revoked_at = 1, expires_at = 1").execute(&database).await.unwrap();
         deletion.await.unwrap();
-        // Otherwise the account was deleted first, with its session.
+        // Otherwise the deletion came first.
         if end.rows_affected() == 1 {
             assert_eq!(count("SELECT COUNT(*) FROM users").await, 1, "deleted from a session that had ended");
             return;

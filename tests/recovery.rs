@@ -1,4 +1,4 @@
-//! "This was not me": an attacker with a stolen cookie and the password, and the owner, who reads mail.
+//! Recovery links: the owner takes the account back from an attacker who had a cookie and the password.
 
 use reqwest::Method;
 use sha2::{Digest, Sha256};
@@ -7,7 +7,7 @@ use sqlx::AssertSqlSafe;
 use crate::app::{PASSWORD, TestApp};
 use crate::http::{self, Answer, Visitor};
 use crate::mail_server::{MailServer, Mood};
-use crate::post::{self, CONFIRM_NEW, Letter, NEW_PASSWORD, letters_to};
+use crate::mailbox::{self, CONFIRM_NEW, NEW_PASSWORD, SentMail, mails_to};
 use crate::shop::{export, order};
 use crate::token::now;
 
@@ -46,18 +46,18 @@ async fn change_password(visitor: &mut Visitor, from: &str, to: &str) {
     assert_eq!(visitor.post("/account/password", &fields).await.leads_to(), (303, "/account#password"));
 }
 
-/// Asks for another address and presses the link that goes there.
+/// Changes the address, including the confirmation.
 async fn change_address(app: &TestApp, visitor: &mut Visitor, to: &str, password: &str) {
-    let before = letters_to(app, to, CONFIRM_NEW).len();
+    let before = mails_to(app, to, CONFIRM_NEW).len();
     let asked = visitor.post("/account/email", &[("email", to), ("password", password)]).await;
     assert_eq!(asked.leads_to(), (303, "/account#email"));
     let link =
-        post::until("a link to the new address", || letters_to(app, to, CONFIRM_NEW).into_iter().nth(before)).await;
+        mailbox::until("a link to the new address", || mails_to(app, to, CONFIRM_NEW).into_iter().nth(before)).await;
     assert_eq!(visitor.post("/verify", &[("token", link.token())]).await.leads_to(), (303, "/orders"), "to {to}");
 }
 
-async fn press(app: &TestApp, letter: &Letter) -> Answer {
-    app.visitor().post("/not-me", &[("token", letter.token())]).await
+async fn press(app: &TestApp, mail: &SentMail) -> Answer {
+    app.visitor().post("/not-me", &[("token", mail.token())]).await
 }
 
 fn is_secured(answer: &Answer) -> bool {
@@ -68,8 +68,8 @@ fn is_expired(answer: &Answer, status: u16) -> bool {
     answer.is_page(status) && answer.text().contains("That link no longer works")
 }
 
-async fn choose_password(app: &TestApp, letter: &Letter, password: &str) -> u16 {
-    app.visitor().post("/password/reset", &[("token", letter.token()), ("password", password)]).await.status
+async fn choose_password(app: &TestApp, mail: &SentMail, password: &str) -> u16 {
+    app.visitor().post("/password/reset", &[("token", mail.token()), ("password", password)]).await.status
 }
 
 /// The owner, with a confirmed address.
@@ -85,7 +85,7 @@ fn thief(app: &TestApp, owner: &Visitor) -> Visitor {
 }
 
 #[tokio::test]
-async fn owner_takes_back_an_account_whose_address_and_password_were_changed() {
+async fn recovery_restores_the_address_and_locks_the_attacker_out() {
     let app = TestApp::start().await;
     let file = app.write("orders.csv", export(&[order("#7001", ANN), order("#7002", EVIL), order("#7003", WORSE)]));
     app.done(&["import", &file]);
@@ -98,30 +98,30 @@ async fn owner_takes_back_an_account_whose_address_and_password_were_changed() {
     let body = serde_json::json!({ "email": EVIL, "password": ATTACKERS });
     let token = app.api_post("/api/login", &body).await.json()["token"].as_str().unwrap().to_owned();
     app.visitor().post("/password/forgot", &[("email", EVIL)]).await;
-    let attackers_reset = post::letter_to(&app, EVIL, NEW_PASSWORD).await;
+    let attackers_reset = mailbox::mail_to(&app, EVIL, NEW_PASSWORD).await;
     mallory.post("/account/email", &[("email", WORSE), ("password", ATTACKERS)]).await;
-    let attackers_change = post::letter_to(&app, WORSE, CONFIRM_NEW).await;
+    let attackers_change = mailbox::mail_to(&app, WORSE, CONFIRM_NEW).await;
     assert!(mallory.get("/orders/7002").await.is_page(200) && mallory.get("/orders/7001").await.is_page(200));
-    assert_eq!(ann.get("/orders").await.status, 303, "this is no takeover");
+    assert_eq!(ann.get("/orders").await.status, 303, "the takeover failed");
 
-    let notice = post::letter_to(&app, ANN, ADDRESS_CHANGED).await;
+    let notice = mailbox::mail_to(&app, ANN, ADDRESS_CHANGED).await;
     assert!(notice.text.contains("If this was not you") && notice.html.contains("This was not me"), "{}", notice.text);
     let mut reader = app.visitor();
     let page = reader.get(notice.path()).await;
     assert!(page.is_page(200) && page.text().contains("m…@evil.example"), "{}", page.text());
     assert_eq!(page.header("referrer-policy"), Some("strict-origin"));
-    assert_eq!(log_in(&app, EVIL, ATTACKERS).await, 303, "to look at the page did something");
+    assert_eq!(log_in(&app, EVIL, ATTACKERS).await, 303, "showing the page changed the account");
     assert!(is_secured(&reader.post("/not-me", &[("token", notice.token())]).await));
     assert!(reader.get("/login").await.text().contains("The account is secured"));
 
     for visitor in [&mut mallory, &mut script] {
-        assert_eq!(visitor.get("/orders").await.status, 303, "a session of the attacker goes on");
+        assert_eq!(visitor.get("/orders").await.status, 303, "a session of the attacker is active");
     }
-    assert_eq!(app.api_get("/api/userOrders", &token).await.status, 403, "an API token of the attacker goes on");
+    assert_eq!(app.api_get("/api/userOrders", &token).await.status, 403, "an API token of the attacker is valid");
     assert_eq!(choose_password(&app, &attackers_reset, ATTACKERS).await, 422, "the attacker's reset link is valid");
     let fields = [("token", attackers_change.token()), ("password", ATTACKERS)];
-    assert_eq!(app.visitor().post("/verify", &fields).await.status, 422, "the attacker's change goes on");
-    for table in ["known_browsers", "known_networks"] {
+    assert_eq!(app.visitor().post("/verify", &fields).await.status, 422, "the attacker's email change is pending");
+    for table in ["trusted_browsers", "trusted_networks"] {
         assert_eq!(count(&app, table).await, 0, "{table}");
     }
     for email in [ANN, EVIL] {
@@ -130,7 +130,7 @@ async fn owner_takes_back_an_account_whose_address_and_password_were_changed() {
         }
     }
 
-    let reset = post::letter_to(&app, ANN, NEW_PASSWORD).await;
+    let reset = mailbox::mail_to(&app, ANN, NEW_PASSWORD).await;
     assert!(reset.text.contains("Your account was secured"), "{}", reset.text);
     assert_eq!(choose_password(&app, &reset, OWNERS).await, 303);
     let mut ann = log_in_as(&app, ANN, OWNERS).await;
@@ -144,22 +144,22 @@ async fn owner_takes_back_an_account_whose_address_and_password_were_changed() {
     assert_eq!(mallory.get("/orders/7002").await.status, 404, "before the address is confirmed");
     app.done(&["user", "verify", EVIL]);
     assert!(mallory.get("/orders/7002").await.is_page(200), "the order was not released");
-    assert!(is_expired(&press(&app, &notice).await, 422), "the link works twice");
+    assert!(is_expired(&press(&app, &notice).await, 422), "the token was valid twice");
 }
 
 #[tokio::test]
-async fn link_of_a_password_notice_ends_everything_and_leaves_the_address() {
+async fn recovery_after_a_password_change_keeps_the_address() {
     let app = TestApp::start().await;
     let file = app.write("orders.csv", export(&[order("#7001", ANN)]));
     app.done(&["import", &file]);
     let ann = owner(&app).await;
     let mut mallory = thief(&app, &ann);
     change_password(&mut mallory, PASSWORD, ATTACKERS).await;
-    let notice = post::letter_to(&app, ANN, PASSWORD_CHANGED).await;
+    let notice = mailbox::mail_to(&app, ANN, PASSWORD_CHANGED).await;
     assert!(is_secured(&press(&app, &notice).await));
     assert_eq!(mallory.get("/orders").await.status, 303);
     assert_eq!((log_in(&app, ANN, ATTACKERS).await, log_in(&app, ANN, PASSWORD).await), (401, 401));
-    let reset = post::letter_to(&app, ANN, NEW_PASSWORD).await;
+    let reset = mailbox::mail_to(&app, ANN, NEW_PASSWORD).await;
     assert_eq!(choose_password(&app, &reset, OWNERS).await, 303);
     let mut ann = log_in_as(&app, ANN, OWNERS).await;
     assert!(ann.get("/orders/7001").await.is_page(200));
@@ -167,31 +167,31 @@ async fn link_of_a_password_notice_ends_everything_and_leaves_the_address() {
 }
 
 #[tokio::test]
-async fn unusable_password_is_verified_like_any_other_and_never_matches() {
+async fn unusable_password_takes_the_usual_time_and_never_matches() {
     let app = TestApp::start().await;
     let mut ann = owner(&app).await;
     change_password(&mut ann, PASSWORD, ATTACKERS).await;
-    let notice = post::letter_to(&app, ANN, PASSWORD_CHANGED).await;
+    let notice = mailbox::mail_to(&app, ANN, PASSWORD_CHANGED).await;
     assert!(is_secured(&press(&app, &notice).await));
     let hash: String =
         sqlx::query_scalar("SELECT password_hash FROM users").fetch_one(&app.database().await).await.unwrap();
-    assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "it costs another time: {hash}");
+    assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "other parameters: {hash}");
     for password in [PASSWORD, ATTACKERS, "", &hash] {
         assert_eq!(log_in(&app, ANN, password).await, 401, "{password}");
     }
     let body = serde_json::json!({ "email": ANN, "password": ATTACKERS });
     assert_eq!(app.api_post("/api/login", &body).await.status, 401);
-    // Another reset, asked for as anyone does, works as well.
+    // The usual reset request works as well.
     app.visitor().post("/password/forgot", &[("email", ANN)]).await;
-    post::all_gone(&app).await;
-    let resets = letters_to(&app, ANN, NEW_PASSWORD);
-    assert_eq!(resets.len(), 2, "a request for another link sends none");
+    mailbox::all_gone(&app).await;
+    let resets = mails_to(&app, ANN, NEW_PASSWORD);
+    assert_eq!(resets.len(), 2, "no mail for another request");
     assert_eq!(choose_password(&app, &resets[1], OWNERS).await, 303);
     assert_eq!(log_in(&app, ANN, OWNERS).await, 303);
 }
 
 #[tokio::test]
-async fn owners_link_wins_over_the_links_to_later_addresses() {
+async fn recovery_revokes_the_links_to_later_addresses() {
     let app = TestApp::start().await;
     let ann = owner(&app).await;
     let mut mallory = thief(&app, &ann);
@@ -199,18 +199,18 @@ async fn owners_link_wins_over_the_links_to_later_addresses() {
     change_password(&mut mallory, PASSWORD, ATTACKERS).await;
     change_address(&app, &mut mallory, WORSE, ATTACKERS).await;
     change_password(&mut mallory, ATTACKERS, PASSWORD).await;
-    post::all_gone(&app).await;
-    let of = |to, subject| letters_to(&app, to, subject).remove(0);
+    mailbox::all_gone(&app).await;
+    let of = |to, subject| mails_to(&app, to, subject).remove(0);
     let later = [of(EVIL, PASSWORD_CHANGED), of(EVIL, ADDRESS_CHANGED), of(WORSE, PASSWORD_CHANGED)];
-    for letter in &later {
-        assert!(app.get(letter.path()).await.is_page(200), "{} to {}", letter.subject, letter.to);
+    for mail in &later {
+        assert!(app.get(mail.path()).await.is_page(200), "{} to {}", mail.subject, mail.to);
     }
     assert!(is_secured(&press(&app, &of(ANN, ADDRESS_CHANGED)).await));
-    for letter in &later {
-        assert!(is_expired(&app.get(letter.path()).await, 404));
-        assert!(is_expired(&press(&app, letter).await, 422), "{} to {} undoes the recovery", letter.subject, letter.to);
+    for mail in &later {
+        assert!(is_expired(&app.get(mail.path()).await, 404));
+        assert!(is_expired(&press(&app, mail).await, 422), "{} to {} undoes the recovery", mail.subject, mail.to);
     }
-    let reset = post::letter_to(&app, ANN, NEW_PASSWORD).await;
+    let reset = mailbox::mail_to(&app, ANN, NEW_PASSWORD).await;
     assert_eq!(choose_password(&app, &reset, OWNERS).await, 303);
     log_in_as(&app, ANN, OWNERS).await;
     for address in [EVIL, WORSE] {
@@ -219,36 +219,36 @@ async fn owners_link_wins_over_the_links_to_later_addresses() {
 }
 
 #[tokio::test]
-async fn link_to_a_later_address_leaves_the_links_to_earlier_ones_valid() {
+async fn recovery_of_a_later_address_keeps_earlier_links_valid() {
     let app = TestApp::start().await;
     let ann = owner(&app).await;
     let mut mallory = thief(&app, &ann);
     change_address(&app, &mut mallory, EVIL, PASSWORD).await;
     change_address(&app, &mut mallory, WORSE, PASSWORD).await;
-    let attackers = post::letter_to(&app, EVIL, ADDRESS_CHANGED).await;
+    let attackers = mailbox::mail_to(&app, EVIL, ADDRESS_CHANGED).await;
     assert!(is_secured(&press(&app, &attackers).await));
-    let reset = post::letter_to(&app, EVIL, NEW_PASSWORD).await;
+    let reset = mailbox::mail_to(&app, EVIL, NEW_PASSWORD).await;
     assert_eq!(choose_password(&app, &reset, ATTACKERS).await, 303);
     assert_eq!(log_in(&app, EVIL, ATTACKERS).await, 303);
-    let told = post::letter_to(&app, EVIL, PASSWORD_CHANGED).await;
-    assert!(is_secured(&press(&app, &post::letter_to(&app, ANN, ADDRESS_CHANGED).await).await));
+    let told = mailbox::mail_to(&app, EVIL, PASSWORD_CHANGED).await;
+    assert!(is_secured(&press(&app, &mailbox::mail_to(&app, ANN, ADDRESS_CHANGED).await).await));
     assert_eq!(log_in(&app, EVIL, ATTACKERS).await, 401);
-    let reset = post::letter_to(&app, ANN, NEW_PASSWORD).await;
+    let reset = mailbox::mail_to(&app, ANN, NEW_PASSWORD).await;
     assert_eq!(choose_password(&app, &reset, OWNERS).await, 303);
     assert_eq!(log_in(&app, ANN, OWNERS).await, 303);
     assert!(is_expired(&press(&app, &told).await, 422), "a link from before the recovery undoes it");
 }
 
 #[tokio::test]
-async fn new_password_leaves_recovery_links_valid() {
+async fn password_change_keeps_recovery_links_valid() {
     let app = TestApp::start().await;
     let ann = owner(&app).await;
     let mut mallory = thief(&app, &ann);
     change_address(&app, &mut mallory, EVIL, PASSWORD).await;
-    let notice = post::letter_to(&app, ANN, ADDRESS_CHANGED).await;
+    let notice = mailbox::mail_to(&app, ANN, ADDRESS_CHANGED).await;
     change_password(&mut mallory, PASSWORD, ATTACKERS).await;
     app.visitor().post("/password/forgot", &[("email", EVIL)]).await;
-    let reset = post::letter_to(&app, EVIL, NEW_PASSWORD).await;
+    let reset = mailbox::mail_to(&app, EVIL, NEW_PASSWORD).await;
     assert_eq!(choose_password(&app, &reset, PASSWORD).await, 303);
     assert!(is_secured(&press(&app, &notice).await));
     assert_eq!(log_in(&app, EVIL, PASSWORD).await, 401);
@@ -259,20 +259,20 @@ async fn recovery_link_is_single_use_under_concurrency() {
     let app = TestApp::start().await;
     let mut ann = owner(&app).await;
     change_password(&mut ann, PASSWORD, ATTACKERS).await;
-    let notice = post::letter_to(&app, ANN, PASSWORD_CHANGED).await;
+    let notice = mailbox::mail_to(&app, ANN, PASSWORD_CHANGED).await;
     let answers = futures_util::future::join_all((0..4).map(|_| press(&app, &notice))).await;
     assert_eq!(answers.iter().filter(|answer| is_secured(answer)).count(), 1);
     assert_eq!(answers.iter().filter(|answer| is_expired(answer, 422)).count(), 3);
-    post::all_gone(&app).await;
-    assert_eq!(letters_to(&app, ANN, NEW_PASSWORD).len(), 1);
+    mailbox::all_gone(&app).await;
+    assert_eq!(mails_to(&app, ANN, NEW_PASSWORD).len(), 1);
 }
 
 #[tokio::test]
-async fn recovery_link_and_its_address_last_for_seven_days() {
+async fn recovery_link_and_reserved_address_expire_after_seven_days() {
     let app = TestApp::start().await;
     let mut ann = owner(&app).await;
     change_address(&app, &mut ann, "ann@elsewhere.example", PASSWORD).await;
-    let notice = post::letter_to(&app, ANN, ADDRESS_CHANGED).await;
+    let notice = mailbox::mail_to(&app, ANN, ADDRESS_CHANGED).await;
     let age = async |seconds: i64| {
         let sql =
             format!("UPDATE recoveries SET created_at = created_at - {seconds}, expires_at = expires_at - {seconds}");
@@ -280,7 +280,7 @@ async fn recovery_link_and_its_address_last_for_seven_days() {
     };
     let mut bob = app.verified_customer("bob@example.com").await;
     let ask = async |bob: &mut Visitor| {
-        run(&app, "DELETE FROM throttles").await;
+        run(&app, "DELETE FROM rate_limits").await;
         bob.post("/account/email", &[("email", ANN), ("password", PASSWORD)]).await
     };
     let sign_up = async || {
@@ -289,73 +289,73 @@ async fn recovery_link_and_its_address_last_for_seven_days() {
         (answer, app.api_post("/api/createNewUser", &body).await.status)
     };
     age(WEEK - 60).await;
-    // As an address that has an account: sign-up says so, a change does not and sends nothing.
+    // Like a taken address: sign-up says so, an email change does not and sends no link.
     let (refused, by_api) = sign_up().await;
     assert!(refused.is_page(422) && refused.text().contains("already has an account"), "{}", refused.status);
     assert_eq!(by_api, 422);
     assert_eq!(ask(&mut bob).await.leads_to(), (303, "/account#email"));
-    post::all_gone(&app).await;
-    assert!(letters_to(&app, ANN, CONFIRM_NEW).is_empty(), "a link to the address that is kept");
+    mailbox::all_gone(&app).await;
+    assert!(mails_to(&app, ANN, CONFIRM_NEW).is_empty(), "mail to a reserved address");
     assert_eq!(count(&app, "users WHERE email = 'ann@example.com'").await, 0);
     assert!(app.get(notice.path()).await.is_page(200));
 
     age(60).await;
     assert!(is_expired(&app.get(notice.path()).await, 404));
-    assert!(is_expired(&press(&app, &notice).await, 422), "an expired link works");
+    assert!(is_expired(&press(&app, &notice).await, 422), "an expired token is valid");
     assert_eq!(log_in(&app, "ann@elsewhere.example", PASSWORD).await, 303);
     ask(&mut bob).await;
-    let link = post::letter_to(&app, ANN, CONFIRM_NEW).await;
+    let link = mailbox::mail_to(&app, ANN, CONFIRM_NEW).await;
     assert_eq!(bob.post("/verify", &[("token", link.token())]).await.leads_to(), (303, "/orders"));
     assert_eq!(log_in(&app, ANN, PASSWORD).await, 303, "the address cannot be taken after seven days");
 }
 
 #[tokio::test]
-async fn pending_change_to_an_address_that_is_kept_is_refused_at_its_confirmation() {
+async fn email_change_to_a_reserved_address_fails_at_confirmation() {
     let app = TestApp::start().await;
     let mut ann = owner(&app).await;
     let mut bob = app.verified_customer("bob@example.com").await;
     change_address(&app, &mut ann, "ann@elsewhere.example", PASSWORD).await;
-    // As when the link was made before the address was kept.
+    // As if the token was issued before the address was reserved.
     let token = "5ca1ab1e".repeat(8);
-    let link = "INSERT INTO mailed_tokens (hash, user_id, purpose, email, created_at, expires_at)
+    let link = "INSERT INTO email_tokens (hash, user_id, purpose, email, created_at, expires_at)
          SELECT $1, id, 'change-email', 'ann@example.com', 0, $2 FROM users WHERE email = 'bob@example.com'";
     let link = sqlx::query(link).bind(Sha256::digest(&token).to_vec()).bind(now() + 600);
     link.execute(&app.database().await).await.unwrap();
     assert_eq!(bob.post("/verify", &[("token", &token)]).await.status, 422);
     assert!(bob.get("/account").await.text().contains("bob@example.com"));
     change_address(&app, &mut ann, ANN, PASSWORD).await;
-    assert_eq!(log_in(&app, ANN, PASSWORD).await, 303, "the owner cannot have the address back");
+    assert_eq!(log_in(&app, ANN, PASSWORD).await, 303, "the owner could not restore the address");
 }
 
 #[tokio::test]
-async fn unconfirmed_address_gets_no_recovery_link_and_is_not_kept() {
+async fn unconfirmed_address_gets_no_recovery_link() {
     let app = TestApp::start().await;
-    let mut stranger = app.customer(ANN).await;
-    change_password(&mut stranger, PASSWORD, ATTACKERS).await;
-    change_address(&app, &mut stranger, EVIL, ATTACKERS).await;
-    post::all_gone(&app).await;
-    let to_ann = post::letters(&app).into_iter().filter(|letter| letter.to == ANN && letter.raw.contains("not-me"));
-    assert_eq!(to_ann.count(), 0, "whoever reads mail at an address that was never confirmed gets an account");
+    let mut attacker = app.customer(ANN).await;
+    change_password(&mut attacker, PASSWORD, ATTACKERS).await;
+    change_address(&app, &mut attacker, EVIL, ATTACKERS).await;
+    mailbox::all_gone(&app).await;
+    let to_ann = mailbox::mails(&app).into_iter().filter(|mail| mail.to == ANN && mail.raw.contains("not-me"));
+    assert_eq!(to_ann.count(), 0, "a notice to an unconfirmed address");
     assert_eq!(count(&app, "recoveries").await, 0);
     app.customer(ANN).await;
 }
 
 #[tokio::test]
-async fn merged_notice_leaves_the_link_of_the_first_one_valid_for_all() {
+async fn merged_notice_keeps_the_link_of_the_first_notice_valid() {
     let app = TestApp::start().await;
     let mut ann = owner(&app).await;
     change_password(&mut ann, PASSWORD, ATTACKERS).await;
     change_password(&mut ann, ATTACKERS, OWNERS).await;
-    post::all_gone(&app).await;
-    let notice = post::letter_to(&app, ANN, PASSWORD_CHANGED).await;
+    mailbox::all_gone(&app).await;
+    let notice = mailbox::mail_to(&app, ANN, PASSWORD_CHANGED).await;
     assert!(is_secured(&press(&app, &notice).await));
     assert_eq!(count(&app, "recoveries").await, 0);
-    // The attacker is back within the ten minutes: the owner is told again, as the first link is used up.
-    let reset = post::letter_to(&app, ANN, NEW_PASSWORD).await;
+    // A second attack within ten minutes: the owner gets another notice, because the first link is consumed.
+    let reset = mailbox::mail_to(&app, ANN, NEW_PASSWORD).await;
     assert_eq!(choose_password(&app, &reset, ATTACKERS).await, 303);
-    post::all_gone(&app).await;
-    let notices = letters_to(&app, ANN, PASSWORD_CHANGED);
-    assert_eq!(notices.len(), 2, "the notice was merged with one whose link is used up");
+    mailbox::all_gone(&app).await;
+    let notices = mails_to(&app, ANN, PASSWORD_CHANGED);
+    assert_eq!(notices.len(), 2, "the notice was merged with one whose token is consumed");
     assert!(is_secured(&press(&app, &notices[1]).await));
 }
 
@@ -364,7 +364,7 @@ async fn recovery_link_of_a_disabled_account_does_nothing() {
     let app = TestApp::start().await;
     let mut ann = owner(&app).await;
     change_password(&mut ann, PASSWORD, ATTACKERS).await;
-    let notice = post::letter_to(&app, ANN, PASSWORD_CHANGED).await;
+    let notice = mailbox::mail_to(&app, ANN, PASSWORD_CHANGED).await;
     app.done(&["user", "disable", ANN]);
     assert!(is_expired(&app.get(notice.path()).await, 404));
     assert!(is_expired(&press(&app, &notice).await, 422));
@@ -374,11 +374,11 @@ async fn recovery_link_of_a_disabled_account_does_nothing() {
 }
 
 #[tokio::test]
-async fn recovery_lifts_the_limits_that_the_attacker_brought_about() {
+async fn recovery_resets_the_limits_of_the_account() {
     let app = TestApp::start_with(&[("TRUSTED_PROXIES", "127.0.0.1")]).await;
     let mut ann = owner(&app).await;
     change_password(&mut ann, PASSWORD, ATTACKERS).await;
-    let notice = post::letter_to(&app, ANN, PASSWORD_CHANGED).await;
+    let notice = mailbox::mail_to(&app, ANN, PASSWORD_CHANGED).await;
     let guess = || app.request(Method::POST, "/login").header("x-forwarded-for", "203.0.113.9");
     let fields = |password| [("email", ANN), ("password", password)];
     for _ in 0..10 {
@@ -390,11 +390,11 @@ async fn recovery_lifts_the_limits_that_the_attacker_brought_about() {
 }
 
 #[tokio::test]
-async fn link_from_another_site_gets_the_reload_page() {
+async fn recovery_link_from_another_site_gets_the_reload_page() {
     let app = TestApp::start().await;
     let mut ann = owner(&app).await;
     change_password(&mut ann, PASSWORD, ATTACKERS).await;
-    let notice = post::letter_to(&app, ANN, PASSWORD_CHANGED).await;
+    let notice = mailbox::mail_to(&app, ANN, PASSWORD_CHANGED).await;
     let arrival = app.request(Method::GET, notice.path()).header("sec-fetch-site", "cross-site");
     let arrival = http::send(arrival.header("sec-fetch-mode", "navigate")).await;
     assert!(arrival.status == 200 && arrival.text().contains("http-equiv=\"refresh\""), "{}", arrival.text());
@@ -405,11 +405,11 @@ async fn link_from_another_site_gets_the_reload_page() {
 }
 
 #[tokio::test]
-async fn database_and_log_hold_no_recovery_token() {
+async fn recovery_token_is_in_neither_database_nor_log() {
     let mut app = TestApp::start_with(&[("RUST_LOG", "trace")]).await;
     let mut ann = owner(&app).await;
     change_password(&mut ann, PASSWORD, ATTACKERS).await;
-    let notice = post::letter_to(&app, ANN, PASSWORD_CHANGED).await;
+    let notice = mailbox::mail_to(&app, ANN, PASSWORD_CHANGED).await;
     let hash: Vec<u8> =
         sqlx::query_scalar("SELECT hash FROM recovery_tokens").fetch_one(&app.database().await).await.unwrap();
     assert_eq!(hash, Sha256::digest(notice.token()).to_vec());
@@ -418,13 +418,13 @@ async fn database_and_log_hold_no_recovery_token() {
     press(&app, &notice).await;
     app.stop_by("TERM");
     let logs = app.logs();
-    assert!(logs.contains("account secured by recovery link") && logs.contains("/not-me"), "the log says nothing");
+    assert!(logs.contains("account secured by recovery link") && logs.contains("/not-me"), "the log is empty");
     let line = logs.lines().find(|line| line.contains(notice.token()));
-    assert!(line.is_none(), "the token stands in the log: {}", line.unwrap());
+    assert!(line.is_none(), "the log contains the token: {}", line.unwrap());
 }
 
 #[tokio::test]
-async fn kept_addresses_are_part_of_the_data_export() {
+async fn reserved_addresses_are_part_of_the_data_export() {
     let app = TestApp::start().await;
     let mut ann = owner(&app).await;
     change_address(&app, &mut ann, "ann@elsewhere.example", PASSWORD).await;
@@ -434,7 +434,7 @@ async fn kept_addresses_are_part_of_the_data_export() {
 }
 
 #[tokio::test]
-async fn link_in_a_notice_that_was_not_taken_is_revoked_and_the_next_one_is_valid() {
+async fn link_of_a_rejected_notice_is_revoked() {
     let server = MailServer::start();
     let app = TestApp::start_with(&[("MAIL_URL", &server.url())]).await;
     let mut ann = app.customer(ANN).await;
@@ -442,17 +442,17 @@ async fn link_in_a_notice_that_was_not_taken_is_revoked_and_the_next_one_is_vali
     app.done(&["user", "verify", ANN]);
     server.is_now(Mood::PutsOff);
     change_password(&mut ann, PASSWORD, ATTACKERS).await;
-    post::until("a deferred message", || app.done(&["mail", "list"]).contains("deferred").then_some(())).await;
+    mailbox::until("a deferred message", || app.done(&["mail", "list"]).contains("deferred").then_some(())).await;
     assert_eq!(count(&app, "recovery_tokens").await, 0);
     server.is_now(Mood::Takes);
-    let letters = server.has_taken(2).await;
-    let notice = letters.iter().find(|letter| letter.subject == PASSWORD_CHANGED).unwrap();
+    let mails = server.has_taken(2).await;
+    let notice = mails.iter().find(|mail| mail.subject == PASSWORD_CHANGED).unwrap();
     assert_eq!(count(&app, "recovery_tokens").await, 1);
     assert!(is_secured(&press(&app, notice).await));
 }
 
 #[tokio::test]
-async fn notice_to_the_former_address_leaves_also_when_the_account_is_deleted_at_once() {
+async fn notice_to_the_former_address_survives_account_deletion() {
     let server = MailServer::start();
     let app = TestApp::start_with(&[("MAIL_URL", &server.url())]).await;
     let ann = app.customer(ANN).await;
@@ -460,15 +460,15 @@ async fn notice_to_the_former_address_leaves_also_when_the_account_is_deleted_at
     app.done(&["user", "verify", ANN]);
     let mut mallory = thief(&app, &ann);
     mallory.post("/account/email", &[("email", EVIL), ("password", PASSWORD)]).await;
-    let letters = server.has_taken(3).await;
-    let link = letters.iter().find(|letter| letter.subject == CONFIRM_NEW).unwrap();
+    let mails = server.has_taken(3).await;
+    let link = mails.iter().find(|mail| mail.subject == CONFIRM_NEW).unwrap();
     server.is_now(Mood::PutsOff);
     assert_eq!(mallory.post("/verify", &[("token", link.token())]).await.leads_to(), (303, "/orders"));
     assert_eq!(mallory.post("/account/delete", &[("password", PASSWORD)]).await.leads_to(), (303, "/login"));
     server.is_now(Mood::Takes);
-    let letters = server.has_taken(5).await;
-    let notice = letters.iter().find(|letter| letter.subject == ADDRESS_CHANGED);
-    let notice = notice.unwrap_or_else(|| panic!("the owner is told nothing: {letters:?}"));
+    let mails = server.has_taken(5).await;
+    let notice = mails.iter().find(|mail| mail.subject == ADDRESS_CHANGED);
+    let notice = notice.unwrap_or_else(|| panic!("no notice to the owner: {mails:?}"));
     assert_eq!(notice.to, ANN);
     assert!(notice.text.contains("tell the shop at once") && !notice.text.contains("?token="), "{}", notice.text);
 }

@@ -9,8 +9,8 @@ use sqlx::AnyPool;
 
 use crate::app::{PASSWORD, TestApp};
 use crate::mail_server::{MailServer, Mood};
+use crate::mailbox;
 use crate::place::{Place, Ran};
-use crate::post;
 
 const ANN: &str = "ann@example.com";
 const BOB: &str = "bob@example.com";
@@ -68,7 +68,7 @@ async fn insert_user(database: &AnyPool, email: &str) {
 /// Makes the database some megabytes large.
 async fn fill(database: &AnyPool) {
     let rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60000)
-                INSERT INTO activity (id, event, client_address, user_agent, at)
+                INSERT INTO audit_events (id, event, client_address, user_agent, at)
                 SELECT 'row-' || i, 'signed-in', '192.0.2.1', 'a program with a name of usual length', 4102444800 FROM n";
     sqlx::query(rows).execute(database).await.unwrap();
 }
@@ -125,12 +125,12 @@ async fn restored_database_brings_back_no_session_no_link_and_no_mail() {
         return;
     }
     let mut visitor = app.customer(ANN).await;
-    let letter = server.has_taken(1).await.remove(0);
+    let mail = server.has_taken(1).await.remove(0);
     let token = "5ca1ab1e".repeat(8);
     insert_recovery(&app, &token).await;
     server.is_now(Mood::PutsOff);
     app.visitor().post("/password/forgot", &[("email", ANN)]).await;
-    post::until("a deferred message", || app.done(&["mail", "list"]).contains("deferred").then_some(())).await;
+    mailbox::until("a deferred message", || app.done(&["mail", "list"]).contains("deferred").then_some(())).await;
     app.done(&["backup", "copy.db"]);
     app.stop_by("TERM");
     let said = app.done(&["restore", "copy.db"]);
@@ -139,7 +139,7 @@ async fn restored_database_brings_back_no_session_no_link_and_no_mail() {
     app.start_again().await;
     assert_eq!(visitor.get("/orders").await.status, 303, "the session came back");
     assert_ne!(
-        app.visitor().post("/verify", &[("token", letter.token()), ("password", PASSWORD)]).await.status,
+        app.visitor().post("/verify", &[("token", mail.token()), ("password", PASSWORD)]).await.status,
         303,
         "the link came back"
     );
@@ -161,7 +161,8 @@ async fn restore_refuses_while_a_server_or_a_command_uses_the_database() {
     assert!(fails_in_one_line(&ran) && ran.stderr.contains("order-portal serve"), "{ran:?}");
     app.stop_by("TERM");
     let mut import = app.command(&["import", "-"]).stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    post::until("an import that waits for its input", || app.path().join("portal.db-shm").exists().then_some(())).await;
+    mailbox::until("an import that waits for its input", || app.path().join("portal.db-shm").exists().then_some(()))
+        .await;
     let ran = app.run(&["restore", "copy.db"]);
     assert!(fails_in_one_line(&ran) && ran.stderr.contains("in use"), "{ran:?}");
     assert!(files(&app, ".replaced-").is_empty() && files(&app, ".partial-").is_empty());

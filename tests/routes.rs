@@ -9,9 +9,9 @@ use serde_json::json;
 use crate::app::{PASSWORD, TestApp};
 use crate::http::{self, Answer, Visitor};
 use crate::layout_rules::{code_of, rust_files, source};
+use crate::mailbox::{self, CONFIRM};
 use crate::orders::numbers;
 use crate::place::free_port;
-use crate::post::{self, CONFIRM};
 
 const ANN: &str = "ann@example.com";
 
@@ -60,7 +60,7 @@ const fn bearer(method: Method, pattern: &'static str, customer: Answered) -> Ro
 }
 
 /// The forms hold no valid value: what lets nobody pass answers 303, what was let pass says what is wrong or does nothing.
-static ROUTES: [Route; 59] = [
+static ROUTES: [Route; 60] = [
     entrance(Method::GET, "/", (200, "")),
     entrance(Method::GET, "/signup", (200, "")),
     entrance(Method::POST, "/signup", (422, "")),
@@ -94,6 +94,7 @@ static ROUTES: [Route; 59] = [
     guarded(Method::POST, "/account/delete", (422, "")),
     guarded(Method::GET, "/account/time-zone", (200, "")),
     guarded(Method::POST, "/account/time-zone", (422, "")),
+    guarded(Method::POST, "/account/session/extend", (200, "")),
     guarded(Method::POST, "/account/stay", (200, "")),
     guarded(Method::GET, "/orders", (200, "")),
     guarded(Method::GET, "/orders/{number}", (200, "")),
@@ -194,11 +195,11 @@ impl Credentials {
     }
 }
 
-/// A running program with a customer, who has orders and a letter.
+/// A running program with a customer, who has orders and a mail.
 struct Walk {
     app: TestApp,
     number: String,
-    letter: String,
+    mail: String,
     wrong: Vec<String>,
 }
 
@@ -207,15 +208,14 @@ impl Walk {
         let app = TestApp::start_with(&[&[("DEMO_ORDERS", "true")], settings].concat()).await;
         let mut ann: Visitor = app.customer(ANN).await;
         let number = numbers(&ann.get("/orders").await.text())[0].clone();
-        post::letter_to(&app, ANN, CONFIRM).await;
-        let letters = std::fs::read_dir(app.path().join("data/mail")).unwrap().map(|entry| entry.unwrap().path());
-        let letter =
-            letters.filter_map(|path| Some(path.file_name()?.to_str()?.strip_suffix(".eml")?.to_owned())).next();
-        Self { app, number, letter: letter.unwrap(), wrong: Vec::new() }
+        mailbox::mail_to(&app, ANN, CONFIRM).await;
+        let mails = std::fs::read_dir(app.path().join("data/mail")).unwrap().map(|entry| entry.unwrap().path());
+        let mail = mails.filter_map(|path| Some(path.file_name()?.to_str()?.strip_suffix(".eml")?.to_owned())).next();
+        Self { app, number, mail: mail.unwrap(), wrong: Vec::new() }
     }
 
     fn fill_in(&self, pattern: &str) -> String {
-        pattern.replace("{number}", &self.number).replace("{id}", &self.letter)
+        pattern.replace("{number}", &self.number).replace("{id}", &self.mail)
     }
 
     async fn expect(

@@ -1,11 +1,11 @@
-//! How long sessions live, and what renews them.
+//! Lifetimes and renewal of sessions.
 
 use crate::app::{PASSWORD, TestApp};
 use crate::http::Answer;
 use crate::place::SECRET;
 use crate::token::{Token, now};
 
-/// The customer's real token, as if it had been issued `ago` seconds ago and lived until `until` seconds from now.
+/// The customer's token with other times: issued `ago` seconds ago, valid for `until` more seconds.
 fn aged(token: &str, ago: i64, until: i64) -> String {
     Token::read(token).with("iat", now() - ago).with("nbf", now() - ago).with("exp", now() + until).signed()
 }
@@ -17,7 +17,7 @@ async fn orders_with(app: &TestApp, token: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_token_past_half_of_its_life_is_renewed_with_the_answer() {
+async fn token_is_renewed_after_half_of_its_lifetime() {
     let app = TestApp::start().await;
     let token = app.customer("ann@example.com").await.token();
     let young = orders_with(&app, &aged(&token, 800, 1000)).await;
@@ -32,7 +32,7 @@ async fn a_token_past_half_of_its_life_is_renewed_with_the_answer() {
 }
 
 #[tokio::test]
-async fn renewal_ends_at_the_sessions_own_end() {
+async fn renewal_ends_with_the_session() {
     let app = TestApp::start().await;
     let token = app.customer("ann@example.com").await.token();
     let end = now() + 60;
@@ -49,7 +49,7 @@ fn end_on(page: &str) -> (i64, bool) {
 }
 
 #[tokio::test]
-async fn page_names_the_end_of_its_session_as_it_is_after_renewal() {
+async fn page_shows_the_session_end_after_renewal() {
     let app = TestApp::start().await;
     let token = app.customer("ann@example.com").await.token();
     for (ago, until, expected) in [(800, 1000, 1000), (1000, 800, 1800)] {
@@ -63,7 +63,7 @@ async fn page_names_the_end_of_its_session_as_it_is_after_renewal() {
 }
 
 #[tokio::test]
-async fn renewal_yields_to_a_handler_that_sets_the_session_cookie() {
+async fn cookie_set_by_a_handler_replaces_the_renewed_one() {
     let app = TestApp::start().await;
     let token = aged(&app.customer("ann@example.com").await.token(), 1000, 800);
     let post = async |path: &str| {
@@ -71,7 +71,7 @@ async fn renewal_yields_to_a_handler_that_sets_the_session_cookie() {
         visitor.bring(&token);
         visitor.post(path, &[]).await
     };
-    // It sets a notice alone, so renewal adds the session's cookie.
+    // This handler sets only a notice, so renewal adds the session cookie.
     let ended = post("/account/sessions/end-others").await;
     assert_eq!(ended.leads_to(), (303, "/account#sessions"));
     assert_eq!(ended.all("set-cookie").len(), 2, "{:?}", ended.all("set-cookie"));
@@ -79,9 +79,9 @@ async fn renewal_yields_to_a_handler_that_sets_the_session_cookie() {
         Token::read(&ended.session_cookie().expect("not renewed").0).claims["sid"],
         Token::read(&token).claims["sid"]
     );
-    // It renews the token itself.
-    let stayed = post("/account/stay").await;
-    assert_eq!((stayed.status, stayed.all("set-cookie").len()), (200, 1), "{:?}", stayed.all("set-cookie"));
+    // This handler renews the token itself.
+    let extended = post("/account/session/extend").await;
+    assert_eq!((extended.status, extended.all("set-cookie").len()), (200, 1), "{:?}", extended.all("set-cookie"));
     let left = post("/logout").await;
     assert_eq!(left.leads_to(), (303, "/login"));
     let (value, attributes) = left.session_cookie().expect("the cookie stays");
@@ -89,7 +89,7 @@ async fn renewal_yields_to_a_handler_that_sets_the_session_cookie() {
 }
 
 #[tokio::test]
-async fn a_session_past_its_own_end_is_over_whatever_its_token_says() {
+async fn expired_session_is_rejected_with_a_valid_token() {
     let app = TestApp::start().await;
     let mut visitor = app.customer("ann@example.com").await;
     sqlx::query("UPDATE sessions SET expires_at = $1").bind(now()).execute(&app.database().await).await.unwrap();
@@ -113,7 +113,7 @@ async fn last_seen_is_written_at_renewal_and_not_on_every_request() {
 }
 
 #[tokio::test]
-async fn keep_me_signed_in_has_no_idle_end() {
+async fn remembered_session_has_no_idle_timeout() {
     let app = TestApp::start_with(&[("REMEMBER_ME_DAYS", "7")]).await;
     app.customer("ann@example.com").await;
     let mut visitor = app.visitor();
@@ -126,14 +126,14 @@ async fn keep_me_signed_in_has_no_idle_end() {
 }
 
 #[tokio::test]
-async fn the_settings_say_how_long_tokens_live() {
+async fn token_lifetime_is_a_setting() {
     let app = TestApp::start_with(&[("TOKEN_TTL_SECONDS", "90")]).await;
     let token = Token::read(&app.customer("ann@example.com").await.token());
     assert_eq!(token.time("exp") - token.time("iat"), 90);
 }
 
 #[tokio::test]
-async fn an_idle_session_ends_with_its_token() {
+async fn idle_session_ends_with_its_token() {
     let app = TestApp::start_with(&[("TOKEN_TTL_SECONDS", "2")]).await;
     let mut visitor = app.customer("ann@example.com").await;
     assert!(visitor.get("/orders").await.is_page(200));
@@ -143,7 +143,7 @@ async fn an_idle_session_ends_with_its_token() {
 
 const NEXT_SECRET: &str = "the next secret, which is also longer than thirty-two bytes";
 
-/// Replaces the secret as an operator does: the one before still verifies.
+/// Rotates the secret: the previous one still verifies.
 async fn replace_secret(app: &mut TestApp) {
     app.stop_by("TERM");
     app.set("TOKEN_SECRET", NEXT_SECRET);
@@ -152,7 +152,7 @@ async fn replace_secret(app: &mut TestApp) {
 }
 
 #[tokio::test]
-async fn a_secret_is_replaced_without_logging_anyone_out() {
+async fn secret_rotation_keeps_sessions() {
     let mut app = TestApp::start().await;
     let mut visitor = app.customer("ann@example.com").await;
     let api = app.api_token("ann@example.com").await;
@@ -162,19 +162,19 @@ async fn a_secret_is_replaced_without_logging_anyone_out() {
     app.stop_by("TERM");
     app.unset("TOKEN_SECRET_PREVIOUS");
     app.start_again().await;
-    assert_eq!(visitor.get("/orders").await.status, 303, "a secret that was taken away still verified");
+    assert_eq!(visitor.get("/orders").await.status, 303, "a removed secret verifies");
     assert_eq!(app.api_get("/api/session", &api).await.status, 403);
 }
 
 #[tokio::test]
-async fn a_secret_that_was_replaced_verifies_and_never_signs() {
+async fn previous_secret_verifies_and_never_signs() {
     let mut app = TestApp::start().await;
     let mut early = app.customer("ann@example.com").await;
     let before = early.token();
     replace_secret(&mut app).await;
     let new = app.customer("bob@example.com").await.token();
     let (renewed, _) = orders_with(&app, &aged(&before, 1000, 800)).await.session_cookie().expect("not renewed");
-    early.post("/account/stay", &[]).await;
+    early.post("/account/session/extend", &[]).await;
     app.stop_by("TERM");
     app.unset("TOKEN_SECRET_PREVIOUS");
     app.start_again().await;
@@ -185,7 +185,7 @@ async fn a_secret_that_was_replaced_verifies_and_never_signs() {
 }
 
 #[tokio::test]
-async fn two_sessions_of_one_customer_differ_and_ids_tell_nothing() {
+async fn session_ids_are_unique_and_contain_no_user_data() {
     let app = TestApp::start().await;
     let first = Token::read(&app.customer("ann@example.com").await.token());
     let mut visitor = app.visitor();

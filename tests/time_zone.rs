@@ -1,4 +1,4 @@
-//! Times where the customer is: told by the browser, or chosen; what a day, a month and a year are there.
+//! Time zones: reported by the browser or chosen; times, days, months and years in the zone.
 
 use crate::app::{PASSWORD, TestApp};
 use crate::csv_export::rows;
@@ -12,7 +12,7 @@ fn placed(number: &str, at: &str) -> Row {
     order(number, ANN).with("Created at", at)
 }
 
-/// Ann, verified and signed in, with a browser in that zone.
+/// A verified, logged-in customer whose browser reports that zone.
 async fn app_in(zone: &str, rows: &[Row]) -> (TestApp, Visitor) {
     let app = TestApp::start().await;
     let mut ann = app.visitor();
@@ -23,7 +23,7 @@ async fn app_in(zone: &str, rows: &[Row]) -> (TestApp, Visitor) {
     (app, ann)
 }
 
-/// Signs Ann in from a browser in that zone.
+/// Logs in from a browser in that zone.
 async fn log_in(app: &TestApp, zone: &str) -> Visitor {
     let mut ann = app.visitor();
     let answer = ann.post("/login", &[("email", ANN), ("password", PASSWORD), ("zone", zone)]).await;
@@ -31,20 +31,20 @@ async fn log_in(app: &TestApp, zone: &str) -> Visitor {
     ann
 }
 
-/// The place that the foot of the page names.
+/// The zone in the page's footer.
 async fn place(visitor: &mut Visitor) -> String {
     let page = list(visitor, "/orders").await;
     let (_, rest) = page.split_once("Times are those of <a href=\"/account#time-zone\">").unwrap();
     rest.split('<').next().unwrap().to_owned()
 }
 
-/// The link to the year's or the day's orders, as the form makes it.
+/// The URL of the filter form for a range.
 async fn in_range(visitor: &mut Visitor, from: &str, to: &str) -> Vec<String> {
     numbers(&list(visitor, &format!("/orders?from={from}&to={to}&sort=oldest")).await)
 }
 
 #[tokio::test]
-async fn sign_up_and_login_tell_where_the_browser_is() {
+async fn sign_up_and_login_store_the_browsers_time_zone() {
     let (app, mut ann) = app_in("America/New_York", &[]).await;
     assert_eq!(place(&mut ann).await, "New York");
     let mut elsewhere = log_in(&app, "Asia/Tokyo").await;
@@ -57,7 +57,7 @@ async fn sign_up_and_login_tell_where_the_browser_is() {
 }
 
 #[tokio::test]
-async fn what_is_no_time_zone_is_ignored() {
+async fn invalid_time_zone_is_ignored() {
     let (app, mut ann) = app_in("Europe/Berlin", &[]).await;
     let long = "Europe/".repeat(1_000);
     for zone in ["", "Berlin", "Europe/Atlantis", "../../etc/passwd", "Europe/Berlin\0", "<b>", "GMT+1", "utc", &long] {
@@ -72,7 +72,7 @@ async fn what_is_no_time_zone_is_ignored() {
 }
 
 #[tokio::test]
-async fn a_zone_that_was_chosen_stays_whatever_browsers_tell_later() {
+async fn chosen_time_zone_is_not_replaced_by_the_browsers() {
     let (app, mut ann) = app_in("Europe/Berlin", &[]).await;
     let form = list(&mut ann, "/account/time-zone").await;
     assert!(form.contains("<option selected>Europe/Berlin"), "{form}");
@@ -91,7 +91,7 @@ async fn a_zone_that_was_chosen_stays_whatever_browsers_tell_later() {
 }
 
 #[tokio::test]
-async fn every_time_is_read_there_and_marked_up_in_utc() {
+async fn times_are_shown_in_the_zone_with_utc_in_markup() {
     let sent = placed("#1", "2024-12-31 23:30:00 +0000")
         .with("Paid at", "2024-12-31 22:59:00 +0000")
         .with("Fulfilled at", "2025-07-01 22:15:00 +0000");
@@ -111,14 +111,14 @@ async fn every_time_is_read_there_and_marked_up_in_utc() {
     assert!(sheet.text().contains("Placed (Europe/Berlin)"), "{}", sheet.text());
     assert_eq!(rows(&sheet)[0][1], "2025-01-01 00:30");
     let told = app.api_get("/api/userOrders/1", &app.api_token(ANN).await).await.json();
-    assert_eq!(told["placed_at"], "2024-12-31T23:30:00Z", "for programs it is UTC");
+    assert_eq!(told["placed_at"], "2024-12-31T23:30:00Z", "the API must return UTC");
 }
 
 #[tokio::test]
-async fn the_account_page_tells_times_there_too() {
+async fn account_page_shows_times_in_the_zone() {
     let (app, mut ann) = app_in("Pacific/Kiritimati", &[]).await;
-    // A sign-in at noon in UTC is the next day there, 14 hours ahead.
-    for table in ["sessions SET last_seen_at", "sessions SET created_at", "activity SET at"] {
+    // Noon in UTC is the next day there, 14 hours ahead.
+    for table in ["sessions SET last_seen_at", "sessions SET created_at", "audit_events SET at"] {
         let sql = sqlx::AssertSqlSafe(format!("UPDATE {table} = 1709208000"));
         sqlx::query(sql).execute(&app.database().await).await.unwrap();
     }
@@ -128,7 +128,7 @@ async fn the_account_page_tells_times_there_too() {
 }
 
 #[tokio::test]
-async fn days_months_and_years_begin_there() {
+async fn filters_use_days_months_and_years_of_the_zone() {
     let rows = [
         placed("#1", "2024-12-31 22:59:59 +0000"),
         placed("#2", "2024-12-31 23:30:00 +0000"),
@@ -153,7 +153,7 @@ async fn days_months_and_years_begin_there() {
     assert_eq!(in_range(&mut ann, "2024-12-31", "2024-12-31").await, ["1", "2"]);
     assert_eq!(in_range(&mut ann, "2025-01-01", "2025-01-01").await, ["3", "4"]);
     assert_eq!(counted(&list(&mut ann, "/orders").await), [some("2"), some("3"), None]);
-    // Scripts know of no zone.
+    // The API has no zone.
     let token = app.api_token(ANN).await;
     ann.post("/account/time-zone", &[("zone", "Europe/Berlin")]).await;
     let told = app.api_get("/api/userOrders?from=2025-01-01&to=2025-01-01", &token).await.json();
@@ -161,7 +161,7 @@ async fn days_months_and_years_begin_there() {
 }
 
 #[tokio::test]
-async fn this_year_and_last_year_begin_there() {
+async fn this_year_and_last_year_start_in_the_zone() {
     // New Year comes to Kiritimati 14 hours before it comes to UTC, and to Honolulu 10 hours after.
     let now = time::OffsetDateTime::now_utc();
     let this_year = |hours: i64| (now + time::Duration::hours(hours)).year();
@@ -179,7 +179,7 @@ async fn this_year_and_last_year_begin_there() {
 }
 
 #[tokio::test]
-async fn a_day_on_which_clocks_change_is_a_whole_day() {
+async fn day_of_a_clock_change_is_complete() {
     // Berlin: 31 March 2024 has 23 hours, 27 October 25.
     let rows = [
         placed("#1", "2024-03-30 22:59:59 +0000"),

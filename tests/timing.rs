@@ -1,4 +1,4 @@
-//! How long an answer takes tells nobody whether an address has an account.
+//! The time of a response does not reveal whether an address has an account.
 
 use std::time::{Duration, Instant};
 
@@ -7,11 +7,11 @@ use sqlx::AnyPool;
 use crate::app::TestApp;
 use crate::http;
 
-/// Hashing a password takes most of a login, so leaving it out shows in few pairs.
+/// Hashing takes most of a login's time, so a missing hash is detected with few pairs.
 const LOGIN_PAIRS: usize = 25;
-/// One write more or less to the database is told from chance by many pairs alone.
+/// A missing write is detected only with many pairs.
 const MAIL_PAIRS: usize = 100;
-/// Other programs on the computer may disturb one measurement; what can be told apart is told apart in every one.
+/// Other programs may disturb one measurement; a real difference appears in every one.
 const MEASUREMENTS: usize = 3;
 
 struct Stopwatch {
@@ -20,7 +20,7 @@ struct Stopwatch {
 }
 
 impl Stopwatch {
-    /// A program whose accounts have the addresses `known0@example.com` and on.
+    /// A server with the accounts `known0@example.com`, `known1@example.com`, …
     async fn new(accounts: usize) -> Self {
         let app = TestApp::start().await;
         app.customer("first@example.com").await;
@@ -36,8 +36,8 @@ impl Stopwatch {
     }
 
     async fn time(&self, path: &str, email: &str, status: u16) -> Duration {
-        // Whoever measures has as many addresses of their own as it takes.
-        sqlx::query("DELETE FROM throttles").execute(&self.database).await.unwrap();
+        // An attacker has as many client addresses as needed.
+        sqlx::query("DELETE FROM rate_limits").execute(&self.database).await.unwrap();
         let fields = [("email", email), ("password", "not the password at all")];
         let request = self.app.request(reqwest::Method::POST, path).form(&fields);
         let began = Instant::now();
@@ -47,7 +47,7 @@ impl Stopwatch {
         took
     }
 
-    /// Times of known and of unknown addresses, in pairs; each comes first in every other pair.
+    /// Pairs of times, of a known and an unknown address. The order alternates.
     async fn measure(&self, path: &str, status: u16, count: usize) -> Vec<(Duration, Duration)> {
         let mut pairs = Vec::new();
         for number in 0..count {
@@ -68,10 +68,10 @@ fn median(times: impl Iterator<Item = Duration>) -> Duration {
     times[times.len() / 2]
 }
 
-/// What tells known from unknown, if anything does.
+/// A description of the difference, if there is one.
 ///
-/// Were they alike, the known address would be the slower of a pair as often as a coin shows heads: by chance alone the count is over
-/// four standard deviations from one half in 6 of 100,000 measurements.
+/// Without a difference each address is the slower one in half of the pairs; the count deviates by more than four standard deviations in
+/// 6 of 100,000 measurements.
 fn difference(pairs: &[(Duration, Duration)]) -> Option<String> {
     let slower = pairs.iter().filter(|(known, unknown)| known > unknown).count();
     let (known, unknown) = (median(pairs.iter().map(|pair| pair.0)), median(pairs.iter().map(|pair| pair.1)));
@@ -96,17 +96,17 @@ async fn assert_alike(path: &str, status: u16, count: usize) {
 }
 
 #[tokio::test]
-async fn logging_in_takes_as_long_for_an_unknown_address_as_for_a_known_one() {
+async fn login_time_is_equal_for_unknown_addresses() {
     assert_alike("/login", 401, LOGIN_PAIRS).await;
 }
 
 #[tokio::test]
-async fn asking_for_a_new_password_takes_as_long_for_an_unknown_address_as_for_a_known_one() {
+async fn reset_request_time_is_equal_for_unknown_addresses() {
     assert_alike("/password/forgot", 303, MAIL_PAIRS).await;
 }
 
 #[test]
-fn the_measurement_itself_tells_apart_what_differs() {
+fn timing_measurement_detects_a_difference() {
     let pairs = |known: u64, unknown: u64| {
         let noise = |number: u64| Duration::from_micros(number * 7919 % 2000);
         let pair = |number| {

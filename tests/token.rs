@@ -1,11 +1,11 @@
-//! Takes tokens apart, alters them and signs them again.
+//! Parses, alters and signs tokens.
 
 use jsonwebtoken::{Algorithm, EncodingKey, crypto};
 use serde_json::{Map, Value};
 
 use crate::place::SECRET;
 
-/// A token in parts.
+/// A parsed token.
 #[derive(Clone, Debug)]
 pub struct Token {
     pub header: Map<String, Value>,
@@ -52,7 +52,7 @@ impl Token {
         altered
     }
 
-    /// Signed with the right secret, whatever the header says.
+    /// Signed with the right secret, with any header.
     pub fn signed(&self) -> String {
         self.signed_by(SECRET.as_bytes(), Algorithm::HS256)
     }

@@ -1,95 +1,94 @@
-//! Who someone is: sign-up, login, logout, forgotten passwords, the account page, and the operator's hand on accounts.
+//! Accounts: sign-up, login, logout, recovery, settings, and the operator's commands.
 //!
-//! Routes: `/signup`, `/login`, `/logout`, `/password/…`, `/verify`, `/not-me`, and below the guard `/account/…`. Hands out [`Accounts`] (what
-//! pages and the API both call) and [`Email`].
+//! | module | purpose | routes |
+//! |---|---|---|
+//! | `login/` | login, logout, sign-up, extending a session | `/login`, `/logout`, `/signup`, `/account/session/extend` |
+//! | `recovery/` | mailed links: confirm an address, reset a password, undo a change | `/verify`, `/password/forgot`, `/password/reset`, `/not-me` |
+//! | `settings/` | the account page and its forms | `/account/…` |
+//! | `reauthentication.rs` | the password check before a sensitive change | |
+//! | `password/` | password rules, hashing, strength meter | `/password/strength` |
+//! | `rate_limits.rs` | the rate limits of logins and mail | |
+//! | `trusted_browser/`, `trusted_network/` | where attackers' failures do not limit the owner | |
+//! | `audit/` | the events of an account | |
+//! | `security_notice.rs` | mail about sensitive changes | |
+//! | [`operator`] | `order-portal user …` | |
+//! | `store.rs` | the table `users` | |
 //!
-//! Invariants: an unknown address and a wrong password take the same time and read the same; no password leaves
-//! [`Password`] but as an Argon2id hash; a new password ends every other session and every
-//! mailed link that gives access or changes something, never a recovery link; a new address ends every other session; a link confirms an address
-//! only in a session of the account that asked, or with its password ([`verify`]); a sensitive change takes the password in the same
-//! form, always ([`reauthentication`]), and the owner of the address that the account had before can undo it ([`not_me`]).
+//! Pages and API share [`Accounts`].
+//!
+//! Invariants:
+//! - An unknown address and a wrong password get the same response in the same time.
+//! - A password leaves [`Password`] only as an Argon2id hash.
+//! - A new password revokes all other sessions and all mailed tokens, except recovery links. A new address revokes all other sessions.
+//! - A mailed link confirms an address only in a session of the account that requested it, or with its password (`recovery/verify.rs`).
+//! - A sensitive change always requires the password in the same form, and the owner of the account's former address can undo it
+//!   (`recovery/not_me.rs`).
 
-mod activity;
-mod change_email;
-mod change_password;
-mod delete;
-mod devices;
-mod export;
-mod guessable;
-mod known_browser;
+mod audit;
 mod login;
-mod logout;
-mod not_me;
-mod notices;
-mod overview;
+pub mod operator;
 mod password;
+mod rate_limits;
 mod reauthentication;
-mod reset;
-mod signup;
-mod stay;
+mod recovery;
+mod security_notice;
+mod settings;
 mod store;
-mod strength;
-mod throttle;
-mod time_zone;
-mod unkept_cookie;
-mod verify;
+mod trusted_browser;
+mod trusted_network;
 
 use std::future::{Ready, ready};
 use std::pin::Pin;
+use std::time::Duration;
 
 use actix_web::middleware::from_fn;
 use actix_web::{HttpResponse, web};
 
 pub use crate::mail::{Email, EmailError};
-pub use known_browser::{ClaimedBrowser, KnownBrowser};
-pub use password::{Hasher, Password, PasswordError};
-pub use signup::SignUpRefused;
-pub use store::users;
+pub use login::{LoggedIn, LoginContext, SignUp, SignUpErrors};
+pub use password::{Hasher, Password, PasswordCheck, PasswordError};
+pub use trusted_browser::{ClaimedBrowser, TrustedBrowser};
 
-use crate::clock::{Clock, UnixSeconds};
+use crate::clock::{Clock, UnixSeconds, days};
 use crate::database::{self, Database, Transaction};
-use crate::sessions::{Audience, CurrentUser, Ending, Issued, Sessions, cookie, guard};
-use crate::web::{Client, Error, Zone, see_other};
-use activity::{Entry, Event};
-use strength::StrengthQueue;
+use crate::domain::UserId;
+use crate::rate_limit;
+use crate::sessions::{CurrentUser, Sessions, guard};
+use crate::web::{Client, Error, see_other};
+use audit::{Event, NewAuditEvent};
+use password::StrengthQueue;
 
-/// Browsers and networks that were not used for so long are forgotten.
-const KEPT_DAYS: i64 = 90;
+/// Trusted browsers and networks that were not used for this time are deleted.
+const UNUSED_RETENTION: Duration = days(90);
 
 type Work<'a, T> = Pin<Box<dyn Future<Output = Result<T, database::Error>> + 'a>>;
 
-/// What else happens in the transaction that makes an account: takes the user's id and the time.
+/// Runs in the transaction of a sign-up.
 pub type OnSignUp = for<'a> fn(&'a mut Transaction, &'a str, UnixSeconds, &'a Clock) -> Work<'a, ()>;
 
-/// What the operator or the mailed link sets going when an address is shown to be someone's: takes the user's id and the
-/// address, tells how many orders became theirs.
+/// Runs when an address is confirmed, with the user's id and the address; returns how many orders became theirs.
 pub type OnVerified = for<'a> fn(&'a mut Transaction, &'a str, &'a str) -> Work<'a, u64>;
 
-/// What an account loses with an address that turns out not to be its owner's: takes the user's id and the address.
+/// Runs when an account loses an address that was not its owner's, with the user's id and the address.
 pub type OnReleased = for<'a> fn(&'a mut Transaction, &'a str, &'a str) -> Work<'a, ()>;
 
-/// What else goes when an account is deleted: takes the user's id.
+/// Runs when an account is deleted.
 pub type OnDeleted = for<'a> fn(&'a mut Transaction, &'a str) -> Work<'a, ()>;
 
-/// What another feature holds about a user, for them to download.
-pub type HeldAbout = for<'a> fn(&'a Database, &'a str) -> Work<'a, serde_json::Value>;
+/// What another feature adds to the data export of a user.
+pub type UserDataExport = for<'a> fn(&'a Database, &'a str) -> Work<'a, serde_json::Value>;
 
-/// What other features do when something happens to an account. The server passes them, so that this feature need not know those.
+/// What other features do in the transactions of an account. The server passes them, so that this module does not depend on those features.
 #[derive(Clone, Copy)]
 pub struct Hooks {
-    /// When an account is made.
     pub on_sign_up: Option<OnSignUp>,
-    /// When an address is shown to be someone's.
     pub on_verified: OnVerified,
-    /// When an address turns out not to be the owner's.
     pub on_released: OnReleased,
-    /// When an account is deleted.
     pub on_deleted: OnDeleted,
-    /// The orders of a user.
-    pub orders_of: HeldAbout,
+    pub export_orders: UserDataExport,
 }
 
-/// Makes accounts and knows their owners. Clones share connections and the queue for hashing.
+/// The dependencies that all account features share. Clones share connections and the hashing queue.
 #[derive(Clone)]
 pub struct Accounts {
     database: Database,
@@ -100,130 +99,90 @@ pub struct Accounts {
     hooks: Hooks,
 }
 
-/// Where someone signs in and for how long.
-pub struct Visit<'a> {
-    /// The pages or the API.
-    pub audience: Audience,
-    /// When the session is to end by itself.
-    pub ending: Ending,
-    /// Where the request came from.
-    pub client: &'a Client,
-    /// The browser that it claims to come from.
-    pub browser: Option<KnownBrowser>,
-    /// The time zone that the browser tells.
-    pub zone: Option<Zone>,
-}
-
-/// Someone who is signed in from now on.
-pub struct SignedIn {
-    /// The session's token.
-    pub issued: Issued,
-    browser: Option<KnownBrowser>,
-}
-
-impl SignedIn {
-    fn set_cookies(&self, response: &mut HttpResponse, now: UnixSeconds) -> Result<(), Error> {
-        set_session(response, &self.issued, now)?;
-        match &self.browser {
-            Some(browser) => response.add_cookie(&browser.cookie()).map_err(|error| Error::Internal(error.into())),
-            None => Ok(()),
-        }
-    }
-}
-
-fn has_ended() -> Error {
+fn session_ended() -> Error {
     Error::Unauthorized("the session has ended".to_owned())
 }
 
-fn set_session(response: &mut HttpResponse, issued: &Issued, now: UnixSeconds) -> Result<(), Error> {
-    response.add_cookie(&cookie::carry(issued, now)).map_err(|error| Error::Internal(error.into()))
-}
-
 impl Accounts {
-    /// Accounts in `database`.
     pub fn new(database: Database, clock: Clock, sessions: Sessions, hasher: Hasher, hooks: Hooks) -> Self {
         Self { database, clock, sessions, hasher, strength_queue: StrengthQueue::new(), hooks }
     }
 
-    /// The account that a request is signed in to, if it still is.
-    async fn of(&self, user: &CurrentUser) -> Result<store::Account, Error> {
+    /// The account of an authenticated request, if the session is still active.
+    async fn find_account(&self, user: &CurrentUser) -> Result<store::Account, Error> {
         let now = self.clock.now();
-        store::find(&self.database, &user.user_id, &user.session_id, now).await?.ok_or_else(has_ended)
+        let account = store::find_by_session(&self.database, &user.user_id, &user.session_id, now).await?;
+        account.ok_or_else(session_ended)
     }
 
-    fn entry<'a>(&self, event: Event, client: &'a Client) -> Entry<'a> {
-        Entry { id: self.clock.new_id(), event, client, at: self.clock.now() }
+    fn audit_event<'a>(&self, event: Event, client: &'a Client) -> NewAuditEvent<'a> {
+        NewAuditEvent { id: self.clock.new_id(), event, client, at: self.clock.now() }
     }
 
-    /// Writes an event alone.
-    async fn record(&self, user_id: &str, event: Event, client: &Client) -> Result<(), database::Error> {
-        let entry = self.entry(event, client);
-        self.database.write_together(async |transaction| activity::record(transaction, user_id, &entry).await).await
+    /// Records an event in a transaction of its own.
+    async fn record(&self, user_id: &UserId, event: Event, client: &Client) -> Result<(), database::Error> {
+        let new = self.audit_event(event, client);
+        self.database.write_together(async |transaction| audit::record(transaction, user_id, &new).await).await
     }
 
-    /// The browser of a visit that has just been let in; scripts have none.
-    async fn browser_of(&self, visit: &Visit<'_>) -> Result<Option<KnownBrowser>, Error> {
-        match visit.audience {
-            Audience::Api => Ok(None),
-            Audience::Web => self.browser_after(visit.browser.as_ref()).await.map(Some),
-        }
-    }
-
-    /// The cookie's value for a browser in which its owner was let in: the one that it has, if it is one of ours.
-    async fn browser_after(&self, claimed: Option<&KnownBrowser>) -> Result<KnownBrowser, Error> {
-        if let Some(browser) = claimed
-            && store::browsers::is_ours(&self.database, &browser.hash()).await?
-        {
-            return Ok(browser.clone());
-        }
-        KnownBrowser::new().map_err(|error| Error::Internal(error.to_string().into()))
-    }
-
-    /// Maintenance: removes some of what nobody needs any more; tells of each step how many rows.
-    pub async fn clean(&self) -> [(&'static str, Result<u64, database::Error>); 5] {
+    /// Maintenance: deletes a batch of expired rows of each kind; returns how many.
+    pub async fn delete_expired(&self) -> [(&'static str, Result<u64, database::Error>); 5] {
         let now = self.clock.now();
-        let unused_since = now.plus(-KEPT_DAYS * 86_400);
+        let unused_since = now - UNUSED_RETENTION;
         [
-            ("old audit events", activity::delete_old(&self.database, now).await),
-            ("audit events without an account", activity::delete_unowned(&self.database).await),
-            ("rate limits", store::throttles::clean(&self.database, now).await),
-            ("known browsers", store::browsers::clean(&self.database, unused_since).await),
-            ("known networks", store::networks::delete_unused(&self.database, unused_since).await),
+            ("old audit events", audit::delete_old(&self.database, now).await),
+            ("audit events without an account", audit::delete_unowned(&self.database).await),
+            ("rate limits", rate_limit::delete_expired(&self.database, now).await),
+            ("trusted browsers", trusted_browser::store::delete_unused(&self.database, unused_since).await),
+            ("trusted networks", trusted_network::store::delete_unused(&self.database, unused_since).await),
         ]
     }
 }
 
-/// Routes that need nobody to be signed in.
+/// Public routes.
 pub fn configure(routes: &mut web::ServiceConfig) {
+    use login::{log_in, log_out, sign_up};
+    use password::strength;
+    use recovery::{not_me, reset, verify};
+    let reload = guard::reload_from_same_site;
     routes
-        .service(web::resource("/signup").get(signup::form).post(signup::submit))
-        .service(web::resource("/login").get(login::form).post(login::submit))
-        .service(web::resource("/logout").post(logout::submit))
+        .service(web::resource("/signup").get(sign_up::form).post(sign_up::submit))
+        .service(web::resource("/login").get(log_in::form).post(log_in::submit))
+        .service(web::resource("/logout").post(log_out::submit))
         .service(web::resource("/password/strength").post(strength::submit))
         .service(web::resource("/password/forgot").get(reset::forgot_form).post(reset::forgot_submit))
         .service(web::resource("/password/reset").get(reset::form).post(reset::submit))
-        .service(web::resource("/verify").get(verify::form).post(verify::submit).wrap(from_fn(guard::reload_arrival)))
-        .service(web::resource("/not-me").get(not_me::form).post(not_me::submit).wrap(from_fn(guard::reload_arrival)));
+        .service(web::resource("/verify").get(verify::form).post(verify::submit).wrap(from_fn(reload)))
+        .service(web::resource("/not-me").get(not_me::form).post(not_me::submit).wrap(from_fn(reload)));
 }
 
-/// The way to a section of the account page. The address of a form is asked for, too: by who loads its answer again, or logs in
-/// after the session ended under it.
+/// Redirects to a section of the account page. Browsers request the URL of a form with GET when its response is reloaded, and after a
+/// login that interrupted the form.
 fn section(address: &'static str) -> impl Fn() -> Ready<HttpResponse> + Clone {
     move || ready(see_other(address))
 }
 
-/// Routes for below `/account`, behind the guard.
+/// Guarded routes below `/account`.
 pub fn configure_account(routes: &mut web::ServiceConfig) {
+    use login::extend_session;
+    use recovery::verify;
+    use settings::{
+        account_page, change_email, change_password, data_export, delete_account, sessions_page, time_zone,
+    };
     routes
-        .service(web::resource("").get(overview::show))
+        .service(web::resource("").get(account_page::show))
         .service(web::resource("/verification").get(section("/account#email")).post(verify::send_again))
         .service(web::resource("/password").get(section("/account#password")).post(change_password::submit))
         .service(web::resource("/email").get(section("/account#email")).post(change_email::submit))
-        .service(web::resource("/sessions/end").get(section("/account#sessions")).post(devices::end_one))
-        .service(web::resource("/sessions/end-others").get(section("/account#sessions")).post(devices::end_others))
-        .service(web::resource("/activity").get(overview::all_activity))
-        .service(web::resource("/export").get(section("/account#data")).post(export::submit))
-        .service(web::resource("/delete").get(delete::form).post(delete::submit))
+        .service(web::resource("/sessions/end").get(section("/account#sessions")).post(sessions_page::revoke_one))
+        .service(
+            web::resource("/sessions/end-others").get(section("/account#sessions")).post(sessions_page::revoke_others),
+        )
+        .service(web::resource("/activity").get(account_page::all_activity))
+        .service(web::resource("/export").get(section("/account#data")).post(data_export::submit))
+        .service(web::resource("/delete").get(delete_account::form).post(delete_account::submit))
         .service(web::resource("/time-zone").get(time_zone::form).post(time_zone::submit))
-        .service(web::resource("/stay").post(stay::submit));
+        .service(web::resource("/session/extend").post(extend_session::submit))
+        // The former address, for scripts that are still cached or open in a browser.
+        .service(web::resource("/stay").post(extend_session::submit));
 }

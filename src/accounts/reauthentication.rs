@@ -1,78 +1,81 @@
-//! Reauthentication: a sensitive change (password, address, data export, deletion) takes the password in the same form, always
-//! (ASVS 5.0 V7.5.1). Whoever has no more than a stolen cookie changes nothing, however lately its owner logged in.
+//! Reauthentication: a sensitive change (password, address, data export, deletion) always requires the password in the same form (ASVS 5.0
+//! V7.5.1). A stolen cookie alone changes nothing, however recently its owner logged in.
 //!
-//! Attempts are counted for the account. After the right password the session goes on under another id (V7.2.4), so that a copy of the
-//! cookie is dead.
+//! Attempts are counted for each account. After a correct password the session gets a new id (V7.2.4), so that a copy of the cookie
+//! becomes invalid.
 
 use actix_web::{HttpResponse, ResponseError};
 
-use super::activity::Event;
-use super::throttle::{self, Counter};
-use super::{Accounts, Password, has_ended, set_session, store};
-use crate::sessions::{CurrentUser, Issued};
+use super::audit::Event;
+use super::{Accounts, Password, rate_limits, session_ended, store};
+use crate::domain::SessionId;
+use crate::rate_limit;
+use crate::sessions::{CurrentUser, Issued, cookie};
 use crate::web::{Client, Error};
 
-/// A session in which the password was just given.
-pub(super) struct Reauthenticated {
-    /// The session's id from now on.
-    pub session_id: String,
+pub(super) enum Reauthentication {
+    Succeeded(RotatedSession),
+    /// The message for the form.
+    Failed(&'static str),
+}
+
+/// A session with a new id.
+pub(super) struct RotatedSession {
+    pub session_id: SessionId,
     issued: Issued,
 }
 
-impl Reauthenticated {
-    /// Puts the session's new cookie into the answer, also where the change failed after all: the old id is dead, and without the new one
-    /// the customer would be logged out.
+impl RotatedSession {
+    /// Sets the new cookie on the response, also if the change has failed: the old id is invalid, so without the new cookie the customer
+    /// would be logged out.
     pub(super) fn set_cookie(
         &self,
-        answer: Result<HttpResponse, Error>,
+        response: Result<HttpResponse, Error>,
         accounts: &Accounts,
     ) -> Result<HttpResponse, Error> {
-        let mut response = answer.unwrap_or_else(|error| error.error_response());
-        set_session(&mut response, &self.issued, accounts.clock.now())?;
+        let mut response = response.unwrap_or_else(|error| error.error_response());
+        cookie::set(&mut response, &self.issued, accounts.clock.now())?;
         Ok(response)
     }
 }
 
 impl Accounts {
-    /// Lets the customer go on who gives the account's password, or says what is wrong with it.
+    /// Verifies the password and gives the session a new id.
     pub(super) async fn reauthenticate(
         &self,
         user: &CurrentUser,
         account: &store::Account,
         password: &str,
         client: &Client,
-    ) -> Result<Result<Reauthenticated, String>, Error> {
+    ) -> Result<Reauthentication, Error> {
         if password.is_empty() {
-            return Ok(Err("Enter your password.".to_owned()));
+            return Ok(Reauthentication::Failed("Enter your password."));
         }
         if !self.is_password_of(account, password, client).await? {
-            return Ok(Err("That is not your password. Try again.".to_owned()));
+            return Ok(Reauthentication::Failed("That is not your password. Try again."));
         }
-        self.rotate_session(user).await.map(Ok)
+        self.rotate_session(user).await.map(Reauthentication::Succeeded)
     }
 
-    /// Gives the session in which the password was given another id.
-    pub(super) async fn rotate_session(&self, user: &CurrentUser) -> Result<Reauthenticated, Error> {
-        let (session_id, issued) = self.sessions.rotate_id(user).await?.ok_or_else(has_ended)?;
-        Ok(Reauthenticated { session_id, issued })
+    pub(super) async fn rotate_session(&self, user: &CurrentUser) -> Result<RotatedSession, Error> {
+        let (session_id, issued) = self.sessions.rotate_id(user).await?.ok_or_else(session_ended)?;
+        Ok(RotatedSession { session_id, issued })
     }
 
-    /// Whether the password is the account's; attempts are counted and wrong ones recorded.
+    /// Whether the password is the account's. Counts the attempt and records a wrong password.
     pub(super) async fn is_password_of(
         &self,
         account: &store::Account,
         password: &str,
         client: &Client,
     ) -> Result<bool, Error> {
-        let counters = [Counter::new(throttle::CONFIRM, &[&account.id])];
-        throttle::count(&self.database, &self.clock, &counters).await?;
-        if !self.hasher.verify(Password::offered(password), Some(&account.password_hash)).await? {
-            self.record(&account.id, Event::ConfirmFailed, client).await?;
+        let counters = [rate_limits::reauthentication(&account.id)];
+        rate_limit::count(&self.database, &self.clock, &counters).await?;
+        if !self.hasher.verify(Password::unchecked(password), Some(&account.password_hash)).await? {
+            self.record(&account.id, Event::ReauthenticationFailed, client).await?;
             return Ok(false);
         }
-        self.database
-            .write_together(async |transaction| store::throttles::give_back(transaction, &counters).await)
-            .await?;
+        self.database.write_together(async |transaction| rate_limit::refund(transaction, &counters).await).await?;
         Ok(true)
     }
 }

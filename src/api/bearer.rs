@@ -1,5 +1,5 @@
-//! The bearer token of a request (RFC 6750 section 2.1): 401 without one, 403 with one that does not hold. A body is read first and
-//! the token checked afterwards: it may be revoked while the body is on its way.
+//! The bearer token of a request (RFC 6750 section 2.1): 401 without a token, 403 with an invalid one. The token is checked after the body
+//! has arrived, because it can be revoked meanwhile.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,11 +12,9 @@ use crate::sessions::{Audience, CurrentUser, Sessions};
 use crate::web::body::IgnoredBody;
 use crate::web::{Error, Viewer};
 
-/// The user whose token came in `Authorization: Bearer …`.
+/// The user of the token in `Authorization: Bearer …`.
 pub struct BearerUser {
-    /// Who, and in which session.
     pub user: CurrentUser,
-    /// What is shown of them.
     pub viewer: Viewer,
 }
 
@@ -40,15 +38,15 @@ impl FromRequest for BearerUser {
 
 fn bearer_token(request: &HttpRequest) -> Result<String, Error> {
     let mut lines = request.headers().get_all(header::AUTHORIZATION);
-    let nobody = || Error::Unauthorized("send an access token: Authorization: Bearer <token>".to_owned());
-    let line = lines.next().ok_or_else(nobody)?;
+    let missing = || Error::Unauthorized("send an access token: Authorization: Bearer <token>".to_owned());
+    let line = lines.next().ok_or_else(missing)?;
     if lines.next().is_some() {
         return Err(Error::InvalidToken);
     }
     let line = line.to_str().map_err(|_| Error::InvalidToken)?.trim();
     let (scheme, token) = line.split_once(' ').unwrap_or((line, ""));
     if !scheme.eq_ignore_ascii_case("bearer") || token.trim().is_empty() {
-        return Err(nobody());
+        return Err(missing());
     }
     Ok(token.trim().to_owned())
 }

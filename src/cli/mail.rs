@@ -6,7 +6,7 @@ use super::{Failure, failed, open, print};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::database::Database;
-use crate::mail::operator::{self, QueuedMail, Retried};
+use crate::mail::operator::{self, QueuedMail, Retry};
 
 #[derive(Subcommand)]
 #[allow(clippy::doc_markdown)] // These comments are what --help prints.
@@ -85,12 +85,12 @@ fn state(mail: &QueuedMail) -> String {
 
 async fn retry(database: &Database, clock: &Clock, id: &str) -> Result<(), Failure> {
     match operator::retry(database, id, clock.now()).await.map_err(failed)? {
-        Retried::Queued => {
+        Retry::Queued => {
             print(format!("message {id} is queued again"));
             Ok(())
         }
-        Retried::NotFailed => Err(failed(format!("message {id} has not failed: it is delivered without a retry"))),
-        Retried::Unknown => Err(unknown(id)),
+        Retry::NotFailed => Err(failed(format!("message {id} has not failed: it is delivered without a retry"))),
+        Retry::UnknownId => Err(unknown(id)),
     }
 }
 

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::{Failure, failed, open, parse_email, print};
-use crate::accounts::users::{self, UserDetail};
+use crate::accounts::operator::{self, UserDetail};
 use crate::clock::{Clock, UnixSeconds};
 use crate::config::Config;
 use crate::database::Database;
@@ -54,16 +54,17 @@ pub(super) async fn run(config: &Config, clock: &Clock, command: UserCommand) ->
         UserCommand::Show { email } => show(&database, clock, &email).await,
         UserCommand::Verify { email } => verify(&database, clock, &email).await,
         UserCommand::Disable { email } => {
-            let found = users::disable(&database, clock, &parse_email(&email)?).await.map_err(failed)?;
+            let found = operator::disable(&database, clock, &parse_email(&email)?).await.map_err(failed)?;
             answer(found, &email, "is disabled; every session has ended")
         }
         UserCommand::Enable { email } => {
-            let found = users::enable(&database, clock, &parse_email(&email)?).await.map_err(failed)?;
+            let found = operator::enable(&database, clock, &parse_email(&email)?).await.map_err(failed)?;
             answer(found, &email, "is enabled; its owner can log in again")
         }
         UserCommand::Delete { email } => {
-            let found =
-                users::delete(&database, clock, &parse_email(&email)?, server::REMOVE_SAMPLES).await.map_err(failed)?;
+            let found = operator::delete(&database, clock, &parse_email(&email)?, server::REMOVE_SAMPLES)
+                .await
+                .map_err(failed)?;
             answer(found, &email, "is deleted; the shop keeps the orders")
         }
     };
@@ -72,17 +73,17 @@ pub(super) async fn run(config: &Config, clock: &Clock, command: UserCommand) ->
 }
 
 async fn list(database: &Database) -> Result<(), Failure> {
-    let users = users::list(database).await.map_err(failed)?;
+    let users = operator::list(database).await.map_err(failed)?;
     let width = users.iter().map(|user| user.email.chars().count()).max().unwrap_or(0).max(5);
     print(format!("{:width$}  {:20}  {:8}  {:8}  {:>7}", "EMAIL", "SIGNED UP", "VERIFIED", "DISABLED", "ORDERS"));
     for user in users {
-        let word = |is: bool| if is { "yes" } else { "no" };
+        let yes_no = |at: Option<UnixSeconds>| if at.is_some() { "yes" } else { "no" };
         let signed_up = user.created_at.to_string();
         print(format!(
             "{:width$}  {signed_up:20}  {:8}  {:8}  {:>7}",
             user.email,
-            word(user.verified),
-            word(user.disabled),
+            yes_no(user.verified_at),
+            yes_no(user.disabled_at),
             user.orders
         ));
     }
@@ -90,7 +91,7 @@ async fn list(database: &Database) -> Result<(), Failure> {
 }
 
 async fn show(database: &Database, clock: &Clock, email: &str) -> Result<(), Failure> {
-    match users::show(database, &parse_email(email)?, clock.now()).await.map_err(failed)? {
+    match operator::show(database, &parse_email(email)?, clock.now()).await.map_err(failed)? {
         Some(user) => {
             print_detail(&user);
             Ok(())
@@ -101,21 +102,21 @@ async fn show(database: &Database, clock: &Clock, email: &str) -> Result<(), Fai
 
 fn print_detail(user: &UserDetail) {
     let time = |at: Option<UnixSeconds>, none: &str| at.map_or_else(|| none.to_owned(), |at| at.to_string());
-    let zone = match (&user.time_zone, user.time_zone_chosen) {
+    let zone = match (&user.time_zone, user.time_zone_chosen_at.is_some()) {
         (Some(zone), true) => zone.clone(),
         (Some(zone), false) => format!("{zone} (from the browser)"),
         (None, _) => "unknown".to_owned(),
     };
     for (name, value) in [
         ("email", user.email.clone()),
-        ("id", user.id.clone()),
+        ("id", user.id.to_string()),
         ("signed up", user.created_at.to_string()),
         ("verified", time(user.verified_at, "no")),
         ("disabled", time(user.disabled_at, "no")),
         ("last login", time(user.last_login_at, "none in the last 90 days")),
         ("sessions", user.sessions.to_string()),
-        ("known browsers", user.known_browsers.to_string()),
-        ("known networks", user.known_networks.to_string()),
+        ("known browsers", user.trusted_browsers.to_string()),
+        ("known networks", user.trusted_networks.to_string()),
         ("time zone", zone),
         ("orders", user.orders.to_string()),
     ] {
@@ -124,7 +125,7 @@ fn print_detail(user: &UserDetail) {
 }
 
 async fn verify(database: &Database, clock: &Clock, email: &str) -> Result<(), Failure> {
-    match users::verify(database, clock, &parse_email(email)?, server::CLAIM).await.map_err(failed)? {
+    match operator::verify(database, clock, &parse_email(email)?, server::CLAIM).await.map_err(failed)? {
         Some(1) => answer(true, email, "is verified; 1 order became theirs"),
         Some(claimed) => answer(true, email, &format!("is verified; {claimed} orders became theirs")),
         None => answer(false, email, ""),

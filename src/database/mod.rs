@@ -39,7 +39,6 @@ pub type Error = sqlx::Error;
 
 /// Rows that one maintenance statement changes. Small, so that requests do not wait for it.
 pub const MAINTENANCE_BATCH: i64 = 500;
-pub use MAINTENANCE_BATCH as UPKEEP_BATCH;
 /// Attempts of a transaction that conflicts with others on PostgreSQL.
 const WRITE_ATTEMPTS: u32 = 10;
 

@@ -166,6 +166,9 @@ async fn has_table(database: &Database, name: &str) -> Result<bool, Error> {
 async fn end_sessions_links_and_mail(database: &Database, now: UnixSeconds) -> Result<Ended, Error> {
     let has_mail = has_table(database, "mail_queue").await?;
     let has_recoveries = has_table(database, "recoveries").await?;
+    // The name of the table before migration 10.
+    let has_old_tokens = has_table(database, "mailed_tokens").await?;
+    let delete_tokens = if has_old_tokens { "DELETE FROM mailed_tokens" } else { "DELETE FROM email_tokens" };
     database
         .write(async |transaction| {
             let live = "SELECT COUNT(*) FROM sessions WHERE revoked_at IS NULL AND expires_at > $1";
@@ -175,7 +178,7 @@ async fn end_sessions_links_and_mail(database: &Database, now: UnixSeconds) -> R
             if !has_mail {
                 return Ok(Ended { sessions, ..Ended::default() });
             }
-            let mut links = sqlx::query("DELETE FROM mailed_tokens").execute(&mut *transaction).await?.rows_affected();
+            let mut links = sqlx::query(delete_tokens).execute(&mut *transaction).await?.rows_affected();
             if has_recoveries {
                 let tokens = sqlx::query("DELETE FROM recovery_tokens").execute(&mut *transaction).await?;
                 links += tokens.rows_affected();

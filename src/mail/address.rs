@@ -1,4 +1,4 @@
-//! An e-mail address.
+//! Email addresses.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,46 +6,43 @@ use std::fmt;
 use email_address::{EmailAddress, Options};
 use unicode_normalization::UnicodeNormalization;
 
-/// The longest address that mail can be sent to, in bytes (RFC 5321 section 4.5.3.1.3, less the angle brackets).
-const LONGEST: usize = 254;
-/// The longest local part as SMTP takes it, in bytes (RFC 5321 section 4.5.3.1.1).
-const LONGEST_LOCAL_PART: usize = 64;
+/// RFC 5321 section 4.5.3.1.3, less the angle brackets.
+const MAX_BYTES: usize = 254;
+/// RFC 5321 section 4.5.3.1.1.
+const MAX_LOCAL_PART_BYTES: usize = 64;
 
-/// An address that mail can be sent to, trimmed, NFC and in lower case, so that one person has one.
+/// A valid address: trimmed, NFC and in lower case, so that one person has one address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Email(String);
 
-/// Why a text is no address.
+/// Why a text is not an address. The messages are for the person who typed it.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EmailError {
-    /// Nothing was typed.
     #[error("Enter your e-mail address.")]
     Missing,
-    /// It does not read like an address.
     #[error("Enter an e-mail address like name@example.com.")]
     Malformed,
-    /// Longer than mail allows.
     #[error("That address is too long: mail takes at most 254 characters.")]
     TooLong,
 }
 
 impl Email {
-    /// Reads an address as RFC 5321 and RFC 6531 write it, without display name, comment, quotes or literal host. Dots may stand anywhere
-    /// before the `@`: mobile carriers gave out addresses like `taro..yama@docomo.ne.jp`, which their servers accept.
+    /// Parses the syntax of RFC 5321 and RFC 6531 without display name, comment, quotes or address literal. Dots are allowed anywhere
+    /// before the `@`: mobile carriers assigned addresses like `taro..yama@docomo.ne.jp`, and their servers accept them.
     ///
     /// # Errors
-    /// What is wrong, in words for the person who typed it.
+    /// [`EmailError`].
     pub fn parse(text: &str) -> Result<Self, EmailError> {
         let address: String = text.trim().nfc().collect::<String>().to_lowercase();
         if address.is_empty() {
             return Err(EmailError::Missing);
         }
-        if address.len() > LONGEST {
+        if address.len() > MAX_BYTES {
             return Err(EmailError::TooLong);
         }
         let options = Options::default().with_required_tld().without_display_text().without_domain_literal();
         let (local, domain) = address.rsplit_once('@').ok_or(EmailError::Malformed)?;
-        let fits = local_part_as_sent(local).len() <= LONGEST_LOCAL_PART;
+        let fits = local_part_as_sent(local).len() <= MAX_LOCAL_PART_BYTES;
         let without_dots = format!("{}@{domain}", local.replace('.', ""));
         let is_plain = !address.chars().any(|letter| letter.is_control() || letter.is_whitespace() || letter == '"');
         match EmailAddress::parse_with_options(&without_dots, options) {
@@ -54,13 +51,12 @@ impl Email {
         }
     }
 
-    /// The address.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// The local part as SMTP takes it: a quoted string (RFC 5321 section 4.1.2) where the dots do not separate atoms.
+/// The local part in SMTP: a quoted string (RFC 5321 section 4.1.2) where the dots do not separate atoms.
 pub(super) fn local_part_as_sent(local: &str) -> Cow<'_, str> {
     if local.split('.').any(str::is_empty) { format!("\"{local}\"").into() } else { local.into() }
 }
@@ -76,13 +72,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_person_has_one_address_however_it_is_typed() {
+    fn address_is_trimmed_lower_case_and_nfc() {
         assert_eq!(Email::parse(" Savea@Northwind.Example ").unwrap().as_str(), "savea@northwind.example");
         assert_eq!(Email::parse("u\u{308}@example.com"), Email::parse("\u{fc}@example.com"));
     }
 
     #[test]
-    fn dots_may_stand_anywhere_before_the_at_sign() {
+    fn dots_are_allowed_anywhere_in_the_local_part() {
         for text in
             ["taro..yama@docomo.ne.jp", "x.@ezweb.ne.jp", ".x@ezweb.ne.jp", "a...b.@docomo.ne.jp", "a.b@c.example"]
         {
@@ -96,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_mail_cannot_be_sent_to_is_refused() {
+    fn invalid_address_is_rejected_with_the_reason() {
         for text in [
             "a",
             "@",

@@ -1,32 +1,30 @@
-//! What is said by mail, and how it reads.
+//! Every mail that the program sends, and its text.
 
 use askama::Template;
 use serde::{Deserialize, Serialize};
 
-use super::links::Purpose;
+use super::tokens::Purpose;
 use crate::clock::UnixSeconds;
 use crate::web::{Client, Zone, words};
 
-/// When something was done and from where, for the reader to judge whether it was them.
+/// When and from where a request came, so that the reader can tell whether it was their own. Stored in the queue as JSON.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Occasion {
+pub struct RequestOrigin {
     at: UnixSeconds,
     address: String,
     device: String,
 }
 
-impl Occasion {
-    /// Now, by that client.
+impl RequestOrigin {
     pub fn new(at: UnixSeconds, client: &Client) -> Self {
         Self { at, address: client.address.to_string(), device: client.device() }
     }
 
-    /// Now, by the shop's operator.
-    pub fn by_shop(at: UnixSeconds) -> Self {
+    pub fn operator(at: UnixSeconds) -> Self {
         Self { at, address: String::new(), device: "the shop".to_owned() }
     }
 
-    fn in_words(&self) -> String {
+    fn describe(&self) -> String {
         if self.address.is_empty() {
             return format!("{} UTC, by {}", words::moment(self.at, &Zone::utc()), self.device);
         }
@@ -34,66 +32,61 @@ impl Occasion {
     }
 }
 
-/// Every message that leaves the site.
+/// Every mail. The JSON of a variant is stored in the queue, so its names and fields must stay readable: renamed ones keep their old
+/// names there.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Message {
-    /// To a new account: is the address theirs?
-    Verify(Occasion),
-    /// To whoever forgot the password, if there is an account.
-    Reset(Occasion),
-    /// To a new address: is it theirs?
-    ConfirmNewAddress(Occasion),
-    /// To the old address, before anything has changed.
-    AddressChangeAsked {
-        /// By whom.
-        occasion: Occasion,
+    /// Confirm the address of a new account.
+    Verify(RequestOrigin),
+    /// Set a new password. Also queued for an unknown address, and then not sent.
+    Reset(RequestOrigin),
+    /// Confirm the new address of an account.
+    ConfirmNewAddress(RequestOrigin),
+    /// To the old address, before the change.
+    #[serde(rename = "AddressChangeAsked")]
+    AddressChangeRequested {
+        #[serde(rename = "occasion")]
+        origin: RequestOrigin,
         /// The new address.
         to: String,
     },
-    /// To the old address, afterwards.
+    /// To the old address, after the change.
     AddressChanged {
-        /// By whom.
-        occasion: Occasion,
+        #[serde(rename = "occasion")]
+        origin: RequestOrigin,
         /// The new address.
         to: String,
     },
-    /// The password was changed.
-    PasswordChanged(Occasion),
-    /// To whoever used a recovery link: a new password in place of the one that was made unusable.
-    ResetAfterRecovery(Occasion),
-    /// The account is gone.
-    AccountDeleted(Occasion),
-    /// What the customer did to an order.
+    PasswordChanged(RequestOrigin),
+    /// After a recovery link was used: set a new password, because the old one was made unusable.
+    ResetAfterRecovery(RequestOrigin),
+    AccountDeleted(RequestOrigin),
     AboutOrder(AboutOrder),
 }
 
-/// What a customer did to an order, said back to them.
+/// Confirms to the customer what they did with an order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum AboutOrder {
-    /// The shop was asked to call it off.
     CancellationAsked {
-        /// By whom.
-        occasion: Occasion,
-        /// The order's number.
+        #[serde(rename = "occasion")]
+        origin: RequestOrigin,
         number: String,
     },
-    /// It was placed once more.
     PlacedAgain {
-        /// By whom.
-        occasion: Occasion,
+        #[serde(rename = "occasion")]
+        origin: RequestOrigin,
         /// The new order's number.
         number: String,
         /// The number of the order that it repeats.
         copy_of: String,
-        /// What it holds, line by line.
+        /// One entry per order line.
         lines: Vec<String>,
-        /// What it costs.
         total: String,
     },
 }
 
-/// A message as it is sent.
-pub(super) struct Letter {
+/// The content of a mail as it is sent.
+pub(super) struct EmailContent {
     pub subject: String,
     pub text: String,
     pub html: String,
@@ -102,28 +95,28 @@ pub(super) struct Letter {
 #[derive(Template)]
 #[template(path = "mail/message.txt")]
 struct TextPart<'a> {
-    words: &'a Words,
+    text: &'a EmailText,
     site: &'a str,
 }
 
 #[derive(Template)]
 #[template(path = "mail/message.html")]
 struct HtmlPart<'a> {
-    words: &'a Words,
+    text: &'a EmailText,
     site: &'a str,
 }
 
-struct Words {
+struct EmailText {
     subject: &'static str,
     before: Vec<String>,
     link: Option<(&'static str, String)>,
     after: Vec<String>,
 }
 
-/// What the link says by which someone undoes what they did not do.
+/// The label of a recovery link.
 const NOT_ME: &str = "This was not me";
 
-/// `otherwise` is for events that are too old to be undone.
+/// `otherwise` is the advice when the change can no longer be undone.
 fn if_not_you(has_link: bool, otherwise: &str) -> String {
     if !has_link {
         return format!("If this was not you, {otherwise}.");
@@ -136,24 +129,24 @@ fn after_recovery_link(has_link: bool) -> Vec<String> {
     has_link.then(|| after.to_owned()).into_iter().collect()
 }
 
-impl Words {
-    fn write(&self, site: &str) -> Result<Letter, askama::Error> {
-        Ok(Letter {
+impl EmailText {
+    fn render(&self, site: &str) -> Result<EmailContent, askama::Error> {
+        Ok(EmailContent {
             subject: self.subject.to_owned(),
-            text: TextPart { words: self, site }.render()?,
-            html: HtmlPart { words: self, site }.render()?,
+            text: TextPart { text: self, site }.render()?,
+            html: HtmlPart { text: self, site }.render()?,
         })
     }
 }
 
-/// What `order-portal check --mail` sends.
-pub(super) fn test_letter(site: &str) -> Result<Letter, askama::Error> {
+/// The mail of `order-portal check --mail`.
+pub(super) fn test_message(site: &str) -> Result<EmailContent, askama::Error> {
     let before = format!("This is a test message of {site}. It arrived, so mail works.");
-    Words { subject: "Test message", before: vec![before], link: None, after: Vec::new() }.write(site)
+    EmailText { subject: "Test message", before: vec![before], link: None, after: Vec::new() }.render(site)
 }
 
 impl Message {
-    /// What the link in it is for; `None` when it has none.
+    /// The purpose of the token in its link; `None` without such a link.
     pub fn purpose(&self) -> Option<Purpose> {
         match self {
             Self::Verify(_) => Some(Purpose::Verify),
@@ -163,13 +156,13 @@ impl Message {
         }
     }
 
-    /// Whether its reader can undo what it tells of, by a link in it.
+    /// Whether it has a link that undoes the change.
     pub fn has_recovery_link(&self) -> bool {
         matches!(self, Self::AddressChanged { .. } | Self::PasswordChanged(_))
     }
 
-    /// What a message in the queue is about, in a word or two; of one that a newer version queued, that version's name for it.
-    pub(super) fn kind_of(json: &str) -> String {
+    /// A short name of a message in the queue. For a message of a newer version, the variant's name.
+    pub(super) fn kind_of_json(json: &str) -> String {
         match serde_json::from_str::<Self>(json) {
             Ok(message) => message.kind().to_owned(),
             Err(_) => {
@@ -186,7 +179,7 @@ impl Message {
             Self::Verify(_) => "confirm address",
             Self::Reset(_) | Self::ResetAfterRecovery(_) => "reset password",
             Self::ConfirmNewAddress(_) => "confirm new address",
-            Self::AddressChangeAsked { .. } => "address change requested",
+            Self::AddressChangeRequested { .. } => "address change requested",
             Self::AddressChanged { .. } => "address changed",
             Self::PasswordChanged(_) => "password changed",
             Self::AccountDeleted(_) => "account deleted",
@@ -195,120 +188,120 @@ impl Message {
         }
     }
 
-    /// The message as it reads at `site`, with the address that its link leads to.
-    pub(super) fn write(&self, site: &str, link: Option<String>) -> Result<Letter, askama::Error> {
-        self.say(link).write(site)
+    /// Renders the mail with the URL of its link.
+    pub(super) fn render(&self, site: &str, link: Option<String>) -> Result<EmailContent, askama::Error> {
+        self.text(link).render(site)
     }
 
-    fn say(&self, link: Option<String>) -> Words {
+    fn text(&self, link: Option<String>) -> EmailText {
         let has_link = link.is_some();
-        let said = |subject, before: Vec<String>, label, after: Vec<String>| Words {
+        let text = |subject, before: Vec<String>, label, after: Vec<String>| EmailText {
             subject,
             before,
             link: link.map(|link| (label, link)),
             after,
         };
         match self {
-            Self::Verify(occasion) => said(
+            Self::Verify(origin) => text(
                 "Confirm your e-mail address",
                 vec![
                     "An account was made with this e-mail address. Confirm that the address is yours, and the orders that you placed with it appear in the account. You need to be logged in to the account, or to enter its password.".to_owned(),
-                    format!("Made: {}.", occasion.in_words()),
+                    format!("Made: {}.", origin.describe()),
                 ],
                 "Confirm the address",
                 vec!["The link works once, within 24 hours. If you did not make the account, ignore this mail, or open the link to take the account over: whoever made it sees nothing of yours.".to_owned()],
             ),
-            Self::Reset(occasion) => said(
+            Self::Reset(origin) => text(
                 "Choose a new password",
                 vec![
                     "Someone asked for a new password for your account.".to_owned(),
-                    format!("Asked: {}.", occasion.in_words()),
+                    format!("Asked: {}.", origin.describe()),
                 ],
                 "Choose a new password",
                 vec!["The link works once, within 30 minutes. If it was not you who asked, there is nothing to do: your password stays as it is.".to_owned()],
             ),
-            Self::ConfirmNewAddress(occasion) => said(
+            Self::ConfirmNewAddress(origin) => text(
                 "Confirm your new e-mail address",
                 vec![
                     "An account is to change to this e-mail address. Confirm that the address is yours. You need to be logged in to the account, or to enter its password.".to_owned(),
-                    format!("Asked: {}.", occasion.in_words()),
+                    format!("Asked: {}.", origin.describe()),
                 ],
                 "Confirm the address",
                 vec!["The link works once, within 24 hours. If it was not you who asked, ignore this mail: nothing changes.".to_owned()],
             ),
-            Self::AddressChangeAsked { occasion, to } => said(
+            Self::AddressChangeRequested { origin, to } => text(
                 "Your e-mail address is about to change",
                 vec![
                     format!("Your account is to change from this e-mail address to {to}, once that address is confirmed."),
-                    format!("Asked: {}.", occasion.in_words()),
+                    format!("Asked: {}.", origin.describe()),
                     "If it was not you, log in now and change your password: that stops the change.".to_owned(),
                 ],
                 "",
                 Vec::new(),
             ),
-            Self::AddressChanged { occasion, to } => said(
+            Self::AddressChanged { origin, to } => text(
                 "Your e-mail address was changed",
                 vec![
                     format!("Your account has changed from this e-mail address to {to}."),
-                    format!("Confirmed: {}.", occasion.in_words()),
+                    format!("Confirmed: {}.", origin.describe()),
                     if_not_you(has_link, "tell the shop at once"),
                 ],
                 NOT_ME,
                 after_recovery_link(has_link),
             ),
-            Self::PasswordChanged(occasion) => said(
+            Self::PasswordChanged(origin) => text(
                 "Your password was changed",
                 vec![
                     "The password of your account was changed. Everywhere else the account was logged out.".to_owned(),
-                    format!("Changed: {}.", occasion.in_words()),
+                    format!("Changed: {}.", origin.describe()),
                     if_not_you(has_link, "choose a new password at once: follow \"Forgot your password?\" on the login page"),
                 ],
                 NOT_ME,
                 after_recovery_link(has_link),
             ),
-            Self::ResetAfterRecovery(occasion) => said(
+            Self::ResetAfterRecovery(origin) => text(
                 "Choose a new password",
                 vec![
                     "Your account was secured: every session has ended, and its password no longer works. Choose a new one to log in again.".to_owned(),
-                    format!("Asked: {}.", occasion.in_words()),
+                    format!("Asked: {}.", origin.describe()),
                 ],
                 "Choose a new password",
                 vec!["The link works once, within 30 minutes. Later you get another one: follow \"Forgot your password?\" on the login page.".to_owned()],
             ),
-            Self::AccountDeleted(occasion) => said(
+            Self::AccountDeleted(origin) => text(
                 "Your account was deleted",
                 vec![
                     "Your account and what it held about you are gone. The shop keeps its own record of your orders.".to_owned(),
-                    format!("Deleted: {}.", occasion.in_words()),
+                    format!("Deleted: {}.", origin.describe()),
                 ],
                 "",
                 Vec::new(),
             ),
             Self::AboutOrder(message) => {
-                let (subject, before) = message.say();
-                said(subject, before, "", Vec::new())
+                let (subject, before) = message.text();
+                text(subject, before, "", Vec::new())
             }
         }
     }
 }
 
 impl AboutOrder {
-    fn say(&self) -> (&'static str, Vec<String>) {
+    fn text(&self) -> (&'static str, Vec<String>) {
         match self {
-            Self::CancellationAsked { occasion, number } => (
+            Self::CancellationAsked { origin, number } => (
                 "You asked to cancel an order",
                 vec![
                     format!(
                         "The shop knows that you want to cancel order {number}. Whether it still could be stopped shows with the order."
                     ),
-                    format!("Asked: {}.", occasion.in_words()),
+                    format!("Asked: {}.", origin.describe()),
                 ],
             ),
-            Self::PlacedAgain { occasion, number, copy_of, lines, total } => {
+            Self::PlacedAgain { origin, number, copy_of, lines, total } => {
                 let before = [format!("Order {number} is placed: the same as order {copy_of}.")];
                 let after = [
                     format!("Total: {total}. The shop confirms what it can send."),
-                    format!("Placed: {}.", occasion.in_words()),
+                    format!("Placed: {}.", origin.describe()),
                 ];
                 ("Your order is placed", before.into_iter().chain(lines.iter().cloned()).chain(after).collect())
             }

@@ -1,23 +1,30 @@
-//! Messages and how they leave.
+//! Outgoing mail: messages, the queue, delivery, and the one-time tokens in mailed links.
 //!
-//! Hands out [`Email`], which every part that deals with addresses shares, so that one person has one address everywhere;
-//! [`post`], which puts a [`Message`] into the queue; [`links`], the one-time links that messages carry; [`recoveries`], those by which
-//! an owner undoes what a security notice tells of; and [`deliver`], what the server runs in the background. In development `/dev/mail` shows what was sent.
+//! | module | purpose |
+//! |---|---|
+//! | `address.rs` | [`Email`]: an address, normalized, so that one person has one address in all features |
+//! | `message.rs` | [`Message`]: every mail that the program sends, and its text |
+//! | `queue/` | [`enqueue`], the worker [`deliver`], the operator's commands |
+//! | [`tokens`] | one-time tokens in mailed links |
+//! | [`recoveries`] | changes of an account that the owner of the address can undo by a mailed link |
+//! | `transport.rs` | SMTP, or files in a directory |
+//! | `inbox.rs` | `/dev/mail`: sent mail, in development only |
 //!
-//! Invariants: posting touches the database alone, so a mail server that is down neither blocks nor fails a page; a link's token
-//! is made when its mail leaves and stands nowhere but in the mail.
+//! To add a mail: a variant of [`Message`] with its text in `message.rs`, and a call of [`enqueue`] in the transaction of the change.
+//!
+//! Invariants: a request only writes to the queue, so an unavailable mail server neither delays nor fails a page. The token of a link is
+//! generated when its mail is delivered; its plain text exists only in that mail.
 
 mod address;
-mod delivery;
 mod inbox;
-pub mod links;
 mod message;
-mod store;
+mod queue;
+pub mod recoveries;
+pub mod tokens;
 mod transport;
 
 pub use address::{Email, EmailError};
-pub use delivery::deliver;
 pub use inbox::configure_development;
-pub use message::{AboutOrder, Message, Occasion};
-pub use store::{clean_tokens, delete_old_failures, operator, post, recoveries};
+pub use message::{AboutOrder, Message, RequestOrigin};
+pub use queue::{delete_old_failures, deliver, enqueue, operator};
 pub use transport::{Transport, TransportError};

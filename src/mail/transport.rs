@@ -1,4 +1,4 @@
-//! The way out: an SMTP server, or files in a folder.
+//! Sends mail: to an SMTP server, or as files into a directory.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -12,125 +12,123 @@ use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 
 use super::Email;
 use super::address::local_part_as_sent;
-use super::message::{Letter, test_letter};
+use super::message::{EmailContent, test_message};
 use crate::config::{Config, MailUrl, StartTls};
 use crate::private_files::make_private_folder;
 
-/// How long it may take to reach a mail server.
-const CONNECTS_WITHIN: Duration = Duration::from_secs(10);
-/// How long a mail server may take for one letter; lettre limits the connecting alone. Less than the lease of a message.
-const SENDS_WITHIN: Duration = Duration::from_secs(60);
-/// How long it may take to greet and to accept the credentials.
-const GREETS_WITHIN: Duration = Duration::from_secs(15);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// For one whole mail; lettre limits only the connecting. Less than the lease of a message.
+const SEND_TIMEOUT: Duration = Duration::from_secs(60);
+/// For connecting and authenticating.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Carries letters out of the house. Clones share connections.
+/// Sends mail. Clones share connections.
 #[derive(Clone)]
 pub struct Transport {
-    way: Way,
+    backend: Backend,
     from: Mailbox,
-    /// What ids of messages end in.
+    /// The right side of `Message-ID`.
     domain: String,
 }
 
 #[derive(Clone)]
-enum Way {
-    Folder(PathBuf),
+enum Backend {
+    Directory(PathBuf),
     Smtp(AsyncSmtpTransport<Tokio1Executor>),
 }
 
-/// Why a letter did not leave.
+/// Why a mail was not sent.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
-    /// It never will: the server does not take it, or it cannot be written.
+    /// Permanent: the server rejects it, or it cannot be built.
     #[error("refused: {0}")]
     Refused(String),
-    /// This letter not now; others may.
-    #[error("put off: {0}")]
-    PutOff(String),
-    /// Nothing leaves at present.
+    /// Temporary, for this mail.
+    #[error("temporarily refused: {0}")]
+    Deferred(String),
+    /// Temporary, for all mail: no connection, no answer, or rejected credentials.
     #[error("{0}")]
-    Down(String),
+    Unavailable(String),
 }
 
 impl Transport {
-    /// The way that `MAIL_URL` names.
+    /// The backend of `MAIL_URL`.
     ///
     /// # Errors
-    /// What is wrong with the settings; a server that is down is not.
+    /// Invalid settings. An unavailable server is no error.
     pub fn new(config: &Config) -> Result<Self, String> {
         let from = config.mail_from.clone();
         let domain = from.email.domain().to_owned();
-        let way = match &config.mail_url {
-            MailUrl::File(folder) => Way::Folder(folder.clone()),
-            MailUrl::Smtp(url, start_tls) => Way::Smtp(smtp(url, *start_tls)?),
+        let backend = match &config.mail_url {
+            MailUrl::File(directory) => Backend::Directory(directory.clone()),
+            MailUrl::Smtp(url, start_tls) => Backend::Smtp(smtp(url, *start_tls)?),
         };
-        Ok(Self { way, from, domain })
+        Ok(Self { backend, from, domain })
     }
 
-    /// The folder that letters are written to, if this is no server.
-    pub fn folder(&self) -> Option<&Path> {
-        match &self.way {
-            Way::Folder(folder) => Some(folder),
-            Way::Smtp(_) => None,
+    /// The directory that mail is written to; `None` for SMTP.
+    pub fn directory(&self) -> Option<&Path> {
+        match &self.backend {
+            Backend::Directory(directory) => Some(directory),
+            Backend::Smtp(_) => None,
         }
     }
 
-    /// Whether letters could leave now: the folder can be written, the server greets and takes the credentials.
+    /// Checks that mail could be sent now: the directory is writable, or the server accepts the credentials.
     ///
     /// # Errors
-    /// Why not.
+    /// The reason why not.
     pub async fn check(&self) -> Result<(), String> {
-        match &self.way {
-            Way::Folder(folder) => {
-                make_private_folder(folder).map_err(|error| format!("{}: {error}", folder.display()))
+        match &self.backend {
+            Backend::Directory(directory) => {
+                make_private_folder(directory).map_err(|error| format!("{}: {error}", directory.display()))
             }
-            Way::Smtp(smtp) => match tokio::time::timeout(GREETS_WITHIN, smtp.test_connection()).await {
+            Backend::Smtp(smtp) => match tokio::time::timeout(CHECK_TIMEOUT, smtp.test_connection()).await {
                 Ok(Ok(true)) => Ok(()),
                 Ok(Ok(false)) => Err("the server hung up".to_owned()),
-                Ok(Err(error)) => Err(explain(&error)),
-                Err(_) => Err(does_not_answer(GREETS_WITHIN)),
+                Ok(Err(error)) => Err(describe(&error)),
+                Err(_) => Err(no_answer(CHECK_TIMEOUT)),
             },
         }
     }
 
-    /// Hands over a message that says that mail works.
+    /// Sends a test mail.
     ///
     /// # Errors
-    /// Why it did not leave.
+    /// [`TransportError`].
     pub async fn send_test(&self, id: &str, to: &Email, site: &str) -> Result<(), TransportError> {
-        let letter = test_letter(site).map_err(|error| TransportError::Refused(error.to_string()))?;
-        self.send(id, to.as_str(), letter).await
+        let content = test_message(site).map_err(|error| TransportError::Refused(error.to_string()))?;
+        self.send(id, to.as_str(), content).await
     }
 
-    /// Hands a letter over. `id` names it, so that a server can tell a repetition.
-    pub(super) async fn send(&self, id: &str, to: &str, letter: Letter) -> Result<(), TransportError> {
+    /// Sends a mail. `id` becomes its `Message-ID`, so that a server can recognize a repetition.
+    pub(super) async fn send(&self, id: &str, to: &str, content: EmailContent) -> Result<(), TransportError> {
         let refused = |error: &dyn std::fmt::Display| TransportError::Refused(error.to_string());
         let to = mailbox(to).ok_or_else(|| TransportError::Refused("the address cannot be written to".into()))?;
-        // Derived from the headers, it would lose the quotes of a local part.
+        // An envelope derived from the headers would lose the quotes of a local part.
         let envelope = Envelope::new(Some(self.from.email.clone()), vec![to.email.clone()]);
-        // Without angle brackets most readers take a quoted local part for a name.
+        // Without angle brackets most mail programs read a quoted local part as a name.
         let quoted = to.email.user().starts_with('"').then(|| format!("<{}>", to.email));
         let mut message = lettre::Message::builder()
             .envelope(envelope.map_err(|error| refused(&error))?)
             .from(self.from.clone())
             .to(to)
-            .subject(letter.subject)
+            .subject(content.subject)
             .message_id(Some(format!("<{id}@{}>", self.domain)))
-            .multipart(MultiPart::alternative_plain_html(letter.text, letter.html))
+            .multipart(MultiPart::alternative_plain_html(content.text, content.html))
             .map_err(|error| refused(&error))?;
-        // RFC 3834 section 5: no holiday notices, please.
+        // RFC 3834 section 5: no automatic replies.
         let automatic = HeaderName::new_from_ascii_str("Auto-Submitted");
         message.headers_mut().insert_raw(HeaderValue::new(automatic, "auto-generated".to_owned()));
         if let Some(to) = quoted {
             message.headers_mut().insert_raw(HeaderValue::new(HeaderName::new_from_ascii_str("To"), to));
         }
-        match &self.way {
-            Way::Folder(folder) => {
-                write(folder, id, &message.formatted()).map_err(|error| TransportError::Down(error.to_string()))
-            }
-            Way::Smtp(smtp) => match tokio::time::timeout(SENDS_WITHIN, smtp.send(message)).await {
-                Ok(sent) => sent.map(drop).map_err(|error| why(&error)),
-                Err(_) => Err(TransportError::Down(does_not_answer(SENDS_WITHIN))),
+        match &self.backend {
+            Backend::Directory(directory) => write(directory, id, &message.formatted())
+                .map_err(|error| TransportError::Unavailable(error.to_string())),
+            Backend::Smtp(smtp) => match tokio::time::timeout(SEND_TIMEOUT, smtp.send(message)).await {
+                Ok(sent) => sent.map(drop).map_err(|error| classify(&error)),
+                Err(_) => Err(TransportError::Unavailable(no_answer(SEND_TIMEOUT))),
             },
         }
     }
@@ -142,7 +140,7 @@ fn mailbox(address: &str) -> Option<Mailbox> {
     Some(Mailbox::new(None, address))
 }
 
-fn does_not_answer(within: Duration) -> String {
+fn no_answer(within: Duration) -> String {
     format!("the server did not answer within {} seconds", within.as_secs())
 }
 
@@ -152,14 +150,14 @@ fn smtp(url: &url::Url, start_tls: StartTls) -> Result<AsyncSmtpTransport<Tokio1
         url.set_query(Some("tls=required"));
     }
     let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url.as_str())
-        .map_err(|error| format!("MAIL_URL cannot be used: {}", explain(&error)))?;
-    Ok(builder.timeout(Some(CONNECTS_WITHIN)).build())
+        .map_err(|error| format!("MAIL_URL cannot be used: {}", describe(&error)))?;
+    Ok(builder.timeout(Some(CONNECT_TIMEOUT)).build())
 }
 
-/// What becomes of a letter after `error`. A server's words stay out of the log: most name the recipient, some quote the letter.
-fn why(error: &lettre::transport::smtp::Error) -> TransportError {
+/// Only the status codes are kept: the text of a server usually has the recipient's address, and some servers quote the mail.
+fn classify(error: &lettre::transport::smtp::Error) -> TransportError {
     let Some(code) = error.status() else {
-        return TransportError::Down(explain(error));
+        return TransportError::Unavailable(describe(error));
     };
     let words = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
     let answer = match words.split_whitespace().next().filter(|word| is_enhanced_status(word)) {
@@ -167,10 +165,10 @@ fn why(error: &lettre::transport::smtp::Error) -> TransportError {
         None => format!("the server answered {code}"),
     };
     match (error.is_permanent(), code.category) {
-        // 53x (RFC 4954 section 6) is about our credentials, which the next letter would bring as well.
-        (true, Category::Unspecified3) => TransportError::Down(answer),
+        // 53x (RFC 4954 section 6) is about the credentials, so the next mail would fail, too.
+        (true, Category::Unspecified3) => TransportError::Unavailable(answer),
         (true, _) => TransportError::Refused(answer),
-        (false, _) => TransportError::PutOff(answer),
+        (false, _) => TransportError::Deferred(answer),
     }
 }
 
@@ -180,8 +178,8 @@ fn is_enhanced_status(word: &str) -> bool {
     word.split('.').count() == 3 && word.split('.').all(is_number)
 }
 
-/// The error with its causes, for whoever set the server up.
-fn explain(error: &lettre::transport::smtp::Error) -> String {
+/// The error with its causes.
+fn describe(error: &lettre::transport::smtp::Error) -> String {
     let mut words = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(inner) = cause {
@@ -194,11 +192,11 @@ fn explain(error: &lettre::transport::smtp::Error) -> String {
     words
 }
 
-/// Written under another name first, so that nobody finds half a letter.
-fn write(folder: &Path, id: &str, letter: &[u8]) -> std::io::Result<()> {
-    make_private_folder(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(letter)?;
-    file.persist(folder.join(format!("{id}.eml")))?;
+/// Renames a complete temporary file, so that no reader sees a partial mail.
+fn write(directory: &Path, id: &str, mail: &[u8]) -> std::io::Result<()> {
+    make_private_folder(directory)?;
+    let mut file = tempfile::NamedTempFile::new_in(directory)?;
+    file.write_all(mail)?;
+    file.persist(directory.join(format!("{id}.eml")))?;
     Ok(())
 }

@@ -38,7 +38,7 @@ pub(super) async fn download(
     let params = params.map_err(|_| Error::BadRequest("give each part of the filter once".to_owned()))?;
     let zone = layout.zone();
     let filter = params.parse(&zone, clock.now()).map_err(|errors| Error::BadRequest(first_error(errors)))?;
-    let (database, user_id, next) = (database.as_ref().clone(), user.user_id, Some(PageStart::First));
+    let (database, user_id, next) = (database.as_ref().clone(), user.user_id.into_string(), Some(PageStart::First));
     let export = CsvExport { database, user_id, filter, zone, next };
     let header_row = export.header_row()?;
     let rows = stream::try_unfold((export, Some(header_row)), |(mut export, header_row)| async move {

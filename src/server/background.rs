@@ -55,13 +55,13 @@ async fn maintain(state: AppState, mut stop: watch::Receiver<bool>) {
 async fn run_maintenance(state: &AppState) -> u64 {
     let now = state.clock.now();
     let mut steps = vec![
-        ("sessions", state.sessions.clean().await),
-        ("mailed links", mail::clean_tokens(&state.database, now).await),
+        ("sessions", state.sessions.delete_expired().await),
+        ("mailed links", mail::tokens::delete_expired(&state.database, now).await),
         ("recovery links", mail::recoveries::delete_expired(&state.database, now).await),
         ("failed mail", mail::delete_old_failures(&state.database, now).await),
     ];
     steps.extend(orders::run_maintenance(&state.database, now).await);
-    steps.extend(state.accounts.clean().await);
+    steps.extend(state.accounts.delete_expired().await);
     steps.into_iter().map(|(step, done)| rows_of(step, done)).sum()
 }
 

@@ -1,10 +1,12 @@
 //! The state that handlers share as app data, built once at start.
 
+use std::time::Duration;
+
 use actix_web::web;
 
 use super::drain::Drain;
 use super::error::ServeError;
-use crate::accounts::{Accounts, Hasher, HeldAbout, Hooks, OnDeleted, OnReleased, OnSignUp, OnVerified};
+use crate::accounts::{Accounts, Hasher, Hooks, OnDeleted, OnReleased, OnSignUp, OnVerified, UserDataExport};
 use crate::clock::Clock;
 use crate::config::{Config, Environment};
 use crate::database::Database;
@@ -26,7 +28,7 @@ const RELEASE: OnReleased = |transaction, user_id, email| Box::pin(orders::relea
 pub const REMOVE_SAMPLES: OnDeleted = |transaction, user_id| Box::pin(orders::remove_samples(transaction, user_id));
 
 /// For the data export: the user's orders as the API returns them.
-const ORDERS_OF: HeldAbout = |database, user_id| Box::pin(api::export_orders(database, user_id));
+const ORDERS_OF: UserDataExport = |database, user_id| Box::pin(api::export_orders(database, user_id));
 
 #[derive(Clone)]
 pub struct AppState {
@@ -52,9 +54,9 @@ impl AppState {
         let previous = config.token_secrets.previous.iter().map(crate::config::Secret::bytes);
         let keys = Keys::new(origin, config.token_secrets.current.bytes(), previous);
         let lifetimes = Lifetimes {
-            token: config.token_ttl_seconds,
-            session: config.session_max_seconds,
-            remembered: config.remember_me_seconds,
+            token: seconds(config.token_ttl_seconds),
+            session: seconds(config.session_max_seconds),
+            remembered: seconds(config.remember_me_seconds),
         };
         let sessions = Sessions::new(database.clone(), clock.clone(), keys, lifetimes);
         let hasher = Hasher::new(site_words(origin)).map_err(|error| ServeError::Failed(error.to_string()))?;
@@ -63,7 +65,7 @@ impl AppState {
             on_verified: CLAIM,
             on_released: RELEASE,
             on_deleted: REMOVE_SAMPLES,
-            orders_of: ORDERS_OF,
+            export_orders: ORDERS_OF,
         };
         let accounts = Accounts::new(database.clone(), clock.clone(), sessions.clone(), hasher, hooks);
         let transport = mail::Transport::new(config).map_err(ServeError::Mail)?;
@@ -91,6 +93,10 @@ impl AppState {
 fn site_words(origin: &str) -> Vec<String> {
     let host = url::Url::parse(origin).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
     host.split('.').filter(|word| word.len() > 2).map(str::to_owned).chain([host.clone()]).collect()
+}
+
+fn seconds(seconds: i64) -> Duration {
+    Duration::from_secs(seconds.unsigned_abs())
 }
 
 fn port_of(origin: &str) -> u16 {

@@ -1,5 +1,5 @@
-//! Who a POST is from. A body can be held back until long after the guard has seen the head, so these extractors read the body
-//! first and check the session afterwards.
+//! Extractors for the user of a POST. A client can hold the body back long after the guard has checked the request's head, so these
+//! extractors read the body first and check the session afterwards.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -11,23 +11,18 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use super::{Audience, CurrentUser, Sessions, cookie, guard};
 use crate::web::{Error, Layout, Viewer};
 
-/// The body of a POST and the user whose session lives after the body has arrived; anyone else is sent to log in.
+/// The body and the user, whose session is active after the body has arrived. Other requests are redirected to the login page.
 pub struct Authenticated<B> {
-    /// Who, and in which session.
     pub user: CurrentUser,
-    /// The layout for that user, as the account is now.
+    /// For this user, with the current data of the account.
     pub layout: Layout,
-    /// The body.
     pub body: B,
 }
 
-/// The same for a route that anonymous visitors may use too.
+/// The same for a route that is also open to anonymous visitors.
 pub struct MaybeAuthenticated<B> {
-    /// Who, and in which session, if the request is in one.
     pub user: Option<CurrentUser>,
-    /// The layout for that user.
     pub layout: Layout,
-    /// The body.
     pub body: B,
 }
 
@@ -43,16 +38,19 @@ where
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let is_guarded = request.extensions().contains::<CurrentUser>();
-        let checked = MaybeAuthenticated::<B>::from_request(request, payload);
+        let extracted = MaybeAuthenticated::<B>::from_request(request, payload);
         let request = request.clone();
         Box::pin(async move {
             if !is_guarded {
                 return Err(super::current_user::unguarded(&request).into());
             }
-            let MaybeAuthenticated { user, layout, body } = checked.await?;
+            let MaybeAuthenticated { user, layout, body } = extracted.await?;
             match user {
                 Some(user) => Ok(Self { user, layout, body }),
-                None => Err(InternalError::from_response("the session has ended", guard::turn_away(&request)?).into()),
+                None => {
+                    let redirect = guard::redirect_to_login(&request)?;
+                    Err(InternalError::from_response("the session has ended", redirect).into())
+                }
             }
         })
     }
@@ -71,14 +69,14 @@ where
         let request = request.clone();
         Box::pin(async move {
             let body = body.await.map_err(Into::into)?;
-            let user = resume_again(&request).await?;
+            let user = check_again(&request).await?;
             Ok(Self { user, layout: Layout::of(&request), body })
         })
     }
 }
 
-/// What the guard has put into the request is replaced by what the database says now.
-async fn resume_again(request: &HttpRequest) -> Result<Option<CurrentUser>, Error> {
+/// Replaces what the guard has put into the request with the current state of the database.
+async fn check_again(request: &HttpRequest) -> Result<Option<CurrentUser>, Error> {
     let before = request.extensions_mut().remove::<CurrentUser>();
     let viewer = request.extensions_mut().remove::<Viewer>();
     let (Some(_), Some(mut viewer), Some(token)) = (before, viewer, cookie::read(request)) else {
@@ -89,7 +87,7 @@ async fn resume_again(request: &HttpRequest) -> Result<Option<CurrentUser>, Erro
     let Some(resumed) = sessions.resume(&token, Audience::Web).await? else {
         return Ok(None);
     };
-    // The time left is that of the token that the guard may just have renewed.
+    // The guard may have renewed the token, so the remaining time is the guard's.
     viewer = Viewer { ends_in: viewer.ends_in, can_stay: viewer.can_stay, ..resumed.viewer };
     request.extensions_mut().insert(viewer);
     request.extensions_mut().insert(resumed.user.clone());

@@ -1,14 +1,13 @@
-//! The cookie that carries the token: `__Host-` (RFC 6265bis section 4.1.3.2), so that no other host and no plain HTTP can set
-//! it; `HttpOnly`, out of scripts' reach; `SameSite=Strict`, never sent when another site asks.
+//! The session cookie. `__Host-` (RFC 6265bis section 4.1.3.2): no other host and no plain HTTP can set it. `HttpOnly`: scripts cannot
+//! read it. `SameSite=Strict`: it is not sent with requests from another site.
 
-use actix_web::HttpRequest;
 use actix_web::cookie::{Cookie, SameSite, time::Duration};
+use actix_web::{HttpRequest, HttpResponse};
 
-use super::{Ending, Issued};
+use super::{Expiry, Issued};
 use crate::clock::UnixSeconds;
-use crate::web::{cookie_value, has_cookie};
+use crate::web::{Error, cookie_value, has_cookie};
 
-/// The cookie's name.
 pub(super) const NAME: &str = "__Host-session";
 
 /// The token in the session cookie of `request`.
@@ -16,24 +15,35 @@ pub fn read(request: &HttpRequest) -> Option<String> {
     cookie_value(request, NAME).filter(|token| !token.is_empty())
 }
 
-/// Whether `request` brings any cookie of the name, good or not.
+/// Whether `request` has a session cookie, valid or not.
 pub fn is_present(request: &HttpRequest) -> bool {
     has_cookie(request, NAME)
 }
 
-/// The cookie for a token just issued; it outlives the browser only for "keep me signed in".
-pub fn carry(issued: &Issued, now: UnixSeconds) -> Cookie<'static> {
-    let mut cookie = cookie(issued.token.clone());
-    if issued.ending == Ending::Fixed {
-        cookie.set_max_age(Duration::seconds(issued.expires_at.since(now).max(0)));
-    }
-    cookie
+/// Sets the session cookie.
+///
+/// # Errors
+/// The cookie is no valid header.
+pub fn set(response: &mut HttpResponse, issued: &Issued, now: UnixSeconds) -> Result<(), Error> {
+    response.add_cookie(&session_cookie(issued, now)).map_err(|error| Error::Internal(error.into()))
 }
 
-/// The cookie that takes the token away.
-pub fn clear() -> Cookie<'static> {
+/// Removes the session cookie.
+///
+/// # Errors
+/// The cookie is no valid header.
+pub fn clear(response: &mut HttpResponse) -> Result<(), Error> {
     let mut cookie = cookie(String::new());
     cookie.set_max_age(Duration::ZERO);
+    response.add_cookie(&cookie).map_err(|error| Error::Internal(error.into()))
+}
+
+/// The cookie with a new token. It outlives the browser only with "keep me signed in".
+pub(super) fn session_cookie(issued: &Issued, now: UnixSeconds) -> Cookie<'static> {
+    let mut cookie = cookie(issued.token.clone());
+    if issued.expiry == Expiry::Fixed {
+        cookie.set_max_age(Duration::seconds(issued.expires_at.since(now).max(0)));
+    }
     cookie
 }
 

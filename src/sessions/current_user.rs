@@ -1,4 +1,4 @@
-//! Who a request is from, as an extractor.
+//! The user of a request, as an extractor.
 
 use std::future::{Ready, ready};
 
@@ -6,25 +6,22 @@ use actix_web::dev::Payload;
 use actix_web::http::Method;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
-use super::Ending;
+use super::Expiry;
 use crate::clock::UnixSeconds;
+use crate::domain::{SessionId, UserId};
 use crate::web::Error;
 
-/// The logged-in user. As an extractor it is for GET alone: a POST takes [`Authenticated`](super::Authenticated), which checks the
-/// session after the body has arrived. For another method, and on a route that was mounted outside its guard, it answers 500 and
-/// logs it: forgetting fails closed.
+/// The authenticated user. As an extractor it is only for GET and HEAD: a POST needs [`Authenticated`](super::Authenticated), which checks
+/// the session after the body has arrived. For other methods, and on a route without guard, the extractor fails with 500 and logs the
+/// fault, so a mistake in the routes never gives access.
 #[derive(Clone, Debug)]
 pub struct CurrentUser {
-    /// The user's id.
-    pub user_id: String,
-    /// The session's id.
-    pub session_id: String,
-    /// When the token that came with the request ends.
+    pub user_id: UserId,
+    pub session_id: SessionId,
+    /// The expiry of the request's token.
     pub token_expires_at: UnixSeconds,
-    /// The session's own end.
     pub session_expires_at: UnixSeconds,
-    /// When the session ends by itself.
-    pub ending: Ending,
+    pub expiry: Expiry,
 }
 
 impl FromRequest for CurrentUser {
@@ -34,7 +31,7 @@ impl FromRequest for CurrentUser {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             let fault = format!("{} needs an extractor that checks the session after the body", request.path());
-            // Logged here: as an optional extractor this one's error is dropped.
+            // Logged here, because an `Option<CurrentUser>` drops the error.
             tracing::error!(error = fault, "a request failed");
             return ready(Err(Error::Internal(fault.into())));
         }
@@ -43,7 +40,7 @@ impl FromRequest for CurrentUser {
 }
 
 pub(super) fn unguarded(request: &HttpRequest) -> Error {
-    Error::Internal(format!("{} needs a user but stands outside the guard", request.path()).into())
+    Error::Internal(format!("{} needs a user but has no guard", request.path()).into())
 }
 
 #[cfg(test)]
@@ -53,15 +50,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn current_user_alone_is_refused_on_unsafe_methods() {
+    fn current_user_extractor_rejects_unsafe_methods() {
         let user = || CurrentUser {
-            user_id: "user".to_owned(),
-            session_id: "session".to_owned(),
+            user_id: UserId::new("user".to_owned()),
+            session_id: SessionId::new("session".to_owned()),
             token_expires_at: UnixSeconds::new(1),
             session_expires_at: UnixSeconds::new(1),
-            ending: Ending::Idle,
+            expiry: Expiry::Idle,
         };
-        for (method, is_taken) in [
+        for (method, is_accepted) in [
             (Method::GET, true),
             (Method::HEAD, true),
             (Method::POST, false),
@@ -70,8 +67,8 @@ mod tests {
         ] {
             let request = TestRequest::default().method(method.clone()).to_http_request();
             request.extensions_mut().insert(user());
-            let taken = CurrentUser::from_request(&request, &mut Payload::None).into_inner();
-            assert_eq!(taken.is_ok(), is_taken, "{method}");
+            let extracted = CurrentUser::from_request(&request, &mut Payload::None).into_inner();
+            assert_eq!(extracted.is_ok(), is_accepted, "{method}");
         }
     }
 }

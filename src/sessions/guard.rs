@@ -1,13 +1,12 @@
-//! The guard, in two steps: [`load_session`] finds out who a request is from, [`require_user`] turns strangers away.
+//! The guard, in two steps: [`load_session`] authenticates the request, [`require_user`] redirects anonymous requests to the login page.
 //!
-//! 1. The cookie's token is verified and its session's row read, in one query ([`Sessions::resume`]).
-//! 2. [`CurrentUser`] and the layout's `Viewer` go into the request.
-//! 3. Past half of its life the token is renewed with the answer.
-//! 4. A guarded route without a user answers with the login page's address, which leads back; or, when the browser
-//!    held the Strict cookie back because the link stood on another site, with a page that asks again from here.
+//! 1. Verify the cookie's token and read its session in one query ([`Sessions::resume`]).
+//! 2. Put [`CurrentUser`] and the layout's `Viewer` into the request.
+//! 3. After half of the token's lifetime, set a cookie with a new token.
+//! 4. On a guarded route without user: redirect to the login page, which leads back afterwards. After a link from another site the browser
+//!    does not send the Strict cookie, so such a request gets a page that reloads itself from this site.
 //!
-//! Both answer `Ok(request.into_response(..))`, never `Err`: with an error the middleware outside would add neither
-//! headers nor a page.
+//! Both return `Ok(request.into_response(..))`, never `Err`: with `Err` the outer middleware would add neither headers nor a page.
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -22,10 +21,10 @@ use super::{Audience, CurrentUser, Issued, Resumed, Sessions, cookie};
 use crate::clock::Clock;
 use crate::web::{Error, Layout, NextPath, Notice, Site, own_referer, page, see_other};
 
-/// Middleware: signs the request in when its cookie holds, and renews the cookie when it is time.
+/// Middleware: authenticates the request by its cookie and renews the cookie.
 ///
 /// # Errors
-/// Those of what it wraps.
+/// Those of the inner service.
 pub async fn load_session<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
@@ -46,11 +45,11 @@ pub async fn load_session<B: MessageBody + 'static>(
     }
     let now = request.app_data::<web::Data<Clock>>().map(|clock| clock.now());
     let mut response = next.call(request).await?;
-    // A handler that set the cookie itself (logged out, password given again) has the last word.
+    // A cookie that the handler has set (logout, reauthentication) takes precedence.
     if let (Some(issued), Some(now)) = (renewed, now)
         && response.response().cookies().all(|set| set.name() != cookie::NAME)
     {
-        response.response_mut().add_cookie(&cookie::carry(&issued, now)).ok();
+        response.response_mut().add_cookie(&cookie::session_cookie(&issued, now)).ok();
     }
     Ok(response.map_into_left_body())
 }
@@ -69,10 +68,10 @@ async fn resume_and_renew(request: &HttpRequest) -> Result<Option<(Resumed, Opti
     Ok(Some((resumed, renewed)))
 }
 
-/// Middleware: lets a signed-in user pass; everyone else is sent to log in and comes back afterwards.
+/// Middleware: requires an authenticated user; redirects other requests to the login page.
 ///
 /// # Errors
-/// Those of what it wraps.
+/// Those of the inner service.
 pub async fn require_user<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
@@ -80,64 +79,63 @@ pub async fn require_user<B: MessageBody + 'static>(
     if request.extensions().contains::<CurrentUser>() {
         return next.call(request).await.map(ServiceResponse::map_into_left_body);
     }
-    let answer = turn_away(request.request()).unwrap_or_else(|error| error.error_response());
-    Ok(request.into_response(answer).map_into_right_body())
+    let response = redirect_to_login(request.request()).unwrap_or_else(|error| error.error_response());
+    Ok(request.into_response(response).map_into_right_body())
 }
 
-/// Middleware for a page that anyone may see and that looks different to its owner: a customer who follows a link to it from another
-/// site is recognised.
+/// Middleware for a public page that depends on the session: a customer who follows a link from another site is recognized, too.
 ///
 /// # Errors
-/// Those of what it wraps.
-pub async fn reload_arrival<B: MessageBody + 'static>(
+/// Those of the inner service.
+pub async fn reload_from_same_site<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, ActixError> {
-    match arrival_page(request.request()) {
+    match same_site_reload(request.request()) {
         None => next.call(request).await.map(ServiceResponse::map_into_left_body),
-        Some(answer) => {
-            let answer = answer.unwrap_or_else(|error| error.error_response());
-            Ok(request.into_response(answer).map_into_right_body())
+        Some(response) => {
+            let response = response.unwrap_or_else(|error| error.error_response());
+            Ok(request.into_response(response).map_into_right_body())
         }
     }
 }
 
 #[derive(Template)]
-#[template(path = "arrival.html")]
-struct ArrivalPage {
+#[template(path = "same_site_reload.html")]
+struct SameSiteReloadPage {
     layout: Layout,
     url: String,
 }
 
-/// The page that asks again from this site, if the request came from another one.
-fn arrival_page(request: &HttpRequest) -> Option<Result<HttpResponse, Error>> {
+/// The page that repeats the request from this site, if the request came from another site.
+fn same_site_reload(request: &HttpRequest) -> Option<Result<HttpResponse, Error>> {
     let here = NextPath::parse(request.uri().path_and_query()?.as_str())?;
-    if request.method() != Method::GET || !arrives_from_another_site(request) {
+    if request.method() != Method::GET || !is_link_from_another_site(request) {
         return None;
     }
-    let shown = ArrivalPage { layout: Layout::of(request), url: here.as_str().to_owned() };
-    Some(page(StatusCode::OK, &shown).map(|mut answer| {
-        // The address may hold the token of a mailed link.
-        let origin_alone = header::HeaderValue::from_static("strict-origin");
-        answer.headers_mut().insert(header::REFERRER_POLICY, origin_alone);
-        answer
+    let view = SameSiteReloadPage { layout: Layout::of(request), url: here.as_str().to_owned() };
+    Some(page(StatusCode::OK, &view).map(|mut response| {
+        // The URL may contain the token of a mailed link.
+        let origin_only = header::HeaderValue::from_static("strict-origin");
+        response.headers_mut().insert(header::REFERRER_POLICY, origin_only);
+        response
     }))
 }
 
-pub(super) fn turn_away(request: &HttpRequest) -> Result<HttpResponse, Error> {
-    if let Some(answer) = arrival_page(request) {
-        return answer;
+pub(super) fn redirect_to_login(request: &HttpRequest) -> Result<HttpResponse, Error> {
+    if let Some(response) = same_site_reload(request) {
+        return response;
     }
     let here = request.uri().path_and_query().and_then(|path| NextPath::parse(path.as_str()));
-    let leads_back = here.filter(|_| request.method() == Method::GET).or_else(|| form_page(request));
-    let mut answer = see_other(&leads_back.map_or_else(|| "/login".to_owned(), |page| page.login_address()));
+    let next = here.filter(|_| request.method() == Method::GET).or_else(|| form_page(request));
+    let mut response = see_other(&next.map_or_else(|| "/login".to_owned(), |page| page.login_address()));
     if cookie::is_present(request) {
-        Notice::SessionOver.show_next(&mut answer);
+        Notice::SessionOver.show_next(&mut response);
     }
-    Ok(answer)
+    Ok(response)
 }
 
-/// The page whose form was sent after the session's end, which the customer comes back to after logging in.
+/// The page with the form of this request. The customer returns there after the login.
 fn form_page(request: &HttpRequest) -> Option<NextPath> {
     let site = request.app_data::<web::Data<Site>>()?;
     let referer = own_referer(request, site)?;
@@ -148,9 +146,8 @@ fn form_page(request: &HttpRequest) -> Option<NextPath> {
     NextPath::parse(&path)
 }
 
-/// A link that was followed from another site comes without the Strict cookie. The page's reload comes from this site,
-/// so this cannot happen twice in a row.
-fn arrives_from_another_site(request: &HttpRequest) -> bool {
-    let says = |name, value: &str| request.headers().get(name).is_some_and(|sent| sent.as_bytes() == value.as_bytes());
-    says("sec-fetch-site", "cross-site") && says("sec-fetch-mode", "navigate") && !cookie::is_present(request)
+/// A link from another site comes without the Strict cookie. The reload comes from this site, so there is no loop.
+fn is_link_from_another_site(request: &HttpRequest) -> bool {
+    let has = |name, value: &str| request.headers().get(name).is_some_and(|sent| sent.as_bytes() == value.as_bytes());
+    has("sec-fetch-site", "cross-site") && has("sec-fetch-mode", "navigate") && !cookie::is_present(request)
 }

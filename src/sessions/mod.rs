@@ -1,13 +1,22 @@
-//! Being signed in, for a user id. Knows no password and no address.
+//! Sessions: token, cookie, database row, guard.
 //!
-//! A session is a row; a signed token (JWT) names it. A request is signed in when its token verifies and the row exists,
-//! is not revoked and not past its end, and its user is not disabled, so that ending a session holds at the very next
-//! request, on every node.
+//! A session is a row; a signed token (JWT) contains its id. A request is authenticated if its token is valid, the row exists, is not
+//! revoked and not expired, and the account is not disabled. So revoking a session takes effect with the next request, on every node.
 //!
-//! Verbs: [`start`](Sessions::start), [`resume`](Sessions::resume), [`renew`](Sessions::renew), [`end`](Sessions::end);
-//! [`rotate_id`](Sessions::rotate_id) after reauthentication.
-//! Pages carry the token in a cookie ([`cookie`]) and stand behind [`guard`]; the API carries it as a bearer token. A GET gets its
-//! user as [`CurrentUser`]; a POST as [`Authenticated`] or [`MaybeAuthenticated`], which check the session after the body has arrived.
+//! | file | purpose |
+//! |---|---|
+//! | `token.rs` | [`Keys`]: signs and verifies tokens |
+//! | [`cookie`] | the cookie with the token |
+//! | `store.rs` | the table `sessions` |
+//! | [`guard`] | the middleware that authenticates a request and protects routes |
+//! | `current_user.rs`, `authenticated.rs` | the user in a handler: [`CurrentUser`] for GET, [`Authenticated`] and [`MaybeAuthenticated`] for POST |
+//!
+//! Operations: [`start`](Sessions::start) at login, [`resume`](Sessions::resume) with each request, [`renew`](Sessions::renew) of the token,
+//! [`rotate_id`](Sessions::rotate_id) after reauthentication, [`revoke`](Sessions::revoke) at logout. The API sends the token as a bearer
+//! token.
+//!
+//! This module never sees a password. It reads the account's row: `start` requires the password hash that the caller has verified, so that
+//! no session starts if the password was changed meanwhile.
 
 mod authenticated;
 pub mod cookie;
@@ -18,41 +27,41 @@ mod token;
 
 pub use authenticated::{Authenticated, MaybeAuthenticated};
 pub use current_user::CurrentUser;
-pub use store::ActiveSession;
+pub use store::{ActiveSession, revoke_others};
 pub use token::{Audience, Keys};
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::{Clock, UnixSeconds};
+use crate::clock::{Clock, UnixSeconds, whole_seconds};
 use crate::database::{self, Database, Transaction};
+use crate::domain::{SessionId, UserId};
 use crate::web::{Client, Viewer, Zone};
 use token::{Claims, TokenError};
 
-/// How long a page waits until it is noted that it was asked for.
-const NOTE_WITHIN: Duration = Duration::from_millis(100);
+/// The longest time that a page waits until `last_seen_at` is written.
+const UPDATE_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// How long sessions live, in seconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Lifetimes {
-    /// A token's, and so an idle session's.
-    pub token: i64,
-    /// A session's, however busy.
-    pub session: i64,
-    /// The same with "keep me signed in".
-    pub remembered: i64,
+    /// Of a token, and so of an idle session.
+    pub token: Duration,
+    /// Of a session, however active it is.
+    pub session: Duration,
+    /// Of a session with "keep me signed in".
+    pub remembered: Duration,
 }
 
-/// When a session ends by itself.
+/// When a session expires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// After a token's life without a request, and in any case at its own end. The cookie goes with the browser.
+pub enum Expiry {
+    /// After a token's lifetime without a request, and at the latest at the end of its own lifetime. The cookie ends with the browser.
     Idle,
-    /// At its own end alone: "keep me signed in", and the API's tokens.
+    /// At the end of its own lifetime: "keep me signed in", and tokens of the API.
     Fixed,
 }
 
-/// Starts, resumes, renews and ends sessions. Clones share keys and connections.
+/// Starts, resumes, renews and revokes sessions. Clones share keys and connections.
 #[derive(Clone)]
 pub struct Sessions {
     database: Database,
@@ -65,206 +74,192 @@ pub struct Sessions {
 pub struct Issued {
     /// The JWT.
     pub token: String,
-    /// When it ends.
     pub expires_at: UnixSeconds,
-    /// Whether the browser keeps it when it is closed.
-    pub ending: Ending,
+    pub expiry: Expiry,
 }
 
-/// A session that a request was found to be in.
+/// The session of a request.
 pub struct Resumed {
-    /// Who, and in which session.
     pub user: CurrentUser,
-    /// What the layout shows of them.
     pub viewer: Viewer,
     issued_at: UnixSeconds,
     last_seen_at: UnixSeconds,
 }
 
+/// What a login requests.
+pub struct NewSession<'a> {
+    pub user_id: &'a UserId,
+    /// The hash that the password was verified against.
+    pub password_hash: &'a str,
+    pub audience: Audience,
+    pub expiry: Expiry,
+    pub client: &'a Client,
+}
+
 impl Sessions {
-    /// Sessions of the site whose tokens `keys` sign.
+    /// `keys` sign and verify the tokens.
     pub fn new(database: Database, clock: Clock, keys: Keys, lifetimes: Lifetimes) -> Self {
         Self { database, clock, keys: Arc::new(keys), lifetimes }
     }
 
-    /// Starts a session for a user who has just shown who they are, if their account still stands with that password
-    /// hash and is not disabled: hashing takes long enough for things to change meanwhile. What else the login writes belongs
-    /// into the same transaction.
+    /// Starts a session after the password was verified. `None` if the account was deleted, disabled or got another password meanwhile:
+    /// hashing takes long enough. Everything else that the login writes belongs in the same transaction.
     ///
     /// # Errors
     /// The database's.
     pub async fn start(
         &self,
         transaction: &mut Transaction,
-        user_id: &str,
-        password_hash: &str,
-        audience: Audience,
-        ending: Ending,
-        client: &Client,
+        new: &NewSession<'_>,
     ) -> Result<Option<Issued>, database::Error> {
         let now = self.clock.now();
-        let life = match (audience, ending) {
+        let lifetime = match (new.audience, new.expiry) {
             (Audience::Api, _) => self.lifetimes.token,
-            (Audience::Web, Ending::Idle) => self.lifetimes.session,
-            (Audience::Web, Ending::Fixed) => self.lifetimes.remembered,
+            (Audience::Web, Expiry::Idle) => self.lifetimes.session,
+            (Audience::Web, Expiry::Fixed) => self.lifetimes.remembered,
         };
-        let session = store::NewSession {
-            id: self.clock.new_id(),
-            user_id,
-            password_hash,
-            audience,
-            ending,
-            client,
-            now,
-            expires_at: now.plus(life),
-        };
-        let started = store::insert(transaction, &session).await?;
-        Ok(started.then(|| self.issue(user_id, &session.id, audience, ending, session.expires_at)))
+        let (id, expires_at) = (SessionId::new(self.clock.new_id()), now + lifetime);
+        let is_started = store::insert(transaction, &id, new, now, expires_at).await?;
+        Ok(is_started.then(|| self.issue(new.user_id, &id, new.audience, new.expiry, expires_at)))
     }
 
-    /// The session that `token` names, for this audience. `None`, without saying why, for every token and session that
-    /// does not hold.
+    /// The session of `token`, for this audience. `None` for every invalid token and session; the reason is only logged.
     ///
     /// # Errors
     /// The database's.
     pub async fn resume(&self, token: &str, audience: Audience) -> Result<Option<Resumed>, database::Error> {
         let now = self.clock.now();
-        let claims = match self.keys.verify(token, audience, now) {
-            Ok(claims) => claims,
+        let (claims, session_id) = match self.keys.verify(token, audience, now) {
+            Ok(verified) => verified,
             Err(error) => {
-                log_refused(&error);
+                log_rejected(&error);
                 return Ok(None);
             }
         };
-        let row = store::find_live(&self.database, &claims.sid, audience, now).await?;
-        let Some(row) = row.filter(|row| row.user_id == claims.sub) else {
+        let row = store::find_active(&self.database, &session_id, audience, now).await?;
+        let Some(row) = row.filter(|row| row.user_id.as_str() == claims.sub) else {
             tracing::info!(user = claims.sub, reason = "the session has ended", "token refused");
             return Ok(None);
         };
-        tracing::Span::current().record("user", &row.user_id);
+        tracing::Span::current().record("user", row.user_id.as_str());
+        let (issued_at, token_expires_at) = (UnixSeconds::new(claims.iat), UnixSeconds::new(claims.exp));
         Ok(Some(Resumed {
-            user: CurrentUser {
-                user_id: row.user_id,
-                session_id: claims.sid,
-                token_expires_at: UnixSeconds::new(claims.exp),
-                session_expires_at: UnixSeconds::new(row.expires_at),
-                ending: row.ending,
-            },
             viewer: Viewer {
                 email: row.email,
                 verified: row.verified_at.is_some(),
-                ends_in: claims.exp - now.get(),
-                can_stay: claims.exp < row.expires_at,
+                ends_in: token_expires_at.since(now),
+                can_stay: token_expires_at < row.expires_at,
                 zone: row.time_zone.as_deref().and_then(Zone::parse).unwrap_or_default(),
             },
-            issued_at: UnixSeconds::new(claims.iat),
-            last_seen_at: UnixSeconds::new(row.last_seen_at),
+            user: CurrentUser {
+                user_id: row.user_id,
+                session_id,
+                token_expires_at,
+                session_expires_at: row.expires_at,
+                expiry: row.expiry,
+            },
+            issued_at,
+            last_seen_at: row.last_seen_at,
         }))
     }
 
-    /// A fresh token for a session of the browser whose token is past half of its life, up to the session's own end; `None` while it is
-    /// not yet time, and for a token that lives to the session's end. "Last seen" is written when the note is older than half of a
-    /// token's life.
+    /// A new token for a browser's session if more than half of the token's lifetime has passed and the session lasts longer than the
+    /// token. Also updates `last_seen_at` if it is older than half of a token's lifetime.
     pub async fn renew(&self, resumed: &Resumed) -> Option<Issued> {
         let now = self.clock.now();
         let user = &resumed.user;
-        if now.since(resumed.last_seen_at) * 2 > self.lifetimes.token {
-            self.note_seen(&user.session_id, now).await;
+        if now.since(resumed.last_seen_at) * 2 > whole_seconds(self.lifetimes.token) {
+            self.update_last_seen(&user.session_id, now).await;
         }
         let half = user.token_expires_at.since(resumed.issued_at) / 2;
         let is_last = user.token_expires_at >= user.session_expires_at;
         (!is_last && now.since(resumed.issued_at) > half).then(|| self.reissue(user, &user.session_id))
     }
 
-    /// A page is worth more than the note that it was seen: what cannot be written soon is left to the next request.
-    async fn note_seen(&self, session_id: &str, now: UnixSeconds) {
-        match tokio::time::timeout(NOTE_WITHIN, store::touch(&self.database, session_id, now)).await {
+    /// A failed or slow write must not fail the page: the next request tries again.
+    async fn update_last_seen(&self, session_id: &SessionId, now: UnixSeconds) {
+        let update = store::update_last_seen(&self.database, session_id, now);
+        match tokio::time::timeout(UPDATE_TIMEOUT, update).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "\"last seen\" was not written"),
-            Err(_) => tracing::debug!("\"last seen\" waits for another write"),
+            Ok(Err(error)) => tracing::warn!(%error, "last_seen_at not updated"),
+            Err(_) => tracing::debug!("last_seen_at not updated: timeout"),
         }
     }
 
-    /// A fresh token for a session of the browser, because the customer asks to stay signed in.
+    /// A new token for a browser's session, on the customer's request.
     ///
     /// # Errors
     /// The database's.
-    pub async fn stay(&self, user: &CurrentUser) -> Result<Issued, database::Error> {
-        store::touch(&self.database, &user.session_id, self.clock.now()).await?;
+    pub async fn extend(&self, user: &CurrentUser) -> Result<Issued, database::Error> {
+        store::update_last_seen(&self.database, &user.session_id, self.clock.now()).await?;
         Ok(self.reissue(user, &user.session_id))
     }
 
-    /// Has the session go on under another id after reauthentication, so that tokens from before are dead (ASVS 5.0 V7.2.4): the new id
-    /// and its token; `None` when it has ended meanwhile.
+    /// Gives the session a new id after reauthentication, which invalidates all earlier tokens (ASVS 5.0 V7.2.4). Returns the new id and
+    /// its token; `None` if the session has ended meanwhile.
     ///
     /// # Errors
     /// The database's.
-    pub async fn rotate_id(&self, user: &CurrentUser) -> Result<Option<(String, Issued)>, database::Error> {
-        let session_id = self.clock.new_id();
-        let lives = store::rotate_id(&self.database, &user.session_id, &session_id, self.clock.now()).await?;
-        let issued = self.reissue(user, &session_id);
-        Ok(lives.then_some((session_id, issued)))
+    pub async fn rotate_id(&self, user: &CurrentUser) -> Result<Option<(SessionId, Issued)>, database::Error> {
+        let new_id = SessionId::new(self.clock.new_id());
+        let is_rotated = store::rotate_id(&self.database, &user.session_id, &new_id, self.clock.now()).await?;
+        let issued = self.reissue(user, &new_id);
+        Ok(is_rotated.then_some((new_id, issued)))
     }
 
-    fn reissue(&self, user: &CurrentUser, session_id: &str) -> Issued {
-        self.issue(&user.user_id, session_id, Audience::Web, user.ending, user.session_expires_at)
+    fn reissue(&self, user: &CurrentUser, session_id: &SessionId) -> Issued {
+        self.issue(&user.user_id, session_id, Audience::Web, user.expiry, user.session_expires_at)
     }
 
-    /// Ends one of the user's sessions, whose tokens are dead at the next request; tells whether it still lived.
+    fn issue(
+        &self,
+        user_id: &UserId,
+        session_id: &SessionId,
+        audience: Audience,
+        expiry: Expiry,
+        session_expires_at: UnixSeconds,
+    ) -> Issued {
+        let now = self.clock.now();
+        let expires_at = match expiry {
+            Expiry::Idle => (now + self.lifetimes.token).min(session_expires_at),
+            Expiry::Fixed => session_expires_at,
+        };
+        let claims = Claims::new(self.keys.issuer(), audience, (user_id, session_id), now, expires_at);
+        Issued { token: self.keys.sign(&claims), expires_at, expiry }
+    }
+
+    /// Revokes one of the user's sessions; returns whether it was active.
     ///
     /// # Errors
     /// The database's.
-    pub async fn end(
+    pub async fn revoke(
         &self,
         transaction: &mut Transaction,
-        user_id: &str,
-        session_id: &str,
+        user_id: &UserId,
+        session_id: &SessionId,
     ) -> Result<bool, database::Error> {
-        Ok(token::is_id(session_id) && store::revoke(transaction, user_id, session_id, self.clock.now()).await?)
+        store::revoke(transaction, user_id, session_id, self.clock.now()).await
     }
 
-    /// The user's sessions, last seen first.
+    /// The user's active sessions, most recently used first.
     ///
     /// # Errors
     /// The database's.
-    pub async fn list(&self, user_id: &str) -> Result<Vec<ActiveSession>, database::Error> {
+    pub async fn list(&self, user_id: &UserId) -> Result<Vec<ActiveSession>, database::Error> {
         let now = self.clock.now();
-        store::list_live(&self.database, user_id, now, now.plus(-self.lifetimes.token)).await
+        store::list_active(&self.database, user_id, now, now - self.lifetimes.token).await
     }
 
-    /// Upkeep: removes some sessions that have ended; tells how many.
+    /// Maintenance: deletes a batch of expired sessions; returns how many.
     ///
     /// # Errors
     /// The database's.
-    pub async fn clean(&self) -> Result<u64, database::Error> {
-        store::clean(&self.database, self.clock.now()).await
-    }
-
-    fn issue(&self, user_id: &str, session_id: &str, audience: Audience, ending: Ending, end: UnixSeconds) -> Issued {
-        let now = self.clock.now();
-        let expires_at = match ending {
-            Ending::Idle => now.plus(self.lifetimes.token).min(end),
-            Ending::Fixed => end,
-        };
-        let claims = Claims::new(self.keys.issuer(), audience, user_id, session_id, now, expires_at);
-        Issued { token: self.keys.sign(&claims), expires_at, ending }
+    pub async fn delete_expired(&self) -> Result<u64, database::Error> {
+        store::delete_expired(&self.database, self.clock.now()).await
     }
 }
 
-fn log_refused(error: &TokenError) {
+fn log_rejected(error: &TokenError) {
     let user = if let TokenError::Expired { user_id } = error { Some(user_id) } else { None };
     tracing::info!(user, reason = %error, "token refused");
-}
-
-/// Ends every session of the user but the one to keep, as part of what asks for it; tells how many.
-///
-/// # Errors
-/// The database's.
-pub async fn end_all_but(
-    transaction: &mut Transaction,
-    user_id: &str,
-    kept: Option<&str>,
-    now: UnixSeconds,
-) -> Result<u64, database::Error> {
-    store::revoke_all_but(transaction, user_id, kept, now).await
 }

@@ -1,220 +1,232 @@
-//! The rows of sessions.
+//! The table `sessions`.
 
-use super::{Audience, Ending};
+use sqlx::FromRow;
+
+use super::{Audience, Expiry, NewSession};
 use crate::clock::UnixSeconds;
-use crate::database::{Database, Error, Transaction, UPKEEP_BATCH};
-use crate::web::Client;
+use crate::database::{Database, Error, MAINTENANCE_BATCH, Transaction};
+use crate::domain::{SessionId, UserId};
 
-/// Sessions that are listed: a script that logs in for each of its calls makes many.
-const MOST_LISTED: i64 = 100;
+/// A script that logs in for each of its calls has many sessions.
+const MAX_LISTED: i64 = 100;
 
-pub(super) struct NewSession<'a> {
-    pub id: String,
-    pub user_id: &'a str,
-    pub password_hash: &'a str,
-    pub audience: Audience,
-    pub ending: Ending,
-    pub client: &'a Client,
-    pub now: UnixSeconds,
-    pub expires_at: UnixSeconds,
-}
-
-/// What a request needs to know of its session.
-pub(super) struct LiveSession {
-    pub user_id: String,
+/// The columns that a request needs.
+pub(super) struct SessionRow {
+    pub user_id: UserId,
     pub email: String,
-    pub verified_at: Option<i64>,
+    pub verified_at: Option<UnixSeconds>,
     pub time_zone: Option<String>,
-    pub last_seen_at: i64,
-    pub expires_at: i64,
-    pub ending: Ending,
+    pub last_seen_at: UnixSeconds,
+    pub expires_at: UnixSeconds,
+    pub expiry: Expiry,
 }
 
-/// A session as its owner sees it.
+/// A session on the account page.
 pub struct ActiveSession {
-    /// Its id.
-    pub id: String,
-    /// Where it is used.
+    pub id: SessionId,
     pub audience: Audience,
-    /// When it ends by itself.
-    pub ending: Ending,
-    /// The address that it was begun from.
+    /// Address and user agent of the login.
     pub client_address: String,
-    /// What the program called itself then.
     pub user_agent: String,
-    /// When it was begun.
     pub created_at: UnixSeconds,
-    /// When it was in use, to within half of a token's life.
+    /// Exact to half of a token's lifetime.
     pub last_seen_at: UnixSeconds,
-    /// Its own end.
     pub expires_at: UnixSeconds,
 }
 
-/// Adds the session if its user still stands, is not disabled and has that password hash; tells whether it did.
-pub(super) async fn insert(transaction: &mut Transaction, session: &NewSession<'_>) -> Result<bool, Error> {
-    let done = sqlx::query(
-        "INSERT INTO sessions (id, user_id, audience, idle_end, client_address, user_agent,
+/// The column `is_persistent`.
+fn persistence_code(expiry: Expiry) -> &'static str {
+    match expiry {
+        Expiry::Idle => "no",
+        Expiry::Fixed => "yes",
+    }
+}
+
+/// Inserts the session if the account exists, is not disabled and has that password hash; returns whether it did.
+pub(super) async fn insert(
+    transaction: &mut Transaction,
+    id: &SessionId,
+    new: &NewSession<'_>,
+    now: UnixSeconds,
+    expires_at: UnixSeconds,
+) -> Result<bool, Error> {
+    let inserted = sqlx::query(
+        "INSERT INTO sessions (id, user_id, audience, is_persistent, client_address, user_agent,
                                created_at, last_seen_at, expires_at)
          SELECT CAST($1 AS TEXT), id, CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS TEXT),
                 CAST($6 AS BIGINT), CAST($7 AS BIGINT), CAST($8 AS BIGINT)
          FROM users WHERE id = $9 AND password_hash = $10 AND disabled_at IS NULL",
     )
-    .bind(&session.id)
-    .bind(session.audience.as_str())
-    .bind(if session.ending == Ending::Idle { "yes" } else { "no" })
-    .bind(session.client.address.to_string())
-    .bind(&session.client.user_agent)
-    .bind(session.now.get())
-    .bind(session.now.get())
-    .bind(session.expires_at.get())
-    .bind(session.user_id)
-    .bind(session.password_hash)
+    .bind(id)
+    .bind(new.audience.code())
+    .bind(persistence_code(new.expiry))
+    .bind(new.client.address.to_string())
+    .bind(&new.client.user_agent)
+    .bind(now)
+    .bind(now)
+    .bind(expires_at)
+    .bind(new.user_id)
+    .bind(new.password_hash)
     .execute(&mut *transaction)
     .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(inserted.rows_affected() == 1)
 }
 
-/// The one row that the guard reads with every request.
-pub(super) async fn find_live(
+/// The only row that the guard reads for a request.
+pub(super) async fn find_active(
     database: &Database,
-    session_id: &str,
+    session_id: &SessionId,
     audience: Audience,
     now: UnixSeconds,
-) -> Result<Option<LiveSession>, Error> {
-    let row: Option<(String, String, Option<i64>, Option<String>, i64, i64, String)> = sqlx::query_as(
-        "SELECT s.user_id, u.email, u.verified_at, u.time_zone, s.last_seen_at, s.expires_at, s.idle_end
+) -> Result<Option<SessionRow>, Error> {
+    type Row = (UserId, String, Option<UnixSeconds>, Option<String>, UnixSeconds, UnixSeconds, String);
+    let row: Option<Row> = sqlx::query_as(
+        "SELECT s.user_id, u.email, u.verified_at, u.time_zone, s.last_seen_at, s.expires_at, s.is_persistent
          FROM sessions s JOIN users u ON u.id = s.user_id
          WHERE s.id = $1 AND s.audience = $2 AND s.revoked_at IS NULL AND s.expires_at > $3 AND u.disabled_at IS NULL",
     )
     .bind(session_id)
-    .bind(audience.as_str())
-    .bind(now.get())
+    .bind(audience.code())
+    .bind(now)
     .fetch_optional(database.reader())
     .await?;
-    Ok(row.map(|(user_id, email, verified_at, time_zone, last_seen_at, expires_at, idle_end)| LiveSession {
+    Ok(row.map(|(user_id, email, verified_at, time_zone, last_seen_at, expires_at, is_persistent)| SessionRow {
         user_id,
         email,
         verified_at,
         time_zone,
         last_seen_at,
         expires_at,
-        ending: ending(&idle_end),
+        expiry: if is_persistent == persistence_code(Expiry::Fixed) { Expiry::Fixed } else { Expiry::Idle },
     }))
 }
 
-fn ending(idle_end: &str) -> Ending {
-    if idle_end == "yes" { Ending::Idle } else { Ending::Fixed }
+#[derive(FromRow)]
+struct ActiveSessionRow {
+    id: SessionId,
+    audience: String,
+    client_address: String,
+    user_agent: String,
+    created_at: UnixSeconds,
+    last_seen_at: UnixSeconds,
+    expires_at: UnixSeconds,
 }
 
-/// The user's sessions that a token can still be valid for; an idle one was in use after `idle_since`.
-pub(super) async fn list_live(
+impl From<ActiveSessionRow> for ActiveSession {
+    fn from(row: ActiveSessionRow) -> Self {
+        Self {
+            id: row.id,
+            audience: Audience::parse(&row.audience),
+            client_address: row.client_address,
+            user_agent: row.user_agent,
+            created_at: row.created_at,
+            last_seen_at: row.last_seen_at,
+            expires_at: row.expires_at,
+        }
+    }
+}
+
+/// The user's sessions for which a token can still be valid: an idle session was used after `idle_since`.
+pub(super) async fn list_active(
     database: &Database,
-    user_id: &str,
+    user_id: &UserId,
     now: UnixSeconds,
     idle_since: UnixSeconds,
 ) -> Result<Vec<ActiveSession>, Error> {
-    let rows: Vec<(String, String, String, String, String, i64, i64, i64)> = sqlx::query_as(
-        "SELECT id, audience, idle_end, client_address, user_agent, created_at, last_seen_at, expires_at FROM sessions
-         WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2 AND (idle_end = 'no' OR last_seen_at > $3)
+    let rows: Vec<ActiveSessionRow> = sqlx::query_as(
+        "SELECT id, audience, client_address, user_agent, created_at, last_seen_at, expires_at FROM sessions
+         WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2 AND (is_persistent = 'yes' OR last_seen_at > $3)
          ORDER BY last_seen_at DESC, id DESC LIMIT $4",
     )
     .bind(user_id)
-    .bind(now.get())
-    .bind(idle_since.get())
-    .bind(MOST_LISTED)
+    .bind(now)
+    .bind(idle_since)
+    .bind(MAX_LISTED)
     .fetch_all(database.reader())
     .await?;
-    let session = |(id, audience, idle_end, client_address, user_agent, created_at, last_seen_at, expires_at): (
-        _,
-        String,
-        String,
-        _,
-        _,
-        _,
-        _,
-        _,
-    )| ActiveSession {
-        id,
-        audience: if audience == Audience::Api.as_str() { Audience::Api } else { Audience::Web },
-        ending: ending(&idle_end),
-        client_address,
-        user_agent,
-        created_at: UnixSeconds::new(created_at),
-        last_seen_at: UnixSeconds::new(last_seen_at),
-        expires_at: UnixSeconds::new(expires_at),
-    };
-    Ok(rows.into_iter().map(session).collect())
+    Ok(rows.into_iter().map(ActiveSession::from).collect())
 }
 
-/// Writes that the session was in use.
-pub(super) async fn touch(database: &Database, session_id: &str, now: UnixSeconds) -> Result<(), Error> {
+pub(super) async fn update_last_seen(
+    database: &Database,
+    session_id: &SessionId,
+    now: UnixSeconds,
+) -> Result<(), Error> {
     sqlx::query("UPDATE sessions SET last_seen_at = $1 WHERE id = $2 AND last_seen_at < $3")
-        .bind(now.get())
+        .bind(now)
         .bind(session_id)
-        .bind(now.get())
+        .bind(now)
         .execute(database.writer())
         .await
         .map(drop)
 }
 
-/// Gives a live session another id; tells whether it still lived.
-pub(super) async fn rotate_id(database: &Database, old: &str, new: &str, now: UnixSeconds) -> Result<bool, Error> {
-    let done = sqlx::query("UPDATE sessions SET id = $1, last_seen_at = $2 WHERE id = $3 AND revoked_at IS NULL")
+/// Gives a session a new id; returns whether it was active.
+pub(super) async fn rotate_id(
+    database: &Database,
+    old: &SessionId,
+    new: &SessionId,
+    now: UnixSeconds,
+) -> Result<bool, Error> {
+    let rotated = sqlx::query("UPDATE sessions SET id = $1, last_seen_at = $2 WHERE id = $3 AND revoked_at IS NULL")
         .bind(new)
-        .bind(now.get())
+        .bind(now)
         .bind(old)
         .execute(database.writer())
         .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(rotated.rows_affected() == 1)
 }
 
-/// Ends one of the user's sessions; tells whether there was such a one.
+/// Revokes one of the user's sessions; returns whether it was active.
 pub(super) async fn revoke(
     transaction: &mut Transaction,
-    user_id: &str,
-    session_id: &str,
+    user_id: &UserId,
+    session_id: &SessionId,
     now: UnixSeconds,
 ) -> Result<bool, Error> {
-    let done = sqlx::query(
+    let revoked = sqlx::query(
         "UPDATE sessions SET revoked_at = $1, expires_at = $2 WHERE id = $3 AND user_id = $4 AND revoked_at IS NULL",
     )
-    .bind(now.get())
-    .bind(now.get())
+    .bind(now)
+    .bind(now)
     .bind(session_id)
     .bind(user_id)
     .execute(&mut *transaction)
     .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(revoked.rows_affected() == 1)
 }
 
-/// Ends every session of the user but the one to keep; tells how many.
-pub(super) async fn revoke_all_but(
+/// Revokes all sessions of the user except `kept`; returns how many.
+///
+/// # Errors
+/// The database's.
+pub async fn revoke_others(
     transaction: &mut Transaction,
-    user_id: &str,
-    kept: Option<&str>,
+    user_id: &UserId,
+    kept: Option<&SessionId>,
     now: UnixSeconds,
 ) -> Result<u64, Error> {
-    let done = sqlx::query(
+    let revoked = sqlx::query(
         "UPDATE sessions SET revoked_at = $1, expires_at = $2 WHERE user_id = $3 AND id <> $4 AND revoked_at IS NULL",
     )
-    .bind(now.get())
-    .bind(now.get())
+    .bind(now)
+    .bind(now)
     .bind(user_id)
-    .bind(kept.unwrap_or_default())
+    .bind(kept.map_or("", SessionId::as_str))
     .execute(&mut *transaction)
     .await?;
-    Ok(done.rows_affected())
+    Ok(revoked.rows_affected())
 }
 
-/// Removes some sessions that are past their end, which revoking one has brought about; tells how many.
-pub(super) async fn clean(database: &Database, now: UnixSeconds) -> Result<u64, Error> {
-    let done = sqlx::query(
+/// Deletes a batch of expired sessions, which includes revoked ones; returns how many.
+pub(super) async fn delete_expired(database: &Database, now: UnixSeconds) -> Result<u64, Error> {
+    let deleted = sqlx::query(
         "DELETE FROM sessions
          WHERE id IN (SELECT id FROM sessions WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)",
     )
-    .bind(now.get())
-    .bind(UPKEEP_BATCH)
+    .bind(now)
+    .bind(MAINTENANCE_BATCH)
     .execute(database.writer())
     .await?;
-    Ok(done.rows_affected())
+    Ok(deleted.rows_affected())
 }

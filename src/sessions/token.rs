@@ -1,8 +1,8 @@
-//! The token: a JWT signed with HS256, held to RFC 8725.
+//! The token: a JWT signed with HS256, according to RFC 8725.
 //!
-//! One algorithm, chosen here and never by the token (section 3.1); keys of at least 32 random bytes (3.5); `iss`, `sub` and
-//! `aud` checked, so that no token passes for another kind (3.8, 3.9, 3.12); no leeway, so the clocks of all nodes
-//! have to agree; nothing about the person inside.
+//! The algorithm is fixed here and never chosen by the token (section 3.1); keys have at least 32 random bytes (3.5); `iss`, `sub` and `aud`
+//! are checked, so that no token is valid as another kind (3.8, 3.9, 3.12). There is no leeway, so the clocks of all nodes must agree.
+//! A token contains no personal data.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,38 +11,44 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::clock::UnixSeconds;
+use crate::domain::{SessionId, UserId};
 use crate::hex;
 
-/// The longest token that is looked at, in bytes; ours are around 400.
-const LONGEST: usize = 2048;
+/// Longer tokens are rejected without parsing; valid ones have about 400 bytes.
+const MAX_BYTES: usize = 2048;
 
-/// Whom a token is for: one never passes for the other.
+/// A token of one audience is never valid for the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {
-    /// The cookie of a browser.
+    /// In the cookie of a browser.
     Web,
-    /// The bearer token of a script or app.
+    /// The bearer token of the API.
     Api,
 }
 
 impl Audience {
-    /// As in the token's `aud` and the session's row.
-    pub fn as_str(self) -> &'static str {
+    /// The code in the token's `aud` and in the database.
+    pub fn code(self) -> &'static str {
         match self {
             Self::Web => "web",
             Self::Api => "api",
         }
     }
+
+    /// Reads the code in the database, which allows no other.
+    pub(super) fn parse(code: &str) -> Self {
+        if code == Self::Api.code() { Self::Api } else { Self::Web }
+    }
 }
 
-/// The claims of a token (RFC 7519 section 4.1); times are `NumericDate`s in whole seconds. Each must be there.
+/// The claims of a token (RFC 7519 section 4.1), all required. Times are `NumericDate`s in whole seconds.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Claims {
     pub iss: String,
     pub aud: String,
     /// The user's id.
     pub sub: String,
-    /// The session's id (as OpenID Connect Front-Channel Logout names it).
+    /// The session's id (the name is from OpenID Connect Front-Channel Logout).
     pub sid: String,
     pub iat: i64,
     pub nbf: i64,
@@ -53,16 +59,15 @@ impl Claims {
     pub(super) fn new(
         issuer: &str,
         audience: Audience,
-        user_id: &str,
-        session_id: &str,
+        (user_id, session_id): (&UserId, &SessionId),
         now: UnixSeconds,
         expires_at: UnixSeconds,
     ) -> Self {
         Self {
             iss: issuer.to_owned(),
-            aud: audience.as_str().to_owned(),
-            sub: user_id.to_owned(),
-            sid: session_id.to_owned(),
+            aud: audience.code().to_owned(),
+            sub: user_id.as_str().to_owned(),
+            sid: session_id.as_str().to_owned(),
             iat: now.get(),
             nbf: now.get(),
             exp: expires_at.get(),
@@ -70,7 +75,7 @@ impl Claims {
     }
 }
 
-/// Why a token was refused, for the log alone: no answer tells.
+/// Why a token is invalid. Only logged, never sent to the client.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum TokenError {
     #[error("malformed")]
@@ -83,7 +88,7 @@ pub(super) enum TokenError {
     Expired { user_id: String },
 }
 
-/// Signs with the current secret; verifies with it and with those before it.
+/// Signs with the current secret; verifies with the current and the previous secrets.
 pub struct Keys {
     issuer: String,
     header: Header,
@@ -93,7 +98,7 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// `issuer` is the site's origin; `current` signs; `previous` still verify.
+    /// `issuer` is the site's origin.
     pub fn new<'a>(issuer: &str, current: &'a [u8], previous: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let header = Header { kid: Some(key_id(current)), ..Header::new(Algorithm::HS256) };
         let all = std::iter::once(current).chain(previous);
@@ -101,61 +106,62 @@ impl Keys {
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_issuer(&[issuer]);
         validation.set_required_spec_claims(&["exp", "nbf", "aud", "iss", "sub"]);
-        // Times are held against the program's own clock, below.
+        // Checked below against the program's own clock.
         validation.validate_exp = false;
         validation.validate_aud = false;
         Self { issuer: issuer.to_owned(), header, signing: EncodingKey::from_secret(current), verifying, validation }
     }
 
-    /// The `iss` of every token.
     pub fn issuer(&self) -> &str {
         &self.issuer
     }
 
     pub(super) fn sign(&self, claims: &Claims) -> String {
-        // An HMAC over a struct of strings and numbers has no way to fail; an empty token would be refused everywhere.
+        // Signing a struct of strings and numbers cannot fail; an empty token would be invalid.
         jsonwebtoken::encode(&self.header, claims, &self.signing).unwrap_or_default()
     }
 
-    /// The claims of a token that is ours, for this audience, and good now.
-    pub(super) fn verify(&self, token: &str, audience: Audience, now: UnixSeconds) -> Result<Claims, TokenError> {
-        if token.len() > LONGEST {
+    /// The claims and the session id of a token that is valid for this audience now.
+    pub(super) fn verify(
+        &self,
+        token: &str,
+        audience: Audience,
+        now: UnixSeconds,
+    ) -> Result<(Claims, SessionId), TokenError> {
+        if token.len() > MAX_BYTES {
             return Err(TokenError::Malformed);
         }
         let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Malformed)?;
-        let is_ours = header.alg == Algorithm::HS256 && header.typ.as_deref() == Some("JWT") && !has_crit(token);
-        let key_id = header.kid.filter(|_| is_ours).ok_or(TokenError::Malformed)?;
+        let has_expected_header =
+            header.alg == Algorithm::HS256 && header.typ.as_deref() == Some("JWT") && !has_crit(token);
+        let key_id = header.kid.filter(|_| has_expected_header).ok_or(TokenError::Malformed)?;
         let (_, key) = self.verifying.iter().find(|(id, _)| *id == key_id).ok_or(TokenError::UnknownKey)?;
         let decoded = jsonwebtoken::decode::<Claims>(token, key, &self.validation);
         let claims = decoded.map_err(|_| TokenError::Invalid)?.claims;
-        let has_begun = claims.nbf <= now.get() && claims.iat <= now.get();
-        if !has_begun || !is_id(&claims.sid) || claims.aud != audience.as_str() {
+        let is_issued = claims.nbf <= now.get() && claims.iat <= now.get();
+        let session_id = SessionId::parse(&claims.sid).ok_or(TokenError::Invalid)?;
+        if !is_issued || claims.aud != audience.code() {
             return Err(TokenError::Invalid);
         }
         if now.get() >= claims.exp {
             return Err(TokenError::Expired { user_id: claims.sub });
         }
-        Ok(claims)
+        Ok((claims, session_id))
     }
 }
 
-/// Whether the header has a `crit`, which asks for extensions that we do not know (RFC 7515 section 4.1.11). `Header` reads a null one
-/// as none.
+/// Whether the header has `crit`, which requires extensions that are not supported (RFC 7515 section 4.1.11). `Header` reads `null` as
+/// absent.
 fn has_crit(token: &str) -> bool {
     let header = token.split('.').next().and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
     let header = header.and_then(|json| serde_json::from_slice::<serde_json::Map<_, _>>(&json).ok());
     header.is_none_or(|header| header.contains_key("crit"))
 }
 
-/// Names a secret without telling it: the first 64 bits of a hash made for nothing else.
+/// Identifies a secret without revealing it: the first 64 bits of a hash that is used for nothing else.
 fn key_id(secret: &[u8]) -> String {
     let digest = Sha256::new().chain_update(b"order-portal key id\0").chain_update(secret).finalize();
     hex::encode(&digest[..8])
-}
-
-/// Whether a session's id may go to the database. Signed or not, only the shape that we write does: PostgreSQL fails on a NUL.
-pub(super) fn is_id(text: &str) -> bool {
-    text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 #[cfg(test)]
@@ -174,26 +180,31 @@ mod tests {
         Keys::new(SITE, SECRET, [OLDER])
     }
 
+    fn claims(session_id: &str) -> Claims {
+        let (user_id, session_id) = (UserId::new("user".to_owned()), SessionId::new(session_id.to_owned()));
+        Claims::new(SITE, Audience::Web, (&user_id, &session_id), at(1000), at(2800))
+    }
+
     fn token(keys: &Keys) -> String {
-        keys.sign(&Claims::new(keys.issuer(), Audience::Web, "user", "session", at(1000), at(2800)))
+        keys.sign(&Claims { iss: keys.issuer().to_owned(), ..claims("session") })
     }
 
     #[test]
-    fn a_token_holds_from_its_first_second_to_the_last_before_its_end() {
+    fn token_is_valid_from_its_first_second_until_its_expiry() {
         let keys = keys();
         let token = token(&keys);
-        let holds = |now| keys.verify(&token, Audience::Web, at(now)).is_ok();
-        assert!(!holds(999) && holds(1000) && holds(2799) && !holds(2800));
+        let is_valid = |now| keys.verify(&token, Audience::Web, at(now)).is_ok();
+        assert!(!is_valid(999) && is_valid(1000) && is_valid(2799) && !is_valid(2800));
     }
 
     #[test]
-    fn a_token_of_one_audience_never_passes_for_the_other() {
+    fn token_of_one_audience_is_invalid_for_the_other() {
         let keys = keys();
         assert!(keys.verify(&token(&keys), Audience::Api, at(1000)).is_err());
     }
 
     #[test]
-    fn a_token_of_another_site_or_secret_is_refused() {
+    fn token_of_another_site_or_secret_is_rejected() {
         let other_site = Keys::new("https://other.example", SECRET, []);
         let other_secret = Keys::new(SITE, b"nobody here knows this secret at all....", []);
         for other in [other_site, other_secret] {
@@ -202,16 +213,16 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_was_replaced_still_verifies_while_it_is_named() {
+    fn previous_secret_verifies_while_it_is_configured() {
         let before = Keys::new(SITE, OLDER, []);
         assert!(keys().verify(&token(&before), Audience::Web, at(1000)).is_ok());
         assert!(Keys::new(SITE, SECRET, []).verify(&token(&before), Audience::Web, at(1000)).is_err());
     }
 
     #[test]
-    fn a_token_with_another_header_is_refused_though_its_signature_is_right() {
+    fn token_with_unexpected_header_is_rejected_despite_valid_signature() {
         let keys = keys();
-        let claims = Claims::new(SITE, Audience::Web, "user", "session", at(1000), at(2800));
+        let claims = claims("session");
         let good = keys.header.clone();
         let headers = [
             Header { kid: None, ..good.clone() },
@@ -227,10 +238,10 @@ mod tests {
     }
 
     #[test]
-    fn refusal_names_its_reason_and_the_user_of_an_expired_token() {
+    fn token_error_has_the_reason_and_the_user_of_an_expired_token() {
         let keys = keys();
         let verify =
-            |keys: &Keys, token: &str, now| keys.verify(token, Audience::Web, at(now)).map(|claims| claims.sub);
+            |keys: &Keys, token: &str, now| keys.verify(token, Audience::Web, at(now)).map(|(claims, _)| claims.sub);
         let good = token(&keys);
         let (unsigned, _) = good.rsplit_once('.').unwrap();
         let other_key = Keys::new(SITE, b"nobody here knows this secret at all....", []);
@@ -243,19 +254,17 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused() {
+    fn malformed_token_is_rejected() {
         for token in ["", ".", "..", "a.b.c", "eyJhbGciOiJub25lIn0.e30.", &"a".repeat(65536)] {
             assert!(keys().verify(token, Audience::Web, at(1000)).is_err());
         }
     }
 
     #[test]
-    fn session_id_is_up_to_64_letters_digits_and_hyphens() {
-        assert!(is_id("0190-aZ9") && is_id(&"a".repeat(64)));
+    fn signed_token_with_malformed_session_id_is_rejected() {
         for text in [&"a".repeat(65), "a b", "a\0b", "a_b", "a.b", "\u{e9}"] {
-            assert!(!is_id(text), "{text:?}");
             let keys = keys();
-            let token = keys.sign(&Claims::new(SITE, Audience::Web, "user", text, at(1000), at(2800)));
+            let token = keys.sign(&claims(text));
             assert!(keys.verify(&token, Audience::Web, at(1000)).is_err(), "{text:?}");
         }
     }

@@ -1,4 +1,4 @@
-//! Journeys through accounts: confirming an address, a forgotten password, the account page, the end of a session.
+//! Accounts in a browser: confirming an address, password reset, the account page, the end of a session.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::token::now;
 
 const NEW_PASSWORD: &str = "eleven brass owls in a row";
 
-/// A browser in which the customer, who exists, has logged in.
+/// A browser in which the customer has logged in.
 async fn logged_in(app: &TestApp, scripts: Scripts) -> Chromium {
     let browser = Chromium::start(app, scripts).await;
     log_in(&browser, PASSWORD).await;
@@ -40,7 +40,7 @@ async fn change_password(browser: &Chromium, current: &str, new: &str) {
 
 #[tokio::test]
 #[ignore = "needs Chromium and chromedriver; tests/run includes it"]
-async fn a_customer_confirms_the_address_and_finds_the_orders_from_before() {
+async fn customer_confirms_the_address_and_sees_earlier_orders() {
     let app = app().await;
     app.write("export.csv", shop::export(&[shop::order("#7001", EMAIL)]));
     app.done(&["import", "export.csv"]);
@@ -53,7 +53,7 @@ async fn a_customer_confirms_the_address_and_finds_the_orders_from_before() {
     browser.press(".banner a[href='/dev/mail']").await;
     browser.arrives_at("/dev/mail").await;
     browser.open_mail("Confirm your e-mail address").await;
-    browser.press(".letter a[href*='/verify?token=']").await;
+    browser.press(".mail a[href*='/verify?token=']").await;
     browser.arrives_at("/verify").await;
     browser.press("main form [type=submit]").await;
     browser.arrives_at("/orders").await;
@@ -65,7 +65,7 @@ async fn a_customer_confirms_the_address_and_finds_the_orders_from_before() {
 
 #[tokio::test]
 #[ignore = "needs Chromium and chromedriver; tests/run includes it"]
-async fn whoever_forgot_the_password_comes_back_by_mail() {
+async fn customer_resets_a_forgotten_password() {
     let app = app().await;
     app.customer(EMAIL).await;
     let browser = Chromium::start(&app, Scripts::On).await;
@@ -75,7 +75,7 @@ async fn whoever_forgot_the_password_comes_back_by_mail() {
     browser.press("main form [type=submit]").await;
     browser.shows("Check your inbox").await;
     browser.open_mail("Choose a new password").await;
-    browser.press(".letter a[href*='/password/reset?token=']").await;
+    browser.press(".mail a[href*='/password/reset?token=']").await;
     browser.arrives_at("/password/reset").await;
     browser.fill("#password", "password").await;
     browser.press("main form [type=submit]").await;
@@ -91,19 +91,19 @@ async fn whoever_forgot_the_password_comes_back_by_mail() {
 
 #[tokio::test]
 #[ignore = "needs Chromium and chromedriver; tests/run includes it"]
-async fn developments_inbox_shows_a_mail_as_text_and_as_html() {
+async fn development_inbox_shows_text_and_html() {
     let app = app().await;
     app.customer(EMAIL).await;
     let browser = Chromium::start(&app, Scripts::On).await;
     browser.open_mail("Confirm your e-mail address").await;
     browser.reads(".meta", |text| text.contains(EMAIL)).await;
-    let link = browser.text(".letter a[href*='/verify?token=']").await;
+    let link = browser.text(".mail a[href*='/verify?token=']").await;
     assert!(link.starts_with(&format!("http://localhost:{}/verify?token=", app.port)), "{link}");
     browser.press(".meta a[href$='/html']").await;
     browser.shows("Or copy this address into the browser").await;
     browser.reads("h1", |text| text == "Confirm your e-mail address").await;
     let face = "return getComputedStyle(document.querySelector('a')).backgroundColor";
-    assert_eq!(browser.run(face).await, "rgb(21, 94, 66)", "the mail's own styles are refused");
+    assert_eq!(browser.run(face).await, "rgb(21, 94, 66)", "the mail's styles are blocked");
     browser.press(&format!("a[href='{link}']")).await;
     browser.arrives_at("/verify").await;
     browser.close().await;
@@ -111,7 +111,7 @@ async fn developments_inbox_shows_a_mail_as_text_and_as_html() {
 
 #[tokio::test]
 #[ignore = "needs Chromium and chromedriver; tests/run includes it"]
-async fn sessions_ended_from_one_browser_are_over_in_the_other_at_its_next_click() {
+async fn session_revoked_in_one_browser_ends_in_the_other() {
     let app = app().await;
     app.customer(EMAIL).await;
     let here = logged_in(&app, Scripts::On).await;
@@ -136,7 +136,7 @@ async fn sessions_ended_from_one_browser_are_over_in_the_other_at_its_next_click
 
 #[tokio::test]
 #[ignore = "needs Chromium and chromedriver; tests/run includes it"]
-async fn a_new_password_logs_every_other_browser_out_and_the_activity_tells() {
+async fn password_change_logs_out_other_browsers_and_is_listed() {
     let app = app().await;
     app.customer(EMAIL).await;
     let here = logged_in(&app, Scripts::On).await;
@@ -162,7 +162,7 @@ async fn a_new_password_logs_every_other_browser_out_and_the_activity_tells() {
 
 #[tokio::test]
 #[ignore = "needs Chromium and chromedriver; tests/run includes it"]
-async fn a_customer_downloads_what_is_held_and_deletes_the_account() {
+async fn customer_exports_data_and_deletes_the_account() {
     let app = app().await;
     app.customer(EMAIL).await;
     let browser = logged_in(&app, Scripts::On).await;
@@ -174,7 +174,7 @@ async fn a_customer_downloads_what_is_held_and_deletes_the_account() {
     browser.shows("Nothing was downloaded yet").await;
     browser.looks_right().await;
     browser.fill("#export-password", PASSWORD).await;
-    // The page stays: its button may be pressed again.
+    // The page is not replaced, so its button must work again.
     for _ in 0..2 {
         browser.press("form[action='/account/export'] [type=submit]").await;
         let held = downloaded(folder.path()).await;
@@ -193,7 +193,7 @@ async fn a_customer_downloads_what_is_held_and_deletes_the_account() {
     browser.close().await;
 }
 
-/// Waits for the download, reads it and takes it out of the folder.
+/// Waits for the download, reads it and deletes the file.
 async fn downloaded(folder: &Path) -> Value {
     let file = folder.join("order-portal-data.json");
     for _ in 0..100 {
@@ -208,7 +208,7 @@ async fn downloaded(folder: &Path) -> Value {
 
 #[tokio::test]
 #[ignore = "needs Chromium and chromedriver; tests/run includes it"]
-async fn address_change_takes_the_password_in_the_same_form() {
+async fn email_change_requires_the_password_in_the_same_form() {
     let app = app().await;
     app.customer(EMAIL).await;
     let browser = logged_in(&app, Scripts::On).await;
@@ -234,7 +234,7 @@ async fn address_change_takes_the_password_in_the_same_form() {
 
 #[tokio::test]
 #[ignore = "needs Chromium and chromedriver; tests/run includes it"]
-async fn keep_me_signed_in_outlives_the_browser() {
+async fn remembered_session_survives_a_browser_restart() {
     let app = app().await;
     app.customer(EMAIL).await;
     let browser = logged_in(&app, Scripts::On).await;
@@ -256,7 +256,7 @@ async fn keep_me_signed_in_outlives_the_browser() {
 
 #[tokio::test]
 #[ignore = "needs Chromium and chromedriver; tests/run includes it"]
-async fn two_minutes_before_an_idle_session_ends_the_page_offers_to_stay() {
+async fn page_offers_to_extend_the_session_two_minutes_before_its_end() {
     let app = TestApp::start_with(&[("TOKEN_TTL_SECONDS", "124")]).await;
     app.customer(EMAIL).await;
     let browser = logged_in(&app, Scripts::On).await;
@@ -280,7 +280,7 @@ async fn two_minutes_before_an_idle_session_ends_the_page_offers_to_stay() {
 
 #[tokio::test]
 #[ignore = "needs Chromium and chromedriver; tests/run includes it"]
-async fn a_session_that_has_ended_meanwhile_leads_to_login_and_back() {
+async fn ended_session_leads_to_login_and_back() {
     let app = TestApp::start_with(&[("TOKEN_TTL_SECONDS", "4")]).await;
     app.customer(EMAIL).await;
     let browser = logged_in(&app, Scripts::On).await;
@@ -294,7 +294,7 @@ async fn a_session_that_has_ended_meanwhile_leads_to_login_and_back() {
 
 #[tokio::test]
 #[ignore = "needs Chromium and chromedriver; tests/run includes it"]
-async fn a_page_that_looks_whether_its_session_goes_on_does_not_send_its_form_again() {
+async fn session_check_of_a_page_does_not_resubmit_its_form() {
     let app = TestApp::start_with(&[("TOKEN_TTL_SECONDS", "6")]).await;
     app.customer(EMAIL).await;
     let browser = logged_in(&app, Scripts::On).await;
@@ -303,10 +303,10 @@ async fn a_page_that_looks_whether_its_session_goes_on_does_not_send_its_form_ag
     browser.fill("#current-password", "not my password").await;
     browser.press("form[action='/account/password'] [type=submit]").await;
     browser.arrives_at("/account/password").await;
-    let failures = "SELECT COUNT(*) FROM activity WHERE event = 'confirm-failed'";
+    let failures = "SELECT COUNT(*) FROM audit_events WHERE event = 'confirm-failed'";
     let failures = async || sqlx::query_scalar::<_, i64>(failures).fetch_one(&app.database().await).await.unwrap();
     assert_eq!(failures().await, 1);
-    // Something else in this browser keeps the session alive, and the page does not hear of it.
+    // Another request of this browser renews the session without the page.
     browser.run("setInterval(() => fetch('/account/activity'), 500)").await;
     browser.arrives_at("/account").await;
     assert_eq!(failures().await, 1);
@@ -315,7 +315,7 @@ async fn a_page_that_looks_whether_its_session_goes_on_does_not_send_its_form_ag
 
 #[tokio::test]
 #[ignore = "needs Chromium and chromedriver; tests/run includes it"]
-async fn without_scripts_a_form_sent_after_the_sessions_end_leads_to_login_and_back() {
+async fn form_after_session_end_without_scripts_leads_to_login_and_back() {
     let app = app().await;
     app.customer(EMAIL).await;
     let browser = logged_in(&app, Scripts::Off).await;
@@ -334,7 +334,7 @@ async fn without_scripts_a_form_sent_after_the_sessions_end_leads_to_login_and_b
 
 #[tokio::test]
 #[ignore = "needs Chromium and chromedriver; tests/run includes it"]
-async fn a_form_that_was_shown_again_leads_to_login_and_back_to_its_section() {
+async fn rejected_form_leads_to_login_and_back_to_its_section() {
     let app = app().await;
     app.customer(EMAIL).await;
     let browser = logged_in(&app, Scripts::Off).await;
@@ -351,12 +351,12 @@ async fn a_form_that_was_shown_again_leads_to_login_and_back_to_its_section() {
 
 #[tokio::test]
 #[ignore = "needs Chromium and chromedriver; tests/run includes it"]
-async fn a_meter_judges_a_password_while_it_is_typed_and_the_server_decides() {
+async fn strength_meter_rates_a_password_while_it_is_typed() {
     let app = app().await;
     let browser = Chromium::start(&app, Scripts::On).await;
     browser.open("/signup").await;
     browser.fill("#email", EMAIL).await;
-    assert!(browser.has(".strength[hidden]").await, "nothing was typed yet");
+    assert!(browser.has(".strength[hidden]").await, "the meter is visible without input");
     let password = browser.client.find(Locator::Css("#password")).await.unwrap();
     password.send_keys("password").await.unwrap();
     browser.gone(".strength[hidden]").await;

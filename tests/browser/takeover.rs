@@ -1,15 +1,15 @@
-//! A stranger and a customer, each in a browser of their own.
+//! An attacker and a customer, each in a browser.
 
 use super::chromium::{Chromium, Scripts};
 use super::{EMAIL, app};
 use crate::app::{PASSWORD, TestApp};
-use crate::post::{self, CONFIRM, CONFIRM_NEW};
+use crate::mailbox::{self, CONFIRM, CONFIRM_NEW};
 use crate::shop;
 
-const STRANGER: &str = "mallory@evil.example";
+const ATTACKER: &str = "mallory@evil.example";
 const NEW_PASSWORD: &str = "eleven brass owls in a row";
 
-/// A shop with an order of the customer's.
+/// A shop with an order of the customer.
 async fn shop_with_order() -> TestApp {
     let app = app().await;
     app.write("export.csv", shop::export(&[shop::order("#7001", EMAIL)]));
@@ -25,15 +25,15 @@ async fn sign_up(browser: &Chromium, email: &str, password: &str) {
 
 async fn open_link(browser: &Chromium, subject: &str) {
     browser.open_mail(subject).await;
-    browser.press(".letter a[href*='token=']").await;
+    browser.press(".mail a[href*='token=']").await;
 }
 
 #[tokio::test]
 #[ignore = "needs Chromium and chromedriver; tests/run includes it"]
-async fn customer_takes_over_an_account_that_a_stranger_signed_up() {
+async fn customer_takes_over_an_attackers_sign_up_by_reset() {
     let app = shop_with_order().await;
-    let stranger = Chromium::start(&app, Scripts::On).await;
-    sign_up(&stranger, EMAIL, PASSWORD).await;
+    let attacker = Chromium::start(&app, Scripts::On).await;
+    sign_up(&attacker, EMAIL, PASSWORD).await;
 
     let customer = Chromium::start(&app, Scripts::On).await;
     open_link(&customer, "Confirm your e-mail address").await;
@@ -42,8 +42,8 @@ async fn customer_takes_over_an_account_that_a_stranger_signed_up() {
     customer.press("form[action='/verify'] [type=submit]").await;
     customer.shows("That is not the password of the account").await;
     customer.looks_right().await;
-    stranger.open("/orders").await;
-    assert!(!stranger.text("main").await.contains("#7001"), "the stranger sees the customer's order");
+    attacker.open("/orders").await;
+    assert!(!attacker.text("main").await.contains("#7001"), "the attacker sees the customer's order");
 
     customer.press("form[action='/password/forgot'] [type=submit]").await;
     customer.shows("Check your inbox").await;
@@ -54,27 +54,27 @@ async fn customer_takes_over_an_account_that_a_stranger_signed_up() {
     customer.send_credentials(EMAIL, NEW_PASSWORD).await;
     customer.arrives_at("/orders").await;
     customer.shows("#7001").await;
-    stranger.open("/orders").await;
-    stranger.arrives_at("/login").await;
+    attacker.open("/orders").await;
+    attacker.arrives_at("/login").await;
 
     open_link(&customer, "Confirm your e-mail address").await;
     customer.shows("Your email address is confirmed").await;
     customer.looks_right().await;
     customer.close().await;
-    stranger.close().await;
+    attacker.close().await;
 }
 
 #[tokio::test]
 #[ignore = "needs Chromium and chromedriver; tests/run includes it"]
-async fn customer_ignores_a_change_to_their_address_that_a_stranger_asked_for() {
+async fn customer_ignores_an_attackers_email_change() {
     let app = shop_with_order().await;
-    let stranger = Chromium::start(&app, Scripts::On).await;
-    sign_up(&stranger, STRANGER, PASSWORD).await;
-    stranger.open("/account").await;
-    stranger.fill("#new-email", EMAIL).await;
-    stranger.fill("#email-password", PASSWORD).await;
-    stranger.press("form[action='/account/email'] [type=submit]").await;
-    stranger.shows("We have sent a link to the new address.").await;
+    let attacker = Chromium::start(&app, Scripts::On).await;
+    sign_up(&attacker, ATTACKER, PASSWORD).await;
+    attacker.open("/account").await;
+    attacker.fill("#new-email", EMAIL).await;
+    attacker.fill("#email-password", PASSWORD).await;
+    attacker.press("form[action='/account/email'] [type=submit]").await;
+    attacker.shows("We have sent a link to the new address.").await;
 
     let customer = Chromium::start(&app, Scripts::On).await;
     open_link(&customer, "Confirm your new e-mail address").await;
@@ -82,21 +82,21 @@ async fn customer_ignores_a_change_to_their_address_that_a_stranger_asked_for() 
     customer.looks_right().await;
     customer.press("form[action='/verify'] [type=submit]").await;
     customer.shows("That is not the password of the account").await;
-    stranger.open("/orders").await;
-    assert!(!stranger.text("main").await.contains("#7001"), "the stranger sees the customer's order");
+    attacker.open("/orders").await;
+    assert!(!attacker.text("main").await.contains("#7001"), "the attacker sees the customer's order");
     sign_up(&customer, EMAIL, NEW_PASSWORD).await;
-    let mail = post::letter_to(&app, EMAIL, CONFIRM).await;
+    let mail = mailbox::mail_to(&app, EMAIL, CONFIRM).await;
     customer.open(mail.path()).await;
     customer.press("form[action='/verify'] [type=submit]").await;
     customer.arrives_at("/orders").await;
     customer.shows("#7001").await;
     customer.close().await;
-    stranger.close().await;
+    attacker.close().await;
 }
 
 #[tokio::test]
 #[ignore = "needs Chromium and chromedriver; tests/run includes it"]
-async fn customer_takes_the_account_back_after_a_stolen_cookie_changed_address_and_password() {
+async fn customer_recovers_the_account_from_an_attacker() {
     let app = shop_with_order().await;
     app.verified_customer(EMAIL).await;
     let customer = Chromium::start(&app, Scripts::On).await;
@@ -109,18 +109,18 @@ async fn customer_takes_the_account_back_after_a_stolen_cookie_changed_address_a
     let stolen = customer.session_cookie().await["value"].as_str().unwrap().to_owned();
     thief.set_session_cookie(&stolen).await;
     thief.open("/account").await;
-    thief.fill("#new-email", STRANGER).await;
+    thief.fill("#new-email", ATTACKER).await;
     thief.press("form[action='/account/email'] [type=submit]").await;
     thief.shows("Enter your password").await;
     thief.fill("#current-password", PASSWORD).await;
     thief.fill("#new-password", NEW_PASSWORD).await;
     thief.press("form[action='/account/password'] [type=submit]").await;
     thief.shows("Your password is changed").await;
-    thief.fill("#new-email", STRANGER).await;
+    thief.fill("#new-email", ATTACKER).await;
     thief.fill("#email-password", NEW_PASSWORD).await;
     thief.press("form[action='/account/email'] [type=submit]").await;
     thief.shows("We have sent a link to the new address.").await;
-    let change = post::letter_to(&app, STRANGER, CONFIRM_NEW).await;
+    let change = mailbox::mail_to(&app, ATTACKER, CONFIRM_NEW).await;
     thief.open(change.path()).await;
     thief.press("form[action='/verify'] [type=submit]").await;
     thief.arrives_at("/orders").await;
@@ -138,7 +138,7 @@ async fn customer_takes_the_account_back_after_a_stolen_cookie_changed_address_a
     customer.looks_right().await;
     thief.open("/orders").await;
     thief.arrives_at("/login").await;
-    thief.send_credentials(STRANGER, NEW_PASSWORD).await;
+    thief.send_credentials(ATTACKER, NEW_PASSWORD).await;
     thief.shows("do not go together").await;
 
     open_link(&customer, "Choose a new password").await;
@@ -161,7 +161,7 @@ async fn recovery_link_works_without_scripts() {
     let app = app().await;
     let mut ann = app.verified_customer(EMAIL).await;
     ann.post("/account/password", &[("current_password", PASSWORD), ("new_password", NEW_PASSWORD)]).await;
-    let notice = post::letter_to(&app, EMAIL, "Your password was changed").await;
+    let notice = mailbox::mail_to(&app, EMAIL, "Your password was changed").await;
     let browser = Chromium::start(&app, Scripts::Off).await;
     browser.open(notice.path()).await;
     browser.press("form[action='/not-me'] [type=submit]").await;

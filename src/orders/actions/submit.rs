@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::store;
 use crate::clock::Clock;
 use crate::database::{self, Database, Transaction};
-use crate::mail::{self, AboutOrder, Email, Message, Occasion};
+use crate::mail::{self, AboutOrder, Email, Message, RequestOrigin};
 use crate::orders::detail;
 use crate::orders::idempotency::{self, IdempotencyKey};
 use crate::orders::order::{OrderDetail, OrderId, OrderNumber, OrderStatus};
@@ -57,7 +57,7 @@ struct ActionRequest<'a> {
     key: IdempotencyKey,
     /// The user's email, if it is verified.
     email: Option<Email>,
-    origin: Occasion,
+    origin: RequestOrigin,
 }
 
 pub(in crate::orders) async fn submit(
@@ -76,7 +76,7 @@ pub(in crate::orders) async fn submit(
         detail: &detail,
         key: IdempotencyKey::parse(&form.key).ok_or_else(invalid_key)?,
         email: verified_email(&layout),
-        origin: Occasion::new(clock.now(), &client),
+        origin: RequestOrigin::new(clock.now(), &client),
     };
     let (outcome, notice) = match action {
         OrderAction::Cancel => (request.cancel().await?, Notice::CancellationAsked),
@@ -148,7 +148,7 @@ impl ActionRequest<'_> {
                     return Ok(Outcome::TooLate);
                 }
                 let (origin, number) = (self.origin.clone(), order.number.to_string());
-                self.enqueue_mail(transaction, AboutOrder::CancellationAsked { occasion: origin, number }).await?;
+                self.enqueue_mail(transaction, AboutOrder::CancellationAsked { origin, number }).await?;
                 self.store_outcome(transaction, &request, order.number.clone()).await
             })
             .await
@@ -207,7 +207,7 @@ impl ActionRequest<'_> {
     async fn enqueue_mail(&self, transaction: &mut Transaction, message: AboutOrder) -> Result<(), database::Error> {
         let Some(email) = &self.email else { return Ok(()) };
         let (user_id, message) = (Some(self.user.user_id.as_str()), Message::AboutOrder(message));
-        mail::post(transaction, self.clock, email, user_id, &message).await.map(drop)
+        mail::enqueue(transaction, self.clock, email, user_id, &message).await.map(drop)
     }
 
     fn confirmation(&self, number: &OrderNumber) -> AboutOrder {
@@ -219,7 +219,7 @@ impl ActionRequest<'_> {
             mail_lines.push(format!("and {} more", self.detail.lines.len() - MAX_MAIL_LINES));
         }
         AboutOrder::PlacedAgain {
-            occasion: self.origin.clone(),
+            origin: self.origin.clone(),
             number: number.to_string(),
             copy_of: order.number.to_string(),
             lines: mail_lines,

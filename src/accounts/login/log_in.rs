@@ -1,0 +1,237 @@
+//! `/login`.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+use serde::Deserialize;
+
+use super::rejected_cookie::RejectedCookie;
+use super::{LoggedIn, LoginContext};
+use crate::accounts::audit::{self, Event};
+use crate::accounts::{Accounts, ClaimedBrowser, Password, rate_limits, store, trusted_browser, trusted_network};
+use crate::clock::Clock;
+use crate::database::{self, Transaction};
+use crate::mail::Email;
+use crate::rate_limit::{self, Counter};
+use crate::sessions::{Audience, CurrentUser, Expiry, MaybeAuthenticated, NewSession};
+use crate::web::body::Form;
+use crate::web::{Client, Error, Layout, NextPath, Site, Zone, page, see_other, wait_in_words};
+
+/// The same message for an unknown address and a wrong password.
+const WRONG: &str = "The e-mail address and the password do not go together. Check both and try again.";
+
+#[derive(Template)]
+#[template(path = "accounts/login.html")]
+struct LoginPage {
+    layout: Layout,
+    email: String,
+    next: String,
+    remember: bool,
+    error: Option<String>,
+    rejected_cookie: Option<RejectedCookie>,
+}
+
+#[derive(Deserialize)]
+pub(in crate::accounts) struct LoginQuery {
+    next: Option<String>,
+}
+
+pub(in crate::accounts) async fn form(
+    request: HttpRequest,
+    layout: Layout,
+    user: Option<CurrentUser>,
+    site: web::Data<Site>,
+    query: Option<web::Query<LoginQuery>>,
+) -> Result<HttpResponse, Error> {
+    if user.is_some() {
+        return Ok(see_other("/orders"));
+    }
+    let next = query.and_then(|query| query.into_inner().next).and_then(|next| NextPath::parse(&next));
+    let rejected_cookie = RejectedCookie::of(&request, &site, next.is_some());
+    let next = next.map(|next| next.as_str().to_owned()).unwrap_or_default();
+    page(
+        StatusCode::OK,
+        &LoginPage { layout, email: String::new(), next, remember: false, error: None, rejected_cookie },
+    )
+}
+
+#[derive(Deserialize)]
+pub(in crate::accounts) struct LoginForm {
+    email: String,
+    password: String,
+    /// "Keep me signed in": every value except an empty one, `false`, `off` and `0`.
+    #[serde(default)]
+    remember: String,
+    #[serde(default)]
+    next: String,
+    /// Set by the script.
+    #[serde(default)]
+    zone: String,
+}
+
+pub(in crate::accounts) async fn submit(
+    client: Client,
+    browser: ClaimedBrowser,
+    accounts: web::Data<Accounts>,
+    clock: web::Data<Clock>,
+    MaybeAuthenticated { user, layout, body: Form(form) }: MaybeAuthenticated<Form<LoginForm>>,
+) -> Result<HttpResponse, Error> {
+    if user.is_some() {
+        return Ok(see_other("/orders"));
+    }
+    let next = NextPath::parse(&form.next);
+    let remember = !matches!(form.remember.as_str(), "" | "false" | "off" | "0");
+    let expiry = if remember { Expiry::Fixed } else { Expiry::Idle };
+    let zone = Zone::parse(&form.zone);
+    let context = LoginContext { audience: Audience::Web, expiry, client: &client, browser: browser.0, zone };
+    let (status, error, retry_after) = match accounts.log_in(&form.email, &form.password, context).await {
+        Ok(Some(logged_in)) => {
+            let mut response = see_other(next.as_ref().map_or("/orders", NextPath::as_str));
+            logged_in.set_cookies(&mut response, clock.now())?;
+            return Ok(response);
+        }
+        Ok(None) => (StatusCode::UNAUTHORIZED, WRONG.to_owned(), None),
+        Err(Error::Throttled { retry_after }) => {
+            let wait = wait_in_words(retry_after);
+            let error = format!("Too many wrong passwords. Try again {wait}, or choose a new password by mail.");
+            (StatusCode::TOO_MANY_REQUESTS, error, Some(retry_after))
+        }
+        Err(error) => return Err(error),
+    };
+    let next = next.map(|next| next.as_str().to_owned()).unwrap_or_default();
+    let view = LoginPage { layout, email: form.email, next, remember, error: Some(error), rejected_cookie: None };
+    let mut response = page(status, &view)?;
+    if let Some(seconds) = retry_after {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    Ok(response)
+}
+
+impl Accounts {
+    /// Logs in. `None` for an unknown address, a wrong password or a disabled account, without saying which.
+    ///
+    /// # Errors
+    /// [`Error::Throttled`], [`Error::Busy`] if the hashing queue is full, or the database's.
+    pub async fn log_in(
+        &self,
+        email: &str,
+        password: &str,
+        context: LoginContext<'_>,
+    ) -> Result<Option<LoggedIn>, Error> {
+        let Ok(email) = Email::parse(email) else {
+            return self.reject_malformed(email, password, &context).await.map(|()| None);
+        };
+        let account = store::find_by_email(&self.database, &email).await?;
+        let counters = self.login_counters(&email, account.as_ref(), &context).await?;
+        rate_limit::count(&self.database, &self.clock, &counters).await?;
+        let stored = account.as_ref().map(|account| account.password_hash.as_str());
+        let is_correct = self.hasher.verify(Password::unchecked(password), stored).await?;
+        match account.filter(|_| is_correct) {
+            Some(account) => self.complete_login(&account, password, &context, &counters).await,
+            None => self.record_login_failure(&email, &context).await.map(|()| None),
+        }
+    }
+
+    /// A malformed address is counted and hashed like an unknown one, so the response and its time are the same.
+    async fn reject_malformed(&self, typed: &str, password: &str, context: &LoginContext<'_>) -> Result<(), Error> {
+        let counters = rate_limits::malformed_login(typed, context.client.address);
+        rate_limit::count(&self.database, &self.clock, &counters).await?;
+        self.hasher.verify(Password::unchecked(password), None).await?;
+        Event::LoginFailed.log(None, context.client);
+        Ok(())
+    }
+
+    /// The counter of a trusted browser or network; otherwise those of an untrusted login.
+    pub(in crate::accounts) async fn login_counters(
+        &self,
+        email: &Email,
+        account: Option<&store::Account>,
+        context: &LoginContext<'_>,
+    ) -> Result<Vec<Counter>, Error> {
+        if let Some(browser) = &context.browser
+            && trusted_browser::store::is_trusted(&self.database, email, &browser.hash()).await?
+        {
+            return Ok(rate_limits::trusted_browser_login(email, browser.as_str()));
+        }
+        let network = rate_limit::network(context.client.address);
+        let user_id = account.map(|account| &account.id);
+        if trusted_network::store::is_trusted(&self.database, user_id, &network).await? {
+            return Ok(rate_limits::trusted_network_login(email, &network));
+        }
+        Ok(rate_limits::untrusted_login(email, context.client.address))
+    }
+
+    pub(in crate::accounts) async fn record_login_failure(
+        &self,
+        email: &Email,
+        context: &LoginContext<'_>,
+    ) -> Result<(), Error> {
+        let new = self.audit_event(Event::LoginFailed, context.client);
+        let recorded =
+            self.database.write_together(async |transaction| audit::record_for_address(transaction, email, &new).await);
+        Ok(recorded.await?)
+    }
+
+    /// All writes of a successful login in one transaction: no session without its audit event.
+    async fn complete_login(
+        &self,
+        account: &store::Account,
+        password: &str,
+        context: &LoginContext<'_>,
+        counters: &[Counter],
+    ) -> Result<Option<LoggedIn>, Error> {
+        let upgraded = self.upgraded_hash(account, password).await?;
+        let browser = self.browser_of(context).await?;
+        let network = rate_limit::network(context.client.address);
+        let (now, event) = (self.clock.now(), self.audit_event(Event::LoggedIn, context.client));
+        let LoginContext { audience, expiry, client, .. } = *context;
+        let issued = self.database.write_together(async |transaction| {
+            let password_hash = store_upgraded_hash(transaction, account, upgraded.as_deref()).await?;
+            let new = NewSession { user_id: &account.id, password_hash, audience, expiry, client };
+            let issued = self.sessions.start(transaction, &new).await?;
+            if issued.is_some() {
+                rate_limit::refund(transaction, counters).await?;
+                audit::record(transaction, &account.id, &event).await?;
+                if let Some(zone) = &context.zone {
+                    store::set_detected_zone(transaction, &account.id, zone).await?;
+                }
+                if let Some(browser) = &browser {
+                    trusted_browser::store::trust(transaction, &account.id, &browser.hash(), now).await?;
+                }
+                trusted_network::store::trust(transaction, &account.id, &network, now).await?;
+            }
+            Ok::<_, database::Error>(issued)
+        });
+        let issued = issued.await?;
+        if issued.is_none() {
+            // The account is disabled, or was changed meanwhile.
+            Event::LoginFailed.log(Some(&account.id), context.client);
+        }
+        Ok(issued.map(|issued| LoggedIn { issued, browser }))
+    }
+
+    /// A new hash if the stored one has older parameters (OWASP Password Storage Cheat Sheet, "Upgrading the Work Factor").
+    async fn upgraded_hash(&self, account: &store::Account, password: &str) -> Result<Option<String>, Error> {
+        if self.hasher.is_current(&account.password_hash) {
+            return Ok(None);
+        }
+        self.hasher.hash(Password::unchecked(password)).await.map(Some)
+    }
+}
+
+/// Stores the upgraded hash, unless the password was changed meanwhile; returns the account's hash from now on.
+async fn store_upgraded_hash<'h>(
+    transaction: &mut Transaction,
+    account: &'h store::Account,
+    upgraded: Option<&'h str>,
+) -> Result<&'h str, database::Error> {
+    match upgraded {
+        Some(upgraded)
+            if store::set_password(transaction, &account.id, Some(&account.password_hash), upgraded).await? =>
+        {
+            Ok(upgraded)
+        }
+        _ => Ok(&account.password_hash),
+    }
+}

@@ -1,0 +1,120 @@
+//! Commands of the operator: `order-portal user …`.
+
+mod store;
+
+pub use store::{UserDetail, UserLine, list, show};
+
+use super::audit::{self, Event, NewAuditEvent};
+use super::{OnDeleted, OnVerified, store as users};
+use crate::clock::{Clock, UnixSeconds};
+use crate::database::{Database, Error, Transaction};
+use crate::domain::UserId;
+use crate::mail::tokens::{self, Purpose};
+use crate::mail::{self, Email, Message, RequestOrigin};
+use crate::sessions;
+
+/// Does what the mailed link does: confirms the address, and the orders placed with it become the account's. Returns how many; `None` if
+/// there is no such account.
+///
+/// # Errors
+/// The database's.
+pub async fn verify(
+    database: &Database,
+    clock: &Clock,
+    email: &Email,
+    on_verified: OnVerified,
+) -> Result<Option<u64>, Error> {
+    let now = clock.now();
+    database
+        .write(async |transaction| {
+            let Some(user) = store::find(transaction, email).await? else {
+                return Ok(None);
+            };
+            users::set_verified(transaction, &user.id, email, now).await?;
+            let claimed = on_verified(transaction, &user.id, email.as_str()).await?;
+            tokens::remove_queued(transaction, &user.id, Purpose::Verify).await?;
+            if user.verified_at.is_none() {
+                record(transaction, clock, &user.id, Event::EmailVerified, now).await?;
+            }
+            Ok(Some(claimed))
+        })
+        .await
+}
+
+/// Disables an account and revokes its sessions; returns whether the account exists.
+///
+/// # Errors
+/// The database's.
+pub async fn disable(database: &Database, clock: &Clock, email: &Email) -> Result<bool, Error> {
+    let now = clock.now();
+    database
+        .write(async |transaction| {
+            let Some(user) = store::find(transaction, email).await? else {
+                return Ok(false);
+            };
+            if user.disabled_at.is_none() {
+                store::set_disabled_at(transaction, &user.id, Some(now)).await?;
+                record(transaction, clock, &user.id, Event::AccountDisabled, now).await?;
+            }
+            sessions::revoke_others(transaction, &user.id, None, now).await?;
+            Ok(true)
+        })
+        .await
+}
+
+/// Enables a disabled account; returns whether the account exists.
+///
+/// # Errors
+/// The database's.
+pub async fn enable(database: &Database, clock: &Clock, email: &Email) -> Result<bool, Error> {
+    let now = clock.now();
+    database
+        .write(async |transaction| {
+            let Some(user) = store::find(transaction, email).await? else {
+                return Ok(false);
+            };
+            if user.disabled_at.is_some() {
+                store::set_disabled_at(transaction, &user.id, None).await?;
+                record(transaction, clock, &user.id, Event::AccountEnabled, now).await?;
+            }
+            Ok(true)
+        })
+        .await
+}
+
+/// Deletes an account, as its owner can on the account page; returns whether it existed. A confirmed address gets a mail about it.
+///
+/// # Errors
+/// The database's.
+pub async fn delete(database: &Database, clock: &Clock, email: &Email, on_deleted: OnDeleted) -> Result<bool, Error> {
+    let deleted = database
+        .write(async |transaction| {
+            let Some(user) = store::find(transaction, email).await? else {
+                return Ok::<_, Error>(None);
+            };
+            on_deleted(transaction, &user.id).await?;
+            users::delete(transaction, &user.id).await?;
+            if user.verified_at.is_some() {
+                let message = Message::AccountDeleted(RequestOrigin::operator(clock.now()));
+                mail::enqueue(transaction, clock, email, None, &message).await?;
+            }
+            Ok(Some(user.id))
+        })
+        .await?;
+    // Only logged: the account's audit events are deleted with it.
+    if let Some(user_id) = &deleted {
+        tracing::info!(user = %user_id, by = "operator", "account deleted");
+    }
+    Ok(deleted.is_some())
+}
+
+async fn record(
+    transaction: &mut Transaction,
+    clock: &Clock,
+    user_id: &UserId,
+    event: Event,
+    at: UnixSeconds,
+) -> Result<(), Error> {
+    let client = audit::operator();
+    audit::record(transaction, user_id, &NewAuditEvent { id: clock.new_id(), event, client: &client, at }).await
+}

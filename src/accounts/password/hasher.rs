@@ -1,0 +1,189 @@
+//! Password hashing: Argon2id with m=19456 KiB, t=2, p=1 (OWASP Password Storage Cheat Sheet).
+//!
+//! Hashing is slow by design, so it runs outside the async workers, at most one hash per CPU core at a time, behind a bounded queue. Pages
+//! stay fast, and if the queue is full, the response is "busy" at once.
+
+use std::sync::Arc;
+
+use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash};
+use argon2::{Algorithm, Argon2, Params, Version};
+use tokio::sync::Semaphore;
+
+use super::rules::{Password, PasswordError};
+use crate::web::Error;
+
+/// Waiting requests per worker.
+const QUEUE_PER_WORKER: usize = 24;
+
+const MEMORY_KIB: u32 = 19_456;
+const PASSES: u32 = 2;
+const LANES: u32 = 1;
+
+/// The result of the rules for new passwords.
+pub enum PasswordCheck {
+    Accepted(Password),
+    Rejected(PasswordError),
+}
+
+impl PasswordCheck {
+    pub fn error(self) -> Option<PasswordError> {
+        match self {
+            Self::Accepted(_) => None,
+            Self::Rejected(error) => Some(error),
+        }
+    }
+}
+
+/// Validates, hashes and verifies passwords, a bounded number at a time. Clones share the queue.
+#[derive(Clone)]
+pub struct Hasher {
+    argon2: Argon2<'static>,
+    /// The hash of a random password, for accounts that do not exist.
+    dummy_hash: Arc<str>,
+    site_words: Arc<[String]>,
+    queue_slots: Arc<Semaphore>,
+    workers: Arc<Semaphore>,
+}
+
+impl Hasher {
+    /// One worker for each CPU core. `site_words` are parts of the site's name; no password may consist of them alone.
+    ///
+    /// # Errors
+    /// The operating system provides no random bytes.
+    pub fn new(site_words: Vec<String>) -> Result<Self, Error> {
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        let parameters = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(internal)?;
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters);
+        let mut random = [0_u8; 32];
+        getrandom::fill(&mut random).map_err(|error| Error::Internal(error.to_string().into()))?;
+        Ok(Self {
+            dummy_hash: hash(&argon2, &random)?.into(),
+            argon2,
+            site_words: site_words.into(),
+            queue_slots: Arc::new(Semaphore::new(workers * (QUEUE_PER_WORKER + 1))),
+            workers: Arc::new(Semaphore::new(workers)),
+        })
+    }
+
+    pub(super) fn site_words(&self) -> Arc<[String]> {
+        Arc::clone(&self.site_words)
+    }
+
+    /// Checks the rules for a new password of an account with that address.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if the queue is full.
+    pub async fn validate(&self, text: &str, email: &str) -> Result<PasswordCheck, Error> {
+        let (text, email, site_words) = (text.to_owned(), email.to_owned(), Arc::clone(&self.site_words));
+        let validated = self.run(move || Password::validate(&text, &email, &site_words)).await?;
+        Ok(validated.map_or_else(PasswordCheck::Rejected, PasswordCheck::Accepted))
+    }
+
+    /// The hash of the password as a PHC string, with a new salt.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if the queue is full.
+    pub async fn hash(&self, password: Password) -> Result<String, Error> {
+        let argon2 = self.argon2.clone();
+        self.run(move || hash(&argon2, password.as_bytes())).await?
+    }
+
+    /// Whether the password has the hash `stored`. `None` takes the same time and returns false.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if the queue is full.
+    pub async fn verify(&self, password: Password, stored: Option<&str>) -> Result<bool, Error> {
+        let argon2 = self.argon2.clone();
+        let has_account = stored.is_some();
+        let expected = stored.unwrap_or(&self.dummy_hash).to_owned();
+        self.run(move || {
+            let parsed = PasswordHash::new(&expected).map_err(internal)?;
+            Ok(argon2.verify_password(password.as_bytes(), &parsed).is_ok() && has_account)
+        })
+        .await?
+    }
+
+    /// A hash that no password has. Verifying against it takes the usual time.
+    pub fn unusable_hash(&self) -> &str {
+        &self.dummy_hash
+    }
+
+    /// Whether a hash has the current algorithm and parameters.
+    pub fn is_current(&self, stored: &str) -> bool {
+        let Ok(parsed) = PasswordHash::new(stored) else {
+            return false;
+        };
+        let is_same = |parameters: &Params| {
+            (parameters.m_cost(), parameters.t_cost(), parameters.p_cost()) == (MEMORY_KIB, PASSES, LANES)
+        };
+        parsed.algorithm.as_str() == "argon2id"
+            && Params::try_from(&parsed).is_ok_and(|parameters| is_same(&parameters))
+    }
+
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+        let slot = Arc::clone(&self.queue_slots).try_acquire_owned().map_err(|_| Error::Busy)?;
+        let worker = Arc::clone(&self.workers).acquire_owned().await.map_err(|_| Error::Busy)?;
+        // The work owns the permits: a client that disconnects does not release a worker that is still hashing.
+        let done = tokio::task::spawn_blocking(move || {
+            let result = work();
+            drop((worker, slot));
+            result
+        });
+        done.await.map_err(|error| Error::Internal(error.into()))
+    }
+}
+
+fn hash(argon2: &Argon2<'_>, password: &[u8]) -> Result<String, Error> {
+    argon2.hash_password(password).map(|hash| hash.to_string()).map_err(internal)
+}
+
+fn internal(error: impl std::fmt::Display) -> Error {
+    Error::Internal(error.to_string().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[actix_web::test]
+    async fn hash_verifies_the_same_password_in_both_unicode_forms() {
+        let hasher = Hasher::new(Vec::new()).unwrap();
+        let stored = hasher.hash(Password::unchecked("u\u{308}ber den Wolken")).await.unwrap();
+        assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$") && hasher.is_current(&stored));
+        assert!(hasher.verify(Password::unchecked("\u{fc}ber den Wolken"), Some(&stored)).await.unwrap());
+        assert!(!hasher.verify(Password::unchecked("über den Dächern"), Some(&stored)).await.unwrap());
+        assert!(!hasher.verify(Password::unchecked("über den Wolken"), None).await.unwrap());
+    }
+
+    #[test]
+    fn hash_with_older_parameters_is_not_current() {
+        let hasher = Hasher::new(Vec::new()).unwrap();
+        let older = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8192, 1, 1, None).unwrap());
+        assert!(!hasher.is_current(&hash(&older, b"a password").unwrap()));
+        assert!(!hasher.is_current("nonsense"));
+    }
+
+    #[actix_web::test]
+    async fn hash_queue_rejects_more_than_24_waiting_per_worker() {
+        let hasher = Hasher::new(Vec::new()).unwrap();
+        let workers = hasher.workers.available_permits();
+        let all_workers = u32::try_from(workers).unwrap();
+        let busy = Arc::clone(&hasher.workers).acquire_many_owned(all_workers).await.unwrap();
+        let hash = || {
+            let hasher = hasher.clone();
+            tokio::spawn(async move { hasher.hash(Password::unchecked("any")).await })
+        };
+        // A request that is being hashed has a queue slot, too.
+        let waiting: Vec<_> = (0..workers * 25).map(|_| hash()).collect();
+        while hasher.queue_slots.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(waiting.iter().all(|one| !one.is_finished()));
+        assert!(matches!(hash().await.unwrap(), Err(Error::Busy)));
+        drop(busy);
+        for one in waiting {
+            assert!(one.await.unwrap().is_ok());
+        }
+        assert!(hash().await.unwrap().is_ok(), "a slot is free again");
+    }
+}

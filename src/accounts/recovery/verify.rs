@@ -1,0 +1,237 @@
+//! `/verify`: confirms an address by a mailed link; `/account/verification`: sends the link again.
+//!
+//! The link works only in a session of the account that requested it, or with that account's password. Otherwise an attacker could sign up
+//! with somebody else's address and get the orders of that address when its owner clicks the link.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header;
+use actix_web::{HttpResponse, web};
+use askama::Template;
+use serde::Deserialize;
+
+use super::link_page::{LinkQuery, link_expired, masked, without_referrer};
+use crate::accounts::audit::{self, Event};
+use crate::accounts::{Accounts, ClaimedBrowser, LoginContext, Password, rate_limits, store};
+use crate::database::{self, Transaction};
+use crate::domain::SessionId;
+use crate::mail::tokens::{self, EmailToken, Purpose, Token};
+use crate::mail::{self, Email, Message, RequestOrigin};
+use crate::rate_limit;
+use crate::sessions::{Audience, Authenticated, CurrentUser, Expiry, MaybeAuthenticated};
+use crate::web::body::Form;
+use crate::web::{Client, Error, Layout, NextPath, Notice, page, see_other, wait_in_words};
+
+/// The same message for every wrong password, including an empty one.
+const WRONG: &str = "That is not the password of the account. Try again.";
+
+#[derive(Template)]
+#[template(path = "accounts/verify.html")]
+struct VerifyPage {
+    layout: Layout,
+    token: String,
+    email: String,
+    /// The current address of the account, masked; `None` for a sign-up.
+    replaces: Option<String>,
+    /// Whether the request has no session of the account.
+    needs_password: bool,
+    error: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "accounts/confirmed.html")]
+struct ConfirmedPage {
+    layout: Layout,
+    email: String,
+}
+
+pub(in crate::accounts) async fn form(
+    layout: Layout,
+    user: Option<CurrentUser>,
+    accounts: web::Data<Accounts>,
+    query: web::Query<LinkQuery>,
+) -> Result<HttpResponse, Error> {
+    match accounts.find_verification(&query.token, user.as_ref()).await? {
+        Some(verification) => verification.render(StatusCode::OK, layout, None),
+        None => link_expired(StatusCode::NOT_FOUND, layout, Purpose::Verify),
+    }
+}
+
+#[derive(Deserialize)]
+pub(in crate::accounts) struct VerifyForm {
+    token: String,
+    /// Required if the request has no session of the account.
+    #[serde(default)]
+    password: String,
+}
+
+pub(in crate::accounts) async fn submit(
+    client: Client,
+    browser: ClaimedBrowser,
+    accounts: web::Data<Accounts>,
+    MaybeAuthenticated { user, layout, body: Form(form) }: MaybeAuthenticated<Form<VerifyForm>>,
+) -> Result<HttpResponse, Error> {
+    let Some(verification) = accounts.find_verification(&form.token, user.as_ref()).await? else {
+        return link_expired(StatusCode::UNPROCESSABLE_ENTITY, layout, Purpose::Verify);
+    };
+    if verification.stored.is_confirmed {
+        return verification.render(StatusCode::UNPROCESSABLE_ENTITY, layout, None);
+    }
+    if verification.session_id.is_none() {
+        let (audience, expiry) = (Audience::Web, Expiry::Idle);
+        let context = LoginContext { audience, expiry, client: &client, browser: browser.0, zone: None };
+        match accounts.is_login_password(&verification.account, &form.password, &context).await {
+            Ok(true) => {}
+            Ok(false) => return verification.render(StatusCode::UNAUTHORIZED, layout, Some(WRONG.to_owned())),
+            Err(Error::Throttled { retry_after }) => {
+                let error = format!("Too many wrong passwords. Try again {}.", wait_in_words(retry_after));
+                let mut response = verification.render(StatusCode::TOO_MANY_REQUESTS, layout, Some(error))?;
+                response.headers_mut().insert(header::RETRY_AFTER, retry_after.into());
+                return Ok(response);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if !accounts.verify(&verification, &client).await? {
+        return link_expired(StatusCode::UNPROCESSABLE_ENTITY, layout, Purpose::Verify);
+    }
+    let mut response = see_other(if verification.session_id.is_some() { "/orders" } else { "/login" });
+    Notice::Verified.show_next(&mut response);
+    Ok(response)
+}
+
+/// A valid link and its account.
+struct Verification {
+    token: Token,
+    stored: EmailToken,
+    account: store::Account,
+    /// The request's session, if it belongs to the account.
+    session_id: Option<SessionId>,
+}
+
+impl Verification {
+    fn render(&self, status: StatusCode, layout: Layout, error: Option<String>) -> Result<HttpResponse, Error> {
+        let email = self.stored.email.as_str().to_owned();
+        if self.stored.is_confirmed {
+            return without_referrer(page(status, &ConfirmedPage { layout, email })?);
+        }
+        let view = VerifyPage {
+            layout,
+            token: self.token.as_str().to_owned(),
+            email,
+            replaces: (self.stored.purpose == Purpose::ChangeEmail).then(|| masked(&self.account.email)),
+            needs_password: self.session_id.is_none(),
+            error,
+        };
+        without_referrer(page(status, &view)?)
+    }
+}
+
+#[derive(Deserialize)]
+pub(in crate::accounts) struct SendAgainForm {
+    #[serde(default)]
+    next: String,
+}
+
+pub(in crate::accounts) async fn send_again(
+    client: Client,
+    accounts: web::Data<Accounts>,
+    Authenticated { user, body: Form(form), .. }: Authenticated<Form<SendAgainForm>>,
+) -> Result<HttpResponse, Error> {
+    let account = accounts.find_account(&user).await?;
+    let next = NextPath::parse(&form.next);
+    let mut response = see_other(next.as_ref().map_or("/orders", NextPath::as_str));
+    if account.verified_at.is_some() {
+        Notice::Verified.show_next(&mut response);
+        return Ok(response);
+    }
+    accounts.count_confirmation(&account.email).await?;
+    accounts.send_verification(&account, &client).await?;
+    Notice::VerificationSent.show_next(&mut response);
+    Ok(response)
+}
+
+impl Accounts {
+    async fn send_verification(&self, account: &store::Account, client: &Client) -> Result<(), Error> {
+        let email: &Email = &account.email;
+        let counters = rate_limits::mail_to(email, client.address);
+        rate_limit::count(&self.database, &self.clock, &counters).await?;
+        let message = Message::Verify(RequestOrigin::new(self.clock.now(), client));
+        let queued = self.database.write_together(async |transaction| {
+            mail::enqueue(transaction, &self.clock, email, Some(&account.id), &message).await
+        });
+        Ok(queued.await.map(drop)?)
+    }
+
+    /// The link, if it is valid now. A confirmed one is shown only to the owner of the account.
+    async fn find_verification(&self, token: &str, user: Option<&CurrentUser>) -> Result<Option<Verification>, Error> {
+        let found = self.find_token(token).await?.filter(|(_, stored)| stored.purpose != Purpose::Reset);
+        let Some((token, stored)) = found else {
+            return Ok(None);
+        };
+        let Some(account) = store::find_by_id(&self.database, &stored.user_id).await? else {
+            return Ok(None);
+        };
+        let session_id = user.filter(|user| user.user_id == stored.user_id).map(|user| user.session_id.clone());
+        let is_shown = session_id.is_some() || !stored.is_confirmed;
+        Ok(is_shown.then_some(Verification { token, stored, account, session_id }))
+    }
+
+    /// Whether the password is the account's. Rate limited and recorded like a login.
+    async fn is_login_password(
+        &self,
+        account: &store::Account,
+        password: &str,
+        context: &LoginContext<'_>,
+    ) -> Result<bool, Error> {
+        let counters = self.login_counters(&account.email, Some(account), context).await?;
+        rate_limit::count(&self.database, &self.clock, &counters).await?;
+        if !self.hasher.verify(Password::unchecked(password), Some(&account.password_hash)).await? {
+            self.record_login_failure(&account.email, context).await?;
+            return Ok(false);
+        }
+        self.database.write_together(async |transaction| rate_limit::refund(transaction, &counters).await).await?;
+        Ok(true)
+    }
+
+    /// Consumes the token and applies it; returns whether it was still valid.
+    async fn verify(&self, verification: &Verification, client: &Client) -> Result<bool, Error> {
+        const PURPOSES: [Purpose; 2] = [Purpose::Verify, Purpose::ChangeEmail];
+        let (token, session_id, now) = (&verification.token, verification.session_id.as_ref(), self.clock.now());
+        let applied = self.database.write(async |transaction| {
+            if let Some(session_id) = session_id
+                && !store::has_active_session(transaction, &verification.account.id, session_id, now).await?
+            {
+                return Ok(false);
+            }
+            let Some(consumed) = tokens::consume(transaction, token, &PURPOSES, now).await? else {
+                return Ok::<_, database::Error>(false);
+            };
+            let is_applied = match consumed.purpose {
+                Purpose::Verify => self.confirm_email(transaction, &consumed, client).await?,
+                Purpose::ChangeEmail => self.change_email(transaction, &consumed, session_id, client).await?,
+                Purpose::Reset => false,
+            };
+            if is_applied {
+                tokens::keep_confirmed(transaction, token, &consumed, now).await?;
+            }
+            Ok(is_applied)
+        });
+        Ok(applied.await?)
+    }
+
+    async fn confirm_email(
+        &self,
+        transaction: &mut Transaction,
+        token: &EmailToken,
+        client: &Client,
+    ) -> Result<bool, database::Error> {
+        let (user_id, email) = (&token.user_id, &token.email);
+        if !store::set_verified(transaction, user_id, email, self.clock.now()).await? {
+            return Ok(false);
+        }
+        (self.hooks.on_verified)(transaction, user_id, email.as_str()).await?;
+        tokens::remove_queued(transaction, user_id, Purpose::Verify).await?;
+        audit::record(transaction, user_id, &self.audit_event(Event::EmailVerified, client)).await?;
+        Ok(true)
+    }
+}

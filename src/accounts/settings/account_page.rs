@@ -1,0 +1,166 @@
+//! `/account` and `/account/activity`.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use askama::Template;
+
+use crate::accounts::Accounts;
+use crate::accounts::audit::{self, AuditEvent};
+use crate::clock::UnixSeconds;
+use crate::domain::SessionId;
+use crate::sessions::{ActiveSession, Audience, CurrentUser};
+use crate::web::words::{day, moment};
+use crate::web::{Error, Layout, Zone, page, user_agent};
+
+/// Events on the account page.
+const RECENT_EVENTS: i64 = 6;
+/// Events on the activity page.
+const MAX_EVENTS: i64 = 300;
+
+/// The errors of the page's forms.
+#[derive(Default)]
+pub(in crate::accounts) struct FormErrors {
+    /// The new address as it was typed.
+    pub email: String,
+    pub email_error: Option<String>,
+    pub email_password_error: Option<String>,
+    pub current_password_error: Option<String>,
+    pub new_password_error: Option<String>,
+    pub export_password_error: Option<String>,
+}
+
+impl FormErrors {
+    /// Each message with the id of its field, in the order of the page.
+    fn summary(&self) -> Vec<(&'static str, &str)> {
+        [
+            ("current-password", &self.current_password_error),
+            ("new-password", &self.new_password_error),
+            ("new-email", &self.email_error),
+            ("email-password", &self.email_password_error),
+            ("export-password", &self.export_password_error),
+        ]
+        .into_iter()
+        .filter_map(|(field, error)| Some((field, error.as_deref()?)))
+        .collect()
+    }
+}
+
+#[derive(Template)]
+#[template(path = "accounts/account.html")]
+struct AccountPage {
+    layout: Layout,
+    email: String,
+    is_verified: bool,
+    since: String,
+    sessions: Vec<SessionView>,
+    events: Vec<EventView>,
+    zone: String,
+    errors: FormErrors,
+}
+
+struct SessionView {
+    id: String,
+    device: String,
+    address: String,
+    is_current: bool,
+    is_api: bool,
+    created: TimeView,
+    last_seen: TimeView,
+}
+
+struct EventView {
+    label: String,
+    /// Device and address, or the shop.
+    source: String,
+    at: TimeView,
+}
+
+struct TimeView {
+    rfc3339: String,
+    text: String,
+}
+
+fn time_view(at: UnixSeconds, zone: &Zone) -> TimeView {
+    TimeView { rfc3339: at.to_string(), text: moment(at, zone) }
+}
+
+pub(in crate::accounts) async fn show(
+    layout: Layout,
+    user: CurrentUser,
+    accounts: web::Data<Accounts>,
+) -> Result<HttpResponse, Error> {
+    render(StatusCode::OK, layout, &user, &accounts, FormErrors::default()).await
+}
+
+/// The page with the errors of one of its forms.
+pub(super) async fn show_errors(
+    layout: Layout,
+    user: &CurrentUser,
+    accounts: &Accounts,
+    errors: FormErrors,
+) -> Result<HttpResponse, Error> {
+    render(StatusCode::UNPROCESSABLE_ENTITY, layout, user, accounts, errors).await
+}
+
+async fn render(
+    status: StatusCode,
+    layout: Layout,
+    user: &CurrentUser,
+    accounts: &Accounts,
+    errors: FormErrors,
+) -> Result<HttpResponse, Error> {
+    let account = accounts.find_account(user).await?;
+    let sessions = accounts.sessions.list(&user.user_id).await?;
+    let events = audit::list(&accounts.database, &user.user_id, accounts.clock.now(), RECENT_EVENTS).await?;
+    let zone = layout.zone();
+    let view = AccountPage {
+        layout,
+        email: account.email.as_str().to_owned(),
+        is_verified: account.verified_at.is_some(),
+        since: day(account.created_at, &zone),
+        sessions: sessions.into_iter().map(|session| session_view(session, &user.session_id, &zone)).collect(),
+        events: events.iter().map(|event| event_view(event, &zone)).collect(),
+        zone: zone.name().to_owned(),
+        errors,
+    };
+    page(status, &view)
+}
+
+fn session_view(session: ActiveSession, current: &SessionId, zone: &Zone) -> SessionView {
+    SessionView {
+        is_current: session.id == *current,
+        is_api: session.audience == Audience::Api,
+        id: session.id.into_string(),
+        device: user_agent::describe(&session.user_agent),
+        address: session.client_address,
+        created: time_view(session.created_at, zone),
+        last_seen: time_view(session.last_seen_at, zone),
+    }
+}
+
+fn event_view(event: &AuditEvent, zone: &Zone) -> EventView {
+    let source = if event.is_by_operator() {
+        "The shop".to_owned()
+    } else {
+        format!("{} · {}", user_agent::describe(&event.user_agent), event.client_address)
+    };
+    EventView { label: audit::label(&event.event).to_owned(), source, at: time_view(event.at, zone) }
+}
+
+#[derive(Template)]
+#[template(path = "accounts/activity.html")]
+struct ActivityPage {
+    layout: Layout,
+    events: Vec<EventView>,
+}
+
+pub(in crate::accounts) async fn all_activity(
+    layout: Layout,
+    user: CurrentUser,
+    accounts: web::Data<Accounts>,
+) -> Result<HttpResponse, Error> {
+    let events = audit::list(&accounts.database, &user.user_id, accounts.clock.now(), MAX_EVENTS).await?;
+    let zone = layout.zone();
+    let events = events.iter().map(|event| event_view(event, &zone)).collect();
+    page(StatusCode::OK, &ActivityPage { layout, events })
+}

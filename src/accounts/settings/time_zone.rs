@@ -1,0 +1,47 @@
+//! `/account/time-zone`: the time zone in which the customer reads times. Without a choice it is the zone that the browser reports at login.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use askama::Template;
+use serde::Deserialize;
+
+use crate::accounts::{Accounts, store};
+use crate::sessions::{Authenticated, CurrentUser};
+use crate::web::body::Form;
+use crate::web::{Error, Layout, Notice, Zone, page, see_other};
+
+#[derive(Template)]
+#[template(path = "accounts/time_zone.html")]
+struct TimeZonePage {
+    layout: Layout,
+    zones: Vec<String>,
+    chosen: String,
+    error: Option<&'static str>,
+}
+
+pub(in crate::accounts) async fn form(layout: Layout, _: CurrentUser) -> Result<HttpResponse, Error> {
+    render(StatusCode::OK, layout, None)
+}
+
+#[derive(Deserialize)]
+pub(in crate::accounts) struct ZoneForm {
+    zone: String,
+}
+
+pub(in crate::accounts) async fn submit(
+    accounts: web::Data<Accounts>,
+    Authenticated { user, layout, body: Form(form) }: Authenticated<Form<ZoneForm>>,
+) -> Result<HttpResponse, Error> {
+    let Some(zone) = Zone::parse(&form.zone) else {
+        return render(StatusCode::UNPROCESSABLE_ENTITY, layout, Some("Choose one of the places in the list."));
+    };
+    store::set_chosen_zone(&accounts.database, &user.user_id, &zone, accounts.clock.now()).await?;
+    let mut response = see_other("/account#time-zone");
+    Notice::ZoneChanged.show_next(&mut response);
+    Ok(response)
+}
+
+fn render(status: StatusCode, layout: Layout, error: Option<&'static str>) -> Result<HttpResponse, Error> {
+    let chosen = layout.zone().name().to_owned();
+    page(status, &TimeZonePage { layout, zones: Zone::all(), chosen, error })
+}

@@ -1,0 +1,132 @@
+//! The tables `recoveries` and `recovery_tokens`.
+
+use std::time::Duration;
+
+use super::Recovery;
+use crate::clock::{UnixSeconds, days};
+use crate::database::{Database, Error, MAINTENANCE_BATCH, Transaction};
+use crate::domain::UserId;
+use crate::mail::Email;
+use crate::mail::tokens::Token;
+
+/// How long a change can be undone and its address is reserved for the account.
+const LIFETIME: Duration = days(7);
+
+/// Stores that a change can be undone, in the transaction of the change. `id` is the id of the mail about it.
+///
+/// # Errors
+/// The database's.
+pub async fn insert(
+    transaction: &mut Transaction,
+    id: &str,
+    user_id: &UserId,
+    email: &Email,
+    now: UnixSeconds,
+) -> Result<(), Error> {
+    sqlx::query("INSERT INTO recoveries (id, user_id, email, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)")
+        .bind(id)
+        .bind(user_id)
+        .bind(email.as_str())
+        .bind(now)
+        .bind(now + LIFETIME)
+        .execute(&mut *transaction)
+        .await
+        .map(drop)
+}
+
+/// Stores the hash of the token in the mail `mail_id`, if the change can still be undone; returns whether it did.
+pub(in crate::mail) async fn insert_token(
+    database: &Database,
+    mail_id: &str,
+    token: &Token,
+    now: UnixSeconds,
+) -> Result<bool, Error> {
+    let inserted = sqlx::query(
+        "INSERT INTO recovery_tokens (hash, recovery_id) SELECT $1, id FROM recoveries WHERE id = $2 AND expires_at > $3",
+    )
+    .bind(token.hash())
+    .bind(mail_id)
+    .bind(now)
+    .execute(database.writer())
+    .await?;
+    Ok(inserted.rows_affected() == 1)
+}
+
+type RecoveryRow = (String, UserId, String);
+
+const FIND: &str = "SELECT r.id, r.user_id, r.email
+     FROM recovery_tokens t JOIN recoveries r ON r.id = t.recovery_id JOIN users u ON u.id = r.user_id
+     WHERE t.hash = $1 AND r.expires_at > $2 AND u.disabled_at IS NULL";
+
+fn recovery((id, user_id, email): RecoveryRow) -> Option<Recovery> {
+    Some(Recovery { id, user_id, email: Email::parse(&email).ok()? })
+}
+
+/// The recovery of a token, if it is valid now. Changes nothing.
+///
+/// # Errors
+/// The database's.
+pub async fn find(database: &Database, token: &Token, now: UnixSeconds) -> Result<Option<Recovery>, Error> {
+    let row: Option<RecoveryRow> =
+        sqlx::query_as(FIND).bind(token.hash()).bind(now).fetch_optional(database.reader()).await?;
+    Ok(row.and_then(recovery))
+}
+
+/// The same, inside a transaction.
+///
+/// # Errors
+/// The database's.
+pub async fn find_in(
+    transaction: &mut Transaction,
+    token: &Token,
+    now: UnixSeconds,
+) -> Result<Option<Recovery>, Error> {
+    let row: Option<RecoveryRow> =
+        sqlx::query_as(FIND).bind(token.hash()).bind(now).fetch_optional(&mut *transaction).await?;
+    Ok(row.and_then(recovery))
+}
+
+/// Deletes the recovery and all later ones of its account; returns their addresses.
+///
+/// # Errors
+/// The database's.
+pub async fn consume(transaction: &mut Transaction, recovery: &Recovery) -> Result<Vec<String>, Error> {
+    let rows: Vec<(String,)> = sqlx::query_as("DELETE FROM recoveries WHERE user_id = $1 AND id >= $2 RETURNING email")
+        .bind(&recovery.user_id)
+        .bind(&recovery.id)
+        .fetch_all(&mut *transaction)
+        .await?;
+    Ok(rows.into_iter().map(|(email,)| email).collect())
+}
+
+/// The addresses that are reserved for the user, each with its expiry.
+///
+/// # Errors
+/// The database's.
+pub async fn list(
+    database: &Database,
+    user_id: &UserId,
+    now: UnixSeconds,
+) -> Result<Vec<(String, UnixSeconds)>, Error> {
+    sqlx::query_as("SELECT email, expires_at FROM recoveries WHERE user_id = $1 AND expires_at > $2 ORDER BY id")
+        .bind(user_id)
+        .bind(now)
+        .fetch_all(database.reader())
+        .await
+}
+
+/// Maintenance: deletes a batch of expired recoveries with their tokens; returns how many.
+///
+/// # Errors
+/// The database's.
+pub async fn delete_expired(database: &Database, now: UnixSeconds) -> Result<u64, Error> {
+    let deleted = sqlx::query(
+        "DELETE FROM recoveries
+         WHERE id IN (SELECT id FROM recoveries WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)",
+    )
+    .bind(now)
+    .bind(MAINTENANCE_BATCH)
+    .execute(database.writer())
+    .await?;
+    Ok(deleted.rows_affected())
+}

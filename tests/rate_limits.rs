@@ -196,7 +196,8 @@ async fn trusted_browser_has_its_own_limit() {
     for _ in 0..BURST_HERE {
         assert_eq!(log_in_with(&mut browser, "203.0.113.1", ANN, WRONG).await.status, 401);
     }
-    assert_eq!(log_in_with(&mut browser, "203.0.113.1", ANN, WRONG).await.status, 429);
+    let refused = log_in_with(&mut browser, "203.0.113.1", ANN, WRONG).await;
+    assert!((25..=30).contains(&retry_after(&refused)), "{:?}", refused.headers);
     for tried in 1..=BURST_HERE + 1 {
         let status = log_in_with(&mut browser, "203.0.113.1", BOB, WRONG).await.status;
         assert_eq!(status, if tried > BURST_HERE { 429 } else { 401 }, "another account trusts the browser");

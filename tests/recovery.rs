@@ -472,3 +472,30 @@ async fn notice_to_the_former_address_survives_account_deletion() {
     assert_eq!(notice.to, ANN);
     assert!(notice.text.contains("tell the shop at once") && !notice.text.contains("?token="), "{}", notice.text);
 }
+
+#[tokio::test]
+async fn squatter_of_a_former_address_cannot_delete_its_notices() {
+    let server = MailServer::start();
+    server.is_now(Mood::PutsOff);
+    let app = TestApp::start_with(&[("MAIL_URL", &server.url())]).await;
+    app.verified_customer(ANN).await.post("/account/delete", &[("password", PASSWORD)]).await;
+    assert_eq!(count(&app, "mail_queue").await, 1, "the owner is told of the deletion");
+    let mut squatter = app.customer(ANN).await;
+    assert_eq!(squatter.post("/account/delete", &[("password", PASSWORD)]).await.leads_to(), (303, "/login"));
+    assert_eq!(count(&app, "mail_queue").await, 1, "the notice to the owner is gone");
+}
+
+#[tokio::test]
+async fn notice_is_not_merged_with_one_of_a_former_account() {
+    let app = TestApp::start().await;
+    for password in ["eleven brass owls", "twelve brass owls"] {
+        let mut ann = app.verified_customer(ANN).await;
+        change_password(&mut ann, PASSWORD, password).await;
+        ann.post("/account/delete", &[("password", password)]).await;
+    }
+    mailbox::until("two notices", || {
+        let notices = mailbox::mails(&app).into_iter().filter(|mail| mail.subject == PASSWORD_CHANGED);
+        (notices.count() == 2).then_some(())
+    })
+    .await;
+}

@@ -39,7 +39,8 @@ impl Accounts {
         }
         let address = notice.client.address.to_string();
         let device = notice.client.device();
-        let parts = [notice.event.code(), notice.new_email.map_or("", Email::as_str), &address, &device];
+        let parts =
+            [account.id.as_str(), notice.event.code(), notice.new_email.map_or("", Email::as_str), &address, &device];
         let counter = rate_limits::security_notice(&account.email, &parts);
         let is_merged = !rate_limit::count_single(transaction, &counter, self.clock.now()).await?;
         let mail_id = match is_merged {

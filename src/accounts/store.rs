@@ -214,10 +214,13 @@ pub(super) async fn set_email(
 
 /// Deletes the account. Foreign keys delete everything that belongs to it.
 pub(super) async fn delete(transaction: &mut Transaction, id: &UserId) -> Result<(), Error> {
-    // Password reset mail is queued by address, without the user's id.
-    sqlx::query("DELETE FROM mail_queue WHERE recipient IN (SELECT email FROM users WHERE id = $1)")
-        .bind(id)
-        .execute(&mut *transaction)
-        .await?;
+    // Password reset mail is queued by address, without the user's id. Notices stay: somebody who signs up with a former address must not
+    // delete those to its owner.
+    sqlx::query(
+        "DELETE FROM mail_queue WHERE purpose = 'reset' AND recipient IN (SELECT email FROM users WHERE id = $1)",
+    )
+    .bind(id)
+    .execute(&mut *transaction)
+    .await?;
     sqlx::query("DELETE FROM users WHERE id = $1").bind(id).execute(&mut *transaction).await.map(drop)
 }

@@ -123,3 +123,26 @@ async fn later_request_that_stays_incomplete_is_cut_off() {
 fn is_timeout(result: &std::io::Result<usize>) -> bool {
     result.as_ref().is_err_and(|error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut))
 }
+
+/// Each byte alone would keep the connection open.
+#[tokio::test]
+async fn later_head_that_arrives_byte_by_byte_is_cut_off() {
+    let app = TestApp::start().await;
+    let mut stream = connect_from([127, 0, 0, 1], app.port);
+    let request = format!("GET /healthz HTTP/1.1\r\nHost: localhost:{}\r\n\r\n", app.port);
+    stream.write_all(request.as_bytes()).unwrap();
+    assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let began = Instant::now();
+    loop {
+        stream.write_all(b"G").ok();
+        match stream.read(&mut [0; 16]) {
+            Err(error) if is_timeout(&Err(std::io::Error::from(error.kind()))) => {}
+            closed => {
+                assert!(!matches!(closed, Ok(1..)), "{closed:?}");
+                break;
+            }
+        }
+        assert!(began.elapsed() < Duration::from_secs(100), "the connection is still open");
+    }
+}

@@ -158,3 +158,21 @@ async fn files_that_are_not_in_memory_are_served_from_disk() {
         assert_eq!(get(&app, path, &[("if-modified-since", stamp)]).await.status, 304, "{path}");
     }
 }
+
+#[tokio::test]
+async fn head_ignores_range() {
+    let app = TestApp::start().await;
+    let whole = http::send(app.request(Method::HEAD, "/static/site.css")).await;
+    let with_range = app.request(Method::HEAD, "/static/site.css").header("range", "bytes=0-9");
+    let answer = http::send(with_range).await;
+    assert_eq!((answer.status, answer.header("content-length")), (200, whole.header("content-length")));
+}
+
+#[tokio::test]
+async fn wrong_method_names_the_right_ones() {
+    let app = TestApp::start().await;
+    for path in ["/static/site.css", "/static/missing.css"] {
+        let answer = http::send(app.request(Method::POST, path)).await;
+        assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD")), "{path}");
+    }
+}

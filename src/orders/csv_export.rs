@@ -167,7 +167,8 @@ fn neutralize_parts(cell: &str) -> String {
             text.push('\'');
         }
         text.push(letter);
-        begins_part = is_separator;
+        // A quote there is read as an empty quoted text.
+        begins_part = is_separator || (begins_part && letter == '"');
     }
     text
 }
@@ -203,6 +204,8 @@ mod tests {
             ("Pen\r\n-1", "Pen\r\n'-1"),
             ("1 × Pen; -1 × Cup", "1 × Pen; -1 × Cup"),
             ("one\r\n\r\ntwo", "one\r\n\r\ntwo"),
+            ("Pen;\"=1", "Pen;\"'=1"),
+            ("Pen;\"\"@x;\"y", "Pen;\"\"'@x;\"y"),
         ];
         for (cell, expected) in cells {
             assert_eq!(neutralize_formula(cell), expected);

@@ -1,10 +1,11 @@
 //! A client's connection as HTTP reads and writes it: plain or TLS, with its permit.
 //!
-//! actix-http limits the time for the head of the first request and the time between requests. What it does not limit is limited here:
+//! actix-http has timeouts for the head of the first request and for idle connections. This adds:
 //!
-//! - A connection ends when no byte moves on it for a while: a later head may stay incomplete, a client may not read its answers.
-//! - While answers wait to be sent, no more requests are read. actix-http parses all that has arrived, each request taking a kilobyte, so a
-//!   client that sends and never reads made it keep 7 MB. For the same reason little is read at a time.
+//! - A connection ends when no byte has moved on it for a while: a client may not read its responses.
+//! - A connection ends when bytes have only been read from it for a while: a later head may stay incomplete.
+//! - While responses wait to be sent, no more requests are read, and requests are read in small parts. actix-http parses everything that
+//!   has arrived, a kilobyte for each request, so a client that sends and never reads made it hold 7 MB.
 
 use std::io;
 use std::pin::Pin;
@@ -16,23 +17,27 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::connection_limits::Permit;
 
-/// How long a connection is kept on which no byte moves in either direction: longer than between requests, which ends in good order, and
-/// than any request takes.
-const IDLE_FOR: Duration = Duration::from_secs(45);
-/// How much is read before it is looked at: the head of a usual request.
-const READ_AT_ONCE: usize = 1024;
+/// Timeout without a byte in either direction: longer than the keep-alive, which closes cleanly, and than any request.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(45);
+/// Timeout with bytes read and none written: longer than head, body and response take.
+const UNANSWERED_TIMEOUT: Duration = Duration::from_secs(60);
+/// Bytes of one read: the head of a usual request.
+const READ_BYTES: usize = 1024;
 
 trait Stream: AsyncRead + AsyncWrite {}
 impl<S: AsyncRead + AsyncWrite> Stream for S {}
 
 pub struct ClientStream {
     stream: Pin<Box<dyn Stream>>,
-    /// Whether what has been read is looked at before more is.
-    pauses: bool,
-    /// Whether answers wait to be sent.
+    /// After each read, so that the bytes are parsed first. It lets the runtime poll other connections: a task that only wakes itself would
+    /// delay them by up to a second.
+    pause: Option<Pin<Box<dyn Future<Output = ()>>>>,
+    /// Whether responses wait to be sent.
     is_stalled: bool,
     moved_at: Instant,
-    /// Set to the earliest time at which the connection can be idle, and again when it was not.
+    /// The first read since the last write.
+    unanswered_since: Option<Instant>,
+    /// Set to the earliest time at which the connection can be idle.
     timer: Pin<Box<Sleep>>,
     _permit: Permit,
 }
@@ -41,19 +46,20 @@ impl ClientStream {
     pub fn new(stream: impl AsyncRead + AsyncWrite + 'static, permit: Permit) -> Self {
         Self {
             stream: Box::pin(stream),
-            pauses: false,
+            pause: None,
             is_stalled: false,
             moved_at: Instant::now(),
-            timer: Box::pin(sleep(IDLE_FOR)),
+            unanswered_since: None,
+            timer: Box::pin(sleep(IDLE_TIMEOUT)),
             _permit: permit,
         }
     }
 
-    /// Fails when nothing has moved for too long.
+    /// Fails when no byte has moved for too long.
     fn poll_idle<T>(&mut self, context: &mut Context<'_>) -> Poll<io::Result<T>> {
         loop {
             ready!(self.timer.as_mut().poll(context));
-            let idle_at = self.moved_at + IDLE_FOR;
+            let idle_at = self.moved_at + IDLE_TIMEOUT;
             if idle_at <= Instant::now() {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
@@ -61,7 +67,7 @@ impl ClientStream {
         }
     }
 
-    /// Notes whether output waits. Once it does not, reading goes on.
+    /// Sets whether responses wait. When they do not any more, reading continues.
     fn set_stalled(&mut self, context: &mut Context<'_>, is_stalled: bool) {
         if self.is_stalled && !is_stalled {
             context.waker().wake_by_ref();
@@ -76,23 +82,28 @@ impl AsyncRead for ClientStream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if std::mem::take(&mut self.pauses) {
-            context.waker().wake_by_ref();
-            return Poll::Pending;
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.as_mut().poll(context));
+            self.pause = None;
+        }
+        if self.unanswered_since.is_some_and(|since| since.elapsed() >= UNANSWERED_TIMEOUT) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         if self.is_stalled {
             return self.poll_idle(context);
         }
-        let mut bytes = [0; READ_AT_ONCE];
-        let room = buffer.remaining().min(READ_AT_ONCE);
+        let mut bytes = [0; READ_BYTES];
+        let room = buffer.remaining().min(READ_BYTES);
         let mut part = ReadBuf::new(&mut bytes[..room]);
         let read = self.stream.as_mut().poll_read(context, &mut part);
         if read.is_pending() {
             return self.poll_idle(context);
         }
         buffer.put_slice(part.filled());
-        self.pauses = true;
-        self.moved_at = Instant::now();
+        let now = Instant::now();
+        self.pause = Some(Box::pin(tokio::task::yield_now()));
+        self.moved_at = now;
+        self.unanswered_since.get_or_insert(now);
         read
     }
 }
@@ -105,6 +116,7 @@ impl AsyncWrite for ClientStream {
             return self.poll_idle(context);
         }
         self.moved_at = Instant::now();
+        self.unanswered_since = None;
         written
     }
 

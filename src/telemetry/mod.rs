@@ -50,7 +50,11 @@ static WRITER: OnceLock<LogWriter> = OnceLock::new();
 pub fn init(format: LogFormat, filter: &str) {
     let wanted = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     // Not as directives of the filter, because there a more specific directive would take precedence.
-    let capped = filter_fn(|about| *about.level() <= LevelFilter::WARN || !is_capped(about.target()));
+    let capped = filter_fn(|about| {
+        // What clients send and how they leave: an error for each malformed request would hide others.
+        let is_about_clients = about.target().starts_with("actix_http::h1");
+        !is_about_clients && (*about.level() <= LevelFilter::WARN || !is_capped(about.target()))
+    });
     // Without a hint the filter's own hint would be lost, and every disabled line would be checked.
     let capped = capped.with_max_level_hint(LevelFilter::TRACE);
     let writer = WRITER.get_or_init(|| LogWriter::start(std::io::stderr()));

@@ -63,6 +63,10 @@ pub async fn head_as_get(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     if request.method() == Method::HEAD {
         request.head_mut().method = Method::GET;
+        // Defined for GET alone (RFC 9110 section 14.2).
+        for name in [header::RANGE, header::IF_RANGE] {
+            request.headers_mut().remove(name);
+        }
     }
     next.call(request).await
 }

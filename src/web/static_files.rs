@@ -34,6 +34,9 @@ pub async fn serve<B: MessageBody + 'static>(
         if response.status().is_success() || response.status().is_redirection() {
             response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(ASK_AGAIN));
         }
+        if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        }
         return Ok(response.map_into_right_body());
     };
 

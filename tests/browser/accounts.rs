@@ -53,7 +53,7 @@ async fn customer_confirms_the_address_and_sees_earlier_orders() {
     browser.press(".banner a[href='/dev/mail']").await;
     browser.arrives_at("/dev/mail").await;
     browser.open_mail("Confirm your e-mail address").await;
-    browser.press(".mail a[href*='/verify?token=']").await;
+    browser.press(".email-text a[href*='/verify?token=']").await;
     browser.arrives_at("/verify").await;
     browser.press("main form [type=submit]").await;
     browser.arrives_at("/orders").await;
@@ -75,7 +75,7 @@ async fn customer_resets_a_forgotten_password() {
     browser.press("main form [type=submit]").await;
     browser.shows("Check your inbox").await;
     browser.open_mail("Choose a new password").await;
-    browser.press(".mail a[href*='/password/reset?token=']").await;
+    browser.press(".email-text a[href*='/password/reset?token=']").await;
     browser.arrives_at("/password/reset").await;
     browser.fill("#password", "password").await;
     browser.press("main form [type=submit]").await;
@@ -97,7 +97,7 @@ async fn development_inbox_shows_text_and_html() {
     let browser = Chromium::start(&app, Scripts::On).await;
     browser.open_mail("Confirm your e-mail address").await;
     browser.reads(".meta", |text| text.contains(EMAIL)).await;
-    let link = browser.text(".mail a[href*='/verify?token=']").await;
+    let link = browser.text(".email-text a[href*='/verify?token=']").await;
     assert!(link.starts_with(&format!("http://localhost:{}/verify?token=", app.port)), "{link}");
     browser.press(".meta a[href$='/html']").await;
     browser.shows("Or copy this address into the browser").await;

@@ -127,7 +127,7 @@ async fn every_page_fits_a_phone_and_can_be_read() {
     }
     browser.open_mail("Confirm your e-mail address").await;
     browser.looks_right().await;
-    browser.press(".letter a").await;
+    browser.press(".email-text a").await;
     browser.shows("Once you confirm").await;
     browser.looks_right().await;
     browser.close().await;

@@ -25,7 +25,7 @@ async fn sign_up(browser: &Chromium, email: &str, password: &str) {
 
 async fn open_link(browser: &Chromium, subject: &str) {
     browser.open_mail(subject).await;
-    browser.press(".mail a[href*='token=']").await;
+    browser.press(".email-text a[href*='token=']").await;
 }
 
 #[tokio::test]

@@ -7,7 +7,6 @@ use utoipa::ToSchema;
 use super::bearer::BearerUser;
 use super::problem::{Problem, no_store};
 use crate::accounts::{Accounts, LoginContext, SignUp, SignUpErrors};
-use crate::clock::Clock;
 use crate::sessions::{Audience, Expiry, Issued};
 use crate::web::body::Json;
 use crate::web::{Client, Error};
@@ -63,13 +62,10 @@ pub(super) struct SessionResponse {
 pub(super) async fn create_new_user(
     client: Client,
     accounts: web::Data<Accounts>,
-    clock: web::Data<Clock>,
     Json(body): Json<Credentials>,
 ) -> Result<HttpResponse, Error> {
     match accounts.sign_up(&body.email, &body.password, login_context(&client)).await? {
-        SignUp::Created(logged_in) => {
-            Ok(no_store(&mut HttpResponse::Created()).json(token_response(logged_in.issued, &clock)))
-        }
+        SignUp::Created(logged_in) => Ok(no_store(&mut HttpResponse::Created()).json(token_response(logged_in.issued))),
         SignUp::Rejected(errors) => Err(invalid(errors)),
     }
 }
@@ -85,12 +81,11 @@ pub(super) async fn create_new_user(
 pub(super) async fn login(
     client: Client,
     accounts: web::Data<Accounts>,
-    clock: web::Data<Clock>,
     Json(body): Json<Credentials>,
 ) -> Result<HttpResponse, Error> {
     let logged_in = accounts.log_in(&body.email, &body.password, login_context(&client)).await?;
     let wrong = || Error::Unauthorized("the e-mail address and the password do not go together".to_owned());
-    Ok(no_store(&mut HttpResponse::Ok()).json(token_response(logged_in.ok_or_else(wrong)?.issued, &clock)))
+    Ok(no_store(&mut HttpResponse::Ok()).json(token_response(logged_in.ok_or_else(wrong)?.issued)))
 }
 
 fn login_context(client: &Client) -> LoginContext<'_> {
@@ -128,8 +123,8 @@ pub(super) async fn logout(
     Ok(HttpResponse::NoContent().finish())
 }
 
-fn token_response(issued: Issued, clock: &Clock) -> TokenResponse {
-    let expires_in = issued.expires_at.since(clock.now());
+fn token_response(issued: Issued) -> TokenResponse {
+    let expires_in = issued.expires_at.since(issued.issued_at);
     TokenResponse { token: issued.token, token_type: "Bearer", expires_in }
 }
 

@@ -74,6 +74,7 @@ pub struct Sessions {
 pub struct Issued {
     /// The JWT.
     pub token: String,
+    pub issued_at: UnixSeconds,
     pub expires_at: UnixSeconds,
     pub expiry: Expiry,
 }
@@ -120,7 +121,8 @@ impl Sessions {
         };
         let (id, expires_at) = (SessionId::new(self.clock.new_id()), now + lifetime);
         let is_started = store::insert(transaction, &id, new, now, expires_at).await?;
-        Ok(is_started.then(|| self.issue(new.user_id, &id, new.audience, new.expiry, expires_at)))
+        // The same `now`: a token of the API lives as long as its session, to the second.
+        Ok(is_started.then(|| self.issue(new.user_id, &id, new.audience, new.expiry, (now, expires_at))))
     }
 
     /// The session of `token`, for this audience. `None` for every invalid token and session; the reason is only logged.
@@ -208,7 +210,8 @@ impl Sessions {
     }
 
     fn reissue(&self, user: &CurrentUser, session_id: &SessionId) -> Issued {
-        self.issue(&user.user_id, session_id, Audience::Web, user.expiry, user.session_expires_at)
+        let times = (self.clock.now(), user.session_expires_at);
+        self.issue(&user.user_id, session_id, Audience::Web, user.expiry, times)
     }
 
     fn issue(
@@ -217,15 +220,14 @@ impl Sessions {
         session_id: &SessionId,
         audience: Audience,
         expiry: Expiry,
-        session_expires_at: UnixSeconds,
+        (now, session_expires_at): (UnixSeconds, UnixSeconds),
     ) -> Issued {
-        let now = self.clock.now();
         let expires_at = match expiry {
             Expiry::Idle => (now + self.lifetimes.token).min(session_expires_at),
             Expiry::Fixed => session_expires_at,
         };
         let claims = Claims::new(self.keys.issuer(), audience, (user_id, session_id), now, expires_at);
-        Issued { token: self.keys.sign(&claims), expires_at, expiry }
+        Issued { token: self.keys.sign(&claims), issued_at: now, expires_at, expiry }
     }
 
     /// Revokes one of the user's sessions; returns whether it was active.

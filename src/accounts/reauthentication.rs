@@ -28,13 +28,9 @@ pub(super) struct RotatedSession {
 impl RotatedSession {
     /// Sets the new cookie on the response, also if the change has failed: the old id is invalid, so without the new cookie the customer
     /// would be logged out.
-    pub(super) fn set_cookie(
-        &self,
-        response: Result<HttpResponse, Error>,
-        accounts: &Accounts,
-    ) -> Result<HttpResponse, Error> {
+    pub(super) fn set_cookie(&self, response: Result<HttpResponse, Error>) -> Result<HttpResponse, Error> {
         let mut response = response.unwrap_or_else(|error| error.error_response());
-        cookie::set(&mut response, &self.issued, accounts.clock.now())?;
+        cookie::set(&mut response, &self.issued)?;
         Ok(response)
     }
 }

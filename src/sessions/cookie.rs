@@ -5,7 +5,6 @@ use actix_web::cookie::{Cookie, SameSite, time::Duration};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::{Expiry, Issued};
-use crate::clock::UnixSeconds;
 use crate::web::{Error, cookie_value, has_cookie};
 
 pub(super) const NAME: &str = "__Host-session";
@@ -24,8 +23,8 @@ pub fn is_present(request: &HttpRequest) -> bool {
 ///
 /// # Errors
 /// The cookie is no valid header.
-pub fn set(response: &mut HttpResponse, issued: &Issued, now: UnixSeconds) -> Result<(), Error> {
-    response.add_cookie(&session_cookie(issued, now)).map_err(|error| Error::Internal(error.into()))
+pub fn set(response: &mut HttpResponse, issued: &Issued) -> Result<(), Error> {
+    response.add_cookie(&session_cookie(issued)).map_err(|error| Error::Internal(error.into()))
 }
 
 /// Removes the session cookie.
@@ -39,10 +38,10 @@ pub fn clear(response: &mut HttpResponse) -> Result<(), Error> {
 }
 
 /// The cookie with a new token. It outlives the browser only with "keep me signed in".
-pub(super) fn session_cookie(issued: &Issued, now: UnixSeconds) -> Cookie<'static> {
+pub(super) fn session_cookie(issued: &Issued) -> Cookie<'static> {
     let mut cookie = cookie(issued.token.clone());
     if issued.expiry == Expiry::Fixed {
-        cookie.set_max_age(Duration::seconds(issued.expires_at.since(now).max(0)));
+        cookie.set_max_age(Duration::seconds(issued.expires_at.since(issued.issued_at)));
     }
     cookie
 }

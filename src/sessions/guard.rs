@@ -18,7 +18,6 @@ use actix_web::{Error as ActixError, HttpMessage, HttpRequest, HttpResponse, Res
 use askama::Template;
 
 use super::{Audience, CurrentUser, Issued, Resumed, Sessions, cookie};
-use crate::clock::Clock;
 use crate::web::{Error, Layout, NextPath, Notice, Site, own_referer, page, see_other};
 
 /// Middleware: authenticates the request by its cookie and renews the cookie.
@@ -43,13 +42,12 @@ pub async fn load_session<B: MessageBody + 'static>(
         request.extensions_mut().insert(resumed.viewer);
         renewed = issued;
     }
-    let now = request.app_data::<web::Data<Clock>>().map(|clock| clock.now());
     let mut response = next.call(request).await?;
     // A cookie that the handler has set (logout, reauthentication) takes precedence.
-    if let (Some(issued), Some(now)) = (renewed, now)
+    if let Some(issued) = renewed
         && response.response().cookies().all(|set| set.name() != cookie::NAME)
     {
-        response.response_mut().add_cookie(&cookie::session_cookie(&issued, now)).ok();
+        response.response_mut().add_cookie(&cookie::session_cookie(&issued)).ok();
     }
     Ok(response.map_into_left_body())
 }

@@ -21,6 +21,6 @@ pub(in crate::accounts) async fn submit(
     let mut response = HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .json(json!({ "ends_in": issued.expires_at.since(now), "can_stay": can_stay }));
-    cookie::set(&mut response, &issued, now)?;
+    cookie::set(&mut response, &issued)?;
     Ok(response)
 }

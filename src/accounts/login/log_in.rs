@@ -10,7 +10,6 @@ use super::rejected_cookie::RejectedCookie;
 use super::{LoggedIn, LoginContext};
 use crate::accounts::audit::{self, Event};
 use crate::accounts::{Accounts, ClaimedBrowser, Password, rate_limits, store, trusted_browser, trusted_network};
-use crate::clock::Clock;
 use crate::database::{self, Transaction};
 use crate::mail::Email;
 use crate::rate_limit::{self, Counter};
@@ -74,7 +73,6 @@ pub(in crate::accounts) async fn submit(
     client: Client,
     browser: ClaimedBrowser,
     accounts: web::Data<Accounts>,
-    clock: web::Data<Clock>,
     MaybeAuthenticated { user, layout, body: Form(form) }: MaybeAuthenticated<Form<LoginForm>>,
 ) -> Result<HttpResponse, Error> {
     if user.is_some() {
@@ -88,7 +86,7 @@ pub(in crate::accounts) async fn submit(
     let (status, error, retry_after) = match accounts.log_in(&form.email, &form.password, context).await {
         Ok(Some(logged_in)) => {
             let mut response = see_other(next.as_ref().map_or("/orders", NextPath::as_str));
-            logged_in.set_cookies(&mut response, clock.now())?;
+            logged_in.set_cookies(&mut response)?;
             return Ok(response);
         }
         Ok(None) => (StatusCode::UNAUTHORIZED, WRONG.to_owned(), None),

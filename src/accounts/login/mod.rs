@@ -9,7 +9,6 @@ pub(super) mod sign_up;
 use actix_web::HttpResponse;
 
 use super::{Accounts, TrustedBrowser};
-use crate::clock::UnixSeconds;
 use crate::sessions::{Audience, Expiry, Issued, cookie};
 use crate::web::{Client, Error, Zone};
 
@@ -33,8 +32,8 @@ pub struct LoggedIn {
 }
 
 impl LoggedIn {
-    fn set_cookies(&self, response: &mut HttpResponse, now: UnixSeconds) -> Result<(), Error> {
-        cookie::set(response, &self.issued, now)?;
+    fn set_cookies(&self, response: &mut HttpResponse) -> Result<(), Error> {
+        cookie::set(response, &self.issued)?;
         match &self.browser {
             Some(browser) => browser.set_cookie(response),
             None => Ok(()),

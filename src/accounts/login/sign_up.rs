@@ -11,7 +11,6 @@ use crate::accounts::{
     Accounts, ClaimedBrowser, EmailError, PasswordCheck, PasswordError, TrustedBrowser, rate_limits, store,
     trusted_browser, trusted_network,
 };
-use crate::clock::Clock;
 use crate::database;
 use crate::domain::UserId;
 use crate::mail::{self, Email, Message, RequestOrigin};
@@ -62,7 +61,6 @@ pub(in crate::accounts) async fn submit(
     client: Client,
     browser: ClaimedBrowser,
     accounts: web::Data<Accounts>,
-    clock: web::Data<Clock>,
     MaybeAuthenticated { user, layout, body: Form(form) }: MaybeAuthenticated<Form<SignupForm>>,
 ) -> Result<HttpResponse, Error> {
     if user.is_some() {
@@ -78,7 +76,7 @@ pub(in crate::accounts) async fn submit(
     match accounts.sign_up(&form.email, &form.password, context).await? {
         SignUp::Created(logged_in) => {
             let mut response = see_other("/orders");
-            logged_in.set_cookies(&mut response, clock.now())?;
+            logged_in.set_cookies(&mut response)?;
             Notice::SignedUp.show_next(&mut response);
             Ok(response)
         }

@@ -51,7 +51,7 @@ pub(in crate::accounts) async fn submit(
         Notice::AddressChangeAsked.show_next(&mut response);
         response
     });
-    rotated.set_cookie(response, &accounts)
+    rotated.set_cookie(response)
 }
 
 fn parse_new_email(typed: &str, current: &Email) -> Result<Email, String> {

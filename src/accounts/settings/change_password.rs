@@ -34,7 +34,7 @@ pub(in crate::accounts) async fn submit(
     let rotated = accounts.rotate_session(&user).await?;
     let mut response = see_other("/account#password");
     Notice::PasswordChanged.show_next(&mut response);
-    rotated.set_cookie(Ok(response), &accounts)
+    rotated.set_cookie(Ok(response))
 }
 
 impl Accounts {

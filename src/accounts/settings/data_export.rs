@@ -38,7 +38,7 @@ pub(in crate::accounts) async fn submit(
         }
     };
     let user = CurrentUser { session_id: rotated.session_id.clone(), ..user };
-    rotated.set_cookie(accounts.download(&user, &client).await, &accounts)
+    rotated.set_cookie(accounts.download(&user, &client).await)
 }
 
 impl Accounts {

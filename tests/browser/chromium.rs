@@ -190,8 +190,10 @@ impl Chromium {
         let session = self.client.session_id().await.unwrap().unwrap();
         let address = format!("{}/session/{session}/{path}", self.driver.address);
         let answer = reqwest::Client::new().request(method, address).json(body).send().await.unwrap();
-        assert_eq!(answer.status(), 200, "{path}");
-        answer.json::<Value>().await.unwrap()["value"].take()
+        let status = answer.status();
+        let mut answer = answer.json::<Value>().await.unwrap();
+        assert_eq!(status, 200, "{path}: {}", answer["value"]["message"]);
+        answer["value"].take()
     }
 
     /// Has downloads land in the folder.

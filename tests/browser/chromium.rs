@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fantoccini::elements::Element;
 use fantoccini::error::CmdError;
@@ -84,15 +84,20 @@ impl Chromium {
         self.with(selector, |element| async move { element.click().await }).await;
     }
 
-    /// Does something with the first element of that kind; again when its page was replaced by the next one meanwhile.
+    /// Does something with the first element that matches. Repeats it when the next page replaced the element meanwhile, and
+    /// for two seconds when another element covers it, as a page's transition does.
     async fn with<T, F>(&self, selector: &str, action: impl Fn(Element) -> F) -> T
     where
         F: Future<Output = Result<T, CmdError>>,
     {
+        let began = Instant::now();
         loop {
             let element = self.client.wait().for_element(Locator::Css(selector)).await.unwrap();
             match action(element).await {
                 Err(error) if error.is_stale_element_reference() => {}
+                Err(error) if is_click_intercepted(&error) && began.elapsed() < Duration::from_secs(2) => {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
                 done => return done.unwrap(),
             }
         }
@@ -167,7 +172,7 @@ impl Chromium {
 
     /// The session cookie as the browser keeps it, out of scripts' reach.
     pub async fn session_cookie(&self) -> Value {
-        self.command(reqwest::Method::GET, "cookie/__Host-session", &json!({})).await
+        self.command(reqwest::Method::GET, "cookie/__Host-session", &json!({})).await.unwrap()
     }
 
     /// Has the browser hold the session cookie of another one.
@@ -181,19 +186,23 @@ impl Chromium {
 
     /// A command of Chromium's own.
     pub async fn devtools(&self, command: &str, parameters: Value) -> Value {
+        self.try_devtools(command, parameters).await.unwrap_or_else(|message| panic!("{command}: {message}"))
+    }
+
+    /// A command of Chromium's own, or the message of its failure.
+    pub async fn try_devtools(&self, command: &str, parameters: Value) -> Result<Value, String> {
         let body = json!({ "cmd": command, "params": parameters });
         self.command(reqwest::Method::POST, "goog/cdp/execute", &body).await
     }
 
-    /// A command of the driver that the client does not know.
-    async fn command(&self, method: reqwest::Method, path: &str, body: &Value) -> Value {
+    /// A command of the driver that the client does not know, or the message of its failure.
+    async fn command(&self, method: reqwest::Method, path: &str, body: &Value) -> Result<Value, String> {
         let session = self.client.session_id().await.unwrap().unwrap();
         let address = format!("{}/session/{session}/{path}", self.driver.address);
         let answer = reqwest::Client::new().request(method, address).json(body).send().await.unwrap();
         let status = answer.status();
         let mut answer = answer.json::<Value>().await.unwrap();
-        assert_eq!(status, 200, "{path}: {}", answer["value"]["message"]);
-        answer["value"].take()
+        if status.is_success() { Ok(answer["value"].take()) } else { Err(answer["value"]["message"].to_string()) }
     }
 
     /// Has downloads land in the folder.
@@ -223,12 +232,16 @@ impl Chromium {
 
     /// Ends the browser; on none of the pages that it was at may anything have been refused or have failed.
     pub async fn close(self) {
-        let log = self.command(reqwest::Method::POST, "se/log", &json!({ "type": "browser" })).await;
+        let log = self.command(reqwest::Method::POST, "se/log", &json!({ "type": "browser" })).await.unwrap();
         let worth_a_look = |entry: &&Value| entry["level"] != "INFO" && !is_as_it_should_be(entry);
         let complaints: Vec<&Value> = log.as_array().unwrap().iter().filter(worth_a_look).collect();
         assert!(complaints.is_empty(), "{complaints:#?}");
         self.client.close().await.unwrap();
     }
+}
+
+fn is_click_intercepted(error: &CmdError) -> bool {
+    matches!(error, CmdError::Standard(error) if error.error() == "element click intercepted")
 }
 
 /// What Chromium notes as an error and is none: a page with a status of its own, a form that was wrong say, as if a file were

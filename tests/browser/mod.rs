@@ -65,6 +65,7 @@ async fn a_link_from_another_site_keeps_the_customer_signed_in() {
     let browser = Chromium::start(&app, Scripts::On).await;
     browser.open("/signup").await;
     browser.send_credentials(EMAIL, PASSWORD).await;
+    browser.arrives_at("/orders").await;
     let elsewhere =
         chromium::page_elsewhere(&format!("<a href=\"http://localhost:{}/orders\">orders</a>", app.port)).await;
     browser.client.goto(&elsewhere).await.unwrap();

@@ -233,10 +233,17 @@ fn full_order(number: &str, lines: usize) -> Vec<Row> {
     std::iter::once(first).chain(further).collect()
 }
 
-/// The number of pages of the printed PDF, and their sizes in points.
+/// The number of pages of the printed PDF, and their sizes in points. Chromium fails to print now and then on a busy machine,
+/// so this tries up to three times.
 async fn print_to_pdf(browser: &Chromium) -> (u64, Vec<(u64, u64)>) {
     let a4 = json!({ "paperWidth": 8.27, "paperHeight": 11.69 });
-    let pdf = browser.devtools("Page.printToPDF", a4).await;
+    let mut printed = browser.try_devtools("Page.printToPDF", a4.clone()).await;
+    for _ in 1..3 {
+        if printed.is_err() {
+            printed = browser.try_devtools("Page.printToPDF", a4.clone()).await;
+        }
+    }
+    let pdf = printed.expect("the page prints");
     let script = "const text = atob(arguments[0]);
         const boxes = [...text.matchAll(/\\/MediaBox \\[0 0 ([0-9.]+) ([0-9.]+)\\]/g)];
         return [text.match(/\\/Type\\s*\\/Page(?!s)/g).length, boxes.map((box) => [Math.round(box[1]), Math.round(box[2])])]";

@@ -2,10 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::money::{Currency, Money};
 use super::order::{Order, OrderId, OrderLine, OrderNumber, OrderStatus, ShippingAddress};
-use crate::clock::UnixSeconds;
 use crate::database::{Error, SqlBuilder, Transaction};
+use crate::domain::{Currency, Money, UnixSeconds};
 
 /// The columns of [`OrderRow`].
 pub(super) const ORDER_COLUMNS: &str = "id, number, placed_at, paid_at, fulfilled_at, cancelled_at, payment_status, \

@@ -61,7 +61,7 @@ impl std::fmt::Display for Cursor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::orders::money::Money;
+    use crate::domain::Money;
 
     fn cursor(value: i64, id: &str) -> Cursor {
         Cursor { value, id: OrderId::parse(id).unwrap(), key: SortKey::PlacedAt }

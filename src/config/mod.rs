@@ -14,9 +14,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 pub use mail::{MailUrl, StartTls};
+use reader::Reader;
 pub use secrets::{Secret, TokenSecrets, new_secret};
 pub use security_contact::SecurityContact;
-use reader::Reader;
 pub use settings::Config;
 
 /// `APP_ENV`.

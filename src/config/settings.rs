@@ -7,8 +7,8 @@ use ipnet::IpNet;
 use lettre::message::Mailbox;
 
 use super::mail::{self, MailUrl};
-use super::secrets::{self, DEVELOPMENT_SECRET, PLACEHOLDER, SHORTEST_SECRET, Secret, TokenSecrets};
 use super::reader::Reader;
+use super::secrets::{self, DEVELOPMENT_SECRET, PLACEHOLDER, SHORTEST_SECRET, Secret, TokenSecrets};
 use super::{Environment, LogFormat, Origin, SecurityContact, TlsFiles, origin_at};
 use crate::database::DatabaseUrl;
 
@@ -34,6 +34,8 @@ pub struct Config {
     /// Whether a new account starts with sample orders.
     pub demo_orders: bool,
     pub static_dir: PathBuf,
+    /// Size of the finished order lists in memory.
+    pub cache_megabytes: u64,
     /// Proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
     /// Certificate and key, if the server terminates TLS.
@@ -69,6 +71,7 @@ impl Reader<'_> {
         let mail_from = self.mail_from();
         let demo_orders = self.one_of("DEMO_ORDERS", &[("true", true), ("false", false)], !in_production);
         let static_dir = self.static_dir();
+        let cache_megabytes = self.number("CACHE_MEGABYTES", 32, 0..=65_536).unsigned_abs();
         let trusted_proxies = self.trusted_proxies();
         let tls = self.tls();
         let drain_seconds = self.number("DRAIN_SECONDS", if in_production { 5 } else { 0 }, 0..=300);
@@ -95,6 +98,7 @@ impl Reader<'_> {
             mail_from: mail_from?,
             demo_orders,
             static_dir,
+            cache_megabytes,
             trusted_proxies,
             tls,
             drain_seconds: drain_seconds.unsigned_abs(),

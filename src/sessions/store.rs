@@ -31,6 +31,8 @@ pub struct ActiveSession {
     /// Exact to half of a token's lifetime.
     pub last_seen_at: UnixSeconds,
     pub expires_at: UnixSeconds,
+    /// When its account signed up.
+    pub account_created_at: UnixSeconds,
 }
 
 /// The column `is_persistent`.
@@ -112,6 +114,7 @@ struct ActiveSessionRow {
     created_at: UnixSeconds,
     last_seen_at: UnixSeconds,
     expires_at: UnixSeconds,
+    account_created_at: UnixSeconds,
 }
 
 impl From<ActiveSessionRow> for ActiveSession {
@@ -124,6 +127,7 @@ impl From<ActiveSessionRow> for ActiveSession {
             created_at: row.created_at,
             last_seen_at: row.last_seen_at,
             expires_at: row.expires_at,
+            account_created_at: row.account_created_at,
         }
     }
 }
@@ -136,9 +140,11 @@ pub(super) async fn list_active(
     idle_since: UnixSeconds,
 ) -> Result<Vec<ActiveSession>, Error> {
     let rows: Vec<ActiveSessionRow> = sqlx::query_as(
-        "SELECT id, audience, client_address, user_agent, created_at, last_seen_at, expires_at FROM sessions
-         WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2 AND (is_persistent = 'yes' OR last_seen_at > $3)
-         ORDER BY last_seen_at DESC, id DESC LIMIT $4",
+        "SELECT s.id, s.audience, s.client_address, s.user_agent, s.created_at, s.last_seen_at, s.expires_at,
+             u.created_at AS account_created_at
+         FROM sessions s JOIN users u ON u.id = s.user_id
+         WHERE s.user_id = $1 AND s.revoked_at IS NULL AND s.expires_at > $2 AND (s.is_persistent = 'yes' OR s.last_seen_at > $3)
+         ORDER BY s.last_seen_at DESC, s.id DESC LIMIT $4",
     )
     .bind(user_id)
     .bind(now)

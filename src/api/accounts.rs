@@ -102,7 +102,7 @@ pub(super) async fn session(caller: BearerUser) -> HttpResponse {
     no_store(&mut HttpResponse::Ok()).json(SessionResponse {
         user_id: caller.user.user_id.into_string(),
         email: caller.viewer.email,
-        email_verified: caller.viewer.verified,
+        email_verified: caller.viewer.is_verified,
         session_id: caller.user.session_id.into_string(),
         expires_at: caller.user.token_expires_at.to_string(),
     })
@@ -131,5 +131,5 @@ fn token_response(issued: Issued) -> TokenResponse {
 fn invalid(errors: SignUpErrors) -> Error {
     let email = errors.email.map(|reason| ("email", reason));
     let password = errors.password.map(|reason| ("password", reason));
-    Error::Invalid(email.into_iter().chain(password).collect())
+    Error::InvalidFields(email.into_iter().chain(password).collect())
 }

@@ -26,9 +26,9 @@ impl RequestOrigin {
 
     fn describe(&self) -> String {
         if self.address.is_empty() {
-            return format!("{} UTC, by {}", words::moment(self.at, &Zone::utc()), self.device);
+            return format!("{} UTC, by {}", words::format_date_time(self.at, &Zone::utc()), self.device);
         }
-        format!("{} UTC, from {} ({})", words::moment(self.at, &Zone::utc()), self.address, self.device)
+        format!("{} UTC, from {} ({})", words::format_date_time(self.at, &Zone::utc()), self.address, self.device)
     }
 }
 

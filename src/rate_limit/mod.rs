@@ -98,7 +98,7 @@ pub fn wide_network(address: IpAddr) -> String {
 /// Counts one attempt on each counter, or on none if one of them requires a wait.
 ///
 /// # Errors
-/// [`Error::Throttled`] with the time until the next attempt, or the database's.
+/// [`Error::RateLimited`] with the time until the next attempt, or the database's.
 pub async fn count(database: &Database, clock: &Clock, counters: &[Counter]) -> Result<(), Error> {
     let now = clock.now();
     let is_blocked = store::blocked_until(database, counters, now).await?.is_some();
@@ -118,7 +118,7 @@ pub async fn rejected(database: &Database, clock: &Clock, counters: &[Counter]) 
     let retry_after = blocked_until.map_or(1, |until| until.since(now)).max(1);
     let limits: Vec<&str> = counters.iter().map(|counter| counter.limit.name).collect();
     tracing::info!(limits = limits.join(" "), seconds = retry_after, "rate limited");
-    Ok(Error::Throttled { retry_after })
+    Ok(Error::RateLimited { retry_after })
 }
 
 #[cfg(test)]

@@ -88,7 +88,7 @@ async fn check_again(request: &HttpRequest) -> Result<Option<CurrentUser>, Error
         return Ok(None);
     };
     // The guard may have renewed the token, so the remaining time is the guard's.
-    viewer = Viewer { ends_in: viewer.ends_in, can_stay: viewer.can_stay, ..resumed.viewer };
+    viewer = Viewer { ends_in: viewer.ends_in, can_extend: viewer.can_extend, ..resumed.viewer };
     request.extensions_mut().insert(viewer);
     request.extensions_mut().insert(resumed.user.clone());
     Ok(Some(resumed.user))

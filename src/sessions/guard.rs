@@ -18,7 +18,7 @@ use actix_web::{Error as ActixError, HttpMessage, HttpRequest, HttpResponse, Res
 use askama::Template;
 
 use super::{Audience, CurrentUser, Issued, Resumed, Sessions, cookie};
-use crate::web::{Error, Layout, NextPath, Notice, Site, own_referer, page, see_other};
+use crate::web::{Error, Layout, NextPath, Notice, Site, page, same_origin_referer, see_other};
 
 /// Middleware: authenticates the request by its cookie and renews the cookie.
 ///
@@ -36,7 +36,7 @@ pub async fn load_session<B: MessageBody + 'static>(
     if let Some((mut resumed, issued)) = resumed {
         if let Some(issued) = &issued {
             resumed.viewer.ends_in += issued.expires_at.since(resumed.user.token_expires_at);
-            resumed.viewer.can_stay = issued.expires_at < resumed.user.session_expires_at;
+            resumed.viewer.can_extend = issued.expires_at < resumed.user.session_expires_at;
         }
         request.extensions_mut().insert(resumed.user);
         request.extensions_mut().insert(resumed.viewer);
@@ -126,9 +126,9 @@ pub(super) fn redirect_to_login(request: &HttpRequest) -> Result<HttpResponse, E
     }
     let here = request.uri().path_and_query().and_then(|path| NextPath::parse(path.as_str()));
     let next = here.filter(|_| request.method() == Method::GET).or_else(|| form_page(request));
-    let mut response = see_other(&next.map_or_else(|| "/login".to_owned(), |page| page.login_address()));
+    let mut response = see_other(&next.map_or_else(|| "/login".to_owned(), |page| page.login_url()));
     if cookie::is_present(request) {
-        Notice::SessionOver.show_next(&mut response);
+        Notice::SessionExpired.show_next(&mut response);
     }
     Ok(response)
 }
@@ -136,7 +136,7 @@ pub(super) fn redirect_to_login(request: &HttpRequest) -> Result<HttpResponse, E
 /// The page with the form of this request. The customer returns there after the login.
 fn form_page(request: &HttpRequest) -> Option<NextPath> {
     let site = request.app_data::<web::Data<Site>>()?;
-    let referer = own_referer(request, site)?;
+    let referer = same_origin_referer(request, site)?;
     let path = match referer.query() {
         Some(query) => format!("{}?{query}", referer.path()),
         None => referer.path().to_owned(),

@@ -148,9 +148,9 @@ impl Sessions {
         Ok(Some(Resumed {
             viewer: Viewer {
                 email: row.email,
-                verified: row.verified_at.is_some(),
+                is_verified: row.verified_at.is_some(),
                 ends_in: token_expires_at.since(now),
-                can_stay: token_expires_at < row.expires_at,
+                can_extend: token_expires_at < row.expires_at,
                 zone: row.time_zone.as_deref().and_then(Zone::parse).unwrap_or_default(),
             },
             user: CurrentUser {

@@ -27,9 +27,9 @@ pub use error::Error;
 pub use layout::{Layout, Viewer};
 pub use next::NextPath;
 pub use notice::Notice;
-pub use origin::own_referer;
+pub use origin::same_origin_referer;
 pub use page::{page, see_other};
-pub use words::wait_in_words;
+pub use words::format_retry_after;
 pub use zone::Zone;
 
 /// The site's own data, in app data.

@@ -1,4 +1,4 @@
-//! A sentence that follows a redirect and is shown once. A cookie carries which one, never the words.
+//! A message that is shown once after a redirect. The cookie contains a code, never the text.
 
 use actix_web::body::MessageBody;
 use actix_web::cookie::{Cookie, SameSite, time::Duration};
@@ -16,50 +16,50 @@ const NAME: &str = "__Host-notice";
 pub enum Notice {
     LoggedOut,
     SignedUp,
-    SessionOver,
-    Verified,
+    SessionExpired,
+    EmailVerified,
     VerificationSent,
-    AddressChangeAsked,
+    EmailChangeRequested,
     PasswordChanged,
     PasswordReset,
-    SessionEnded,
-    OthersEnded,
+    SessionRevoked,
+    OtherSessionsRevoked,
     AccountSecured,
     AccountDeleted,
-    ZoneChanged,
-    CancellationAsked,
-    OrderedAgain,
+    TimeZoneChanged,
+    CancellationRequested,
+    Reordered,
 }
 
 /// Each notice with its value in the cookie and its text.
 const WORDS: [(Notice, &str, &str); 15] = [
     (Notice::LoggedOut, "logged-out", "You are logged out."),
     (Notice::SignedUp, "signed-up", "Your account is ready. Welcome!"),
-    (Notice::SessionOver, "session-over", "You were logged out meanwhile. Log in to go on where you were."),
-    (Notice::Verified, "verified", "Thank you: the address is confirmed."),
+    (Notice::SessionExpired, "session-over", "You were logged out meanwhile. Log in to go on where you were."),
+    (Notice::EmailVerified, "verified", "Thank you: the address is confirmed."),
     (Notice::VerificationSent, "verification-sent", "The link is on its way. It comes within a minute or two."),
     (
-        Notice::AddressChangeAsked,
+        Notice::EmailChangeRequested,
         "address-change-asked",
         "We have sent a link to the new address. It changes once you follow it.",
     ),
     (Notice::PasswordChanged, "password-changed", "Your password is changed. Everywhere else you are logged out."),
     (Notice::PasswordReset, "password-reset", "Your new password is set. Log in with it."),
-    (Notice::SessionEnded, "session-ended", "That session has ended."),
-    (Notice::OthersEnded, "others-ended", "All other sessions have ended."),
+    (Notice::SessionRevoked, "session-ended", "That session has ended."),
+    (Notice::OtherSessionsRevoked, "others-ended", "All other sessions have ended."),
     (
         Notice::AccountSecured,
         "account-secured",
         "The account is secured: every session has ended and its password no longer works. We have sent you a link for a new one.",
     ),
     (Notice::AccountDeleted, "account-deleted", "Your account is deleted."),
-    (Notice::ZoneChanged, "zone-changed", "Times are shown for that place from now on."),
+    (Notice::TimeZoneChanged, "zone-changed", "Times are shown for that place from now on."),
     (
-        Notice::CancellationAsked,
+        Notice::CancellationRequested,
         "cancellation-asked",
         "The shop knows that you want to cancel. Whether it still could shows here.",
     ),
-    (Notice::OrderedAgain, "ordered-again", "Your order is placed: the same again. The shop takes it from here."),
+    (Notice::Reordered, "ordered-again", "Your order is placed: the same again. The shop takes it from here."),
 ];
 
 impl Notice {

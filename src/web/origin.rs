@@ -42,8 +42,8 @@ impl OwnOrigin {
     fn has_host(&self, host: &str) -> bool {
         let host = host.to_ascii_lowercase();
         let default_port = if self.is_https() { ":443" } else { ":80" };
-        let bare = host.strip_suffix(default_port).unwrap_or(&host);
-        bare == self.host || host == self.host || self.is_loopback(&host)
+        let without_port = host.strip_suffix(default_port).unwrap_or(&host);
+        without_port == self.host || host == self.host || self.is_loopback(&host)
     }
 
     fn is_loopback(&self, host: &str) -> bool {
@@ -105,11 +105,11 @@ pub async fn csrf_protection<B: MessageBody + 'static>(
         return next.call(request).await.map(ServiceResponse::map_into_left_body);
     }
     tracing::info!("CSRF refused");
-    let refused = Error::Forbidden(
+    let error = Error::Forbidden(
         "the request came from another site, so nothing was changed. Load the page from this site and try again"
             .to_owned(),
     );
-    Ok(request.into_response(refused.error_response()).map_into_right_body())
+    Ok(request.into_response(error.error_response()).map_into_right_body())
 }
 
 fn is_own(headers: &HeaderMap, own: &OwnOrigin) -> bool {
@@ -123,7 +123,7 @@ fn is_own(headers: &HeaderMap, own: &OwnOrigin) -> bool {
 }
 
 /// The `Referer` of the request, if it is a page of this site.
-pub fn own_referer(request: &HttpRequest, site: &Site) -> Option<url::Url> {
+pub fn same_origin_referer(request: &HttpRequest, site: &Site) -> Option<url::Url> {
     let referer = url::Url::parse(request.headers().get(header::REFERER)?.to_str().ok()?).ok()?;
     site.origin.is_own(&referer.origin().ascii_serialization()).then_some(referer)
 }

@@ -15,7 +15,7 @@ use crate::mail::Email;
 use crate::rate_limit::{self, Counter};
 use crate::sessions::{Audience, CurrentUser, Expiry, MaybeAuthenticated, NewSession};
 use crate::web::body::Form;
-use crate::web::{Client, Error, Layout, NextPath, Site, Zone, page, see_other, wait_in_words};
+use crate::web::{Client, Error, Layout, NextPath, Site, Zone, format_retry_after, page, see_other};
 
 /// The same message for an unknown address and a wrong password.
 const WRONG: &str = "The e-mail address and the password do not go together. Check both and try again.";
@@ -90,8 +90,8 @@ pub(in crate::accounts) async fn submit(
             return Ok(response);
         }
         Ok(None) => (StatusCode::UNAUTHORIZED, WRONG.to_owned(), None),
-        Err(Error::Throttled { retry_after }) => {
-            let wait = wait_in_words(retry_after);
+        Err(Error::RateLimited { retry_after }) => {
+            let wait = format_retry_after(retry_after);
             let error = format!("Too many wrong passwords. Try again {wait}, or choose a new password by mail.");
             (StatusCode::TOO_MANY_REQUESTS, error, Some(retry_after))
         }
@@ -110,7 +110,7 @@ impl Accounts {
     /// Logs in. `None` for an unknown address, a wrong password or a disabled account, without saying which.
     ///
     /// # Errors
-    /// [`Error::Throttled`], [`Error::Busy`] if the hashing queue is full, or the database's.
+    /// [`Error::RateLimited`], [`Error::Busy`] if the hashing queue is full, or the database's.
     pub async fn log_in(
         &self,
         email: &str,

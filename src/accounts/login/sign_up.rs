@@ -99,7 +99,7 @@ impl Accounts {
     /// Creates an account, logs in, and sends a link that confirms the address.
     ///
     /// # Errors
-    /// [`Error::Throttled`], [`Error::Busy`] if the hashing queue is full, or the database's.
+    /// [`Error::RateLimited`], [`Error::Busy`] if the hashing queue is full, or the database's.
     pub async fn sign_up(&self, email: &str, password: &str, context: LoginContext<'_>) -> Result<SignUp, Error> {
         let counters = rate_limits::sign_up(context.client.address);
         rate_limit::count(&self.database, &self.clock, &counters).await?;
@@ -118,7 +118,7 @@ impl Accounts {
         // Without the mail the account is created anyway: its page offers to send the mail again.
         let confirmation = match self.count_confirmation(&email).await {
             Ok(()) => ConfirmationMail::Sent,
-            Err(Error::Throttled { .. }) => ConfirmationMail::RateLimited,
+            Err(Error::RateLimited { .. }) => ConfirmationMail::RateLimited,
             Err(error) => return Err(error),
         };
         Ok(match self.create_account(&email, &hash, &context, browser.as_ref(), confirmation).await? {

@@ -19,7 +19,7 @@ use crate::mail::{self, Email, Message, RequestOrigin};
 use crate::rate_limit;
 use crate::sessions::{Audience, Authenticated, CurrentUser, Expiry, MaybeAuthenticated};
 use crate::web::body::Form;
-use crate::web::{Client, Error, Layout, NextPath, Notice, page, see_other, wait_in_words};
+use crate::web::{Client, Error, Layout, NextPath, Notice, format_retry_after, page, see_other};
 
 /// The same message for every wrong password, including an empty one.
 const WRONG: &str = "That is not the password of the account. Try again.";
@@ -82,8 +82,8 @@ pub(in crate::accounts) async fn submit(
         match accounts.is_login_password(&verification.account, &form.password, &context).await {
             Ok(true) => {}
             Ok(false) => return verification.render(StatusCode::UNAUTHORIZED, layout, Some(WRONG.to_owned())),
-            Err(Error::Throttled { retry_after }) => {
-                let error = format!("Too many wrong passwords. Try again {}.", wait_in_words(retry_after));
+            Err(Error::RateLimited { retry_after }) => {
+                let error = format!("Too many wrong passwords. Try again {}.", format_retry_after(retry_after));
                 let mut response = verification.render(StatusCode::TOO_MANY_REQUESTS, layout, Some(error))?;
                 response.headers_mut().insert(header::RETRY_AFTER, retry_after.into());
                 return Ok(response);
@@ -95,7 +95,7 @@ pub(in crate::accounts) async fn submit(
         return link_expired(StatusCode::UNPROCESSABLE_ENTITY, layout, Purpose::Verify);
     }
     let mut response = see_other(if verification.session_id.is_some() { "/orders" } else { "/login" });
-    Notice::Verified.show_next(&mut response);
+    Notice::EmailVerified.show_next(&mut response);
     Ok(response)
 }
 
@@ -141,7 +141,7 @@ pub(in crate::accounts) async fn send_again(
     let next = NextPath::parse(&form.next);
     let mut response = see_other(next.as_ref().map_or("/orders", NextPath::as_str));
     if account.verified_at.is_some() {
-        Notice::Verified.show_next(&mut response);
+        Notice::EmailVerified.show_next(&mut response);
         return Ok(response);
     }
     accounts.count_confirmation(&account.email).await?;

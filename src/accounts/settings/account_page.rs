@@ -9,7 +9,7 @@ use crate::accounts::audit::{self, AuditEvent};
 use crate::clock::UnixSeconds;
 use crate::domain::SessionId;
 use crate::sessions::{ActiveSession, Audience, CurrentUser};
-use crate::web::words::{day, moment};
+use crate::web::words::{format_date, format_date_time};
 use crate::web::{Error, Layout, Zone, page, user_agent};
 
 /// Events on the account page.
@@ -81,7 +81,7 @@ struct TimeView {
 }
 
 fn time_view(at: UnixSeconds, zone: &Zone) -> TimeView {
-    TimeView { rfc3339: at.to_string(), text: moment(at, zone) }
+    TimeView { rfc3339: at.to_string(), text: format_date_time(at, zone) }
 }
 
 pub(in crate::accounts) async fn show(
@@ -117,7 +117,7 @@ async fn render(
         layout,
         email: account.email.as_str().to_owned(),
         is_verified: account.verified_at.is_some(),
-        since: day(account.created_at, &zone),
+        since: format_date(account.created_at, &zone),
         sessions: sessions.into_iter().map(|session| session_view(session, &user.session_id, &zone)).collect(),
         events: events.iter().map(|event| event_view(event, &zone)).collect(),
         zone: zone.name().to_owned(),

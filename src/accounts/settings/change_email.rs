@@ -48,7 +48,7 @@ pub(in crate::accounts) async fn submit(
     let requested = accounts.request_email_change(&account, &rotated.session_id, &email, &client).await;
     let response = requested.map(|()| {
         let mut response = see_other("/account#email");
-        Notice::AddressChangeAsked.show_next(&mut response);
+        Notice::EmailChangeRequested.show_next(&mut response);
         response
     });
     rotated.set_cookie(response)

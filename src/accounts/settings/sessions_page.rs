@@ -49,7 +49,7 @@ impl Accounts {
             Ok::<_, database::Error>(is_revoked)
         });
         if revoked.await? {
-            Notice::SessionEnded.show_next(&mut response);
+            Notice::SessionRevoked.show_next(&mut response);
         }
         Ok(response)
     }
@@ -62,7 +62,7 @@ impl Accounts {
         });
         revoked.await?;
         let mut response = see_other("/account#sessions");
-        Notice::OthersEnded.show_next(&mut response);
+        Notice::OtherSessionsRevoked.show_next(&mut response);
         Ok(response)
     }
 }

@@ -37,7 +37,7 @@ pub(in crate::accounts) async fn submit(
     };
     store::set_chosen_zone(&accounts.database, &user.user_id, &zone, accounts.clock.now()).await?;
     let mut response = see_other("/account#time-zone");
-    Notice::ZoneChanged.show_next(&mut response);
+    Notice::TimeZoneChanged.show_next(&mut response);
     Ok(response)
 }
 

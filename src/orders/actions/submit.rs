@@ -79,14 +79,14 @@ pub(in crate::orders) async fn submit(
         origin: RequestOrigin::new(clock.now(), &client),
     };
     let (outcome, notice) = match action {
-        OrderAction::Cancel => (request.cancel().await?, Notice::CancellationAsked),
-        OrderAction::Reorder => (request.reorder().await?, Notice::OrderedAgain),
+        OrderAction::Cancel => (request.cancel().await?, Notice::CancellationRequested),
+        OrderAction::Reorder => (request.reorder().await?, Notice::Reordered),
     };
     respond(outcome, notice, layout, &user, &database, &detail).await
 }
 
 fn verified_email(layout: &Layout) -> Option<Email> {
-    let viewer = layout.viewer.as_ref().filter(|viewer| viewer.verified)?;
+    let viewer = layout.viewer.as_ref().filter(|viewer| viewer.is_verified)?;
     Email::parse(&viewer.email).ok()
 }
 
@@ -113,7 +113,7 @@ async fn respond(
         Outcome::KeyReused => Err(Error::BadRequest(
             "the form was sent before with something else in it; load the order again".to_owned(),
         )),
-        Outcome::TooManyReorders { retry_after } => Err(Error::Throttled { retry_after }),
+        Outcome::TooManyReorders { retry_after } => Err(Error::RateLimited { retry_after }),
         Outcome::NotFound => Err(Error::NotFound),
     }
 }

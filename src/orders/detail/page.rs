@@ -13,7 +13,7 @@ use crate::orders::money::format_count;
 use crate::orders::order::{OrderDetail, OrderLine, OrderNumber, ShippingAddress};
 use crate::orders::url::order_url;
 use crate::sessions::CurrentUser;
-use crate::web::words::{day, moment};
+use crate::web::words::{format_date, format_date_time};
 use crate::web::{Error, Layout, Zone, page, see_other};
 
 #[derive(Template)]
@@ -111,14 +111,14 @@ pub(in crate::orders) async fn render(
         status: order.status.label(),
         status_class: order.status.as_str(),
         placed_at: order.placed_at.to_string(),
-        placed_on: day(order.placed_at, &zone),
+        placed_on: format_date(order.placed_at, &zone),
         reordered_from: order.reordered_from.as_ref().map(link),
         lines: detail.lines.iter().map(line_row).collect(),
         totals,
         notes,
         events: timeline(order).into_iter().map(|event| event_row(event, &zone)).collect(),
         address: address_lines(&detail.address),
-        cancellation_asked_on: order.pending_cancellation().map(|at| day(at, &zone)),
+        cancellation_asked_on: order.pending_cancellation().map(|at| format_date(at, &zone)),
         can_be_cancelled: order.can_be_cancelled(),
         key: key.as_str().to_owned(),
         newer: newer.as_ref().map(link),
@@ -143,7 +143,7 @@ fn line_row(line: &OrderLine) -> LineRow {
 }
 
 fn event_row(event: Event, zone: &Zone) -> EventRow {
-    let at = event.at.map(|at| (at.to_string(), moment(at, zone)));
+    let at = event.at.map(|at| (at.to_string(), format_date_time(at, zone)));
     EventRow { label: event.label, at, is_pending: event.is_pending }
 }
 

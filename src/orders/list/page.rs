@@ -18,7 +18,7 @@ use crate::orders::money::{Money, format_count};
 use crate::orders::order::{Order, OrderStatus};
 use crate::orders::url::order_url;
 use crate::sessions::CurrentUser;
-use crate::web::words::day;
+use crate::web::words::format_date;
 use crate::web::{Error, Layout, Zone, page};
 
 #[derive(Template)]
@@ -193,7 +193,7 @@ fn list_row(order: &Order, zone: &Zone) -> ListRow {
         url: order_url(&order.number),
         number: order.number.to_string(),
         placed_at: order.placed_at.to_string(),
-        placed_on: day(order.placed_at, zone),
+        placed_on: format_date(order.placed_at, zone),
         status: order.status.label(),
         status_class: order.status.as_str(),
         is_cancellation_asked: order.pending_cancellation().is_some(),

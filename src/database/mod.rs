@@ -1,4 +1,4 @@
-//! The database: connection pools, migrations, transactions, backup and restore.
+//! The database: connection pools, migrations, transactions, maintenance, backup and restore.
 //!
 //! One set of queries and migrations serves SQLite and PostgreSQL through `sqlx::Any`; `docs/decisions/one-set-of-queries.md` has the rules
 //! for SQL. All tests run on both engines.
@@ -10,6 +10,7 @@ mod backup;
 mod error;
 mod health;
 mod lock;
+mod maintenance;
 mod migrations;
 mod open;
 mod partial;
@@ -28,6 +29,7 @@ use health::Health;
 
 pub use backup::BackupError;
 pub use error::{is_busy, is_conflict, is_unavailable};
+pub use maintenance::MAINTENANCE_BATCH;
 pub use migrations::{AppliedNow, Migrated};
 pub use open::OpenError;
 pub use sql_builder::SqlBuilder;
@@ -37,8 +39,6 @@ pub use url::{DatabaseUrl, Engine};
 /// The driver's error.
 pub type Error = sqlx::Error;
 
-/// Rows that one maintenance statement changes. Small, so that requests do not wait for it.
-pub const MAINTENANCE_BATCH: i64 = 500;
 /// Attempts of a transaction that conflicts with others on PostgreSQL.
 const WRITE_ATTEMPTS: u32 = 10;
 

@@ -102,7 +102,7 @@ pub fn wide_network(address: IpAddr) -> String {
 pub async fn count(database: &Database, clock: &Clock, counters: &[Counter]) -> Result<(), Error> {
     let now = clock.now();
     let is_blocked = store::blocked_until(database, counters, now).await?.is_some();
-    if is_blocked || !count_in(database.writer(), counters, now).await? {
+    if is_blocked || !count_in(database.writer(), database.engine(), counters, now).await? {
         return Err(rejected(database, clock, counters).await?);
     }
     Ok(())

@@ -4,7 +4,7 @@ use sqlx::FromRow;
 
 use super::{Audience, Expiry, NewSession};
 use crate::clock::UnixSeconds;
-use crate::database::{Database, Error, MAINTENANCE_BATCH, Transaction};
+use crate::database::{Database, Error, Transaction};
 use crate::domain::{SessionId, UserId};
 
 /// A script that logs in for each of its calls has many sessions.
@@ -220,13 +220,5 @@ pub async fn revoke_others(
 
 /// Deletes a batch of expired sessions, which includes revoked ones; returns how many.
 pub(super) async fn delete_expired(database: &Database, now: UnixSeconds) -> Result<u64, Error> {
-    let deleted = sqlx::query(
-        "DELETE FROM sessions
-         WHERE id IN (SELECT id FROM sessions WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)",
-    )
-    .bind(now)
-    .bind(MAINTENANCE_BATCH)
-    .execute(database.writer())
-    .await?;
-    Ok(deleted.rows_affected())
+    database.delete_expired("sessions", "id", "expires_at", now).await
 }

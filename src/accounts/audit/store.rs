@@ -75,19 +75,13 @@ pub(in crate::accounts) async fn list(
 
 /// Maintenance: deletes a batch of old events; returns how many.
 pub(in crate::accounts) async fn delete_old(database: &Database, now: UnixSeconds) -> Result<u64, Error> {
-    let deleted =
-        sqlx::query(DELETE_OLD).bind(now - RETENTION).bind(MAINTENANCE_BATCH).execute(database.writer()).await?;
-    Ok(deleted.rows_affected())
+    database.delete_expired("audit_events", "id", "at", now - RETENTION).await
 }
 
-/// Maintenance: deletes a batch of events without an account; returns how many.
+/// Maintenance: deletes a batch of events without an account; returns how many. A statement of its own: with OR between the conditions
+/// SQLite scans the whole table.
 pub(in crate::accounts) async fn delete_unowned(database: &Database) -> Result<u64, Error> {
-    let deleted = sqlx::query(DELETE_UNOWNED).bind(MAINTENANCE_BATCH).execute(database.writer()).await?;
-    Ok(deleted.rows_affected())
+    let sql = "DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE user_id IS NULL LIMIT $1)";
+    let query = sqlx::query(sql).bind(MAINTENANCE_BATCH);
+    query.execute(database.writer()).await.map(|deleted| deleted.rows_affected())
 }
-
-// Two statements: with OR between the conditions SQLite scans the whole table.
-const DELETE_OLD: &str =
-    "DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE at <= $1 ORDER BY at LIMIT $2)";
-const DELETE_UNOWNED: &str =
-    "DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE user_id IS NULL LIMIT $1)";

@@ -13,9 +13,9 @@ use crate::accounts::{Accounts, ClaimedBrowser, Password, rate_limits, store, tr
 use crate::database::{self, Transaction};
 use crate::mail::Email;
 use crate::rate_limit::{self, Counter};
-use crate::sessions::{Audience, CurrentUser, Expiry, MaybeAuthenticated, NewSession};
+use crate::sessions::{CurrentUser, Expiry, MaybeAuthenticated, NewSession};
 use crate::web::body::Form;
-use crate::web::{Client, Error, Layout, NextPath, Site, Zone, format_retry_after, page, see_other};
+use crate::web::{Client, Error, Layout, NextPath, Site, format_retry_after, page, see_other};
 
 /// The same message for an unknown address and a wrong password.
 const WRONG: &str = "The e-mail address and the password do not go together. Check both and try again.";
@@ -81,8 +81,7 @@ pub(in crate::accounts) async fn submit(
     let next = NextPath::parse(&form.next);
     let remember = !matches!(form.remember.as_str(), "" | "false" | "off" | "0");
     let expiry = if remember { Expiry::Fixed } else { Expiry::Idle };
-    let zone = Zone::parse(&form.zone);
-    let context = LoginContext { audience: Audience::Web, expiry, client: &client, browser: browser.0, zone };
+    let context = LoginContext::of_page(expiry, &client, browser, &form.zone);
     let (status, error, retry_after) = match accounts.log_in(&form.email, &form.password, context).await {
         Ok(Some(logged_in)) => {
             let mut response = see_other(next.as_ref().map_or("/orders", NextPath::as_str));
@@ -181,7 +180,7 @@ impl Accounts {
     ) -> Result<Option<LoggedIn>, Error> {
         let upgraded = self.upgraded_hash(account, password).await?;
         let browser = self.browser_of(context).await?;
-        let network = rate_limit::network(context.client.address);
+        let network = trusted_network::hash(&account.id, &rate_limit::network(context.client.address));
         let (now, event) = (self.clock.now(), self.audit_event(Event::LoggedIn, context.client));
         let LoginContext { audience, expiry, client, .. } = *context;
         let issued = self.database.write_together(async |transaction| {
@@ -195,9 +194,9 @@ impl Accounts {
                     store::set_detected_zone(transaction, &account.id, zone).await?;
                 }
                 if let Some(browser) = &browser {
-                    trusted_browser::store::trust(transaction, &account.id, &browser.hash(), now).await?;
+                    trusted_browser::store::TABLE.trust(transaction, &account.id, &browser.hash(), now).await?;
                 }
-                trusted_network::store::trust(transaction, &account.id, &network, now).await?;
+                trusted_network::store::TABLE.trust(transaction, &account.id, &network, now).await?;
             }
             Ok::<_, database::Error>(issued)
         });

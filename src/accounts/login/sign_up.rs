@@ -15,9 +15,9 @@ use crate::database;
 use crate::domain::UserId;
 use crate::mail::{self, Email, Message, RequestOrigin};
 use crate::rate_limit;
-use crate::sessions::{Audience, CurrentUser, Expiry, Issued, MaybeAuthenticated, NewSession};
+use crate::sessions::{CurrentUser, Expiry, Issued, MaybeAuthenticated, NewSession};
 use crate::web::body::Form;
-use crate::web::{Client, Error, Layout, Notice, Zone, page, see_other};
+use crate::web::{Client, Error, Layout, Notice, page, see_other};
 
 /// The result of a sign-up.
 pub enum SignUp {
@@ -66,13 +66,7 @@ pub(in crate::accounts) async fn submit(
     if user.is_some() {
         return Ok(see_other("/orders"));
     }
-    let context = LoginContext {
-        audience: Audience::Web,
-        expiry: Expiry::Idle,
-        client: &client,
-        browser: browser.0,
-        zone: Zone::parse(&form.zone),
-    };
+    let context = LoginContext::of_page(Expiry::Idle, &client, browser, &form.zone);
     match accounts.sign_up(&form.email, &form.password, context).await? {
         SignUp::Created(logged_in) => {
             let mut response = see_other("/orders");
@@ -138,7 +132,7 @@ impl Accounts {
     ) -> Result<Option<Issued>, database::Error> {
         let LoginContext { audience, expiry, client, .. } = *context;
         let (user_id, now) = (UserId::new(self.clock.new_id()), self.clock.now());
-        let network = rate_limit::network(client.address);
+        let network = trusted_network::hash(&user_id, &rate_limit::network(client.address));
         let message = Message::Verify(RequestOrigin::new(now, client));
         let new = NewSession { user_id: &user_id, password_hash, audience, expiry, client };
         self.database
@@ -153,9 +147,9 @@ impl Accounts {
                     store::set_detected_zone(transaction, &user_id, zone).await?;
                 }
                 if let Some(browser) = browser {
-                    trusted_browser::store::trust(transaction, &user_id, &browser.hash(), now).await?;
+                    trusted_browser::store::TABLE.trust(transaction, &user_id, &browser.hash(), now).await?;
                 }
-                trusted_network::store::trust(transaction, &user_id, &network, now).await?;
+                trusted_network::store::TABLE.trust(transaction, &user_id, &network, now).await?;
                 audit::record(transaction, &user_id, &self.audit_event(Event::SignedUp, client)).await?;
                 if confirmation == ConfirmationMail::Sent {
                     mail::enqueue(transaction, &self.clock, email, Some(&user_id), &message).await?;

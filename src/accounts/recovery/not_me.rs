@@ -160,8 +160,8 @@ impl Accounts {
         store::set_password(transaction, user_id, None, self.hasher.unusable_hash()).await?;
         sessions::revoke_others(transaction, user_id, None, now).await?;
         tokens::revoke_all(transaction, user_id).await?;
-        trusted_browser::store::delete_all(transaction, user_id).await?;
-        trusted_network::store::delete_all(transaction, user_id).await?;
+        trusted_browser::store::TABLE.delete_all(transaction, user_id).await?;
+        trusted_network::store::TABLE.delete_all(transaction, user_id).await?;
         rate_limits::reset_account(transaction, user_id, &recovery.email).await
     }
 }

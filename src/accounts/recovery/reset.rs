@@ -140,11 +140,12 @@ impl Accounts {
         let message = Message::Reset(RequestOrigin::new(now, client));
         let address_counter = [rate_limits::reset_mail(email)];
         let network_counters = rate_limits::mail_from(client.address);
+        let engine = self.database.engine();
         let allowed = self.database.write_together(async |transaction| {
-            if !rate_limit::count_in(&mut *transaction, &address_counter, now).await? {
+            if !rate_limit::count_in(&mut *transaction, engine, &address_counter, now).await? {
                 return Ok(true);
             }
-            if !rate_limit::count_in(&mut *transaction, &network_counters, now).await? {
+            if !rate_limit::count_in(&mut *transaction, engine, &network_counters, now).await? {
                 rate_limit::reset(transaction, &address_counter[0]).await?;
                 return Ok(false);
             }
@@ -210,9 +211,9 @@ impl Accounts {
                 // Not revoked: those already sent show that the address is confirmed.
                 tokens::remove_queued(transaction, user_id, Purpose::Verify).await?;
                 // The browser in which the mail was read is trusted, so attackers' failures do not limit the owner there.
-                trusted_browser::store::delete_all(transaction, user_id).await?;
-                trusted_browser::store::trust(transaction, user_id, &browser.hash(), now).await?;
-                trusted_network::store::delete_all(transaction, user_id).await?;
+                trusted_browser::store::TABLE.delete_all(transaction, user_id).await?;
+                trusted_browser::store::TABLE.trust(transaction, user_id, &browser.hash(), now).await?;
+                trusted_network::store::TABLE.delete_all(transaction, user_id).await?;
                 rate_limits::reset_account(transaction, user_id, &token.email).await?;
                 audit::record(transaction, user_id, &self.audit_event(Event::PasswordReset, client)).await?;
                 if let Some(account) = store::find_in(transaction, user_id).await? {

@@ -17,7 +17,7 @@ use crate::domain::SessionId;
 use crate::mail::tokens::{self, EmailToken, Purpose, Token};
 use crate::mail::{self, Email, Message, RequestOrigin};
 use crate::rate_limit;
-use crate::sessions::{Audience, Authenticated, CurrentUser, Expiry, MaybeAuthenticated};
+use crate::sessions::{Authenticated, CurrentUser, Expiry, MaybeAuthenticated};
 use crate::web::body::Form;
 use crate::web::{Client, Error, Layout, NextPath, Notice, format_retry_after, page, see_other};
 
@@ -77,8 +77,7 @@ pub(in crate::accounts) async fn submit(
         return verification.render(StatusCode::UNPROCESSABLE_ENTITY, layout, None);
     }
     if verification.session_id.is_none() {
-        let (audience, expiry) = (Audience::Web, Expiry::Idle);
-        let context = LoginContext { audience, expiry, client: &client, browser: browser.0, zone: None };
+        let context = LoginContext::of_page(Expiry::Idle, &client, browser, "");
         match accounts.is_login_password(&verification.account, &form.password, &context).await {
             Ok(true) => {}
             Ok(false) => return verification.render(StatusCode::UNAUTHORIZED, layout, Some(WRONG.to_owned())),

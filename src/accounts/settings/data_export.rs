@@ -57,8 +57,8 @@ impl Accounts {
     async fn export_data(&self, user: &CurrentUser) -> Result<Value, Error> {
         let account = self.find_account(user).await?;
         let sessions = self.sessions.list(&user.user_id).await?;
-        let browsers = trusted_browser::store::last_used(&self.database, &user.user_id).await?;
-        let networks = trusted_network::store::last_used(&self.database, &user.user_id).await?;
+        let browsers = trusted_browser::store::TABLE.last_used(&self.database, &user.user_id).await?;
+        let networks = trusted_network::store::TABLE.last_used(&self.database, &user.user_id).await?;
         let reserved = recoveries::list(&self.database, &user.user_id, self.clock.now()).await?;
         let events = audit::list(&self.database, &user.user_id, self.clock.now(), MAX_EVENTS).await?;
         Ok(json!({

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Recovery;
 use crate::clock::{UnixSeconds, days};
-use crate::database::{Database, Error, MAINTENANCE_BATCH, Transaction};
+use crate::database::{Database, Error, Transaction};
 use crate::domain::UserId;
 use crate::mail::Email;
 use crate::mail::tokens::Token;
@@ -120,13 +120,5 @@ pub async fn list(
 /// # Errors
 /// The database's.
 pub async fn delete_expired(database: &Database, now: UnixSeconds) -> Result<u64, Error> {
-    let deleted = sqlx::query(
-        "DELETE FROM recoveries
-         WHERE id IN (SELECT id FROM recoveries WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)",
-    )
-    .bind(now)
-    .bind(MAINTENANCE_BATCH)
-    .execute(database.writer())
-    .await?;
-    Ok(deleted.rows_affected())
+    database.delete_expired("recoveries", "id", "expires_at", now).await
 }

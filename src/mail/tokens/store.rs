@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Purpose, Token};
 use crate::clock::{UnixSeconds, days};
-use crate::database::{Database, Error, MAINTENANCE_BATCH, Transaction};
+use crate::database::{Database, Error, Transaction};
 use crate::domain::UserId;
 use crate::mail::Email;
 
@@ -192,13 +192,5 @@ pub(in crate::mail) async fn revoke_one(database: &Database, token: &Token) -> R
 /// # Errors
 /// The database's.
 pub async fn delete_expired(database: &Database, now: UnixSeconds) -> Result<u64, Error> {
-    let deleted = sqlx::query(
-        "DELETE FROM email_tokens
-         WHERE hash IN (SELECT hash FROM email_tokens WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)",
-    )
-    .bind(now)
-    .bind(MAINTENANCE_BATCH)
-    .execute(database.writer())
-    .await?;
-    Ok(deleted.rows_affected())
+    database.delete_expired("email_tokens", "hash", "expires_at", now).await
 }

@@ -1,10 +1,8 @@
 //! Stored responses.
 
-use sqlx::AssertSqlSafe;
-
 use super::IdempotencyKey;
 use crate::clock::UnixSeconds;
-use crate::database::{Database, Error, MAINTENANCE_BATCH, Transaction};
+use crate::database::{Database, Error, Transaction};
 use crate::orders::order::OrderNumber;
 
 /// The response to an earlier request with the same key.
@@ -50,11 +48,5 @@ pub(in crate::orders) async fn store_response(
 
 /// Deletes one batch of keys from before `before`; returns their number.
 pub(in crate::orders) async fn delete_expired(database: &Database, before: UnixSeconds) -> Result<u64, Error> {
-    let sql = format!(
-        "DELETE FROM idempotency_keys WHERE created_at <= $1 AND key IN (
-             SELECT key FROM idempotency_keys WHERE created_at <= $2 ORDER BY created_at LIMIT {MAINTENANCE_BATCH})"
-    );
-    let deleted =
-        sqlx::query(AssertSqlSafe(sql)).bind(before.get()).bind(before.get()).execute(database.writer()).await?;
-    Ok(deleted.rows_affected())
+    database.delete_expired("idempotency_keys", "key", "created_at", before).await
 }

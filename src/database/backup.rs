@@ -22,9 +22,6 @@ pub enum BackupError {
 impl Database {
     /// Writes a consistent copy of an SQLite database to `file`, with mode 0600, while the database is in use. The file is complete or absent,
     /// also if the process is killed.
-    ///
-    /// # Errors
-    /// [`BackupError`].
     pub async fn backup(&self, file: &Path) -> Result<(), BackupError> {
         if self.engine == Engine::Postgres {
             return Err(BackupError::Postgres);

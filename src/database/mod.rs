@@ -204,9 +204,6 @@ impl Database {
 
     /// Runs a statement that PostgreSQL does not allow in a transaction, such as `VACUUM`, on a new connection without timeout and without
     /// a log line for slow statements.
-    ///
-    /// # Errors
-    /// The driver's error.
     pub async fn execute_outside_transaction(&self, sql: &'static str) -> Result<(), Error> {
         let options = self.writers.connect_options().as_ref().clone();
         let mut connection = options.log_slow_statements(log::LevelFilter::Off, Duration::ZERO).connect().await?;

@@ -40,9 +40,6 @@ const IDEMPOTENCY_KEY_LIFETIME: i64 = 7 * 86_400;
 
 /// Assigns the shop's orders of a verified email to its user, unless they have an owner; returns their number. When there are some, the
 /// user's sample orders are deleted.
-///
-/// # Errors
-/// The database fails.
 pub async fn claim(transaction: &mut Transaction, user_id: &str, email: &str) -> Result<u64, Error> {
     let claimed = store::claim(transaction, user_id, email).await?;
     if claimed > 0 {

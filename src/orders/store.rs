@@ -74,9 +74,6 @@ fn unreadable(column: &str) -> Error {
 }
 
 /// The lines of these orders, by the order's id.
-///
-/// # Errors
-/// The database fails.
 pub async fn lines_by_order(
     snapshot: &mut Transaction,
     orders: &[Order],
@@ -111,9 +108,6 @@ struct AddressRow {
 }
 
 /// The addresses of these orders, by the order's id.
-///
-/// # Errors
-/// The database fails.
 pub async fn addresses_by_order(
     snapshot: &mut Transaction,
     orders: &[Order],
@@ -144,9 +138,6 @@ pub(super) async fn claim(transaction: &mut Transaction, user_id: &str, email: &
 }
 
 /// Removes the user as owner of the shop's orders of this email.
-///
-/// # Errors
-/// The database fails.
 pub async fn release(transaction: &mut Transaction, user_id: &str, email: &str) -> Result<(), Error> {
     sqlx::query("UPDATE orders SET user_id = NULL WHERE user_id = $1 AND email = $2")
         .bind(user_id)

@@ -109,9 +109,6 @@ pub async fn count(database: &Database, clock: &Clock, counters: &[Counter]) -> 
 }
 
 /// The error for an attempt that was not counted.
-///
-/// # Errors
-/// The database's.
 pub async fn rejected(database: &Database, clock: &Clock, counters: &[Counter]) -> Result<Error, Error> {
     let now = clock.now();
     let blocked_until = store::blocked_until(database, counters, now).await?;

@@ -27,9 +27,6 @@ pub(super) async fn blocked_until(
 
 /// Counts one attempt on each counter, or on none if one of them requires a wait; returns whether it was counted. One statement, so
 /// parallel attempts get no more than sequential ones.
-///
-/// # Errors
-/// The database's.
 pub async fn count_in<'e>(
     executor: impl Executor<'e, Database = Any>,
     engine: Engine,
@@ -89,9 +86,6 @@ fn count_sql(engine: Engine, counters: &[&Counter], now: UnixSeconds) -> Result<
 }
 
 /// Counts one attempt of a limit whose burst is 1, inside a transaction; returns whether there is no wait.
-///
-/// # Errors
-/// The database's.
 pub async fn count_single(transaction: &mut Transaction, counter: &Counter, now: UnixSeconds) -> Result<bool, Error> {
     let ends_at = now + counter.limit.first_wait;
     let counted = sqlx::query(
@@ -111,9 +105,6 @@ pub async fn count_single(transaction: &mut Transaction, counter: &Counter, now:
 }
 
 /// After a correct password: refunds the attempt, or resets a counter that is [`per_account`](super::Limit::per_account).
-///
-/// # Errors
-/// The database's.
 pub async fn refund(transaction: &mut Transaction, counters: &[Counter]) -> Result<(), Error> {
     for counter in in_lock_order(counters) {
         if counter.limit.per_account {
@@ -131,25 +122,16 @@ pub async fn refund(transaction: &mut Transaction, counters: &[Counter]) -> Resu
 }
 
 /// Resets one counter.
-///
-/// # Errors
-/// The database's.
 pub async fn reset(transaction: &mut Transaction, counter: &Counter) -> Result<(), Error> {
     sqlx::query("DELETE FROM rate_limits WHERE key = $1").bind(&counter.key).execute(&mut *transaction).await.map(drop)
 }
 
 /// Resets all counters of a group.
-///
-/// # Errors
-/// The database's.
 pub async fn reset_group(transaction: &mut Transaction, group: &str) -> Result<(), Error> {
     sqlx::query("DELETE FROM rate_limits WHERE account = $1").bind(group).execute(&mut *transaction).await.map(drop)
 }
 
 /// Maintenance: deletes a batch of counters that have reset; returns how many.
-///
-/// # Errors
-/// The database's.
 pub async fn delete_expired(database: &Database, now: UnixSeconds) -> Result<u64, Error> {
     database.delete_expired("rate_limits", "key", "resets_at", now).await
 }

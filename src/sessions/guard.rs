@@ -21,9 +21,6 @@ use super::{Audience, CurrentUser, Issued, Resumed, Sessions, cookie};
 use crate::web::{Error, Layout, NextPath, Notice, Site, page, same_origin_referer, see_other};
 
 /// Middleware: authenticates the request by its cookie and renews the cookie.
-///
-/// # Errors
-/// Those of the inner service.
 pub async fn load_session<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
@@ -67,9 +64,6 @@ async fn resume_and_renew(request: &HttpRequest) -> Result<Option<(Resumed, Opti
 }
 
 /// Middleware: requires an authenticated user; redirects other requests to the login page.
-///
-/// # Errors
-/// Those of the inner service.
 pub async fn require_user<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
@@ -82,9 +76,6 @@ pub async fn require_user<B: MessageBody + 'static>(
 }
 
 /// Middleware for a public page that depends on the session: a customer who follows a link from another site is recognized, too.
-///
-/// # Errors
-/// Those of the inner service.
 pub async fn reload_from_same_site<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,

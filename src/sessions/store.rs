@@ -197,9 +197,6 @@ pub(super) async fn revoke(
 }
 
 /// Revokes all sessions of the user except `kept`; returns how many.
-///
-/// # Errors
-/// The database's.
 pub async fn revoke_others(
     transaction: &mut Transaction,
     user_id: &UserId,

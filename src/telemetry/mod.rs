@@ -92,9 +92,6 @@ fn is_capped(target: &str) -> bool {
 
 /// Outer middleware: gives the request an id, logs it with status and time, counts it. The query is not logged: it may contain a mailed
 /// token.
-///
-/// # Errors
-/// Those of what it wraps.
 pub async fn trace_request<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,

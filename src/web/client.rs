@@ -39,9 +39,6 @@ impl FromRequest for Client {
 }
 
 /// Middleware: every log line of a request names the client's address (ASVS 5.0 V16.2.1).
-///
-/// # Errors
-/// Those of what it wraps.
 pub async fn log_client<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,

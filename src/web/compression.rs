@@ -86,9 +86,6 @@ fn gzip(plain: &[u8]) -> std::io::Result<Vec<u8>> {
 
 /// Middleware: compresses complete bodies. A streamed body (CSV export) is not compressed, because it would keep its encoder until the client has
 /// read it; nor is a response with an `ETag`, which identifies its exact bytes.
-///
-/// # Errors
-/// Those of what it wraps.
 pub async fn compress<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,

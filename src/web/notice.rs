@@ -85,9 +85,6 @@ impl Notice {
 }
 
 /// Middleware: deletes the cookie once a page has shown the notice.
-///
-/// # Errors
-/// Those of what it wraps.
 pub async fn show_once(
     request: ServiceRequest,
     next: Next<impl MessageBody>,

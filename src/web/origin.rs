@@ -61,9 +61,6 @@ impl OwnOrigin {
 }
 
 /// Middleware: refuses requests for other hosts (DNS rebinding, host header injection) before anything else. Health checks accept any host.
-///
-/// # Errors
-/// Those of what it wraps.
 pub async fn require_own_host<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
@@ -93,9 +90,6 @@ fn is_for_this_site(request: &HttpRequest) -> bool {
 
 /// Middleware: refuses unsafe requests of other sites, by Fetch Metadata or else by `Origin` (OWASP CSRF Prevention Cheat Sheet). Independent of
 /// `SameSite=Strict`, which prevents the same.
-///
-/// # Errors
-/// Those of what it wraps.
 pub async fn csrf_protection<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,

@@ -20,9 +20,6 @@ const CONDITIONAL_HEADERS: [HeaderName; 5] =
     [header::IF_MATCH, header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE, header::IF_UNMODIFIED_SINCE, header::IF_RANGE];
 
 /// Middleware around actix-files.
-///
-/// # Errors
-/// Those of what it wraps.
 pub async fn serve<B: MessageBody + 'static>(
     mut request: ServiceRequest,
     next: Next<B>,

@@ -35,9 +35,6 @@ pub(in crate::accounts) fn logged_out() -> Result<HttpResponse, Error> {
 
 impl Accounts {
     /// Revokes the session of a request, with its audit event.
-    ///
-    /// # Errors
-    /// The database's.
     pub async fn log_out(&self, user: &CurrentUser, client: &Client) -> Result<(), database::Error> {
         let event = self.audit_event(Event::LoggedOut, client);
         self.database

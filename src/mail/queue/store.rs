@@ -17,9 +17,6 @@ const FAILED_RETENTION: Duration = days(30);
 
 /// Adds a message to the queue, in the transaction of the change that it reports; returns its id. If `user_id` is given, the message is
 /// deleted together with that account.
-///
-/// # Errors
-/// The database's.
 pub async fn enqueue(
     transaction: &mut Transaction,
     clock: &Clock,
@@ -121,9 +118,6 @@ pub(super) async fn delete(database: &Database, id: &str) -> Result<(), Error> {
 }
 
 /// Maintenance: deletes a batch of messages that failed long ago; returns how many.
-///
-/// # Errors
-/// The database's.
 pub async fn delete_old_failures(database: &Database, now: UnixSeconds) -> Result<u64, Error> {
     database.delete_expired("mail_queue", "id", "failed_at", now - FAILED_RETENTION).await
 }

@@ -13,9 +13,6 @@ use crate::mail::tokens::Token;
 const LIFETIME: Duration = days(7);
 
 /// Stores that a change can be undone, in the transaction of the change. `id` is the id of the mail about it.
-///
-/// # Errors
-/// The database's.
 pub async fn insert(
     transaction: &mut Transaction,
     id: &str,
@@ -63,9 +60,6 @@ fn recovery((id, user_id, email): RecoveryRow) -> Option<Recovery> {
 }
 
 /// The recovery of a token, if it is valid now. Changes nothing.
-///
-/// # Errors
-/// The database's.
 pub async fn find(database: &Database, token: &Token, now: UnixSeconds) -> Result<Option<Recovery>, Error> {
     let row: Option<RecoveryRow> =
         sqlx::query_as(FIND).bind(token.hash()).bind(now).fetch_optional(database.reader()).await?;
@@ -73,9 +67,6 @@ pub async fn find(database: &Database, token: &Token, now: UnixSeconds) -> Resul
 }
 
 /// The same, inside a transaction.
-///
-/// # Errors
-/// The database's.
 pub async fn find_in(
     transaction: &mut Transaction,
     token: &Token,
@@ -87,9 +78,6 @@ pub async fn find_in(
 }
 
 /// Deletes the recovery and all later ones of its account; returns their addresses.
-///
-/// # Errors
-/// The database's.
 pub async fn consume(transaction: &mut Transaction, recovery: &Recovery) -> Result<Vec<String>, Error> {
     let rows: Vec<(String,)> = sqlx::query_as("DELETE FROM recoveries WHERE user_id = $1 AND id >= $2 RETURNING email")
         .bind(&recovery.user_id)
@@ -100,9 +88,6 @@ pub async fn consume(transaction: &mut Transaction, recovery: &Recovery) -> Resu
 }
 
 /// The addresses that are reserved for the user, each with its expiry.
-///
-/// # Errors
-/// The database's.
 pub async fn list(
     database: &Database,
     user_id: &UserId,
@@ -116,9 +101,6 @@ pub async fn list(
 }
 
 /// Maintenance: deletes a batch of expired recoveries with their tokens; returns how many.
-///
-/// # Errors
-/// The database's.
 pub async fn delete_expired(database: &Database, now: UnixSeconds) -> Result<u64, Error> {
     database.delete_expired("recoveries", "id", "expires_at", now).await
 }

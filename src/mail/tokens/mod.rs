@@ -59,8 +59,6 @@ impl Purpose {
 pub struct Token(String);
 
 impl Token {
-    /// # Errors
-    /// The operating system provides no random bytes.
     pub(super) fn generate() -> Result<Self, getrandom::Error> {
         hex::random::<BYTES>().map(Self)
     }

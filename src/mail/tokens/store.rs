@@ -64,9 +64,6 @@ pub(in crate::mail) async fn issue(
 }
 
 /// The stored token, if it is valid now: its address is the account's, or is to become so. Changes nothing.
-///
-/// # Errors
-/// The database's.
 pub async fn find(database: &Database, token: &Token, now: UnixSeconds) -> Result<Option<EmailToken>, Error> {
     let row: Option<(UserId, String, String, i64)> = sqlx::query_as(
         "SELECT t.user_id, t.purpose, t.email,
@@ -84,9 +81,6 @@ pub async fn find(database: &Database, token: &Token, now: UnixSeconds) -> Resul
 }
 
 /// Consumes the token if it is valid for one of `purposes`: it is never valid again.
-///
-/// # Errors
-/// The database's.
 pub async fn consume(
     transaction: &mut Transaction,
     token: &Token,
@@ -114,9 +108,6 @@ pub async fn consume(
 }
 
 /// Stores a consumed token again as the record that it has confirmed its address.
-///
-/// # Errors
-/// The database's.
 pub async fn keep_confirmed(
     transaction: &mut Transaction,
     token: &Token,
@@ -139,9 +130,6 @@ pub async fn keep_confirmed(
 }
 
 /// Revokes all tokens of the user, also those of mails in the queue. Recovery links stay valid.
-///
-/// # Errors
-/// The database's.
 pub async fn revoke_all(transaction: &mut Transaction, user_id: &UserId) -> Result<(), Error> {
     for purpose in [Purpose::Verify, Purpose::Reset, Purpose::ChangeEmail] {
         revoke(transaction, user_id, purpose).await?;
@@ -150,9 +138,6 @@ pub async fn revoke_all(transaction: &mut Transaction, user_id: &UserId) -> Resu
 }
 
 /// Revokes the user's tokens for `purpose`, also those of mails in the queue.
-///
-/// # Errors
-/// The database's.
 pub async fn revoke(transaction: &mut Transaction, user_id: &UserId, purpose: Purpose) -> Result<(), Error> {
     sqlx::query("DELETE FROM email_tokens WHERE user_id = $1 AND purpose = $2")
         .bind(user_id)
@@ -163,9 +148,6 @@ pub async fn revoke(transaction: &mut Transaction, user_id: &UserId, purpose: Pu
 }
 
 /// Deletes queued mails to the user with a token for `purpose`.
-///
-/// # Errors
-/// The database's.
 pub async fn remove_queued(transaction: &mut Transaction, user_id: &UserId, purpose: Purpose) -> Result<(), Error> {
     sqlx::query(
         "DELETE FROM mail_queue
@@ -188,9 +170,6 @@ pub(in crate::mail) async fn revoke_one(database: &Database, token: &Token) -> R
 }
 
 /// Maintenance: deletes a batch of expired tokens; returns how many.
-///
-/// # Errors
-/// The database's.
 pub async fn delete_expired(database: &Database, now: UnixSeconds) -> Result<u64, Error> {
     database.delete_expired("email_tokens", "hash", "expires_at", now).await
 }

@@ -138,9 +138,6 @@ fn pending_request(row: PendingRow) -> Result<PendingRequest, Error> {
 }
 
 /// Orders with a requested cancellation that are neither sent nor cancelled, the oldest request first.
-///
-/// # Errors
-/// The database fails.
 pub async fn pending_cancellations(database: &Database) -> Result<Vec<PendingRequest>, Error> {
     let rows: Vec<PendingRow> = sqlx::query_as(
         "SELECT o.number, COALESCE(o.email, u.email, ''), o.cancellation_asked_at, o.total, o.currency, o.status, o.reordered_from
@@ -154,9 +151,6 @@ pub async fn pending_cancellations(database: &Database) -> Result<Vec<PendingReq
 }
 
 /// Reorders that no export of the shop contains yet, the oldest first.
-///
-/// # Errors
-/// The database fails.
 pub async fn pending_reorders(database: &Database) -> Result<Vec<PendingRequest>, Error> {
     let rows: Vec<PendingRow> = sqlx::query_as(
         "SELECT o.number, COALESCE(o.email, u.email, ''), o.placed_at, o.total, o.currency, o.status, o.reordered_from

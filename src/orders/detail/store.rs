@@ -15,9 +15,6 @@ struct DetailRow {
 }
 
 /// The user's order of this number. A sample and a real order may have the same number; then it is the real one.
-///
-/// # Errors
-/// The database fails.
 pub async fn find_order(
     snapshot: &mut Transaction,
     user_id: &str,

@@ -30,9 +30,6 @@ pub struct OrderPage {
 }
 
 /// Reads at most `limit` orders of the user.
-///
-/// # Errors
-/// The database fails.
 pub async fn find_page(
     snapshot: &mut Transaction,
     user_id: &str,

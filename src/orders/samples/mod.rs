@@ -77,9 +77,6 @@ const SAMPLES: [Sample; 24] = [
 ];
 
 /// Inserts the sample orders of the user. Their numbers begin with `S`.
-///
-/// # Errors
-/// The database fails.
 pub async fn add_samples(
     transaction: &mut Transaction,
     user_id: &str,

@@ -76,9 +76,6 @@ pub(super) async fn insert_sample(transaction: &mut Transaction, sample: &NewSam
 }
 
 /// Deletes the sample orders of the user, and reorders of them.
-///
-/// # Errors
-/// The database fails.
 pub async fn remove_samples(transaction: &mut Transaction, user_id: &str) -> Result<(), Error> {
     sqlx::query("DELETE FROM orders WHERE issued_by = $1").bind(user_id).execute(&mut *transaction).await.map(drop)
 }

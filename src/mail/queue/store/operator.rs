@@ -22,9 +22,6 @@ pub struct QueuedMail {
 type Row = (String, String, String, UnixSeconds, UnixSeconds, i64, Option<UnixSeconds>, Option<String>);
 
 /// The whole queue, oldest message first.
-///
-/// # Errors
-/// The database's.
 pub async fn list(database: &Database) -> Result<Vec<QueuedMail>, Error> {
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT id, recipient, message, created_at, due_at, attempts, failed_at, failure
@@ -55,9 +52,6 @@ pub enum Retry {
 }
 
 /// Makes a failed message due now, with two days to be delivered.
-///
-/// # Errors
-/// The database's.
 pub async fn retry(database: &Database, id: &str, now: UnixSeconds) -> Result<Retry, Error> {
     let retried = sqlx::query(
         "UPDATE mail_queue SET failed_at = NULL, failure = NULL, attempts = 0, due_at = $1, retried_at = $2
@@ -77,9 +71,6 @@ pub async fn retry(database: &Database, id: &str, now: UnixSeconds) -> Result<Re
 }
 
 /// Retries all failed messages; returns how many.
-///
-/// # Errors
-/// The database's.
 pub async fn retry_all_failed(database: &Database, now: UnixSeconds) -> Result<u64, Error> {
     let retried = sqlx::query(
         "UPDATE mail_queue SET failed_at = NULL, failure = NULL, attempts = 0, due_at = $1, retried_at = $2
@@ -93,9 +84,6 @@ pub async fn retry_all_failed(database: &Database, now: UnixSeconds) -> Result<u
 }
 
 /// Deletes a message, failed or not; returns whether it existed.
-///
-/// # Errors
-/// The database's.
 pub async fn drop(database: &Database, id: &str) -> Result<bool, Error> {
     let dropped = sqlx::query("DELETE FROM mail_queue WHERE id = $1").bind(id).execute(database.writer()).await?;
     Ok(dropped.rows_affected() == 1)

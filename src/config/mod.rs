@@ -25,7 +25,6 @@ use settings::Settings;
 /// The validated settings.
 #[derive(Debug)]
 pub struct Config {
-    /// Development or production.
     pub environment: Environment,
     pub bind_addr: SocketAddr,
     /// The public origin. If not set (development only), it is `localhost` with the port of `bind_addr`.
@@ -39,9 +38,7 @@ pub struct Config {
     /// Absolute lifetime of a session with "Keep me logged in".
     pub remember_me_seconds: i64,
     pub mail_url: MailUrl,
-    /// Sender of all mail.
     pub mail_from: Mailbox,
-    /// Whether a new account starts with sample orders.
     pub demo_orders: bool,
     pub static_dir: PathBuf,
     /// Proxies whose `X-Forwarded-For` is trusted.
@@ -50,9 +47,7 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// Time between a stop signal and the end of accepting connections; `/readyz` is 503 meanwhile.
     pub drain_seconds: u64,
-    /// Listener for metrics.
     pub metrics_addr: Option<SocketAddr>,
-    /// Contact in `security.txt`.
     pub security_contact: Option<SecurityContact>,
     pub log_format: LogFormat,
     /// In the syntax of `RUST_LOG`.
@@ -64,27 +59,22 @@ pub struct Config {
 /// `APP_ENV`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Environment {
-    /// On a developer's computer.
     Development,
-    /// For customers.
     Production,
 }
 
 /// `LOG_FORMAT`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
     Pretty,
     /// One JSON object a line.
     Json,
 }
 
-/// PEM files.
+/// PEM files: the certificate chain and its private key.
 #[derive(Clone, Debug)]
 pub struct TlsFiles {
-    /// The certificate chain.
     pub cert: PathBuf,
-    /// Its private key.
     pub key: PathBuf,
 }
 
@@ -106,7 +96,6 @@ impl Origin {
         &self.0
     }
 
-    /// Whether the scheme is `https`.
     pub fn is_https(&self) -> bool {
         self.0.starts_with("https://")
     }

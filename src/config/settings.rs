@@ -74,34 +74,32 @@ impl Settings<'_> {
         self.errors.push(format!("{name} {problem}; make one with: order-portal secret"));
     }
 
-    fn one_of<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Option<T> {
+    /// The parsed value; `None` if it is not set, or invalid, which is reported.
+    fn parse<T>(&mut self, name: &str, takes: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
         let value = (self.get)(name)?;
-        let found = words.iter().find(|(word, _)| *word == value.trim()).map(|(_, meaning)| *meaning);
-        if found.is_none() {
-            let takes: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-            self.wrong(name, &value, &takes.join(" or "));
+        self.parse_value(name, &value, takes, parse)
+    }
+
+    fn parse_value<T>(&mut self, name: &str, value: &str, takes: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let parsed = parse(value.trim());
+        if parsed.is_none() {
+            self.wrong(name, value, takes);
         }
-        found
+        parsed
+    }
+
+    fn one_of<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Option<T> {
+        let takes = words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(" or ");
+        self.parse(name, &takes, |text| words.iter().find(|(word, _)| *word == text).map(|(_, meaning)| *meaning))
     }
 
     fn number(&mut self, name: &str, default: i64, range: std::ops::RangeInclusive<i64>) -> i64 {
-        let Some(value) = (self.get)(name) else {
-            return default;
-        };
-        let number = value.trim().parse().ok().filter(|number| range.contains(number));
-        if number.is_none() {
-            self.wrong(name, &value, &format!("a whole number from {} to {}", range.start(), range.end()));
-        }
-        number.unwrap_or(default)
+        let takes = format!("a whole number from {} to {}", range.start(), range.end());
+        self.parse(name, &takes, |text| text.parse().ok().filter(|number| range.contains(number))).unwrap_or(default)
     }
 
     fn address(&mut self, name: &str) -> Option<SocketAddr> {
-        let value = (self.get)(name)?;
-        let address = value.trim().parse().ok();
-        if address.is_none() {
-            self.wrong(name, &value, "an address with a port, like 127.0.0.1:8080 or [::1]:8080");
-        }
-        address
+        self.parse(name, "an address with a port, like 127.0.0.1:8080 or [::1]:8080", |text| text.parse().ok())
     }
 
     fn bind_addr(&mut self, in_production: bool) -> Option<SocketAddr> {
@@ -161,55 +159,33 @@ impl Settings<'_> {
 
     fn mail_from(&mut self) -> Option<Mailbox> {
         let value = (self.get)("MAIL_FROM").unwrap_or_else(|| "order-portal <no-reply@localhost>".to_owned());
-        let mailbox = mail::sender(&value);
-        if mailbox.is_none() {
-            let takes =
-                "an address, like Shop <no-reply@shop.example> or, with a comma, \"Shop, Inc\" <no-reply@shop.example>";
-            self.wrong("MAIL_FROM", &value, takes);
-        }
-        mailbox
+        let takes =
+            "an address, like Shop <no-reply@shop.example> or, with a comma, \"Shop, Inc\" <no-reply@shop.example>";
+        self.parse_value("MAIL_FROM", &value, takes, mail::sender)
     }
 
     fn trusted_proxies(&mut self) -> Vec<IpNet> {
-        let Some(value) = (self.get)("TRUSTED_PROXIES") else {
-            return Vec::new();
-        };
         let parse =
             |text: &str| text.parse::<IpNet>().ok().or_else(|| text.parse::<std::net::IpAddr>().ok().map(IpNet::from));
-        let nets: Option<Vec<IpNet>> = value.split(',').map(|text| parse(text.trim())).collect();
-        if nets.is_none() {
-            self.wrong("TRUSTED_PROXIES", &value, "addresses or networks between commas, like 10.0.0.2,192.168.0.0/16");
-        }
+        let takes = "addresses or networks between commas, like 10.0.0.2,192.168.0.0/16";
+        let nets = self.parse("TRUSTED_PROXIES", takes, |text| text.split(',').map(|net| parse(net.trim())).collect());
         nets.unwrap_or_default()
     }
 
     fn tls(&mut self) -> Option<TlsFiles> {
-        match ((self.get)("TLS_CERT"), (self.get)("TLS_KEY")) {
-            (Some(cert), Some(key)) => Some(TlsFiles { cert: cert.into(), key: key.into() }),
-            (None, None) => None,
-            (Some(_), None) => {
-                self.errors.push("TLS_CERT is set without TLS_KEY; set both to PEM files, or neither".to_owned());
-                None
-            }
-            (None, Some(_)) => {
-                self.errors.push("TLS_KEY is set without TLS_CERT; set both to PEM files, or neither".to_owned());
-                None
-            }
-        }
+        let (set, missing) = match ((self.get)("TLS_CERT"), (self.get)("TLS_KEY")) {
+            (Some(cert), Some(key)) => return Some(TlsFiles { cert: cert.into(), key: key.into() }),
+            (None, None) => return None,
+            (Some(_), None) => ("TLS_CERT", "TLS_KEY"),
+            (None, Some(_)) => ("TLS_KEY", "TLS_CERT"),
+        };
+        self.errors.push(format!("{set} is set without {missing}; set both to PEM files, or neither"));
+        None
     }
 
     fn security_contact(&mut self) -> Option<SecurityContact> {
-        let name = "SECURITY_CONTACT";
-        let value = (self.get)(name)?;
-        let contact = SecurityContact::parse(value.trim());
-        if contact.is_none() {
-            self.wrong(
-                name,
-                &value,
-                "a mail address or a URL, like security@shop.example or https://shop.example/security",
-            );
-        }
-        contact
+        let takes = "a mail address or a URL, like security@shop.example or https://shop.example/security";
+        self.parse("SECURITY_CONTACT", takes, SecurityContact::parse)
     }
 
     fn log_filter(&mut self) -> String {

@@ -8,13 +8,10 @@ use super::{Database, Engine, Error};
 /// Why the backup failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    /// For PostgreSQL there is `pg_dump`.
     #[error("backup copies an SQLite file; for PostgreSQL run: pg_dump --format=custom --file=FILE \"$DATABASE_URL\"")]
     Postgres,
-    /// The backup file cannot be created.
     #[error("cannot write {file}: {source}; name a new file in a directory that you may write to")]
     File { file: PathBuf, source: std::io::Error },
-    /// SQLite's `VACUUM INTO` failed.
     #[error("cannot copy the database: {0}; nothing was written")]
     Copy(Error),
 }

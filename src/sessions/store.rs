@@ -1,7 +1,5 @@
 //! The table `sessions`.
 
-use sqlx::FromRow;
-
 use super::{Audience, Expiry, NewSession};
 use crate::clock::UnixSeconds;
 use crate::database::{Database, Error, Transaction};
@@ -101,31 +99,6 @@ pub(super) async fn find_active(
     }))
 }
 
-#[derive(FromRow)]
-struct ActiveSessionRow {
-    id: SessionId,
-    audience: String,
-    client_address: String,
-    user_agent: String,
-    created_at: UnixSeconds,
-    last_seen_at: UnixSeconds,
-    expires_at: UnixSeconds,
-}
-
-impl From<ActiveSessionRow> for ActiveSession {
-    fn from(row: ActiveSessionRow) -> Self {
-        Self {
-            id: row.id,
-            audience: Audience::parse(&row.audience),
-            client_address: row.client_address,
-            user_agent: row.user_agent,
-            created_at: row.created_at,
-            last_seen_at: row.last_seen_at,
-            expires_at: row.expires_at,
-        }
-    }
-}
-
 /// The user's sessions for which a token can still be valid: an idle session was used after `idle_since`.
 pub(super) async fn list_active(
     database: &Database,
@@ -133,7 +106,8 @@ pub(super) async fn list_active(
     now: UnixSeconds,
     idle_since: UnixSeconds,
 ) -> Result<Vec<ActiveSession>, Error> {
-    let rows: Vec<ActiveSessionRow> = sqlx::query_as(
+    type Row = (SessionId, String, String, String, UnixSeconds, UnixSeconds, UnixSeconds);
+    let rows: Vec<Row> = sqlx::query_as(
         "SELECT id, audience, client_address, user_agent, created_at, last_seen_at, expires_at FROM sessions
          WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2 AND (is_persistent = 'yes' OR last_seen_at > $3)
          ORDER BY last_seen_at DESC, id DESC LIMIT $4",
@@ -144,7 +118,11 @@ pub(super) async fn list_active(
     .bind(MAX_LISTED)
     .fetch_all(database.reader())
     .await?;
-    Ok(rows.into_iter().map(ActiveSession::from).collect())
+    let session = |(id, audience, client_address, user_agent, created_at, last_seen_at, expires_at): Row| {
+        let audience = Audience::parse(&audience);
+        ActiveSession { id, audience, client_address, user_agent, created_at, last_seen_at, expires_at }
+    };
+    Ok(rows.into_iter().map(session).collect())
 }
 
 pub(super) async fn update_last_seen(

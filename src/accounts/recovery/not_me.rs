@@ -85,10 +85,10 @@ impl Accounts {
         let Some(token) = Token::parse(token) else {
             return Ok(None);
         };
-        let Some(recovery) = recoveries::find(&self.database, &token, self.clock.now()).await? else {
+        let Some(recovery) = recoveries::find(self.database.reader(), &token, self.clock.now()).await? else {
             return Ok(None);
         };
-        let account = store::find_by_id(&self.database, &recovery.user_id).await?;
+        let account = store::find_by_id(self.database.reader(), &recovery.user_id).await?;
         Ok(account.map(|account| (token, recovery, account)))
     }
 
@@ -99,10 +99,10 @@ impl Accounts {
         };
         let now = self.clock.now();
         let recovered = self.database.write(async |transaction| {
-            let Some(recovery) = recoveries::find_in(transaction, &token, now).await? else {
+            let Some(recovery) = recoveries::find(&mut *transaction, &token, now).await? else {
                 return Ok(false);
             };
-            let Some(account) = store::find_in(transaction, &recovery.user_id).await? else {
+            let Some(account) = store::find_by_id(&mut *transaction, &recovery.user_id).await? else {
                 return Ok(false);
             };
             if !self.restore_email(transaction, &account, &recovery, client, now).await? {

@@ -216,7 +216,7 @@ impl Accounts {
                 trusted_network::store::TABLE.delete_all(transaction, user_id).await?;
                 rate_limits::reset_account(transaction, user_id, &token.email).await?;
                 audit::record(transaction, user_id, &self.audit_event(Event::PasswordReset, client)).await?;
-                if let Some(account) = store::find_in(transaction, user_id).await? {
+                if let Some(account) = store::find_by_id(&mut *transaction, user_id).await? {
                     let event = Event::PasswordChanged;
                     let notice = SecurityNotice { event, new_email: None, client, message: &message };
                     self.notify(transaction, &account, notice).await?;

@@ -167,7 +167,7 @@ impl Accounts {
         let Some((token, stored)) = found else {
             return Ok(None);
         };
-        let Some(account) = store::find_by_id(&self.database, &stored.user_id).await? else {
+        let Some(account) = store::find_by_id(self.database.reader(), &stored.user_id).await? else {
             return Ok(None);
         };
         let session_id = user.filter(|user| user.user_id == stored.user_id).map(|user| user.session_id.clone());

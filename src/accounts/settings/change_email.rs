@@ -107,7 +107,7 @@ impl Accounts {
         client: &Client,
     ) -> Result<bool, database::Error> {
         let (now, user_id, to) = (self.clock.now(), &token.user_id, &token.email);
-        let Some(before) = store::find_in(transaction, user_id).await? else {
+        let Some(before) = store::find_by_id(&mut *transaction, user_id).await? else {
             return Ok(false);
         };
         // Revokes the tokens sent to the old address, and the same token if its mail was delivered twice.

@@ -11,7 +11,7 @@ use crate::domain::UserId;
 use crate::mail::Email;
 
 pub(super) use store::insert_token;
-pub use store::{consume, delete_expired, find, find_in, insert, list};
+pub use store::{consume, delete_expired, find, insert, list};
 
 /// A change that can be undone.
 pub struct Recovery {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use sqlx::{Any, Executor};
+
 use super::Recovery;
 use crate::clock::{UnixSeconds, days};
 use crate::database::{Database, Error, Transaction};
@@ -49,32 +51,22 @@ pub(in crate::mail) async fn insert_token(
     Ok(inserted.rows_affected() == 1)
 }
 
-type RecoveryRow = (String, UserId, String);
-
-const FIND: &str = "SELECT r.id, r.user_id, r.email
-     FROM recovery_tokens t JOIN recoveries r ON r.id = t.recovery_id JOIN users u ON u.id = r.user_id
-     WHERE t.hash = $1 AND r.expires_at > $2 AND u.disabled_at IS NULL";
-
-fn recovery((id, user_id, email): RecoveryRow) -> Option<Recovery> {
-    Some(Recovery { id, user_id, email: Email::parse(&email).ok()? })
-}
-
 /// The recovery of a token, if it is valid now. Changes nothing.
-pub async fn find(database: &Database, token: &Token, now: UnixSeconds) -> Result<Option<Recovery>, Error> {
-    let row: Option<RecoveryRow> =
-        sqlx::query_as(FIND).bind(token.hash()).bind(now).fetch_optional(database.reader()).await?;
-    Ok(row.and_then(recovery))
-}
-
-/// The same, inside a transaction.
-pub async fn find_in(
-    transaction: &mut Transaction,
+pub async fn find<'e>(
+    executor: impl Executor<'e, Database = Any>,
     token: &Token,
     now: UnixSeconds,
 ) -> Result<Option<Recovery>, Error> {
-    let row: Option<RecoveryRow> =
-        sqlx::query_as(FIND).bind(token.hash()).bind(now).fetch_optional(&mut *transaction).await?;
-    Ok(row.and_then(recovery))
+    let row: Option<(String, UserId, String)> = sqlx::query_as(
+        "SELECT r.id, r.user_id, r.email
+         FROM recovery_tokens t JOIN recoveries r ON r.id = t.recovery_id JOIN users u ON u.id = r.user_id
+         WHERE t.hash = $1 AND r.expires_at > $2 AND u.disabled_at IS NULL",
+    )
+    .bind(token.hash())
+    .bind(now)
+    .fetch_optional(executor)
+    .await?;
+    Ok(row.and_then(|(id, user_id, email)| Some(Recovery { id, user_id, email: Email::parse(&email).ok()? })))
 }
 
 /// Deletes the recovery and all later ones of its account; returns their addresses.

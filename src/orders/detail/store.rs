@@ -4,12 +4,12 @@ use sqlx::AssertSqlSafe;
 
 use crate::database::{Error, Transaction};
 use crate::orders::order::{Order, OrderDetail, OrderNumber, ShippingAddress};
-use crate::orders::store::{ADDRESS_COLUMNS, ORDER_COLUMNS, OrderRow, lines_by_order};
+use crate::orders::store::{ADDRESS_COLUMNS, ORDER_COLUMNS, lines_by_order};
 
 #[derive(sqlx::FromRow)]
 struct DetailRow {
     #[sqlx(flatten)]
-    order: OrderRow,
+    order: Order,
     #[sqlx(flatten)]
     address: ShippingAddress,
 }
@@ -30,7 +30,6 @@ pub async fn find_order(
     let Some(DetailRow { order, address }) = row else {
         return Ok(None);
     };
-    let order = order.into_order()?;
     let mut lines = lines_by_order(snapshot, std::slice::from_ref(&order)).await?;
     let lines = lines.remove(&order.id).unwrap_or_default();
     Ok(Some(OrderDetail { order, lines, address }))
@@ -47,10 +46,10 @@ pub(super) async fn find_neighbours(
                 (SELECT number FROM orders WHERE user_id = $4 AND (placed_at, id) < ($5, $6) ORDER BY placed_at DESC, id DESC LIMIT 1)",
     )
     .bind(user_id)
-    .bind(order.placed_at.get())
+    .bind(order.placed_at)
     .bind(order.id.as_str())
     .bind(user_id)
-    .bind(order.placed_at.get())
+    .bind(order.placed_at)
     .bind(order.id.as_str())
     .fetch_one(snapshot)
     .await?;

@@ -40,7 +40,7 @@ pub(in crate::orders) async fn store_response(
         .bind(key.as_str())
         .bind(request)
         .bind(number.as_str())
-        .bind(now.get())
+        .bind(now)
         .execute(&mut *transaction)
         .await
         .map(drop)

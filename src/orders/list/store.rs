@@ -8,7 +8,7 @@ use crate::database::{Engine, Error, SqlBuilder, Transaction};
 use crate::orders::money::{Currency, Money};
 use crate::orders::order::Order;
 use crate::orders::search;
-use crate::orders::store::{ORDER_COLUMNS, OrderRow, currency};
+use crate::orders::store::{ORDER_COLUMNS, currency};
 
 /// The largest number of spans for which connections keep a prepared statement.
 const MAX_PREPARED_SPANS: usize = 60;
@@ -38,13 +38,12 @@ pub async fn find_page(
     limit: u32,
 ) -> Result<OrderPage, Error> {
     let (sql, arguments) = page_sql(snapshot.engine(), user_id, filter, start, limit)?.into_parts();
-    let mut rows: Vec<OrderRow> = sqlx::query_as_with(sql, arguments).fetch_all(snapshot).await?;
-    let has_more = rows.len() > limit as usize;
-    rows.truncate(limit as usize);
+    let mut orders: Vec<Order> = sqlx::query_as_with(sql, arguments).fetch_all(snapshot).await?;
+    let has_more = orders.len() > limit as usize;
+    orders.truncate(limit as usize);
     if matches!(start, PageStart::Before(_)) {
-        rows.reverse();
+        orders.reverse();
     }
-    let orders = rows.into_iter().map(OrderRow::into_order).collect::<Result<_, _>>()?;
     Ok(OrderPage { orders, has_more })
 }
 
@@ -101,10 +100,10 @@ fn push_filter(sql: &mut SqlBuilder, user_id: &str, filter: &Filter) -> Result<(
         sql.push(" AND status = ").bind(status.as_str().to_owned())?;
     }
     if let Some(from) = filter.placed_from {
-        sql.push(" AND placed_at >= ").bind(from.get())?;
+        sql.push(" AND placed_at >= ").bind(from)?;
     }
     if let Some(before) = filter.placed_before {
-        sql.push(" AND placed_at < ").bind(before.get())?;
+        sql.push(" AND placed_at < ").bind(before)?;
     }
     for pattern in &filter.patterns {
         search::store::push_condition(sql.push(" AND "), pattern)?;
@@ -142,7 +141,7 @@ pub(super) async fn find_first_and_last(
     snapshot: &mut Transaction,
     user_id: &str,
 ) -> Result<Option<(UnixSeconds, UnixSeconds)>, Error> {
-    let (first, last): (Option<i64>, Option<i64>) = sqlx::query_as(
+    let (first, last): (Option<UnixSeconds>, Option<UnixSeconds>) = sqlx::query_as(
         "SELECT (SELECT placed_at FROM orders WHERE user_id = $1 ORDER BY placed_at, id LIMIT 1),
                 (SELECT placed_at FROM orders WHERE user_id = $2 ORDER BY placed_at DESC, id DESC LIMIT 1)",
     )
@@ -150,7 +149,7 @@ pub(super) async fn find_first_and_last(
     .bind(user_id)
     .fetch_one(snapshot)
     .await?;
-    Ok(first.zip(last).map(|(first, last)| (UnixSeconds::new(first), UnixSeconds::new(last))))
+    Ok(first.zip(last))
 }
 
 /// Totals each span, sorted by time and currency. Spans without orders are left out.
@@ -165,12 +164,12 @@ pub(super) async fn total_spans(
     }
     let (sql, arguments) = total_spans_sql(snapshot.engine(), user_id, filter, spans)?.into_parts();
     // Each number of spans is another statement. The long ones are rare, so connections do not keep them prepared.
-    let rows: Vec<(i64, String, i64, i64, i64)> =
+    let rows: Vec<(UnixSeconds, String, i64, i64, i64)> =
         sqlx::query_as_with(sql, arguments).persistent(spans.len() <= MAX_PREPARED_SPANS).fetch_all(snapshot).await?;
-    let total = |(start, code, order_count, total, spent): (i64, String, i64, i64, i64)| {
+    let total = |(start, code, order_count, total, spent): (_, String, _, i64, i64)| {
         let currency = currency(&code)?;
         let money = |minor| Money::new(minor, currency);
-        Ok(SpanTotal { start: UnixSeconds::new(start), order_count, total: money(total), spent: money(spent) })
+        Ok(SpanTotal { start, order_count, total: money(total), spent: money(spent) })
     };
     rows.into_iter().map(total).collect()
 }
@@ -183,8 +182,8 @@ pub(super) fn total_spans_sql(
 ) -> Result<SqlBuilder, Error> {
     let mut sql = SqlBuilder::new(engine, "WITH spans (starts, ends) AS (VALUES ");
     for (index, span) in spans.iter().enumerate() {
-        sql.push(if index == 0 { "(CAST(" } else { ", (CAST(" }).bind(span.start.get())?;
-        sql.push(" AS BIGINT), CAST(").bind(span.end.get())?.push(" AS BIGINT))");
+        sql.push(if index == 0 { "(CAST(" } else { ", (CAST(" }).bind(span.start)?;
+        sql.push(" AS BIGINT), CAST(").bind(span.end)?.push(" AS BIGINT))");
     }
     // With CROSS JOIN, SQLite makes the spans the outer loop.
     sql.push(

@@ -2,11 +2,8 @@
 
 use sqlx::{Any, Executor};
 
-use crate::clock::UnixSeconds;
 use crate::database::{Database, Error, Transaction};
-use crate::domain::{SessionId, UserId};
-use crate::mail::Email;
-use crate::web::Zone;
+use crate::domain::{Email, SessionId, UnixSeconds, UserId, Zone};
 
 pub(super) struct Account {
     pub id: UserId,

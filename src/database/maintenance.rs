@@ -3,7 +3,7 @@
 use sqlx::AssertSqlSafe;
 
 use super::{Database, Error};
-use crate::clock::UnixSeconds;
+use crate::domain::UnixSeconds;
 
 /// Rows that one maintenance statement changes.
 pub const MAINTENANCE_BATCH: i64 = 500;

@@ -2,18 +2,19 @@
 //!
 //! Routes, behind the guard: `/orders` (`list/`), `/orders/{number}` (`detail/`), `/orders/{number}/cancel` and `/orders/{number}/again`
 //! (`actions/`), `/orders.csv` (`csv_export.rs`). Exports the queries that pages and API share ([`find_page`], [`find_order`]), the
-//! [`import()`], the operator's lists ([`pending_cancellations`], [`pending_reorders`]), and for accounts [`claim`], [`release`] and the samples.
+//! [`import()`], the operator's lists ([`pending_cancellations`], [`pending_reorders`]), and for accounts [`claim`], [`release`], [`export_all`] and the samples.
 //!
 //! Invariants: a query for a page, the CSV export or the API has the condition `user_id = …`. An imported order has no owner until the
 //! email that it was placed with is a verified email of a user. A submitted form acts once, however often it is sent.
 
 mod actions;
 mod csv_export;
+mod data_export;
 mod detail;
 mod idempotency;
 mod import;
+mod json;
 mod list;
-mod money;
 mod order;
 mod samples;
 mod search;
@@ -24,16 +25,17 @@ use actix_web::web;
 
 use actions::OrderAction;
 pub use actions::{PendingRequest, pending_cancellations, pending_reorders};
+pub use data_export::export_all;
 pub use detail::find_order;
 pub use import::{ImportError, ImportMode, ImportSource, ImportSummary, Progress, Stage, StopCause, import};
+pub use json::{OrderResponse, OrderSummary};
 pub use list::{Cursor, Filter, FilterErrors, FilterParams, OrderPage, PAGE_SIZE, PageStart, Period, Sort, find_page};
-pub use money::{Currency, Money, MoneyError, format_count};
 pub use order::{Order, OrderDetail, OrderId, OrderLine, OrderNumber, OrderStatus, ShippingAddress};
 pub use samples::{add_samples, remove_samples};
-pub use store::{addresses_by_order, lines_by_order, release};
+pub use store::release;
 
-use crate::clock::UnixSeconds;
 use crate::database::{Database, Error, Transaction};
+use crate::domain::UnixSeconds;
 
 /// How long the response to a form is stored for requests that repeat it, in seconds.
 const IDEMPOTENCY_KEY_LIFETIME: i64 = 7 * 86_400;

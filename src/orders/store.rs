@@ -5,10 +5,9 @@ use std::collections::HashMap;
 use sqlx::any::AnyRow;
 use sqlx::{FromRow, Row};
 
-use super::money::{Currency, Money};
 use super::order::{Order, OrderId, OrderLine, OrderNumber, OrderStatus, ShippingAddress};
-use crate::clock::UnixSeconds;
 use crate::database::{Error, SqlBuilder, Transaction};
+use crate::domain::{Currency, Money, UnixSeconds};
 
 /// The columns of [`Order`].
 pub(super) const ORDER_COLUMNS: &str = "id, number, placed_at, paid_at, fulfilled_at, cancelled_at, payment_status, \

@@ -7,8 +7,7 @@ use actix_web::http::Method;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
 use super::Expiry;
-use crate::clock::UnixSeconds;
-use crate::domain::{SessionId, UserId};
+use crate::domain::{SessionId, UnixSeconds, UserId};
 use crate::web::Error;
 
 /// The authenticated user. As an extractor it is only for GET and HEAD: a POST needs [`Authenticated`](super::Authenticated), which checks

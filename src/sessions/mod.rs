@@ -33,10 +33,10 @@ pub use token::{Audience, Keys};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::{Clock, UnixSeconds, whole_seconds};
+use crate::clock::Clock;
 use crate::database::{self, Database, Transaction};
-use crate::domain::{SessionId, UserId};
-use crate::web::{Client, Viewer, Zone};
+use crate::domain::{SessionId, UnixSeconds, UserId, Zone, whole_seconds};
+use crate::web::{Client, Viewer};
 use token::{Claims, TokenError};
 
 /// The longest time that a page waits until `last_seen_at` is written.

@@ -1,9 +1,8 @@
 //! The table `sessions`.
 
 use super::{Audience, Expiry, NewSession};
-use crate::clock::UnixSeconds;
 use crate::database::{Database, Error, Transaction};
-use crate::domain::{SessionId, UserId};
+use crate::domain::{SessionId, UnixSeconds, UserId};
 
 /// A script that logs in for each of its calls has many sessions.
 const MAX_LISTED: i64 = 100;

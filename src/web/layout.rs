@@ -6,8 +6,9 @@ use std::future::{Ready, ready};
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 
+use super::Site;
 use super::notice::Notice;
-use super::{Site, Zone};
+use crate::domain::Zone;
 
 /// Data of `templates/layout.html`. Each page's view has it as field `layout`.
 #[derive(Clone, Debug, Default)]

@@ -11,11 +11,11 @@ use super::{LoggedIn, LoginContext};
 use crate::accounts::audit::{self, Event};
 use crate::accounts::{Accounts, ClaimedBrowser, Password, rate_limits, store, trusted_browser, trusted_network};
 use crate::database::{self, Transaction};
-use crate::mail::Email;
+use crate::domain::{Email, format_retry_after};
 use crate::rate_limit::{self, Counter};
 use crate::sessions::{CurrentUser, Expiry, MaybeAuthenticated, NewSession};
 use crate::web::body::Form;
-use crate::web::{Client, Error, Layout, NextPath, Site, format_retry_after, page, see_other};
+use crate::web::{Client, Error, Layout, NextPath, Site, page, see_other};
 
 /// The same message for an unknown address and a wrong password.
 const WRONG: &str = "The e-mail address and the password do not go together. Check both and try again.";

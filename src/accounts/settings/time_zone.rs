@@ -6,9 +6,10 @@ use askama::Template;
 use serde::Deserialize;
 
 use crate::accounts::{Accounts, store};
+use crate::domain::Zone;
 use crate::sessions::{Authenticated, CurrentUser};
 use crate::web::body::Form;
-use crate::web::{Error, Layout, Notice, Zone, page, see_other};
+use crate::web::{Error, Layout, Notice, page, see_other};
 
 #[derive(Template)]
 #[template(path = "accounts/time_zone.html")]

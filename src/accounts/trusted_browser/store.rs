@@ -2,10 +2,8 @@
 
 use sqlx::AssertSqlSafe;
 
-use crate::clock::UnixSeconds;
 use crate::database::{Database, Error, Transaction};
-use crate::domain::UserId;
-use crate::mail::Email;
+use crate::domain::{Email, UnixSeconds, UserId};
 
 /// Per account and table. A program without cookies adds a browser with each login; a phone uses many networks.
 const MAX_PER_ACCOUNT: i64 = 20;

@@ -2,9 +2,8 @@
 
 use super::hash;
 use crate::accounts::trusted_browser::store::TrustedTable;
-use crate::clock::UnixSeconds;
 use crate::database::{Database, Error};
-use crate::domain::UserId;
+use crate::domain::{UnixSeconds, UserId};
 
 pub(in crate::accounts) const TABLE: TrustedTable = TrustedTable("trusted_networks");
 

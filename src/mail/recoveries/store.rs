@@ -5,10 +5,8 @@ use std::time::Duration;
 use sqlx::{Any, Executor};
 
 use super::Recovery;
-use crate::clock::{UnixSeconds, days};
 use crate::database::{Database, Error, Transaction};
-use crate::domain::UserId;
-use crate::mail::Email;
+use crate::domain::{Email, UnixSeconds, UserId, days};
 use crate::mail::tokens::Token;
 
 /// How long a change can be undone and its address is reserved for the account.

@@ -1,8 +1,7 @@
 //! The writes of a customer's actions, and the operator's lists of pending requests.
 
-use crate::clock::UnixSeconds;
 use crate::database::{Database, Error, Transaction};
-use crate::orders::money::Money;
+use crate::domain::{Money, UnixSeconds};
 use crate::orders::order::{OrderId, OrderNumber};
 use crate::orders::search;
 use crate::orders::store::currency;

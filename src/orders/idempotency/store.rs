@@ -1,8 +1,8 @@
 //! Stored responses.
 
 use super::IdempotencyKey;
-use crate::clock::UnixSeconds;
 use crate::database::{Database, Error, Transaction};
+use crate::domain::UnixSeconds;
 use crate::orders::order::OrderNumber;
 
 /// The response to an earlier request with the same key.

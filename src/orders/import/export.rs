@@ -9,7 +9,7 @@ use super::blocks::{BlockReader, is_file_changed};
 use super::error::ImportError;
 use super::fields::Cell;
 use super::seen_numbers::SeenNumbers;
-use crate::orders::money::{Currency, Money};
+use crate::domain::{Currency, Money};
 use crate::orders::order::{OrderNumber, ShippingAddress};
 
 const REQUIRED_COLUMNS: [&str; 13] = [
@@ -215,7 +215,7 @@ impl<'a> ExportReader<'a> {
 
     fn order(&self, number: &OrderNumber) -> Result<ImportedOrder, ImportError> {
         let currency = self.cell("Currency").currency()?;
-        let time = |column| self.cell(column).optional_time().map(|at| at.map(crate::clock::UnixSeconds::get));
+        let time = |column| self.cell(column).optional_time().map(|at| at.map(crate::domain::UnixSeconds::get));
         let money = |column| self.cell(column).optional_money(currency).map(Money::minor);
         Ok(ImportedOrder {
             number: number.as_str().to_owned(),

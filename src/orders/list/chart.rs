@@ -4,7 +4,7 @@ use time::Date;
 use time::macros::format_description;
 
 use super::totals::{CurrencyTotals, MonthTotal};
-use crate::orders::money::{Money, format_count};
+use crate::domain::{Money, format_count};
 
 /// Units of the drawing: the width of a month and of its bar, and the height of the highest bar.
 const MONTH_WIDTH: usize = 10;
@@ -94,7 +94,7 @@ mod tests {
     use time::macros::date;
 
     use super::*;
-    use crate::orders::money::Currency;
+    use crate::domain::Currency;
 
     fn usd(minor: i64) -> Money {
         Money::new(minor, Currency::parse("USD").unwrap())

@@ -55,7 +55,7 @@ impl std::fmt::Display for Cursor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::orders::money::Money;
+    use crate::domain::Money;
 
     const ID: &str = "0190a5d8-77f3-7c31-b1f0-1d2e3f405162";
 

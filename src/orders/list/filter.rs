@@ -6,10 +6,9 @@ use time::macros::format_description;
 use time::{Date, Month};
 
 use super::sort::Sort;
-use crate::clock::UnixSeconds;
+use crate::domain::{UnixSeconds, Zone};
 use crate::orders::order::OrderStatus;
 use crate::orders::search::like_patterns;
-use crate::web::Zone;
 
 const MAX_SEARCH_CHARS: usize = 200;
 const MAX_SEARCH_WORDS: usize = 10;

@@ -14,12 +14,11 @@ use super::store::{OrderPage, PageStart, find_page};
 use super::totals::{OrderTotals, find_totals};
 use crate::clock::Clock;
 use crate::database::{self, Database, Transaction};
-use crate::orders::money::{Money, format_count};
+use crate::domain::{Money, Zone, format_count, format_date};
 use crate::orders::order::{Order, OrderStatus};
 use crate::orders::url::order_url;
 use crate::sessions::CurrentUser;
-use crate::web::words::format_date;
-use crate::web::{Error, Layout, Zone, page};
+use crate::web::{Error, Layout, page};
 
 #[derive(Template)]
 #[template(path = "orders/list.html")]
@@ -259,7 +258,7 @@ fn list_url(path: &str, params: &FilterParams, cursor: Option<(&str, Cursor)>) -
 mod tests {
     use super::super::totals::CurrencyTotals;
     use super::*;
-    use crate::orders::money::Currency;
+    use crate::domain::Currency;
 
     #[test]
     fn summary_lists_each_currency() {

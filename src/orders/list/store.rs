@@ -3,9 +3,8 @@
 use super::cursor::Cursor;
 use super::filter::Filter;
 use super::sort::SortKey;
-use crate::clock::UnixSeconds;
 use crate::database::{Engine, Error, SqlBuilder, Transaction};
-use crate::orders::money::{Currency, Money};
+use crate::domain::{Currency, Money, UnixSeconds};
 use crate::orders::order::Order;
 use crate::orders::search;
 use crate::orders::store::{ORDER_COLUMNS, currency};

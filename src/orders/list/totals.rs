@@ -6,11 +6,8 @@ use time::{Date, Month as CalendarMonth};
 
 use super::filter::Filter;
 use super::store::{self, Span, SpanTotal};
-use crate::clock::UnixSeconds;
 use crate::database::{Error, Transaction};
-use crate::orders::money::Money;
-use crate::web::Zone;
-use crate::web::zone::next_month;
+use crate::domain::{Money, UnixSeconds, Zone, next_month};
 
 /// The earliest month is at most so many months back; all orders before it count in it.
 const MAX_MONTHS: i32 = 1_200;
@@ -162,7 +159,7 @@ mod tests {
     use time::macros::{date, datetime};
 
     use super::*;
-    use crate::orders::money::Currency;
+    use crate::domain::Currency;
 
     fn at(time: time::OffsetDateTime) -> UnixSeconds {
         UnixSeconds::from(time)

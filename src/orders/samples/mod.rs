@@ -5,8 +5,9 @@ mod store;
 
 pub use store::remove_samples;
 
-use crate::clock::{Clock, UnixSeconds};
+use crate::clock::Clock;
 use crate::database::{Error, Transaction};
+use crate::domain::UnixSeconds;
 
 const DAY: i64 = 86_400;
 

@@ -1,7 +1,7 @@
 //! The rows of sample orders.
 
-use crate::clock::UnixSeconds;
 use crate::database::{Error, Transaction};
+use crate::domain::UnixSeconds;
 use crate::orders::order::OrderStatus;
 use crate::orders::search::SearchText;
 

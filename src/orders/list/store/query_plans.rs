@@ -3,8 +3,8 @@
 use sqlx::Row;
 
 use super::{PageStart, Span, page_sql, total_spans_sql};
-use crate::clock::UnixSeconds;
 use crate::database::{Database, DatabaseUrl, SqlBuilder};
+use crate::domain::UnixSeconds;
 use crate::orders::list::cursor::Cursor;
 use crate::orders::list::filter::Filter;
 use crate::orders::list::sort::{Sort, SortKey};

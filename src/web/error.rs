@@ -188,12 +188,12 @@ fn problem(
     if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) && !has_challenge {
         response.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"order-portal\""));
     }
-    let text = text_for(status);
+    let (_, explanation) = text_for(status);
     let mut body = json!({
         "type": "about:blank",
         "title": status.canonical_reason().unwrap_or("Error"),
         "status": status.as_u16(),
-        "detail": detail.as_ref().map_or(text.explanation, |detail| detail.message.as_str()),
+        "detail": detail.as_ref().map_or(explanation, |detail| detail.message.as_str()),
         "request_id": request_id(request),
     });
     if let Some(detail) = detail.filter(|detail| !detail.fields.is_empty()) {
@@ -208,10 +208,10 @@ fn problem(
 struct ErrorPage {
     layout: Layout,
     status: u16,
-    title: String,
+    title: &'static str,
     explanation: String,
-    recovery_url: String,
-    recovery_label: String,
+    recovery_url: &'static str,
+    recovery_label: &'static str,
     request_id: String,
 }
 
@@ -221,7 +221,7 @@ fn error_page(
     status: StatusCode,
     detail: Option<ErrorDetail>,
 ) -> HttpResponse {
-    let text = text_for(status);
+    let (title, explanation) = text_for(status);
     // The other statuses have texts that are better than the message for programs.
     let shown = detail.filter(|_| matches!(status.as_u16(), 400 | 403 | 429 | 503));
     let layout = Layout::of(request);
@@ -230,26 +230,22 @@ fn error_page(
     let page = ErrorPage {
         layout,
         status: status.as_u16(),
-        title: text.title.to_owned(),
-        explanation: shown.map_or_else(|| text.explanation.to_owned(), |detail| sentence(&detail.message)),
-        recovery_url: recovery_url.to_owned(),
-        recovery_label: recovery_label.to_owned(),
+        title,
+        explanation: shown.map_or_else(|| explanation.to_owned(), |detail| sentence(&detail.message)),
+        recovery_url,
+        recovery_label,
         request_id: request_id(request),
     };
     response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")));
     match page.render() {
         Ok(html) => response.body(html),
-        Err(_) => response.body(text.explanation),
+        Err(_) => response.body(explanation),
     }
 }
 
-struct ErrorText {
-    title: &'static str,
-    explanation: &'static str,
-}
-
-fn text_for(status: StatusCode) -> ErrorText {
-    let (title, explanation) = match status.as_u16() {
+/// Title and explanation.
+fn text_for(status: StatusCode) -> (&'static str, &'static str) {
+    match status.as_u16() {
         400 => (
             "That request made no sense",
             "The address or the form is not one that this site made. Nothing was changed.",
@@ -278,8 +274,7 @@ fn text_for(status: StatusCode) -> ErrorText {
             "The fault is ours and has been noted. Nothing you did was lost. Please try again in a moment.",
         ),
         _ => ("That did not work", "Nothing was changed. Please go back and try again."),
-    };
-    ErrorText { title, explanation }
+    }
 }
 
 fn sentence(text: &str) -> String {

@@ -10,7 +10,7 @@ use crate::web::Error;
 use crate::web::body::IgnoredBody;
 
 /// Renews the token and returns its remaining lifetime.
-pub(in crate::accounts) async fn submit(
+pub async fn submit(
     Authenticated { user, .. }: Authenticated<IgnoredBody>,
     sessions: web::Data<Sessions>,
     clock: web::Data<Clock>,

@@ -32,11 +32,11 @@ struct LoginPage {
 }
 
 #[derive(Deserialize)]
-pub(in crate::accounts) struct LoginQuery {
+pub struct LoginQuery {
     next: Option<String>,
 }
 
-pub(in crate::accounts) async fn form(
+pub async fn form(
     request: HttpRequest,
     layout: Layout,
     user: Option<CurrentUser>,
@@ -56,7 +56,7 @@ pub(in crate::accounts) async fn form(
 }
 
 #[derive(Deserialize)]
-pub(in crate::accounts) struct LoginForm {
+pub struct LoginForm {
     email: String,
     password: String,
     /// "Keep me signed in": every value except an empty one, `false`, `off` and `0`.
@@ -69,7 +69,7 @@ pub(in crate::accounts) struct LoginForm {
     zone: String,
 }
 
-pub(in crate::accounts) async fn submit(
+pub async fn submit(
     client: Client,
     browser: ClaimedBrowser,
     accounts: web::Data<Accounts>,

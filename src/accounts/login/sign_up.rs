@@ -42,7 +42,7 @@ struct SignupPage {
     password_error: Option<String>,
 }
 
-pub(in crate::accounts) async fn form(layout: Layout, user: Option<CurrentUser>) -> Result<HttpResponse, Error> {
+pub async fn form(layout: Layout, user: Option<CurrentUser>) -> Result<HttpResponse, Error> {
     if user.is_some() {
         return Ok(see_other("/orders"));
     }
@@ -50,7 +50,7 @@ pub(in crate::accounts) async fn form(layout: Layout, user: Option<CurrentUser>)
 }
 
 #[derive(Deserialize)]
-pub(in crate::accounts) struct SignupForm {
+pub struct SignupForm {
     email: String,
     password: String,
     /// Set by the script.
@@ -58,7 +58,7 @@ pub(in crate::accounts) struct SignupForm {
     zone: String,
 }
 
-pub(in crate::accounts) async fn submit(
+pub async fn submit(
     client: Client,
     browser: ClaimedBrowser,
     accounts: web::Data<Accounts>,

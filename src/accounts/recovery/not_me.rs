@@ -44,7 +44,7 @@ struct RecoveryExpiredPage {
     layout: Layout,
 }
 
-pub(in crate::accounts) async fn form(
+pub async fn form(
     layout: Layout,
     accounts: web::Data<Accounts>,
     query: web::Query<LinkQuery>,
@@ -62,11 +62,11 @@ fn recovery_expired(status: StatusCode, layout: Layout) -> Result<HttpResponse, 
 }
 
 #[derive(Deserialize)]
-pub(in crate::accounts) struct NotMeForm {
+pub struct NotMeForm {
     token: String,
 }
 
-pub(in crate::accounts) async fn submit(
+pub async fn submit(
     layout: Layout,
     client: Client,
     accounts: web::Data<Accounts>,

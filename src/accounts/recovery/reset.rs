@@ -39,14 +39,11 @@ struct ForgotSentPage {
 }
 
 #[derive(Deserialize)]
-pub(in crate::accounts) struct ForgotQuery {
+pub struct ForgotQuery {
     sent: Option<String>,
 }
 
-pub(in crate::accounts) async fn forgot_form(
-    layout: Layout,
-    query: Option<web::Query<ForgotQuery>>,
-) -> Result<HttpResponse, Error> {
+pub async fn forgot_form(layout: Layout, query: Option<web::Query<ForgotQuery>>) -> Result<HttpResponse, Error> {
     match query.and_then(|query| query.into_inner().sent) {
         Some(_) => page(StatusCode::OK, &ForgotSentPage { layout }),
         None => page(StatusCode::OK, &ForgotPage { layout, email: String::new(), error: None }),
@@ -54,11 +51,11 @@ pub(in crate::accounts) async fn forgot_form(
 }
 
 #[derive(Deserialize)]
-pub(in crate::accounts) struct ForgotForm {
+pub struct ForgotForm {
     email: String,
 }
 
-pub(in crate::accounts) async fn forgot_submit(
+pub async fn forgot_submit(
     layout: Layout,
     client: Client,
     accounts: web::Data<Accounts>,
@@ -85,7 +82,7 @@ struct ResetPage {
     error: Option<String>,
 }
 
-pub(in crate::accounts) async fn form(
+pub async fn form(
     layout: Layout,
     accounts: web::Data<Accounts>,
     query: web::Query<LinkQuery>,
@@ -100,12 +97,12 @@ pub(in crate::accounts) async fn form(
 }
 
 #[derive(Deserialize)]
-pub(in crate::accounts) struct ResetForm {
+pub struct ResetForm {
     token: String,
     password: String,
 }
 
-pub(in crate::accounts) async fn submit(
+pub async fn submit(
     layout: Layout,
     client: Client,
     claimed: ClaimedBrowser,

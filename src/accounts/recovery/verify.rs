@@ -45,7 +45,7 @@ struct ConfirmedPage {
     email: String,
 }
 
-pub(in crate::accounts) async fn form(
+pub async fn form(
     layout: Layout,
     user: Option<CurrentUser>,
     accounts: web::Data<Accounts>,
@@ -58,14 +58,14 @@ pub(in crate::accounts) async fn form(
 }
 
 #[derive(Deserialize)]
-pub(in crate::accounts) struct VerifyForm {
+pub struct VerifyForm {
     token: String,
     /// Required if the request has no session of the account.
     #[serde(default)]
     password: String,
 }
 
-pub(in crate::accounts) async fn submit(
+pub async fn submit(
     client: Client,
     browser: ClaimedBrowser,
     accounts: web::Data<Accounts>,
@@ -127,12 +127,12 @@ impl Verification {
 }
 
 #[derive(Deserialize)]
-pub(in crate::accounts) struct SendAgainForm {
+pub struct SendAgainForm {
     #[serde(default)]
     next: String,
 }
 
-pub(in crate::accounts) async fn send_again(
+pub async fn send_again(
     client: Client,
     accounts: web::Data<Accounts>,
     Authenticated { user, body: Form(form), .. }: Authenticated<Form<SendAgainForm>>,

@@ -17,7 +17,7 @@ const MAX_EVENTS: i64 = 300;
 
 /// The errors of the page's forms.
 #[derive(Default)]
-pub(in crate::accounts) struct FormErrors {
+pub struct FormErrors {
     /// The new address as it was typed.
     pub email: String,
     pub email_error: Option<String>,
@@ -82,11 +82,7 @@ fn time_view(at: UnixSeconds, zone: &Zone) -> TimeView {
     TimeView { rfc3339: at.to_string(), text: format_date_time(at, zone) }
 }
 
-pub(in crate::accounts) async fn show(
-    layout: Layout,
-    user: CurrentUser,
-    accounts: web::Data<Accounts>,
-) -> Result<HttpResponse, Error> {
+pub async fn show(layout: Layout, user: CurrentUser, accounts: web::Data<Accounts>) -> Result<HttpResponse, Error> {
     render(StatusCode::OK, layout, &user, &accounts, FormErrors::default()).await
 }
 
@@ -152,7 +148,7 @@ struct ActivityPage {
     events: Vec<EventView>,
 }
 
-pub(in crate::accounts) async fn all_activity(
+pub async fn all_activity(
     layout: Layout,
     user: CurrentUser,
     accounts: web::Data<Accounts>,

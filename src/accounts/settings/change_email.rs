@@ -19,13 +19,13 @@ use crate::web::body::Form;
 use crate::web::{Client, Error, Notice, see_other};
 
 #[derive(Deserialize)]
-pub(in crate::accounts) struct EmailForm {
+pub struct EmailForm {
     email: String,
     #[serde(default)]
     password: String,
 }
 
-pub(in crate::accounts) async fn submit(
+pub async fn submit(
     client: Client,
     accounts: web::Data<Accounts>,
     Authenticated { user, layout, body: Form(form) }: Authenticated<Form<EmailForm>>,

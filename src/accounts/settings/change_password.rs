@@ -17,12 +17,12 @@ use crate::web::body::Form;
 use crate::web::{Client, Error, Notice, see_other};
 
 #[derive(Deserialize)]
-pub(in crate::accounts) struct PasswordForm {
+pub struct PasswordForm {
     current_password: String,
     new_password: String,
 }
 
-pub(in crate::accounts) async fn submit(
+pub async fn submit(
     client: Client,
     browser: ClaimedBrowser,
     accounts: web::Data<Accounts>,

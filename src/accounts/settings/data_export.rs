@@ -20,12 +20,12 @@ use crate::web::{Client, Error};
 const MAX_EVENTS: i64 = 100_000;
 
 #[derive(Deserialize)]
-pub(in crate::accounts) struct ExportForm {
+pub struct ExportForm {
     #[serde(default)]
     password: String,
 }
 
-pub(in crate::accounts) async fn submit(
+pub async fn submit(
     client: Client,
     accounts: web::Data<Accounts>,
     Authenticated { user, layout, body: Form(form) }: Authenticated<Form<ExportForm>>,

@@ -13,11 +13,11 @@ use crate::web::body::{Form, IgnoredBody};
 use crate::web::{Client, Error, Notice, see_other};
 
 #[derive(Deserialize)]
-pub(in crate::accounts) struct RevokeForm {
+pub struct RevokeForm {
     session: String,
 }
 
-pub(in crate::accounts) async fn revoke_one(
+pub async fn revoke_one(
     client: Client,
     accounts: web::Data<Accounts>,
     Authenticated { user, body: Form(form), .. }: Authenticated<Form<RevokeForm>>,
@@ -25,7 +25,7 @@ pub(in crate::accounts) async fn revoke_one(
     accounts.revoke_one(&user, &form.session, &client).await
 }
 
-pub(in crate::accounts) async fn revoke_others(
+pub async fn revoke_others(
     client: Client,
     accounts: web::Data<Accounts>,
     Authenticated { user, .. }: Authenticated<IgnoredBody>,

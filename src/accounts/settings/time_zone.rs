@@ -20,16 +20,16 @@ struct TimeZonePage {
     error: Option<&'static str>,
 }
 
-pub(in crate::accounts) async fn form(layout: Layout, _: CurrentUser) -> Result<HttpResponse, Error> {
+pub async fn form(layout: Layout, _: CurrentUser) -> Result<HttpResponse, Error> {
     render(StatusCode::OK, layout, None)
 }
 
 #[derive(Deserialize)]
-pub(in crate::accounts) struct ZoneForm {
+pub struct ZoneForm {
     zone: String,
 }
 
-pub(in crate::accounts) async fn submit(
+pub async fn submit(
     accounts: web::Data<Accounts>,
     Authenticated { user, layout, body: Form(form) }: Authenticated<Form<ZoneForm>>,
 ) -> Result<HttpResponse, Error> {

@@ -10,22 +10,18 @@ const MAX_PER_ACCOUNT: i64 = 20;
 
 /// `trusted_browsers` or `trusted_networks`.
 #[derive(Clone, Copy)]
-pub(in crate::accounts) struct TrustedTable(pub &'static str);
+pub struct TrustedTable(pub &'static str);
 
-pub(in crate::accounts) const TABLE: TrustedTable = TrustedTable("trusted_browsers");
+pub const TABLE: TrustedTable = TrustedTable("trusted_browsers");
 
 impl TrustedTable {
     /// The times of the last use of the user's rows, latest first.
-    pub(in crate::accounts) async fn last_used(
-        self,
-        database: &Database,
-        user_id: &UserId,
-    ) -> Result<Vec<UnixSeconds>, Error> {
+    pub async fn last_used(self, database: &Database, user_id: &UserId) -> Result<Vec<UnixSeconds>, Error> {
         let sql = format!("SELECT last_used_at FROM {} WHERE user_id = $1 ORDER BY last_used_at DESC, hash", self.0);
         sqlx::query_scalar(AssertSqlSafe(sql)).bind(user_id).fetch_all(database.reader()).await
     }
 
-    pub(in crate::accounts) async fn trust(
+    pub async fn trust(
         self,
         transaction: &mut Transaction,
         user_id: &UserId,
@@ -47,18 +43,14 @@ impl TrustedTable {
         delete.execute(&mut *transaction).await.map(drop)
     }
 
-    pub(in crate::accounts) async fn delete_all(
-        self,
-        transaction: &mut Transaction,
-        user_id: &UserId,
-    ) -> Result<(), Error> {
+    pub async fn delete_all(self, transaction: &mut Transaction, user_id: &UserId) -> Result<(), Error> {
         let sql = format!("DELETE FROM {} WHERE user_id = $1", self.0);
         sqlx::query(AssertSqlSafe(sql)).bind(user_id).execute(&mut *transaction).await.map(drop)
     }
 }
 
 /// Whether the account with that address trusts the browser.
-pub(in crate::accounts) async fn is_trusted(database: &Database, email: &Email, hash: &[u8]) -> Result<bool, Error> {
+pub async fn is_trusted(database: &Database, email: &Email, hash: &[u8]) -> Result<bool, Error> {
     let row: Option<(i64,)> = sqlx::query_as(
         "SELECT b.last_used_at FROM trusted_browsers b JOIN users u ON u.id = b.user_id WHERE b.hash = $1 AND u.email = $2",
     )
@@ -70,7 +62,7 @@ pub(in crate::accounts) async fn is_trusted(database: &Database, email: &Email, 
 }
 
 /// Whether any account trusts the browser.
-pub(in crate::accounts) async fn exists(database: &Database, hash: &[u8]) -> Result<bool, Error> {
+pub async fn exists(database: &Database, hash: &[u8]) -> Result<bool, Error> {
     let row: Option<(i64,)> = sqlx::query_as("SELECT last_used_at FROM trusted_browsers WHERE hash = $1 LIMIT 1")
         .bind(hash)
         .fetch_optional(database.reader())
@@ -79,6 +71,6 @@ pub(in crate::accounts) async fn exists(database: &Database, hash: &[u8]) -> Res
 }
 
 /// Maintenance: deletes a batch of browsers that were not used since; returns how many.
-pub(in crate::accounts) async fn delete_unused(database: &Database, unused_since: UnixSeconds) -> Result<u64, Error> {
+pub async fn delete_unused(database: &Database, unused_since: UnixSeconds) -> Result<u64, Error> {
     database.delete_expired("trusted_browsers", "hash", "last_used_at", unused_since).await
 }

@@ -5,14 +5,10 @@ use crate::accounts::trusted_browser::store::TrustedTable;
 use crate::database::{Database, Error};
 use crate::domain::{UnixSeconds, UserId};
 
-pub(in crate::accounts) const TABLE: TrustedTable = TrustedTable("trusted_networks");
+pub const TABLE: TrustedTable = TrustedTable("trusted_networks");
 
 /// Whether the user's account trusts the network. An unknown user costs the same query.
-pub(in crate::accounts) async fn is_trusted(
-    database: &Database,
-    user_id: Option<&UserId>,
-    network: &str,
-) -> Result<bool, Error> {
+pub async fn is_trusted(database: &Database, user_id: Option<&UserId>, network: &str) -> Result<bool, Error> {
     let unknown = UserId::new(String::new());
     let user_id = user_id.unwrap_or(&unknown);
     let row: Option<(i64,)> =
@@ -25,6 +21,6 @@ pub(in crate::accounts) async fn is_trusted(
 }
 
 /// Maintenance: deletes a batch of networks that were not used since; returns how many.
-pub(in crate::accounts) async fn delete_unused(database: &Database, unused_since: UnixSeconds) -> Result<u64, Error> {
+pub async fn delete_unused(database: &Database, unused_since: UnixSeconds) -> Result<u64, Error> {
     database.delete_expired("trusted_networks", "hash", "last_used_at", unused_since).await
 }

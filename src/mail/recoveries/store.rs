@@ -32,12 +32,7 @@ pub async fn insert(
 }
 
 /// Stores the hash of the token in the mail `mail_id`, if the change can still be undone; returns whether it did.
-pub(in crate::mail) async fn insert_token(
-    database: &Database,
-    mail_id: &str,
-    token: &Token,
-    now: UnixSeconds,
-) -> Result<bool, Error> {
+pub async fn insert_token(database: &Database, mail_id: &str, token: &Token, now: UnixSeconds) -> Result<bool, Error> {
     let inserted = sqlx::query(
         "INSERT INTO recovery_tokens (hash, recovery_id) SELECT $1, id FROM recoveries WHERE id = $2 AND expires_at > $3",
     )

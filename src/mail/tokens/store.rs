@@ -25,7 +25,7 @@ fn email_token(user_id: UserId, purpose: &str, email: &str, is_confirmed: bool) 
 }
 
 /// Stores the hash of a new token, if the account still needs it and the mail is still in the queue; returns whether it did.
-pub(in crate::mail) async fn issue(
+pub async fn issue(
     database: &Database,
     mail_id: &str,
     (user_id, recipient): (Option<&UserId>, &str),
@@ -160,7 +160,7 @@ pub async fn remove_queued(transaction: &mut Transaction, user_id: &UserId, purp
 }
 
 /// Revokes one token, or the token of a recovery link.
-pub(in crate::mail) async fn revoke_one(database: &Database, token: &Token) -> Result<(), Error> {
+pub async fn revoke_one(database: &Database, token: &Token) -> Result<(), Error> {
     for sql in ["DELETE FROM email_tokens WHERE hash = $1", "DELETE FROM recovery_tokens WHERE hash = $1"] {
         sqlx::query(sql).bind(token.hash()).execute(database.writer()).await?;
     }

@@ -26,12 +26,12 @@ const MAX_MAIL_LINES: usize = 30;
 const MAX_MAIL_LINE_CHARS: usize = 120;
 
 #[derive(Deserialize)]
-pub(in crate::orders) struct ActionForm {
+pub struct ActionForm {
     key: String,
 }
 
 #[derive(Clone, Copy)]
-pub(in crate::orders) enum OrderAction {
+pub enum OrderAction {
     Cancel,
     Reorder,
 }
@@ -61,7 +61,7 @@ struct ActionRequest<'a> {
     origin: RequestOrigin,
 }
 
-pub(in crate::orders) async fn submit(
+pub async fn submit(
     action: OrderAction,
     client: Client,
     number: web::Path<String>,

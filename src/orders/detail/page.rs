@@ -61,7 +61,7 @@ struct EventRow {
     is_pending: bool,
 }
 
-pub(in crate::orders) async fn show(
+pub async fn show(
     user: CurrentUser,
     layout: Layout,
     number: web::Path<String>,
@@ -72,23 +72,19 @@ pub(in crate::orders) async fn show(
 }
 
 /// GET on the URL of an action: a reload of its response, or a login after the session ended before the form was sent.
-pub(in crate::orders) async fn redirect_to_order(number: web::Path<String>) -> Result<HttpResponse, Error> {
+pub async fn redirect_to_order(number: web::Path<String>) -> Result<HttpResponse, Error> {
     OrderNumber::parse(&number).map(|number| see_other(&order_url(&number))).ok_or(Error::NotFound)
 }
 
 /// The user's order of this number, else [`Error::NotFound`].
-pub(in crate::orders) async fn find(
-    database: &Database,
-    user: &CurrentUser,
-    number: &str,
-) -> Result<OrderDetail, Error> {
+pub async fn find(database: &Database, user: &CurrentUser, number: &str) -> Result<OrderDetail, Error> {
     let number = OrderNumber::parse(number).ok_or(Error::NotFound)?;
     let detail = database.read(async |snapshot| store::find_order(snapshot, &user.user_id, &number).await).await?;
     detail.ok_or(Error::NotFound)
 }
 
 /// Renders the page, with an error if an action failed.
-pub(in crate::orders) async fn render(
+pub async fn render(
     status: StatusCode,
     layout: Layout,
     user: &CurrentUser,

@@ -6,14 +6,14 @@ use crate::domain::UnixSeconds;
 use crate::orders::order::OrderNumber;
 
 /// The response to an earlier request with the same key.
-pub(in crate::orders) struct StoredResponse {
+pub struct StoredResponse {
     /// What the earlier request asked for.
     pub request: String,
     /// The order that the response led to; `None` when the stored number cannot be parsed.
     pub number: Option<OrderNumber>,
 }
 
-pub(in crate::orders) async fn find_response(
+pub async fn find_response(
     transaction: &mut Transaction,
     user_id: &str,
     key: &IdempotencyKey,
@@ -27,7 +27,7 @@ pub(in crate::orders) async fn find_response(
     Ok(row.map(|(request, number)| StoredResponse { request, number: OrderNumber::parse(&number) }))
 }
 
-pub(in crate::orders) async fn store_response(
+pub async fn store_response(
     transaction: &mut Transaction,
     user_id: &str,
     key: &IdempotencyKey,
@@ -47,6 +47,6 @@ pub(in crate::orders) async fn store_response(
 }
 
 /// Deletes one batch of keys from before `before`; returns their number.
-pub(in crate::orders) async fn delete_expired(database: &Database, before: UnixSeconds) -> Result<u64, Error> {
+pub async fn delete_expired(database: &Database, before: UnixSeconds) -> Result<u64, Error> {
     database.delete_expired("idempotency_keys", "key", "created_at", before).await
 }

@@ -79,14 +79,14 @@ struct SelectOption {
 
 /// The query of the URL: a filter, and at most one cursor.
 #[derive(Deserialize)]
-pub(in crate::orders) struct ListQuery {
+pub struct ListQuery {
     #[serde(flatten)]
     params: FilterParams,
     after: Option<String>,
     before: Option<String>,
 }
 
-pub(in crate::orders) async fn show(
+pub async fn show(
     user: CurrentUser,
     layout: Layout,
     query: Result<web::Query<ListQuery>, actix_web::Error>,

@@ -178,13 +178,13 @@ mod tests {
         Keys::new(SITE, SECRET, [])
     }
 
-    fn claims(session_id: &str) -> Claims {
-        let (user_id, session_id) = (UserId::new("user".to_owned()), SessionId::new(session_id.to_owned()));
+    fn claims() -> Claims {
+        let (user_id, session_id) = (UserId::new("user".to_owned()), SessionId::new("session".to_owned()));
         Claims::new(SITE, Audience::Web, (&user_id, &session_id), at(1000), at(2800))
     }
 
     fn token(keys: &Keys) -> String {
-        keys.sign(&Claims { iss: keys.issuer().to_owned(), ..claims("session") })
+        keys.sign(&Claims { iss: keys.issuer().to_owned(), ..claims() })
     }
 
     #[test]
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn token_with_unexpected_header_is_rejected_despite_valid_signature() {
         let keys = keys();
-        let claims = claims("session");
+        let claims = claims();
         let good = keys.header.clone();
         let headers = [
             Header { kid: None, ..good.clone() },
@@ -236,14 +236,5 @@ mod tests {
         assert_eq!(verify(&keys, &format!("{unsigned}.AAAA"), 2800), Err(TokenError::Invalid));
         assert_eq!(verify(&other_key, &good, 1000), Err(TokenError::UnknownKey));
         assert_eq!(verify(&keys, "nonsense", 1000), Err(TokenError::Malformed));
-    }
-
-    #[test]
-    fn signed_token_with_malformed_session_id_is_rejected() {
-        for text in [&"a".repeat(65), "a b", "a\0b", "a_b", "a.b", "\u{e9}"] {
-            let keys = keys();
-            let token = keys.sign(&claims(text));
-            assert!(keys.verify(&token, Audience::Web, at(1000)).is_err(), "{text:?}");
-        }
     }
 }

@@ -253,27 +253,3 @@ fn list_url(path: &str, params: &FilterParams, cursor: Option<(&str, Cursor)>) -
     let query: Vec<String> = [filter, cursor].into_iter().flatten().collect();
     if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::super::totals::CurrencyTotals;
-    use super::*;
-    use crate::domain::Currency;
-
-    #[test]
-    fn summary_lists_each_currency() {
-        let totals = |code: &str, minor| CurrencyTotals {
-            total: Money::new(minor, Currency::parse(code).unwrap()),
-            spent: Money::new(minor - 1, Currency::parse(code).unwrap()),
-            months: Vec::new(),
-            has_earlier: false,
-        };
-        let summary_of = |order_count, currencies| summary(&OrderTotals { order_count, currencies });
-        assert_eq!(summary_of(0, Vec::new()), "0 orders");
-        assert_eq!(summary_of(1, vec![totals("USD", 1250)]), "1 order, $12.50");
-        let three = vec![totals("EUR", 100), totals("JPY", 1200), totals("USD", 1250)];
-        assert_eq!(summary_of(1200, three), "1,200 orders, €1.00, ¥1,200 and $12.50");
-        let refunded = OrderTotals { order_count: 1, currencies: vec![totals("USD", 1250)] };
-        assert_eq!(net_summary(&refunded).unwrap(), "$12.49 after cancellations and refunds");
-    }
-}

@@ -64,22 +64,3 @@ impl SortKey {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_sort_has_its_code_key_and_direction() {
-        for (code, sort, key, is_descending) in [
-            ("newest", Sort::Newest, SortKey::PlacedAt, true),
-            ("oldest", Sort::Oldest, SortKey::PlacedAt, false),
-            ("highest", Sort::Highest, SortKey::Total, true),
-            ("lowest", Sort::Lowest, SortKey::Total, false),
-        ] {
-            assert_eq!(Sort::parse(code), Some(sort));
-            assert_eq!((sort.key(), sort.is_descending()), (key, is_descending), "{code}");
-        }
-        assert_eq!(Sort::parse("random"), None);
-    }
-}

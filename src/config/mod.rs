@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 use lettre::message::Mailbox;
+use strum::{EnumString, IntoStaticStr};
 
 use crate::database::DatabaseUrl;
 pub use mail::{MailUrl, StartTls};
@@ -57,14 +58,16 @@ pub struct Config {
 }
 
 /// `APP_ENV`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Environment {
     Development,
     Production,
 }
 
 /// `LOG_FORMAT`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum LogFormat {
     Pretty,
     /// One JSON object a line.
@@ -180,10 +183,7 @@ impl Config {
         let proxies: Vec<String> = self.trusted_proxies.iter().map(ToString::to_string).collect();
         let previous = self.token_secrets.previous.len();
         vec![
-            (
-                "APP_ENV",
-                if self.environment == Environment::Development { "development" } else { "production" }.to_owned(),
-            ),
+            ("APP_ENV", <&str>::from(self.environment).to_owned()),
             ("BIND_ADDR", self.bind_addr.to_string()),
             ("PUBLIC_URL", self.origin_at(self.bind_addr.port())),
             ("DATABASE_URL", self.database_url.to_string()),
@@ -202,7 +202,7 @@ impl Config {
             ("DRAIN_SECONDS", self.drain_seconds.to_string()),
             ("METRICS_ADDR", self.metrics_addr.map_or_else(none, |address| address.to_string())),
             ("SECURITY_CONTACT", self.security_contact.as_ref().map_or_else(none, ToString::to_string)),
-            ("LOG_FORMAT", if self.log_format == LogFormat::Json { "json" } else { "pretty" }.to_owned()),
+            ("LOG_FORMAT", <&str>::from(self.log_format).to_owned()),
             ("RUST_LOG", self.log_filter.clone()),
         ]
     }

@@ -18,8 +18,7 @@ pub(super) struct Settings<'a> {
 
 impl Settings<'_> {
     pub fn config(&mut self) -> Option<Config> {
-        let environment = self
-            .one_of("APP_ENV", &[("development", Environment::Development), ("production", Environment::Production)]);
+        let environment = self.parse("APP_ENV", "development or production", |text| text.parse().ok());
         let environment = environment.unwrap_or(Environment::Development);
         let in_production = environment == Environment::Production;
         let bind_addr = self.bind_addr(in_production);
@@ -30,14 +29,15 @@ impl Settings<'_> {
         let remember_me_seconds = self.number("REMEMBER_ME_DAYS", 30, 1..=400) * 86_400;
         let mail_url = self.mail_url();
         let mail_from = self.mail_from();
-        let demo_orders = self.one_of("DEMO_ORDERS", &[("true", true), ("false", false)]).unwrap_or(!in_production);
+        let demo_orders =
+            self.parse("DEMO_ORDERS", "true or false", |text| text.parse().ok()).unwrap_or(!in_production);
         let static_dir = PathBuf::from((self.get)("STATIC_DIR").unwrap_or_else(|| "static".to_owned()));
         let trusted_proxies = self.trusted_proxies();
         let tls = self.tls();
         let drain_seconds = self.number("DRAIN_SECONDS", if in_production { 5 } else { 0 }, 0..=300);
         let metrics_addr = self.address("METRICS_ADDR");
         let security_contact = self.security_contact();
-        let format = self.one_of("LOG_FORMAT", &[("pretty", LogFormat::Pretty), ("json", LogFormat::Json)]);
+        let format = self.parse("LOG_FORMAT", "pretty or json", |text| text.parse().ok());
         let log_format = format.unwrap_or(if in_production { LogFormat::Json } else { LogFormat::Pretty });
         let log_filter = self.log_filter();
         let token_secrets = self.token_secrets(in_production);
@@ -86,11 +86,6 @@ impl Settings<'_> {
             self.wrong(name, value, takes);
         }
         parsed
-    }
-
-    fn one_of<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Option<T> {
-        let takes = words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(" or ");
-        self.parse(name, &takes, |text| words.iter().find(|(word, _)| *word == text).map(|(_, meaning)| *meaning))
     }
 
     fn number(&mut self, name: &str, default: i64, range: std::ops::RangeInclusive<i64>) -> i64 {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sqlx::any::AnyRow;
 use sqlx::{FromRow, Row};
 
-use super::order::{Order, OrderId, OrderLine, OrderNumber, OrderStatus, ShippingAddress};
+use super::order::{Order, OrderId, OrderLine, OrderNumber, ShippingAddress};
 use crate::database::{Error, SqlBuilder, Transaction};
 use crate::domain::{Currency, Money, UnixSeconds};
 
@@ -40,7 +40,7 @@ impl FromRow<'_, AnyRow> for Order {
             refunded: money("refunded")?,
             total: money("total")?,
             line_count: row.try_get("line_count")?,
-            status: OrderStatus::parse(&text("status")?).ok_or_else(|| unreadable("status"))?,
+            status: text("status")?.parse().map_err(|_| unreadable("status"))?,
             cancellation_asked_at: time("cancellation_asked_at")?,
             reordered_from: reordered_from.as_deref().and_then(OrderNumber::parse),
         })

@@ -118,7 +118,8 @@ pub(super) async fn list_active(
     .fetch_all(database.reader())
     .await?;
     let session = |(id, audience, client_address, user_agent, created_at, last_seen_at, expires_at): Row| {
-        let audience = Audience::parse(&audience);
+        // The database allows no other code.
+        let audience = audience.parse().unwrap_or(Audience::Web);
         ActiveSession { id, audience, client_address, user_agent, created_at, last_seen_at, expires_at }
     };
     Ok(rows.into_iter().map(session).collect())

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use strum::{EnumString, IntoStaticStr};
 
 use crate::domain::{SessionId, UnixSeconds, UserId};
 use crate::hex;
@@ -17,7 +18,8 @@ use crate::hex;
 const MAX_BYTES: usize = 2048;
 
 /// A token of one audience is never valid for the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Audience {
     /// In the cookie of a browser.
     Web,
@@ -28,15 +30,7 @@ pub enum Audience {
 impl Audience {
     /// The code in the token's `aud` and in the database.
     pub fn code(self) -> &'static str {
-        match self {
-            Self::Web => "web",
-            Self::Api => "api",
-        }
-    }
-
-    /// Reads the code in the database, which allows no other.
-    pub(super) fn parse(code: &str) -> Self {
-        if code == Self::Api.code() { Self::Api } else { Self::Web }
+        self.into()
     }
 }
 

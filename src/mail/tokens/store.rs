@@ -21,7 +21,7 @@ pub struct EmailToken {
 }
 
 fn email_token(user_id: UserId, purpose: &str, email: &str, is_confirmed: bool) -> Option<EmailToken> {
-    Some(EmailToken { user_id, purpose: Purpose::parse(purpose)?, email: Email::parse(email).ok()?, is_confirmed })
+    Some(EmailToken { user_id, purpose: purpose.parse().ok()?, email: Email::parse(email).ok()?, is_confirmed })
 }
 
 /// Stores the hash of a new token, if the account still needs it and the mail is still in the queue; returns whether it did.

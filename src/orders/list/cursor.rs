@@ -90,7 +90,7 @@ mod tests {
     fn cursor_at_an_order_has_the_value_of_the_sort_key() {
         let mut order = crate::orders::order::tests::order("paid", "fulfilled");
         order.total = Money::new(-7, order.total.currency());
-        for sort in Sort::ALL {
+        for &sort in Sort::ALL {
             let value = if sort.key() == SortKey::PlacedAt { 10 } else { -7 };
             assert_eq!(Cursor::at(&order, sort), Cursor { value, id: order.id.clone(), key: sort.key() });
         }

@@ -1,7 +1,10 @@
 //! The filter of a list: search, status, dates, sort. Parameters that make no sense are errors, never guesses.
 
+use std::str::FromStr;
+
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
+use strum::{EnumString, IntoStaticStr, VariantArray};
 use time::macros::format_description;
 use time::{Date, Month};
 
@@ -14,7 +17,8 @@ const MAX_SEARCH_CHARS: usize = 200;
 const MAX_SEARCH_WORDS: usize = 10;
 
 /// A named range of dates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Period {
     ThisYear,
     LastYear,
@@ -23,28 +27,17 @@ pub enum Period {
 }
 
 impl Period {
-    pub const ALL: [Self; 3] = [Self::ThisYear, Self::LastYear, Self::Range];
-
-    /// Code and label.
-    fn words(self) -> (&'static str, &'static str) {
-        match self {
-            Self::ThisYear => ("this-year", "This year"),
-            Self::LastYear => ("last-year", "Last year"),
-            Self::Range => ("range", "Between dates"),
-        }
-    }
-
-    pub fn parse(code: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|period| period.as_str() == code)
-    }
-
     /// The code in URLs.
     pub fn as_str(self) -> &'static str {
-        self.words().0
+        self.into()
     }
 
     pub fn label(self) -> &'static str {
-        self.words().1
+        match self {
+            Self::ThisYear => "This year",
+            Self::LastYear => "Last year",
+            Self::Range => "Between dates",
+        }
     }
 }
 
@@ -119,9 +112,9 @@ impl FilterParams {
             errors.q = Some(error);
             Vec::new()
         });
-        let status = code("status", self.status.as_ref(), OrderStatus::ALL, OrderStatus::as_str, &mut errors.other);
-        let sort = code("sort", self.sort.as_ref(), Sort::ALL, Sort::as_str, &mut errors.other);
-        code("period", self.period.as_ref(), Period::ALL, Period::as_str, &mut errors.other);
+        let status = code::<OrderStatus>("status", self.status.as_ref(), &mut errors.other);
+        let sort = code::<Sort>("sort", self.sort.as_ref(), &mut errors.other);
+        code::<Period>("period", self.period.as_ref(), &mut errors.other);
         let (first, last) = self.parse_dates(zone.date(now), &mut errors);
         if errors != FilterErrors::default() {
             return Err(errors);
@@ -149,7 +142,7 @@ impl FilterParams {
     /// The selected period, if it is valid. Dates without a period are a range.
     pub fn period(&self) -> Option<Period> {
         match non_empty(self.period.as_ref()) {
-            Some(code) => Period::parse(code),
+            Some(code) => code.parse().ok(),
             None => non_empty(self.from.as_ref()).or(non_empty(self.to.as_ref())).map(|_| Period::Range),
         }
     }
@@ -198,17 +191,14 @@ fn non_empty(value: Option<&String>) -> Option<&str> {
 }
 
 /// Parses an optional code; for an unknown one, sets the error.
-fn code<T: Copy, const N: usize>(
-    name: &str,
-    value: Option<&String>,
-    all: [T; N],
-    as_str: fn(T) -> &'static str,
-    error: &mut Option<String>,
-) -> Option<T> {
-    let value = non_empty(value)?;
-    let known = all.into_iter().find(|known| as_str(*known) == value);
+fn code<T>(name: &str, value: Option<&String>, error: &mut Option<String>) -> Option<T>
+where
+    T: FromStr + VariantArray + Copy + Into<&'static str>,
+{
+    let known = non_empty(value)?.parse().ok();
     if known.is_none() {
-        *error = Some(format!("{name} takes one of {}", all.map(as_str).join(", ")));
+        let codes: Vec<&str> = T::VARIANTS.iter().map(|variant| (*variant).into()).collect();
+        *error = Some(format!("{name} takes one of {}", codes.join(", ")));
     }
     known
 }
@@ -265,7 +255,7 @@ mod tests {
 
     #[test]
     fn sort_is_parsed_and_does_not_make_a_filter_active() {
-        for sort in Sort::ALL {
+        for &sort in Sort::ALL {
             let filter = parse(&[("sort", sort.as_str())], "UTC").unwrap();
             assert_eq!((filter.sort(), filter.is_active()), (sort, false));
         }

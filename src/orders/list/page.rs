@@ -4,6 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
+use strum::VariantArray;
 
 use super::PAGE_SIZE;
 use super::chart::{self, Chart};
@@ -153,18 +154,25 @@ fn filter_form(params: &FilterParams, is_active: bool, errors: FilterErrors) -> 
     let period = params.period().map(Period::as_str).unwrap_or_default();
     FilterForm {
         q: submitted(&params.q),
-        statuses: options(OrderStatus::ALL.map(|status| (status.as_str(), status.label())), status),
-        periods: options(Period::ALL.map(|period| (period.as_str(), period.label())), period),
+        statuses: options(OrderStatus::label, status),
+        periods: options(Period::label, period),
         from: submitted(&params.from),
         to: submitted(&params.to),
-        sorts: options(Sort::ALL.map(|sort| (sort.as_str(), sort.label())), sort),
+        sorts: options(Sort::label, sort),
         is_active,
         errors,
     }
 }
 
-fn options<const N: usize>(all: [(&'static str, &'static str); N], selected: &str) -> Vec<SelectOption> {
-    all.map(|(value, label)| SelectOption { value, label, is_selected: value == selected }).into()
+fn options<T>(label: fn(T) -> &'static str, selected: &str) -> Vec<SelectOption>
+where
+    T: VariantArray + Copy + Into<&'static str>,
+{
+    let option = |variant: &T| {
+        let value = (*variant).into();
+        SelectOption { value, label: label(*variant), is_selected: value == selected }
+    };
+    T::VARIANTS.iter().map(option).collect()
 }
 
 fn results(

@@ -136,14 +136,8 @@ impl Settings<'_> {
 
     fn database_url(&mut self) -> Option<DatabaseUrl> {
         let value = (self.get)("DATABASE_URL").unwrap_or_else(|| "sqlite://data/portal.db".to_owned());
-        match DatabaseUrl::parse(value.trim()) {
-            Ok(url) => Some(url),
-            Err(takes) => {
-                let takes = takes.trim_start_matches("takes ");
-                self.wrong("DATABASE_URL", &without_credentials(&value), takes);
-                None
-            }
-        }
+        let url = DatabaseUrl::parse(value.trim());
+        url.map_err(|takes| self.wrong("DATABASE_URL", &without_credentials(&value), takes)).ok()
     }
 
     fn mail_url(&mut self) -> Option<MailUrl> {

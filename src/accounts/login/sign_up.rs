@@ -12,7 +12,7 @@ use crate::accounts::{
     trusted_browser, trusted_network,
 };
 use crate::database;
-use crate::domain::{Email, EmailError, UserId, Zone};
+use crate::domain::{Email, EmailError, UserId};
 use crate::mail::{self, Message, RequestOrigin};
 use crate::orders;
 use crate::rate_limit;

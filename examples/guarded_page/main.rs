@@ -12,7 +12,7 @@ use std::fmt::Display;
 use actix_web::body::MessageBody;
 use actix_web::cookie::{Cookie, SameSite, time::Duration, time::OffsetDateTime};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::error::{ErrorForbidden, ErrorInternalServerError};
+use actix_web::error::ErrorInternalServerError;
 use actix_web::http::header::{self, ContentType};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, Error, HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder, HttpServer, web};
@@ -134,17 +134,17 @@ async fn current_user(request: &HttpRequest) -> Result<Option<CurrentUser>, Erro
 /// Middleware: rejects forms that another site makes the browser send. Independent of `SameSite=Strict`, which prevents the same.
 async fn csrf_protection(
     request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse, Error> {
     let header = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or_default());
     let is_own = match header("sec-fetch-site") {
         Some(site) => matches!(site, "same-origin" | "none"),
         None => header("origin").is_none_or(|origin| origin == ORIGIN),
     };
     if !request.method().is_safe() && !is_own {
-        return Err(ErrorForbidden("the form was sent by another site"));
+        return Ok(request.into_response(HttpResponse::Forbidden().body("The form was sent by another site.")));
     }
-    next.call(request).await
+    next.call(request).await.map(ServiceResponse::map_into_boxed_body)
 }
 
 async fn page(user: web::ReqData<CurrentUser>) -> HttpResponse {

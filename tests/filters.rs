@@ -328,11 +328,11 @@ async fn malformed_or_foreign_cursor_is_400() {
         "the other direction is rejected"
     );
     let middle = cursor.len() / 2;
-    let not_hex = format!("{}x{}", &cursor[..middle], &cursor[middle + 1..]);
+    let not_plain = format!("{}.{}", &cursor[..middle], &cursor[middle + 1..]);
     for (query, cursor) in [
         ("", &cursor[..cursor.len() - 1]),
         ("", &cursor[1..]),
-        ("", &not_hex),
+        ("", &not_plain),
         ("", &format!("{cursor}0")),
         ("", &cursor.to_uppercase()),
         ("sort=highest&", &cursor),

@@ -3,13 +3,13 @@
 use sqlx::AssertSqlSafe;
 
 use crate::database::{Error, Transaction};
-use crate::orders::order::{OrderDetail, OrderNumber, ShippingAddress};
-use crate::orders::store::{ADDRESS_COLUMNS, ORDER_COLUMNS, OrderRow, lines_by_order};
+use crate::orders::order::{Order, OrderDetail, OrderNumber, ShippingAddress};
+use crate::orders::store::{ADDRESS_COLUMNS, ORDER_COLUMNS, lines_by_order};
 
 #[derive(sqlx::FromRow)]
 struct DetailRow {
     #[sqlx(flatten)]
-    order: OrderRow,
+    order: Order,
     #[sqlx(flatten)]
     address: ShippingAddress,
     newer: Option<String>,
@@ -24,9 +24,6 @@ pub(in crate::orders) struct FoundOrder {
 }
 
 /// The user's order of this number. A sample and a real order may have the same number; then it is the real one.
-///
-/// # Errors
-/// The database fails.
 pub async fn find_order(
     snapshot: &mut Transaction,
     user_id: &str,
@@ -54,7 +51,6 @@ pub(super) async fn find_with_neighbours(
     let Some(DetailRow { order, address, newer, older }) = query.fetch_optional(&mut *snapshot).await? else {
         return Ok(None);
     };
-    let order = order.into_order()?;
     let mut lines = lines_by_order(snapshot, std::slice::from_ref(&order)).await?;
     let lines = lines.remove(&order.id).unwrap_or_default();
     let number = |text: Option<String>| text.as_deref().and_then(OrderNumber::parse);

@@ -224,7 +224,7 @@ async fn orders_claimed_by_a_reset_or_the_operator_show_at_the_next_request() {
 }
 
 /// Reads a metric of one value.
-async fn metric(port: u16, name: &str) -> i64 {
+fn metric(port: u16, name: &str) -> i64 {
     let request = format!("GET /metrics HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n");
     let text = crate::http::send_raw(port, request.as_bytes()).unwrap().text();
     let line = text.lines().find(|line| line.starts_with(&format!("{name} ")));
@@ -235,9 +235,9 @@ async fn metric(port: u16, name: &str) -> i64 {
 async fn fewest_statements(port: u16, mut request: impl AsyncFnMut()) -> i64 {
     let mut fewest = i64::MAX;
     for _ in 0..10 {
-        let before = metric(port, "db_statements_total").await;
+        let before = metric(port, "db_statements_total");
         request().await;
-        fewest = fewest.min(metric(port, "db_statements_total").await - before);
+        fewest = fewest.min(metric(port, "db_statements_total") - before);
     }
     fewest
 }
@@ -251,10 +251,10 @@ async fn pages_take_few_statements() {
     crate::orders::import(&app, &crate::shop::orders(60, ANN));
     let token = app.api_token(ANN).await;
 
-    let hits = metric(port, "response_cache_hits_total").await;
+    let hits = metric(port, "response_cache_hits_total");
     assert_eq!(fewest_statements(port, async || drop(ann.get("/orders").await)).await, 1, "list in memory");
     // The first page shows a notice, the second is stored.
-    assert_eq!(metric(port, "response_cache_hits_total").await, hits + 8);
+    assert_eq!(metric(port, "response_cache_hits_total"), hits + 8);
     let mut day = 0;
     let miss = async || {
         day += 1;

@@ -31,6 +31,8 @@ pub struct Config {
     pub mail_from: Mailbox,
     pub demo_orders: bool,
     pub static_dir: PathBuf,
+    /// Size of the finished order lists in memory.
+    pub cache_megabytes: u64,
     /// Proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
     /// Certificate and key, if the server terminates TLS.
@@ -64,6 +66,7 @@ impl Reader<'_> {
         let mail_from = self.mail_from();
         let demo_orders = self.one_of("DEMO_ORDERS", &[("true", true), ("false", false)], !in_production);
         let static_dir = self.static_dir();
+        let cache_megabytes = self.number("CACHE_MEGABYTES", 32, 0..=65_536).unsigned_abs();
         let trusted_proxies = self.trusted_proxies();
         let tls = self.tls();
         let drain_seconds = self.number("DRAIN_SECONDS", if in_production { 5 } else { 0 }, 0..=300);
@@ -90,6 +93,7 @@ impl Reader<'_> {
             mail_from: mail_from?,
             demo_orders,
             static_dir,
+            cache_megabytes,
             trusted_proxies,
             tls,
             drain_seconds: drain_seconds.unsigned_abs(),

@@ -16,6 +16,7 @@ mod open;
 mod partial;
 pub mod restore;
 mod sql_builder;
+mod statements;
 mod transaction;
 mod url;
 
@@ -32,7 +33,7 @@ pub use error::{is_busy, is_conflict, is_unavailable};
 pub use maintenance::MAINTENANCE_BATCH;
 pub use migrations::{AppliedNow, Migrated};
 pub use open::OpenError;
-pub use sql_builder::SqlBuilder;
+pub use sql_builder::{SqlBuilder, batches};
 pub use transaction::{SingleStatement, Transaction};
 pub use url::{DatabaseUrl, Engine};
 

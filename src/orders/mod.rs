@@ -44,6 +44,11 @@ use monthly_totals::Changes;
 /// How long the response to a form is stored for requests that repeat it, in seconds.
 const IDEMPOTENCY_KEY_LIFETIME: i64 = 7 * 86_400;
 
+/// For a new account without orders: its totals are current from the first order on.
+pub async fn start_totals(transaction: &mut Transaction, user_id: &UserId) -> Result<(), Error> {
+    monthly_totals::rebuild(transaction, user_id).await
+}
+
 /// Assigns the shop's orders of a verified email to its user, unless they have an owner; returns their number. When there are some, the
 /// user's sample orders are deleted.
 pub async fn claim(transaction: &mut Transaction, user_id: &UserId, email: &str) -> Result<u64, Error> {

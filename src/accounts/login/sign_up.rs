@@ -144,8 +144,9 @@ impl Accounts {
                 if let Some(zone) = &context.zone {
                     store::set_detected_zone(transaction, &user_id, zone).await?;
                 }
-                if self.sample_orders == SampleOrders::Added {
-                    orders::add_samples(transaction, &user_id, now, &self.clock).await?;
+                match self.sample_orders {
+                    SampleOrders::Added => orders::add_samples(transaction, &user_id, now, &self.clock).await?,
+                    SampleOrders::None => orders::start_totals(transaction, &user_id).await?,
                 }
                 if let Some(browser) = browser {
                     trusted_browser::store::TABLE.trust(transaction, &user_id, &browser.hash(), now).await?;

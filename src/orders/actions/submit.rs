@@ -69,13 +69,13 @@ pub async fn submit(
     (database, clock): (web::Data<Database>, web::Data<Clock>),
     Authenticated { user, layout, body: Form(form) }: Authenticated<Form<ActionForm>>,
 ) -> Result<HttpResponse, Error> {
-    let detail = detail::find(&database, &user, &number).await?;
+    let found = detail::find(&database, &user, &number).await?;
     let invalid_key = || Error::BadRequest("the form's key is missing or was altered; load the order again".to_owned());
     let request = ActionRequest {
         database: &database,
         clock: &clock,
         user: &user,
-        detail: &detail,
+        detail: &found.detail,
         key: IdempotencyKey::parse(&form.key).ok_or_else(invalid_key)?,
         email: verified_email(&layout),
         origin: RequestOrigin::new(clock.now(), &client),
@@ -84,7 +84,7 @@ pub async fn submit(
         OrderAction::Cancel => (request.cancel().await?, Notice::CancellationRequested),
         OrderAction::Reorder => (request.reorder().await?, Notice::Reordered),
     };
-    respond(outcome, notice, layout, &user, &database, &detail).await
+    respond(outcome, notice, layout, &user, &database, &found.detail).await
 }
 
 fn verified_email(layout: &Layout) -> Option<Email> {
@@ -108,9 +108,9 @@ async fn respond(
         }
         Outcome::TooLate => {
             // The shop may have sent the order since the page was loaded.
-            let detail = detail::find(database, user, detail.order.number.as_str()).await?;
-            let error = Some(too_late(detail.order.status).to_owned());
-            detail::render(StatusCode::UNPROCESSABLE_ENTITY, layout, user, database, &detail, error).await
+            let found = detail::find(database, user, detail.order.number.as_str()).await?;
+            let error = Some(too_late(found.detail.order.status).to_owned());
+            detail::render(StatusCode::UNPROCESSABLE_ENTITY, layout, &found, error)
         }
         Outcome::KeyReused => Err(Error::BadRequest(
             "the form was sent before with something else in it; load the order again".to_owned(),

@@ -5,12 +5,12 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 
 use super::breakdown::{TotalRow, breakdown};
-use super::store;
+use super::store::{self, FoundOrder};
 use super::timeline::{Event, timeline};
 use crate::database::Database;
 use crate::domain::{Zone, format_count, format_date, format_date_time};
 use crate::orders::idempotency::IdempotencyKey;
-use crate::orders::order::{OrderDetail, OrderLine, OrderNumber, ShippingAddress};
+use crate::orders::order::{OrderLine, OrderNumber, ShippingAddress};
 use crate::orders::url::order_url;
 use crate::sessions::CurrentUser;
 use crate::web::{Error, Layout, page, see_other};
@@ -67,8 +67,8 @@ pub async fn show(
     number: web::Path<String>,
     database: web::Data<Database>,
 ) -> Result<HttpResponse, Error> {
-    let detail = find(&database, &user, &number).await?;
-    render(StatusCode::OK, layout, &user, &database, &detail, None).await
+    let found = find(&database, &user, &number).await?;
+    render(StatusCode::OK, layout, &found, None)
 }
 
 /// GET on the URL of an action: a reload of its response, or a login after the session ended before the form was sent.
@@ -77,24 +77,21 @@ pub async fn redirect_to_order(number: web::Path<String>) -> Result<HttpResponse
 }
 
 /// The user's order of this number, else [`Error::NotFound`].
-pub async fn find(database: &Database, user: &CurrentUser, number: &str) -> Result<OrderDetail, Error> {
+pub async fn find(database: &Database, user: &CurrentUser, number: &str) -> Result<FoundOrder, Error> {
     let number = OrderNumber::parse(number).ok_or(Error::NotFound)?;
-    let detail = database.read(async |snapshot| store::find_order(snapshot, &user.user_id, &number).await).await?;
-    detail.ok_or(Error::NotFound)
+    let found =
+        database.read(async |snapshot| store::find_with_neighbours(snapshot, &user.user_id, &number).await).await?;
+    found.ok_or(Error::NotFound)
 }
 
 /// Renders the page, with an error if an action failed.
-pub async fn render(
+pub fn render(
     status: StatusCode,
     layout: Layout,
-    user: &CurrentUser,
-    database: &Database,
-    detail: &OrderDetail,
+    FoundOrder { detail, newer, older }: &FoundOrder,
     error: Option<String>,
 ) -> Result<HttpResponse, Error> {
     let order = &detail.order;
-    let (newer, older) =
-        database.read(async |snapshot| store::find_neighbours(snapshot, &user.user_id, order).await).await?;
     let key = IdempotencyKey::generate().map_err(|error| Error::Internal(error.to_string().into()))?;
     let zone = layout.zone();
     let (totals, notes) = breakdown(detail);

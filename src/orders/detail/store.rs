@@ -17,7 +17,7 @@ struct DetailRow {
 }
 
 /// An order with the numbers of the user's next newer and next older order.
-pub(in crate::orders) struct FoundOrder {
+pub struct FoundOrder {
     pub detail: OrderDetail,
     pub newer: Option<OrderNumber>,
     pub older: Option<OrderNumber>,

@@ -90,7 +90,7 @@ pub struct ListQuery {
     before: Option<String>,
 }
 
-pub(in crate::orders) async fn show(
+pub async fn show(
     request: HttpRequest,
     user: CurrentUser,
     layout: Layout,

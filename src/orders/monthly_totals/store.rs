@@ -7,7 +7,7 @@ use crate::database::{Database, Error, SqlBuilder, Transaction, batches};
 use crate::domain::{UnixSeconds, UserId, Zone};
 
 /// Months in one statement, which binds three values for each.
-pub(in crate::orders) const MAX_MONTHS: usize = 1_000;
+pub const MAX_MONTHS: usize = 1_000;
 
 /// The key of a row of `order_totals`. Sorted, so that two transactions lock rows in the same order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,9 +27,6 @@ pub(super) struct Totals {
 }
 
 /// The version of the customer's orders, which counts up with each change.
-///
-/// # Errors
-/// The database fails.
 pub async fn find_version(snapshot: &mut Transaction, user_id: &UserId) -> Result<i64, Error> {
     let version = sqlx::query_scalar("SELECT version FROM order_versions WHERE user_id = $1").bind(user_id);
     Ok(version.fetch_optional(snapshot).await?.unwrap_or(0))
@@ -126,7 +123,7 @@ pub(super) async fn compute_totals(transaction: &mut Transaction, user_id: &User
 }
 
 /// Begins a statement with a table `months (month, starts, ends)`.
-pub(in crate::orders) fn push_months(sql: &mut SqlBuilder, months: &[Month]) -> Result<(), Error> {
+pub fn push_months(sql: &mut SqlBuilder, months: &[Month]) -> Result<(), Error> {
     sql.push("WITH months (month, starts, ends) AS (VALUES ");
     for (index, month) in months.iter().enumerate() {
         sql.push(if index == 0 { "(CAST(" } else { ", (CAST(" }).bind(month.number.0)?.push(" AS BIGINT), CAST(");
@@ -158,7 +155,7 @@ pub(super) async fn find_stale(database: &Database, limit: i64) -> Result<Vec<Us
 }
 
 /// Marks the totals of a customer as not current.
-pub(in crate::orders) async fn mark_stale(transaction: &mut Transaction, user_id: &UserId) -> Result<(), Error> {
+pub async fn mark_stale(transaction: &mut Transaction, user_id: &UserId) -> Result<(), Error> {
     sqlx::query("UPDATE order_versions SET totals_zone = '' WHERE user_id = $1")
         .bind(user_id)
         .execute(&mut *transaction)

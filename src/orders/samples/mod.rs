@@ -79,9 +79,6 @@ const SAMPLES: [Sample; 24] = [
 ];
 
 /// Inserts the sample orders of a new user. Their numbers begin with `S`.
-///
-/// # Errors
-/// The database fails.
 pub async fn add_samples(
     transaction: &mut Transaction,
     user_id: &UserId,

@@ -78,11 +78,7 @@ pub(super) async fn insert_sample(transaction: &mut Transaction, sample: &NewSam
 }
 
 /// Deletes the sample orders of the user, and reorders of them.
-pub(in crate::orders) async fn remove_samples(
-    transaction: &mut Transaction,
-    user_id: &str,
-    changes: &mut Changes,
-) -> Result<(), Error> {
+pub async fn remove_samples(transaction: &mut Transaction, user_id: &str, changes: &mut Changes) -> Result<(), Error> {
     let removed: Vec<(UnixSeconds, String, String, i64, i64)> = sqlx::query_as(
         "DELETE FROM orders WHERE issued_by = $1 RETURNING placed_at, status, currency, total, refunded",
     )

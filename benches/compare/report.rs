@@ -51,6 +51,10 @@ pub fn requests_per_second(sample: &Sample) -> f64 {
     sample.requests_per_second
 }
 
+pub fn p50(sample: &Sample) -> f64 {
+    sample.p50_ms
+}
+
 pub fn p99(sample: &Sample) -> f64 {
     sample.p99_ms
 }
@@ -105,7 +109,7 @@ fn case_table(table: &mut String, results: &Results, case: Case) {
             name.label(),
             value(requests_per_second),
             number(ratio, 6),
-            value(|sample| sample.p50_ms),
+            value(p50),
             value(p99),
             value(|sample| sample.memory_mib),
             value(|sample| sample.bytes_per_answer),
@@ -182,7 +186,7 @@ pub fn json(results: &Results) -> String {
                 .map(|(name, samples)| {
                     let medians = json!({
                         "requests_per_second": results.value(case, name, requests_per_second),
-                        "p50_ms": results.value(case, name, |sample| sample.p50_ms),
+                        "p50_ms": results.value(case, name, p50),
                         "p99_ms": results.value(case, name, p99),
                         "cpu_us_per_request": results.value(case, name, cpu),
                         "memory_mib": results.value(case, name, |sample| sample.memory_mib),

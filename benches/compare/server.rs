@@ -55,8 +55,8 @@ impl Server {
                 .envs([("STATIC", concat!(env!("CARGO_MANIFEST_DIR"), "/static")), ("NODE_ENV", "production")])
                 .env("PROCESSES", processes);
         }
-        let errors = File::create(directory.join("errors.txt")).unwrap();
-        let process = command.args(&executable.argument).stdout(Stdio::null()).stderr(errors).spawn();
+        let log = File::create(directory.join("log.txt")).unwrap();
+        let process = command.args(&executable.argument).stdout(Stdio::null()).stderr(log).spawn();
         let mut server = Self {
             process: process.unwrap_or_else(|error| panic!("cannot start {}: {error}", executable.program.display())),
             address: (Ipv4Addr::LOCALHOST, port).into(),
@@ -70,7 +70,7 @@ impl Server {
         let health = format!("http://{}/healthz", self.address);
         while !reqwest::get(&health).await.is_ok_and(|answer| answer.status() == 200) {
             let is_running = self.process.try_wait().unwrap().is_none() && began.elapsed() < Duration::from_secs(60);
-            assert!(is_running, "the server does not start; see {}", directory.join("errors.txt").display());
+            assert!(is_running, "the server does not start; see {}", directory.join("log.txt").display());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

@@ -1,8 +1,8 @@
-//! Generates a shop's export, row by row.
+//! Generates order exports in Shopify's layout.
 
 use std::collections::BTreeMap;
 
-/// The columns of a shop's export, in its order, with those that the import ignores.
+/// The columns of an export in order, including those that the import ignores.
 pub const COLUMNS: [&str; 36] = [
     "Name",
     "Email",
@@ -42,7 +42,7 @@ pub const COLUMNS: [&str; 36] = [
     "Lineitem discount",
 ];
 
-/// One row: its non-empty columns.
+/// The non-empty columns of a row.
 #[derive(Clone, Debug, Default)]
 pub struct Row(BTreeMap<String, String>);
 

@@ -3,10 +3,10 @@
 
 use std::collections::HashMap;
 
-use order_portal::clock::{Clock, UnixSeconds};
+use order_portal::clock::Clock;
 use order_portal::database::{Database, DatabaseUrl};
+use order_portal::domain::{UnixSeconds, Zone};
 use order_portal::orders::{self, Cursor, Filter, FilterParams, ImportMode, ImportSource, PageStart, Sort};
-use order_portal::web::Zone;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};

@@ -13,10 +13,10 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::accounts::Email;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::database::Database;
+use crate::domain::Email;
 use crate::orders::ImportMode;
 use crate::{server, telemetry};
 use mail::MailCommand;

@@ -13,7 +13,7 @@ use sqlx::{Connection, Row};
 use super::lock::DatabaseLock;
 use super::partial::{PartialFile, directory_of, sync_directory};
 use super::{Database, DatabaseUrl, Engine, Error, OpenError, is_busy};
-use crate::clock::UnixSeconds;
+use crate::domain::UnixSeconds;
 use crate::private_files::make_private_folder;
 
 /// The first bytes of every SQLite file.

@@ -10,10 +10,9 @@ use lettre::message::{Mailbox, MultiPart};
 use lettre::transport::smtp::response::Category;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 
-use super::Email;
-use super::address::local_part_as_sent;
 use super::message::{EmailContent, test_message};
 use crate::config::{Config, MailUrl, StartTls};
+use crate::domain::{Email, quote_local_part};
 use crate::private_files::make_private_folder;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -136,7 +135,7 @@ impl Transport {
 
 fn mailbox(address: &str) -> Option<Mailbox> {
     let (local, domain) = address.rsplit_once('@')?;
-    let address = lettre::Address::new(local_part_as_sent(local), domain).ok()?;
+    let address = lettre::Address::new(quote_local_part(local), domain).ok()?;
     Some(Mailbox::new(None, address))
 }
 

@@ -1,7 +1,7 @@
 //! The types of an order. A value that parsed is valid: its id and number can stand in a URL, its amounts have one currency.
 
-use super::money::{Currency, Money};
-use crate::clock::{Clock, UnixSeconds};
+use crate::clock::Clock;
+use crate::domain::{Currency, Money, UnixSeconds};
 
 const MAX_ID_BYTES: usize = 64;
 const MAX_NUMBER_BYTES: usize = 64;

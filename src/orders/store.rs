@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::money::{Currency, Money};
+use super::monthly_totals::Counted;
 use super::order::{Order, OrderId, OrderLine, OrderNumber, OrderStatus, ShippingAddress};
-use crate::clock::UnixSeconds;
 use crate::database::{Error, SqlBuilder, Transaction};
+use crate::domain::{Currency, Money, UnixSeconds, UserId};
 
 /// The columns of [`OrderRow`].
 pub(super) const ORDER_COLUMNS: &str = "id, number, placed_at, paid_at, fulfilled_at, cancelled_at, payment_status, \
@@ -69,7 +69,16 @@ pub(super) fn currency(code: &str) -> Result<Currency, Error> {
     Currency::parse(code).ok_or_else(|| unreadable("currency"))
 }
 
-fn unreadable(column: &str) -> Error {
+/// What a stored order counts in the totals of its owner, from its time of placing, status, currency, total and refund.
+pub(super) fn counted(
+    (placed_at, status, code, total, refunded): (UnixSeconds, &str, &str, i64, i64),
+) -> Result<Counted, Error> {
+    let currency = currency(code)?;
+    let status = OrderStatus::parse(status).ok_or_else(|| unreadable("status"))?;
+    Ok(Counted { placed_at, status, total: Money::new(total, currency), refunded: Money::new(refunded, currency) })
+}
+
+pub(super) fn unreadable(column: &str) -> Error {
     Error::Decode(format!("orders.{column} has a value that this program never writes").into())
 }
 
@@ -134,7 +143,7 @@ fn ids(orders: &[Order]) -> impl Iterator<Item = String> {
 }
 
 /// Assigns the shop's orders of this email that have no owner to the user; returns their number.
-pub(super) async fn claim(transaction: &mut Transaction, user_id: &str, email: &str) -> Result<u64, Error> {
+pub(super) async fn claim(transaction: &mut Transaction, user_id: &UserId, email: &str) -> Result<u64, Error> {
     let claimed = sqlx::query("UPDATE orders SET user_id = $1 WHERE email = $2 AND user_id IS NULL")
         .bind(user_id)
         .bind(email)
@@ -144,10 +153,7 @@ pub(super) async fn claim(transaction: &mut Transaction, user_id: &str, email: &
 }
 
 /// Removes the user as owner of the shop's orders of this email.
-///
-/// # Errors
-/// The database fails.
-pub async fn release(transaction: &mut Transaction, user_id: &str, email: &str) -> Result<(), Error> {
+pub(super) async fn release(transaction: &mut Transaction, user_id: &UserId, email: &str) -> Result<(), Error> {
     sqlx::query("UPDATE orders SET user_id = NULL WHERE user_id = $1 AND email = $2")
         .bind(user_id)
         .bind(email)

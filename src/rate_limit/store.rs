@@ -3,8 +3,8 @@
 use sqlx::{Any, AssertSqlSafe, Executor};
 
 use super::Counter;
-use crate::clock::{UnixSeconds, whole_seconds};
 use crate::database::{Database, Error, MAINTENANCE_BATCH, Transaction};
+use crate::domain::{UnixSeconds, whole_seconds};
 
 /// The end of the longest current wait of the counters. A wait that is longer than the limit allows was written by a node with a wrong
 /// clock and is ignored.

@@ -3,22 +3,21 @@
 use sqlx::FromRow;
 
 use super::{Audience, Expiry, NewSession};
-use crate::clock::UnixSeconds;
 use crate::database::{Database, Error, MAINTENANCE_BATCH, Transaction};
-use crate::domain::{SessionId, UserId};
+use crate::domain::{SessionId, UnixSeconds, UserId};
 
 /// A script that logs in for each of its calls has many sessions.
 const MAX_LISTED: i64 = 100;
 
 /// The columns that a request needs.
 pub(super) struct SessionRow {
-    pub user_id: UserId,
     pub email: String,
     pub verified_at: Option<UnixSeconds>,
     pub time_zone: Option<String>,
     pub last_seen_at: UnixSeconds,
     pub expires_at: UnixSeconds,
     pub expiry: Expiry,
+    pub orders_version: i64,
 }
 
 /// A session on the account page.
@@ -76,28 +75,31 @@ pub(super) async fn insert(
 pub(super) async fn find_active(
     database: &Database,
     session_id: &SessionId,
+    user_id: &UserId,
     audience: Audience,
     now: UnixSeconds,
 ) -> Result<Option<SessionRow>, Error> {
-    type Row = (UserId, String, Option<UnixSeconds>, Option<String>, UnixSeconds, UnixSeconds, String);
+    type Row = (String, Option<UnixSeconds>, Option<String>, UnixSeconds, UnixSeconds, String, i64);
     let row: Option<Row> = sqlx::query_as(
-        "SELECT s.user_id, u.email, u.verified_at, u.time_zone, s.last_seen_at, s.expires_at, s.is_persistent
-         FROM sessions s JOIN users u ON u.id = s.user_id
-         WHERE s.id = $1 AND s.audience = $2 AND s.revoked_at IS NULL AND s.expires_at > $3 AND u.disabled_at IS NULL",
+        "SELECT u.email, u.verified_at, u.time_zone, s.last_seen_at, s.expires_at, s.is_persistent, COALESCE(v.version, 0)
+         FROM sessions s JOIN users u ON u.id = s.user_id LEFT JOIN order_versions v ON v.user_id = s.user_id
+         WHERE s.id = $1 AND s.user_id = $2 AND s.audience = $3 AND s.revoked_at IS NULL AND s.expires_at > $4
+             AND u.disabled_at IS NULL",
     )
     .bind(session_id)
+    .bind(user_id)
     .bind(audience.code())
     .bind(now)
     .fetch_optional(database.reader())
     .await?;
-    Ok(row.map(|(user_id, email, verified_at, time_zone, last_seen_at, expires_at, is_persistent)| SessionRow {
-        user_id,
+    Ok(row.map(|(email, verified_at, time_zone, last_seen_at, expires_at, is_persistent, orders_version)| SessionRow {
         email,
         verified_at,
         time_zone,
         last_seen_at,
         expires_at,
         expiry: if is_persistent == persistence_code(Expiry::Fixed) { Expiry::Fixed } else { Expiry::Idle },
+        orders_version,
     }))
 }
 

@@ -10,8 +10,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::clock::UnixSeconds;
-use crate::domain::{SessionId, UserId};
+use crate::domain::{SessionId, UnixSeconds, UserId};
 use crate::hex;
 
 /// Longer tokens are rejected without parsing; valid ones have about 400 bytes.

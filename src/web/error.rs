@@ -13,8 +13,8 @@ use askama::Template;
 use serde_json::json;
 
 use super::layout::Layout;
-use super::words::wait_in_words;
 use crate::database;
+use crate::domain::wait_in_words;
 use crate::telemetry::RequestId;
 
 /// Why a request cannot be answered; each variant is a status.

@@ -6,8 +6,9 @@ use std::future::{Ready, ready};
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 
+use super::Site;
 use super::notice::Notice;
-use super::{Site, Zone};
+use crate::domain::Zone;
 
 /// Data of `templates/layout.html`. Each page's view has it as field `layout`.
 #[derive(Clone, Debug, Default)]
@@ -29,10 +30,6 @@ pub struct Viewer {
     pub email: String,
     /// Whether the address is confirmed.
     pub verified: bool,
-    /// Seconds until the session ends if this browser sends no request.
-    pub ends_in: i64,
-    /// Whether the session can be extended beyond that.
-    pub can_stay: bool,
     pub zone: Zone,
 }
 

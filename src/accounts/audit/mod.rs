@@ -6,7 +6,7 @@ mod store;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use crate::clock::{UnixSeconds, days};
+use crate::domain::{UnixSeconds, days};
 use crate::web::Client;
 
 pub(super) use store::{delete_old, delete_unowned, list, record, record_for_address};

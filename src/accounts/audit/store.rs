@@ -1,10 +1,8 @@
 //! The table `audit_events`.
 
 use super::{AuditEvent, NewAuditEvent, RETENTION};
-use crate::clock::UnixSeconds;
 use crate::database::{Database, Error, MAINTENANCE_BATCH, Transaction};
-use crate::domain::UserId;
-use crate::mail::Email;
+use crate::domain::{Email, UnixSeconds, UserId};
 
 /// Stores an event of a user, and logs it after the commit.
 pub(in crate::accounts) async fn record(

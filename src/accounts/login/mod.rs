@@ -9,8 +9,9 @@ pub(super) mod sign_up;
 use actix_web::HttpResponse;
 
 use super::{Accounts, TrustedBrowser};
+use crate::domain::Zone;
 use crate::sessions::{Audience, Expiry, Issued, cookie};
-use crate::web::{Client, Error, Zone};
+use crate::web::{Client, Error};
 
 pub use sign_up::{SignUp, SignUpErrors};
 

@@ -8,16 +8,17 @@ use serde::Deserialize;
 use super::{LoggedIn, LoginContext};
 use crate::accounts::audit::{self, Event};
 use crate::accounts::{
-    Accounts, ClaimedBrowser, EmailError, PasswordCheck, PasswordError, TrustedBrowser, rate_limits, store,
+    Accounts, ClaimedBrowser, PasswordCheck, PasswordError, SampleOrders, TrustedBrowser, rate_limits, store,
     trusted_browser, trusted_network,
 };
 use crate::database;
-use crate::domain::UserId;
-use crate::mail::{self, Email, Message, RequestOrigin};
+use crate::domain::{Email, EmailError, UserId, Zone};
+use crate::mail::{self, Message, RequestOrigin};
+use crate::orders;
 use crate::rate_limit;
 use crate::sessions::{Audience, CurrentUser, Expiry, Issued, MaybeAuthenticated, NewSession};
 use crate::web::body::Form;
-use crate::web::{Client, Error, Layout, Notice, Zone, page, see_other};
+use crate::web::{Client, Error, Layout, Notice, page, see_other};
 
 /// The result of a sign-up.
 pub enum SignUp {
@@ -146,11 +147,11 @@ impl Accounts {
                 if !store::insert(transaction, &user_id, email, password_hash, now).await? {
                     return Ok(None);
                 }
-                if let Some(on_sign_up) = self.hooks.on_sign_up {
-                    on_sign_up(transaction, &user_id, now, &self.clock).await?;
-                }
                 if let Some(zone) = &context.zone {
                     store::set_detected_zone(transaction, &user_id, zone).await?;
+                }
+                if self.sample_orders == SampleOrders::Added {
+                    orders::add_samples(transaction, &user_id, now, &self.clock).await?;
                 }
                 if let Some(browser) = browser {
                     trusted_browser::store::trust(transaction, &user_id, &browser.hash(), now).await?;

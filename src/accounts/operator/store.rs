@@ -3,10 +3,8 @@
 use sqlx::FromRow;
 
 use crate::accounts::audit::Event;
-use crate::clock::UnixSeconds;
 use crate::database::{Database, Error, Transaction};
-use crate::domain::UserId;
-use crate::mail::Email;
+use crate::domain::{Email, UnixSeconds, UserId};
 
 /// An account in the list.
 #[derive(FromRow)]

@@ -7,7 +7,7 @@ use askama::Template;
 use serde::Deserialize;
 
 use crate::accounts::Accounts;
-use crate::mail::Email;
+use crate::domain::Email;
 use crate::mail::tokens::{self, EmailToken, Purpose, Token};
 use crate::web::{Error, Layout, page};
 

@@ -18,11 +18,12 @@ use serde::Deserialize;
 use super::link_page::{LinkQuery, masked, without_referrer};
 use crate::accounts::audit::{self, Event};
 use crate::accounts::{Accounts, rate_limits, store, trusted_browser, trusted_network};
-use crate::clock::UnixSeconds;
 use crate::database::{self, Transaction};
+use crate::domain::UnixSeconds;
 use crate::mail::recoveries::{self, Recovery};
 use crate::mail::tokens::{self, Token};
 use crate::mail::{self, Message, RequestOrigin};
+use crate::orders;
 use crate::sessions;
 use crate::web::body::Form;
 use crate::web::{Client, Error, Layout, Notice, page, see_other};
@@ -139,11 +140,11 @@ impl Accounts {
             // Without this, a notice merged with one whose link is now revoked would leave its reader without a link.
             rate_limits::reset_notices(transaction, other).await?;
             if *other != email.as_str() {
-                (self.hooks.on_released)(transaction, &account.id, other).await?;
+                orders::release(transaction, &account.id, other).await?;
             }
         }
         if is_restored {
-            (self.hooks.on_verified)(transaction, &account.id, email.as_str()).await?;
+            orders::claim(transaction, &account.id, email.as_str()).await?;
             audit::record(transaction, &account.id, &self.audit_event(Event::EmailRestored, client)).await?;
         }
         Ok(true)

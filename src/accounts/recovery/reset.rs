@@ -15,8 +15,10 @@ use crate::accounts::{
     Accounts, ClaimedBrowser, PasswordCheck, TrustedBrowser, rate_limits, store, trusted_browser, trusted_network,
 };
 use crate::database;
+use crate::domain::Email;
 use crate::mail::tokens::{self, Purpose, Token};
-use crate::mail::{self, Email, Message, RequestOrigin};
+use crate::mail::{self, Message, RequestOrigin};
+use crate::orders;
 use crate::rate_limit;
 use crate::sessions;
 use crate::web::body::Form;
@@ -202,7 +204,7 @@ impl Accounts {
                 }
                 // The reader of the mail owns the address, so it is confirmed as well.
                 if store::set_verified(transaction, user_id, &token.email, now).await? {
-                    (self.hooks.on_verified)(transaction, user_id, token.email.as_str()).await?;
+                    orders::claim(transaction, user_id, token.email.as_str()).await?;
                 }
                 sessions::revoke_others(transaction, user_id, None, now).await?;
                 tokens::revoke(transaction, user_id, Purpose::Reset).await?;

@@ -13,13 +13,14 @@ use super::link_page::{LinkQuery, link_expired, masked, without_referrer};
 use crate::accounts::audit::{self, Event};
 use crate::accounts::{Accounts, ClaimedBrowser, LoginContext, Password, rate_limits, store};
 use crate::database::{self, Transaction};
-use crate::domain::SessionId;
+use crate::domain::{Email, SessionId, wait_in_words};
 use crate::mail::tokens::{self, EmailToken, Purpose, Token};
-use crate::mail::{self, Email, Message, RequestOrigin};
+use crate::mail::{self, Message, RequestOrigin};
+use crate::orders;
 use crate::rate_limit;
 use crate::sessions::{Audience, Authenticated, CurrentUser, Expiry, MaybeAuthenticated};
 use crate::web::body::Form;
-use crate::web::{Client, Error, Layout, NextPath, Notice, page, see_other, wait_in_words};
+use crate::web::{Client, Error, Layout, NextPath, Notice, page, see_other};
 
 /// The same message for every wrong password, including an empty one.
 const WRONG: &str = "That is not the password of the account. Try again.";
@@ -229,7 +230,7 @@ impl Accounts {
         if !store::set_verified(transaction, user_id, email, self.clock.now()).await? {
             return Ok(false);
         }
-        (self.hooks.on_verified)(transaction, user_id, email.as_str()).await?;
+        orders::claim(transaction, user_id, email.as_str()).await?;
         tokens::remove_queued(transaction, user_id, Purpose::Verify).await?;
         audit::record(transaction, user_id, &self.audit_event(Event::EmailVerified, client)).await?;
         Ok(true)

@@ -6,11 +6,9 @@ use askama::Template;
 
 use crate::accounts::Accounts;
 use crate::accounts::audit::{self, AuditEvent};
-use crate::clock::UnixSeconds;
-use crate::domain::SessionId;
+use crate::domain::{SessionId, UnixSeconds, Zone, day, moment};
 use crate::sessions::{ActiveSession, Audience, CurrentUser};
-use crate::web::words::{day, moment};
-use crate::web::{Error, Layout, Zone, page, user_agent};
+use crate::web::{Error, Layout, page, user_agent};
 
 /// Events on the account page.
 const RECENT_EVENTS: i64 = 6;

@@ -9,9 +9,10 @@ use crate::accounts::reauthentication::Reauthentication;
 use crate::accounts::security_notice::SecurityNotice;
 use crate::accounts::{Accounts, rate_limits, session_ended, store};
 use crate::database::{self, Transaction};
-use crate::domain::SessionId;
+use crate::domain::{Email, SessionId};
 use crate::mail::tokens::{self, EmailToken, Purpose};
-use crate::mail::{self, Email, Message, RequestOrigin};
+use crate::mail::{self, Message, RequestOrigin};
+use crate::orders;
 use crate::rate_limit;
 use crate::sessions::{self, Authenticated};
 use crate::web::body::Form;
@@ -116,7 +117,7 @@ impl Accounts {
             return Ok(false);
         }
         sessions::revoke_others(transaction, user_id, kept, now).await?;
-        (self.hooks.on_verified)(transaction, user_id, to.as_str()).await?;
+        orders::claim(transaction, user_id, to.as_str()).await?;
         let message = Message::AddressChanged { origin: RequestOrigin::new(now, client), to: to.as_str().to_owned() };
         let event = Event::EmailChanged;
         let notice = SecurityNotice { event, new_email: Some(to), client, message: &message };

@@ -9,8 +9,9 @@ use super::account_page::{self, FormErrors};
 use crate::accounts::audit::{self, AuditEvent, Event};
 use crate::accounts::reauthentication::Reauthentication;
 use crate::accounts::{Accounts, trusted_browser, trusted_network};
-use crate::clock::UnixSeconds;
+use crate::domain::UnixSeconds;
 use crate::mail::recoveries;
+use crate::orders;
 use crate::sessions::{ActiveSession, Audience, Authenticated, CurrentUser};
 use crate::web::body::Form;
 use crate::web::{Client, Error};
@@ -74,7 +75,7 @@ impl Accounts {
             "trusted_networks": networks.iter().map(last_used).collect::<Vec<_>>(),
             "kept_addresses": reserved.iter().map(reserved_address).collect::<Vec<_>>(),
             "activity": events.iter().map(event).collect::<Vec<_>>(),
-            "orders": (self.hooks.export_orders)(&self.database, &user.user_id).await?,
+            "orders": orders::export_all(&self.database, &user.user_id).await?,
         }))
     }
 }

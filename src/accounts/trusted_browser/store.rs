@@ -1,9 +1,7 @@
 //! The table `trusted_browsers`.
 
-use crate::clock::UnixSeconds;
 use crate::database::{Database, Error, MAINTENANCE_BATCH, Transaction};
-use crate::domain::UserId;
-use crate::mail::Email;
+use crate::domain::{Email, UnixSeconds, UserId};
 
 /// Per account. A program without cookies adds one with each login.
 const MAX_PER_ACCOUNT: i64 = 20;

@@ -1,9 +1,8 @@
 //! The table `trusted_networks`.
 
 use super::hash;
-use crate::clock::UnixSeconds;
 use crate::database::{Database, Error, MAINTENANCE_BATCH, Transaction};
-use crate::domain::UserId;
+use crate::domain::{UnixSeconds, UserId};
 
 /// Per account. A phone alone uses many.
 const MAX_PER_ACCOUNT: i64 = 20;

@@ -6,11 +6,11 @@ mod query_plans;
 
 use std::time::Duration;
 
-use crate::clock::{Clock, UnixSeconds, days};
+use crate::clock::Clock;
 use crate::database::{Database, Error, MAINTENANCE_BATCH, Transaction};
-use crate::domain::UserId;
+use crate::domain::{Email, UnixSeconds, UserId, days};
+use crate::mail::Message;
 use crate::mail::tokens::Purpose;
-use crate::mail::{Email, Message};
 
 /// Failed messages are kept this long for the operator.
 const FAILED_RETENTION: Duration = days(30);

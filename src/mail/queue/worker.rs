@@ -17,8 +17,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::store::{self, ClaimedMail};
-use crate::clock::{Clock, days, whole_seconds};
+use crate::clock::Clock;
 use crate::database::{self, Database};
+use crate::domain::{days, whole_seconds};
 use crate::mail::tokens::{self, Purpose, Token};
 use crate::mail::transport::{Transport, TransportError};
 use crate::mail::{Message, recoveries};

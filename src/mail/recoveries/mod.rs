@@ -7,8 +7,7 @@
 
 mod store;
 
-use crate::domain::UserId;
-use crate::mail::Email;
+use crate::domain::{Email, UserId};
 
 pub(super) use store::insert_token;
 pub use store::{consume, delete_expired, find, find_in, insert, list};

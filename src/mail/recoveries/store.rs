@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use super::Recovery;
-use crate::clock::{UnixSeconds, days};
 use crate::database::{Database, Error, MAINTENANCE_BATCH, Transaction};
-use crate::domain::UserId;
-use crate::mail::Email;
+use crate::domain::{Email, UnixSeconds, UserId, days};
 use crate::mail::tokens::Token;
 
 /// How long a change can be undone and its address is reserved for the account.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::clock::days;
+use crate::domain::days;
 use crate::hex;
 
 pub use store::{EmailToken, consume, delete_expired, find, keep_confirmed, remove_queued, revoke, revoke_all};

@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use super::{Purpose, Token};
-use crate::clock::{UnixSeconds, days};
 use crate::database::{Database, Error, MAINTENANCE_BATCH, Transaction};
-use crate::domain::UserId;
-use crate::mail::Email;
+use crate::domain::{Email, UnixSeconds, UserId, days};
 
 /// A token that has confirmed an address is kept this long.
 const CONFIRMED_RETENTION: Duration = days(30);

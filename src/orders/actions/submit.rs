@@ -7,9 +7,11 @@ use serde::Deserialize;
 use super::store;
 use crate::clock::Clock;
 use crate::database::{self, Database, Transaction};
-use crate::mail::{self, AboutOrder, Email, Message, RequestOrigin};
+use crate::domain::Email;
+use crate::mail::{self, AboutOrder, Message, RequestOrigin};
 use crate::orders::detail;
 use crate::orders::idempotency::{self, IdempotencyKey};
+use crate::orders::monthly_totals::Changes;
 use crate::orders::order::{OrderDetail, OrderId, OrderNumber, OrderStatus};
 use crate::orders::url::order_url;
 use crate::sessions::{Authenticated, CurrentUser};
@@ -147,9 +149,11 @@ impl ActionRequest<'_> {
                 if !is_new {
                     return Ok(Outcome::TooLate);
                 }
+                let mut changes = Changes::default();
+                changes.touch(&self.user.user_id);
                 let (origin, number) = (self.origin.clone(), order.number.to_string());
                 self.enqueue_mail(transaction, AboutOrder::CancellationAsked { origin, number }).await?;
-                self.store_outcome(transaction, &request, order.number.clone()).await
+                self.finish(transaction, &request, order.number.clone(), changes).await
             })
             .await
     }
@@ -171,11 +175,14 @@ impl ActionRequest<'_> {
             if let Some(placed_at) = limiting {
                 return Ok(Outcome::TooManyReorders { retry_after: placed_at.plus(DAY).since(now).clamp(1, DAY) });
             }
-            if !store::copy_order(transaction, user_id, &order.id, (&new_id, &number), now).await? {
+            let Some(placed) = store::copy_order(transaction, user_id, &order.id, (&new_id, &number), now).await?
+            else {
                 return Ok(Outcome::NotFound);
-            }
+            };
+            let mut changes = Changes::default();
+            changes.add(user_id, placed);
             self.enqueue_mail(transaction, self.confirmation(&number)).await?;
-            self.store_outcome(transaction, &request, number.clone()).await
+            self.finish(transaction, &request, number.clone(), changes).await
         });
         Ok(outcome.await?)
     }
@@ -193,14 +200,17 @@ impl ActionRequest<'_> {
         }))
     }
 
-    async fn store_outcome(
+    /// The last step of the transaction: stores the outcome for requests with the same key, and records the changes of orders.
+    async fn finish(
         &self,
         transaction: &mut Transaction,
         request: &str,
         number: OrderNumber,
+        changes: Changes,
     ) -> Result<Outcome, database::Error> {
         let (user_id, now) = (&self.user.user_id, self.clock.now());
         idempotency::store::store_response(transaction, user_id, &self.key, request, &number, now).await?;
+        changes.record(transaction).await?;
         Ok(Outcome::Done(number))
     }
 

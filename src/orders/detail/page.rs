@@ -8,13 +8,12 @@ use super::breakdown::{TotalRow, breakdown};
 use super::store;
 use super::timeline::{Event, timeline};
 use crate::database::Database;
+use crate::domain::{Zone, day, format_count, moment};
 use crate::orders::idempotency::IdempotencyKey;
-use crate::orders::money::format_count;
 use crate::orders::order::{OrderDetail, OrderLine, OrderNumber, ShippingAddress};
 use crate::orders::url::order_url;
 use crate::sessions::CurrentUser;
-use crate::web::words::{day, moment};
-use crate::web::{Error, Layout, Zone, page, see_other};
+use crate::web::{Error, Layout, page, see_other};
 
 #[derive(Template)]
 #[template(path = "orders/detail.html")]

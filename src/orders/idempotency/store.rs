@@ -3,8 +3,8 @@
 use sqlx::AssertSqlSafe;
 
 use super::IdempotencyKey;
-use crate::clock::UnixSeconds;
 use crate::database::{Database, Error, MAINTENANCE_BATCH, Transaction};
+use crate::domain::UnixSeconds;
 use crate::orders::order::OrderNumber;
 
 /// The response to an earlier request with the same key.

@@ -1,7 +1,7 @@
 //! Statements of `order-portal mail …`.
 
-use crate::clock::UnixSeconds;
 use crate::database::{Database, Error};
+use crate::domain::UnixSeconds;
 use crate::mail::Message;
 
 /// A message in the queue.

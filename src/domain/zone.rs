@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::{self, TimeZone};
 use time::{Date, Month, OffsetDateTime, UtcOffset};
 
-use crate::clock::UnixSeconds;
+use super::UnixSeconds;
 
 /// Regions of the IANA database; its other names are aliases for old programs.
 const REGIONS: [&str; 10] = [

@@ -2,8 +2,8 @@
 
 use time::macros::format_description;
 
+use super::UnixSeconds;
 use super::Zone;
-use crate::clock::UnixSeconds;
 
 /// `4 July 1996`.
 pub fn day(at: UnixSeconds, zone: &Zone) -> String {

@@ -240,7 +240,7 @@ async fn audit_events_older_than_90_days_are_not_shown() {
 async fn data_export_contains_all_data_of_the_customer() {
     let app = TestApp::start().await;
     let refunded = shop::order("#7001", ANN).with("Refunded Amount", "4.90");
-    let queued = shop::order("#7003", ANN).with("Fulfillment Status", "unfulfilled").with("Fulfilled at", "");
+    let queued = shop::unsent("#7003", ANN);
     let exported = [refunded, shop::line("#7001", ANN, "Ink"), shop::order("#7002", BOB), queued];
     app.import(&exported);
     let mut visitor = app.verified_customer(ANN).await;

@@ -7,15 +7,10 @@ use crate::app::{ANN, BOB, TestApp};
 use crate::http::{Response, Visitor, send};
 use crate::mailbox;
 use crate::orders::{list, numbers};
-use crate::shop::{Row, line, order};
+use crate::shop::{Row, line, order, partly_refunded, unsent};
 
 /// `FROM` and `WHERE` of the orders that an action has changed or created.
 const CHANGED: &str = "orders WHERE cancellation_asked_at IS NOT NULL OR reordered_from IS NOT NULL";
-
-/// An order that can be cancelled.
-fn unsent(number: &str, email: &str) -> Row {
-    order(number, email).with("Fulfillment Status", "unfulfilled").with("Fulfilled at", "")
-}
 
 /// The idempotency key in the form of the action.
 fn key(page: &str, action: &str) -> Option<String> {
@@ -242,13 +237,7 @@ async fn action_on_an_order_of_another_customer_is_404() {
 
 #[tokio::test]
 async fn reorder_copies_lines_address_and_prices() {
-    let original = order("#1", ANN)
-        .with("Discount Amount", "3.00")
-        .with("Taxes", "1.00")
-        .with("Total", "27.90")
-        .with("Financial Status", "partially_refunded")
-        .with("Refunded Amount", "5.00")
-        .with("Lineitem discount", "1.50");
+    let original = partly_refunded("#1", ANN);
     let (app, mut ann) = TestApp::start_with_orders(&[original, line("#1", ANN, "Pen")]).await;
     let number = reorder(&mut ann, "1").await;
     assert!(number.strip_prefix('W').is_some_and(|rest| rest.parse::<u32>().is_ok()), "{number}");

@@ -183,6 +183,11 @@ impl TestApp {
         visitor
     }
 
+    /// Confirms an address without a session, by the password of the account.
+    pub async fn confirm_address(&self, token: &str) -> Response {
+        self.visitor().post("/verify", &[("token", token), ("password", PASSWORD)]).await
+    }
+
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}{path}", self.origin()))
     }

@@ -17,10 +17,6 @@ async fn request_change(visitor: &mut Visitor, to: &str) -> Response {
     visitor.post("/account/email", &[("email", to), ("password", PASSWORD)]).await
 }
 
-async fn confirm(app: &TestApp, token: &str) -> u16 {
-    app.visitor().post("/verify", &[("token", token), ("password", PASSWORD)]).await.status
-}
-
 #[tokio::test]
 async fn email_change_is_confirmed_and_notifies_the_old_address() {
     let app = TestApp::start().await;
@@ -44,7 +40,7 @@ async fn email_change_is_confirmed_and_notifies_the_old_address() {
     assert!(!visitor.get("/orders").await.text().contains("/account/verification"), "the new address is unconfirmed");
     let notice = mailbox::mail_to(&app, OLD, CHANGED).await;
     assert!(notice.text.contains(NEW) && notice.path().starts_with("/not-me?token="), "{}", notice.text);
-    assert_eq!(confirm(&app, link.token()).await, 422, "the token was valid twice");
+    assert_eq!(app.confirm_address(link.token()).await.status, 422, "the token was valid twice");
 }
 
 #[tokio::test]
@@ -61,7 +57,7 @@ async fn email_change_revokes_other_sessions() {
     assert_eq!(app.api_get("/api/userOrders", &token).await.status, 403, "an API token is valid");
     request_change(&mut visitor, OLD).await;
     let link = mailbox::mail_to(&app, OLD, CONFIRM_NEW).await;
-    assert_eq!(confirm(&app, link.token()).await, 303);
+    assert_eq!(app.confirm_address(link.token()).await.status, 303);
     assert_eq!(visitor.get("/orders").await.status, 303, "a session is active after a confirmation with the password");
 }
 
@@ -74,8 +70,8 @@ async fn email_change_revokes_tokens_sent_to_the_old_address() {
     mailbox::wait_for_empty_queue(&app).await;
     let of = |to, subject| mailbox::mails_to(&app, to, subject).remove(0);
     let (verify, reset) = (of(OLD, CONFIRM), of(OLD, RESET));
-    assert_eq!(confirm(&app, of(NEW, CONFIRM_NEW).token()).await, 303);
-    assert_eq!(confirm(&app, verify.token()).await, 422);
+    assert_eq!(app.confirm_address(of(NEW, CONFIRM_NEW).token()).await.status, 303);
+    assert_eq!(app.confirm_address(verify.token()).await.status, 422);
     let fields = [("token", reset.token()), ("password", OTHER_PASSWORD)];
     assert_eq!(app.visitor().post("/password/reset", &fields).await.status, 422);
     assert_eq!(app.log_in(NEW, PASSWORD).await.status, 303);
@@ -105,7 +101,7 @@ async fn email_change_fails_if_the_address_is_taken_meanwhile() {
     request_change(&mut visitor, NEW).await;
     let link = mailbox::mail_to(&app, NEW, CONFIRM_NEW).await;
     let mut other = app.customer(NEW).await;
-    assert_eq!(confirm(&app, link.token()).await, 422);
+    assert_eq!(app.confirm_address(link.token()).await.status, 422);
     assert!(visitor.get("/account").await.text().contains(OLD));
     assert!(other.get("/account").await.text().contains("not confirmed yet"));
     assert_eq!(app.log_in(OLD, PASSWORD).await.status, 303);
@@ -118,10 +114,10 @@ async fn pending_email_change_is_revoked_by_a_newer_one() {
     request_change(&mut visitor, NEW).await;
     let first = mailbox::mail_to(&app, NEW, CONFIRM_NEW).await;
     request_change(&mut visitor, "ann@third.example").await;
-    assert_eq!(confirm(&app, first.token()).await, 422);
+    assert_eq!(app.confirm_address(first.token()).await.status, 422);
     assert!(visitor.get("/account").await.text().contains(OLD));
     let second = mailbox::mail_to(&app, "ann@third.example", CONFIRM_NEW).await;
-    assert_eq!(confirm(&app, second.token()).await, 303);
+    assert_eq!(app.confirm_address(second.token()).await.status, 303);
 }
 
 #[tokio::test]
@@ -149,8 +145,8 @@ async fn email_change_link_sent_twice_works_once() {
     let again = "INSERT INTO email_tokens (hash, user_id, purpose, email, created_at, expires_at)
          SELECT $1, user_id, purpose, email, created_at, expires_at FROM email_tokens WHERE purpose = 'change-email'";
     sqlx::query(again).bind(Sha256::digest(&token).to_vec()).execute(&app.database().await).await.unwrap();
-    assert_eq!(confirm(&app, link.token()).await, 303);
-    assert_eq!(confirm(&app, &token).await, 422);
+    assert_eq!(app.confirm_address(link.token()).await.status, 303);
+    assert_eq!(app.confirm_address(&token).await.status, 422);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::actions::{reorder, submit};
 use crate::app::{ANN, PASSWORD, TestApp};
 use crate::sandbox::{CommandOutput, Sandbox};
-use crate::shop::{self, Row, export, order};
+use crate::shop::{self, Row, export, order, unsent};
 
 /// The longest request of a customer during an import, on a busy machine. docs/performance.md has the times of an idle one.
 const MAX_REQUEST_TIME: Duration = Duration::from_secs(5);
@@ -91,10 +91,6 @@ async fn wait_for_orders(sandbox: &Sandbox, orders: i64) {
 fn orders_without_owner(count: u32) -> Vec<Row> {
     let email = |index: u32| format!("buyer{}@example.com", index % 300);
     (0..count).map(|index| order(&format!("#{}", 100_000 + index), &email(index))).collect()
-}
-
-fn unsent(number: &str, email: &str) -> Row {
-    order(number, email).with("Fulfillment Status", "unfulfilled").with("Fulfilled at", "")
 }
 
 /// The longest measured time.

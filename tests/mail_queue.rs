@@ -71,7 +71,7 @@ async fn rejected_mail_is_kept_and_its_token_is_revoked() {
     app.customer(ANN).await;
     wait_for_state(&app, ANN, "failed: refused: the server answered 554 5.7.1").await;
     let mail = server.rejected().remove(0);
-    let response = app.visitor().post("/verify", &[("token", mail.token()), ("password", PASSWORD)]).await;
+    let response = app.confirm_address(mail.token()).await;
     assert_ne!(response.status, 303, "the token of a rejected mail is valid");
     tokio::time::sleep(Duration::from_millis(2500)).await;
     assert_eq!(server.rejected().len(), 1, "a failed message was delivered again");
@@ -90,7 +90,7 @@ async fn failed_mail_is_delivered_after_a_retry() {
     assert!(app.run_ok(&["mail", "retry", &id]).contains(&id));
     let mail = server.wait_for_mails(1).await.remove(0);
     assert_eq!(mail.to, ANN);
-    assert_eq!(app.visitor().post("/verify", &[("token", mail.token()), ("password", PASSWORD)]).await.status, 303);
+    assert_eq!(app.confirm_address(mail.token()).await.status, 303);
     mailbox::wait_for_empty_queue(&app).await;
     assert!(app.run_ok(&["mail", "list"]).contains("empty"));
 }

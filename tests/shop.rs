@@ -85,6 +85,22 @@ pub fn order(number: &str, email: &str) -> Row {
     fields.into_iter().fold(Row::default(), |row, (column, value)| row.with(column, value))
 }
 
+/// An order that can be cancelled.
+pub fn unsent(number: &str, email: &str) -> Row {
+    order(number, email).with("Fulfillment Status", "unfulfilled").with("Fulfilled at", "")
+}
+
+/// An order with discounts, taxes and a partial refund.
+pub fn partly_refunded(number: &str, email: &str) -> Row {
+    order(number, email)
+        .with("Discount Amount", "3.00")
+        .with("Taxes", "1.00")
+        .with("Total", "27.90")
+        .with("Financial Status", "partially_refunded")
+        .with("Refunded Amount", "5.00")
+        .with("Lineitem discount", "1.50")
+}
+
 /// A further row of an order: one line item.
 pub fn line(number: &str, email: &str, name: &str) -> Row {
     let fields = [

@@ -61,7 +61,7 @@ async fn mail_is_delivered_once() {
     app.customer(ANN).await;
     let mail = server.wait_for_mails(1).await.remove(0);
     assert_eq!((mail.to.as_str(), mail.subject.as_str()), (ANN, CONFIRM));
-    assert_eq!(app.visitor().post("/verify", &[("token", mail.token()), ("password", PASSWORD)]).await.status, 303);
+    assert_eq!(app.confirm_address(mail.token()).await.status, 303);
     mailbox::wait_for_empty_queue(&app).await;
     assert_eq!(server.mails().len(), 1);
     assert!(app.get("/dev/mail").await.is_page(200), "the development inbox is unavailable");
@@ -171,7 +171,7 @@ async fn deferred_mail_is_retried() {
     mailbox::wait_for_empty_queue(&app).await;
     assert_eq!(recipients(&server), [ANN]);
     let token = server.mails()[0].token().to_owned();
-    assert_eq!(app.visitor().post("/verify", &[("token", &token), ("password", PASSWORD)]).await.status, 303);
+    assert_eq!(app.confirm_address(&token).await.status, 303);
 }
 
 #[tokio::test]

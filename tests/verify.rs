@@ -21,11 +21,6 @@ async fn confirm(visitor: &mut Visitor, token: &str) -> Response {
     visitor.post("/verify", &[("token", token)]).await
 }
 
-/// Confirms without a session, by the password of the account.
-async fn confirm_with_password(app: &TestApp, token: &str) -> Response {
-    app.visitor().post("/verify", &[("token", token), ("password", PASSWORD)]).await
-}
-
 /// A customer and the confirmation mail.
 async fn customer_with_mail(app: &TestApp, email: &str) -> (Visitor, SentMail) {
     let visitor = app.customer(email).await;
@@ -94,7 +89,7 @@ async fn user_verify_confirms_the_address_and_expires_the_link() {
 async fn verification_token_is_single_use_under_concurrency() {
     let app = TestApp::start().await;
     let (_, mail) = customer_with_mail(&app, ANN).await;
-    let attempts = (0..6).map(|_| async { confirm_with_password(&app, mail.token()).await.status });
+    let attempts = (0..6).map(|_| async { app.confirm_address(mail.token()).await.status });
     let mut statuses = futures_util::future::join_all(attempts).await;
     statuses.sort_unstable();
     assert_eq!(statuses, [303, 422, 422, 422, 422, 422]);
@@ -127,7 +122,7 @@ async fn verification_requires_a_session_or_the_password() {
     }
     let own = ann.get(mail.path()).await.text();
     assert!(!own.contains("name=\"password\"") && !own.contains("/password/forgot"), "{own}");
-    let response = confirm_with_password(&app, mail.token()).await;
+    let response = app.confirm_address(mail.token()).await;
     assert_eq!(response.redirect(), (303, "/login"));
     assert!(response.session_cookie().is_none(), "confirmation logged in");
     assert!(is_verified(&app, ANN).await && !is_verified(&app, BOB).await);
@@ -145,7 +140,7 @@ async fn verification_passwords_are_limited_like_logins() {
     let last = last.unwrap();
     assert!(last.is_page(429) && last.text().contains("Try again in"), "{}", last.status);
     assert!(last.header("retry-after").unwrap().parse::<u32>().unwrap() >= 1);
-    assert_eq!(confirm_with_password(&app, mail.token()).await.status, 429, "a password is verified during a wait");
+    assert_eq!(app.confirm_address(mail.token()).await.status, 429, "a password is verified during a wait");
     let login = app.log_in(ANN, PASSWORD).await;
     assert_eq!(login.status, 429, "logins have another counter");
     assert_eq!(
@@ -222,7 +217,7 @@ async fn invalid_token_looks_like_an_expired_one() {
         assert!(page.is_page(404) && page.text().contains(EXPIRED), "{path}: {}", page.status);
     }
     assert!(!is_verified(&app, ANN).await);
-    assert_eq!(confirm_with_password(&app, token).await.status, 303, "the token was consumed");
+    assert_eq!(app.confirm_address(token).await.status, 303, "the token was consumed");
 }
 
 #[tokio::test]
@@ -252,7 +247,7 @@ async fn token_is_invalid_for_another_purpose_and_not_consumed() {
     assert_expired(&app, "/password/reset", verify.token()).await;
     assert!(!is_verified(&app, ANN).await);
     assert_eq!(app.log_in(ANN, PASSWORD).await.status, 303);
-    assert_eq!(confirm_with_password(&app, verify.token()).await.status, 303);
+    assert_eq!(app.confirm_address(verify.token()).await.status, 303);
     let fields = [("token", reset.token()), ("password", OTHER_PASSWORD)];
     assert_eq!(app.visitor().post("/password/reset", &fields).await.status, 303);
 }

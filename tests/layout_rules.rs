@@ -222,8 +222,8 @@ fn only_stores_contain_sql() {
     }
 }
 
-/// What a bare Debian has (packages util-linux, mount, coreutils, dash), what is built here, and what `tests/run` installs. No `kill`,
-/// no `ps`: those are in procps, which is not there.
+/// The programs of a minimal Debian (packages util-linux, mount, coreutils, dash), the binary under test, and what `tests/run` installs.
+/// `kill` and `ps` are in the package procps, which may be missing.
 const PROGRAMS: [&str; 11] = [
     "env!(\"CARGO_BIN_EXE_order-portal\")",
     "\"runuser\"",
@@ -235,7 +235,7 @@ const PROGRAMS: [&str; 11] = [
     "\"geckodriver\"",
     "\"WebKitWebDriver\"",
     "\"Xvfb\"",
-    // PostgreSQL's own, by full path, and pgbouncer.
+    // The programs of PostgreSQL by full path, and pgbouncer.
     "program)",
 ];
 

@@ -17,14 +17,14 @@ pub enum ImportError {
     #[error("{file}, line {line}: {problem}")]
     Row {
         file: String,
-        /// OrderAmounts from 1, as editors do.
+        /// Counted from 1, as editors do.
         line: u64,
         problem: String,
     },
     #[error("{file}, line {line}, column \"{column}\": {problem}")]
     Value {
         file: String,
-        /// OrderAmounts from 1, as editors do.
+        /// Counted from 1, as editors do.
         line: u64,
         column: &'static str,
         problem: String,

@@ -62,6 +62,7 @@ mod sandbox;
 mod sessions;
 mod settings;
 mod shop;
+mod shop_identity;
 mod slow_clients;
 mod smtp;
 mod static_files;

@@ -42,7 +42,7 @@ const TEMPLATES: [(&str, &str, &str); 29] = [
     ("mail/email.html", "<div class=\"email-text\">", "mail"),
     ("mail/message.html", "Or copy this address into the browser", "mail"),
     ("mail/message.txt", "\n--\n", "mail"),
-    ("orders/_chart.html", "<figure class=\"chart\">", "orders"),
+    ("orders/_chart.html", "<figure class=\"chart\" data-chart>", "orders"),
     ("orders/detail.html", "<h2 id=\"lines\">", "orders"),
     ("orders/list.html", "<h1 id=\"orders\">", "orders"),
     ("orders/list.html", "<h2>No orders yet</h2>", "orders"),

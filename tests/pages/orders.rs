@@ -58,7 +58,7 @@ async fn order_pages_are_well_formed_in_every_state() {
         "list",
         &first,
         200,
-        &["rel=\"next\"", "<figure class=\"chart\">", "Earlier months", "after cancellations"],
+        &["rel=\"next\"", "<figure class=\"chart\" data-chart>", "Earlier months", "after cancellations"],
     );
     let second = ann.get(&link(&first.text(), "next").unwrap()).await;
     pages.check("list, second page", &second, 200, &["rel=\"next\"", "rel=\"prev\""]);

@@ -7,16 +7,19 @@
 //! | [`cli`] | the commands |
 //! | [`server`] | the app: routes, middleware, background tasks, shutdown |
 //! | [`api`] | the JSON API |
-//! | [`orders`], [`accounts`] | orders; accounts, login, recovery |
+//! | [`accounts`] | sign-up, login, recovery, settings |
+//! | [`orders`] | list, detail, requests to the shop, import, CSV export |
 //! | [`sessions`] | login sessions: token, cookie, row, guard |
 //! | [`rate_limit`] | limits of attempts: definition, counting, table |
-//! | [`mail`] | email addresses, messages, one-time links, delivery |
+//! | [`mail`] | messages, one-time links, delivery |
 //! | [`web`] | layout, pages, errors, forms, headers: shared by all features |
 //! | [`telemetry`] | logs, request ids, metrics |
-//! | [`database`], [`config`], [`clock`], [`domain`], [`private_files`], [`hex`] | used by all others |
+//! | [`config`] | the settings, read once at start |
+//! | [`database`] | both engines: connections, transactions, migrations, backup |
+//! | [`clock`], [`domain`], [`private_files`], [`hex`] | time and ids; values without I/O: addresses, money, times; file modes; hexadecimal |
 //!
-//! A module depends only on lower layers: `cli → server → api → {orders, accounts} → {sessions, rate_limit} → {web, mail} → {telemetry, database, config, clock, domain, private_files, hex}`.
-//! `orders` and `accounts` do not depend on each other. There are no cycles. `tests/layout_rules.rs` checks the `use crate::` lines.
+//! A module depends only on lower layers: `cli → server → api → accounts → orders → {sessions, rate_limit} → mail → web → telemetry → config → database → clock → {domain, private_files, hex}`.
+//! There are no cycles. `tests/layout_rules.rs` checks the `use crate::` lines.
 //!
 //! To understand a guarded page read `sessions/mod.rs`, `sessions/guard.rs`, `orders/list/page.rs` and `templates/orders/list.html`.
 

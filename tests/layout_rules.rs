@@ -4,19 +4,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The layers of modules, from the top. A module depends only on modules of lower layers.
-const LAYERS: [&[&str]; 8] = [
+const LAYERS: [&[&str]; 14] = [
     &["main"],
     &["cli"],
     &["server"],
     &["api"],
-    &["orders", "accounts"],
+    &["accounts"],
+    &["orders"],
     &["sessions", "rate_limit"],
-    &["web", "mail"],
-    &["database", "config", "clock", "domain", "hex", "private_files", "telemetry"],
+    &["mail"],
+    &["web"],
+    &["telemetry"],
+    &["config"],
+    &["database"],
+    &["clock"],
+    &["domain", "hex", "private_files"],
 ];
-
-/// In these layers modules may also depend on modules of the same layer.
-const FIRST_SHARED_LAYER: usize = LAYERS.len() - 2;
 
 pub fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
@@ -128,9 +131,7 @@ fn layer_of(module: &str) -> usize {
 fn modules_depend_only_on_lower_layers() {
     for (from, others) in dependencies() {
         for (to, file) in others {
-            let (above, below) = (layer_of(&from), layer_of(&to));
-            let is_down = above < below || (above == below && above >= FIRST_SHARED_LAYER);
-            assert!(is_down, "{from} names {to} in {}", file.display());
+            assert!(layer_of(&from) < layer_of(&to), "{from} names {to} in {}", file.display());
         }
     }
 }
@@ -221,8 +222,8 @@ fn only_stores_contain_sql() {
     }
 }
 
-/// What a bare Debian has (packages util-linux, mount, coreutils, dash), what is built here, and what `tests/run` installs. No `kill`,
-/// no `ps`: those are in procps, which is not there.
+/// The programs of a minimal Debian (packages util-linux, mount, coreutils, dash), the binary under test, and what `tests/run` installs.
+/// `kill` and `ps` are in the package procps, which may be missing.
 const PROGRAMS: [&str; 11] = [
     "env!(\"CARGO_BIN_EXE_order-portal\")",
     "\"runuser\"",
@@ -234,7 +235,7 @@ const PROGRAMS: [&str; 11] = [
     "\"geckodriver\"",
     "\"WebKitWebDriver\"",
     "\"Xvfb\"",
-    // PostgreSQL's own, by full path, and pgbouncer.
+    // The programs of PostgreSQL by full path, and pgbouncer.
     "program)",
 ];
 

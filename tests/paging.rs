@@ -3,22 +3,22 @@
 
 use std::collections::HashMap;
 
-use order_portal::clock::{Clock, UnixSeconds};
+use order_portal::clock::Clock;
 use order_portal::database::{Database, DatabaseUrl};
+use order_portal::domain::{UnixSeconds, Zone};
 use order_portal::orders::{self, Cursor, Filter, FilterParams, ImportMode, ImportSource, PageStart, Sort};
-use order_portal::web::Zone;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::place::Place;
+use crate::sandbox::Sandbox;
 use crate::shop::{Row, export, line, order};
 
 /// 2024-01-30T00:00:00Z, the first day on which orders are placed.
 const FIRST_DAY: i64 = 1_706_572_800;
 const DAY: i64 = 86_400;
 
-/// More pages than any list here has: a paging loop ends, and the test fails.
+/// More pages than any list has, so that an endless paging loop fails.
 const MAX_PAGES: usize = 100;
 
 /// Words and their folded forms.
@@ -152,18 +152,18 @@ fn rows(case: usize, index: usize, email: &str, generated: &GeneratedOrder) -> V
 }
 
 struct Fixture {
-    place: Place,
+    sandbox: Sandbox,
     database: Database,
     clock: Clock,
 }
 
 impl Fixture {
     async fn new() -> Self {
-        let place = Place::new().await;
+        let sandbox = Sandbox::new().await;
         let database =
-            Database::create_or_open(&DatabaseUrl::parse(place.setting("DATABASE_URL")).unwrap()).await.unwrap();
+            Database::create_or_open(&DatabaseUrl::parse(sandbox.setting("DATABASE_URL")).unwrap()).await.unwrap();
         database.migrate().await.unwrap();
-        Self { place, database, clock: Clock::set_to(UnixSeconds::new(FIRST_DAY + 30 * DAY)) }
+        Self { sandbox, database, clock: Clock::set_to(UnixSeconds::new(FIRST_DAY + 30 * DAY)) }
     }
 
     /// Inserts a user with a verified email; returns id and email.
@@ -179,7 +179,7 @@ impl Fixture {
     }
 
     async fn import(&self, rows: &[Row]) {
-        let file = self.place.path().join(self.place.write("orders.csv", export(rows)));
+        let file = self.sandbox.path().join(self.sandbox.write("orders.csv", export(rows)));
         orders::import(&self.database, &self.clock, ImportSource::File(file), ImportMode::Load, &mut |_| {})
             .await
             .unwrap();

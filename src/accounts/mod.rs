@@ -14,7 +14,7 @@
 //! | [`operator`] | `order-portal user …` | |
 //! | `store.rs` | the table `users` | |
 //!
-//! Pages and API share [`Accounts`].
+//! Pages and API share [`Accounts`]. Accounts call `orders`, since the orders of a confirmed address become its user's; `orders` knows no account.
 //!
 //! Invariants:
 //! - An unknown address and a wrong password get the same response in the same time.
@@ -38,20 +38,18 @@ mod trusted_browser;
 mod trusted_network;
 
 use std::future::{Ready, ready};
-use std::pin::Pin;
 use std::time::Duration;
 
 use actix_web::middleware::from_fn;
 use actix_web::{HttpResponse, web};
 
-pub use crate::mail::{Email, EmailError};
 pub use login::{LoggedIn, LoginContext, SignUp, SignUpErrors};
 pub use password::{Hasher, Password, PasswordCheck, PasswordError};
 pub use trusted_browser::{ClaimedBrowser, TrustedBrowser};
 
-use crate::clock::{Clock, UnixSeconds, days};
-use crate::database::{self, Database, Transaction};
-use crate::domain::UserId;
+use crate::clock::Clock;
+use crate::database::{self, Database};
+use crate::domain::{UserId, days};
 use crate::rate_limit;
 use crate::sessions::{CurrentUser, Sessions, guard};
 use crate::web::{Client, Error, see_other};
@@ -61,31 +59,11 @@ use password::StrengthQueue;
 /// Trusted browsers and networks that were not used for this time are deleted.
 const UNUSED_RETENTION: Duration = days(90);
 
-type Work<'a, T> = Pin<Box<dyn Future<Output = Result<T, database::Error>> + 'a>>;
-
-/// Runs in the transaction of a sign-up.
-pub type OnSignUp = for<'a> fn(&'a mut Transaction, &'a str, UnixSeconds, &'a Clock) -> Work<'a, ()>;
-
-/// Runs when an address is confirmed, with the user's id and the address; returns how many orders became theirs.
-pub type OnVerified = for<'a> fn(&'a mut Transaction, &'a str, &'a str) -> Work<'a, u64>;
-
-/// Runs when an account loses an address that was not its owner's, with the user's id and the address.
-pub type OnReleased = for<'a> fn(&'a mut Transaction, &'a str, &'a str) -> Work<'a, ()>;
-
-/// Runs when an account is deleted.
-pub type OnDeleted = for<'a> fn(&'a mut Transaction, &'a str) -> Work<'a, ()>;
-
-/// What another feature adds to the data export of a user.
-pub type UserDataExport = for<'a> fn(&'a Database, &'a str) -> Work<'a, serde_json::Value>;
-
-/// What other features do in the transactions of an account. The server passes them, so that this module does not depend on those features.
-#[derive(Clone, Copy)]
-pub struct Hooks {
-    pub on_sign_up: Option<OnSignUp>,
-    pub on_verified: OnVerified,
-    pub on_released: OnReleased,
-    pub on_deleted: OnDeleted,
-    pub export_orders: UserDataExport,
+/// Whether a new account starts with sample orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SampleOrders {
+    Added,
+    None,
 }
 
 /// The dependencies that all account features share. Clones share connections and the hashing queue.
@@ -96,7 +74,7 @@ pub struct Accounts {
     sessions: Sessions,
     hasher: Hasher,
     strength_queue: StrengthQueue,
-    hooks: Hooks,
+    sample_orders: SampleOrders,
 }
 
 fn session_ended() -> Error {
@@ -104,8 +82,14 @@ fn session_ended() -> Error {
 }
 
 impl Accounts {
-    pub fn new(database: Database, clock: Clock, sessions: Sessions, hasher: Hasher, hooks: Hooks) -> Self {
-        Self { database, clock, sessions, hasher, strength_queue: StrengthQueue::new(), hooks }
+    pub fn new(
+        database: Database,
+        clock: Clock,
+        sessions: Sessions,
+        hasher: Hasher,
+        sample_orders: SampleOrders,
+    ) -> Self {
+        Self { database, clock, sessions, hasher, strength_queue: StrengthQueue::new(), sample_orders }
     }
 
     /// The account of an authenticated request, if the session is still active.

@@ -11,8 +11,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::database::{Error, Transaction};
-use crate::domain::UserId;
-use crate::mail::Email;
+use crate::domain::{Email, UserId};
 use crate::rate_limit::{self, Counter, Limit, digest, network, network_counters};
 
 const MINUTE: Duration = Duration::from_mins(1);

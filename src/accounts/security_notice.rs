@@ -7,7 +7,8 @@
 use super::audit::Event;
 use super::{Accounts, rate_limits, store};
 use crate::database::{self, Transaction};
-use crate::mail::{self, Email, Message, recoveries};
+use crate::domain::Email;
+use crate::mail::{self, Message, recoveries};
 use crate::rate_limit;
 use crate::web::{Client, Error};
 

@@ -1,10 +1,9 @@
 //! The table `users`.
 
-use crate::clock::UnixSeconds;
+use sqlx::{Any, Executor};
+
 use crate::database::{Database, Error, Transaction};
-use crate::domain::{SessionId, UserId};
-use crate::mail::Email;
-use crate::web::Zone;
+use crate::domain::{Email, SessionId, UnixSeconds, UserId, Zone};
 
 pub(super) struct Account {
     pub id: UserId,
@@ -45,8 +44,15 @@ pub(super) async fn find_by_email(database: &Database, email: &Email) -> Result<
     Ok(row.and_then(account))
 }
 
-pub(super) async fn find_by_id(database: &Database, id: &UserId) -> Result<Option<Account>, Error> {
-    let row: Option<AccountRow> = sqlx::query_as(BY_ID).bind(id).fetch_optional(database.reader()).await?;
+pub(super) async fn find_by_id<'e>(
+    executor: impl Executor<'e, Database = Any>,
+    id: &UserId,
+) -> Result<Option<Account>, Error> {
+    let row: Option<AccountRow> =
+        sqlx::query_as("SELECT id, email, password_hash, created_at, verified_at, time_zone FROM users WHERE id = $1")
+            .bind(id)
+            .fetch_optional(executor)
+            .await?;
     Ok(row.and_then(account))
 }
 
@@ -152,27 +158,23 @@ pub(super) async fn set_verified(
     Ok(changed.rows_affected() == 1)
 }
 
-/// The account, inside a transaction.
-pub(super) async fn find_in(transaction: &mut Transaction, id: &UserId) -> Result<Option<Account>, Error> {
-    let row: Option<AccountRow> = sqlx::query_as(BY_ID).bind(id).fetch_optional(&mut *transaction).await?;
-    Ok(row.and_then(account))
-}
-
-const BY_ID: &str = "SELECT id, email, password_hash, created_at, verified_at, time_zone FROM users WHERE id = $1";
-
-/// Stores the time zone that the browser reports, unless the customer has chosen one.
-pub(super) async fn set_detected_zone(transaction: &mut Transaction, id: &UserId, zone: &Zone) -> Result<(), Error> {
-    sqlx::query("UPDATE users SET time_zone = $1 WHERE id = $2 AND time_zone_chosen_at IS NULL")
-        .bind(zone.name())
-        .bind(id)
-        .execute(&mut *transaction)
-        .await
-        .map(drop)
+/// Stores the time zone that the browser reports, unless the customer has chosen one; returns whether it changed.
+pub(super) async fn set_detected_zone(transaction: &mut Transaction, id: &UserId, zone: &Zone) -> Result<bool, Error> {
+    let changed = sqlx::query(
+        "UPDATE users SET time_zone = $1
+         WHERE id = $2 AND time_zone_chosen_at IS NULL AND COALESCE(time_zone, '') <> $3",
+    )
+    .bind(zone.name())
+    .bind(id)
+    .bind(zone.name())
+    .execute(&mut *transaction)
+    .await?;
+    Ok(changed.rows_affected() == 1)
 }
 
 /// Stores the time zone that the customer has chosen.
 pub(super) async fn set_chosen_zone(
-    database: &Database,
+    transaction: &mut Transaction,
     id: &UserId,
     zone: &Zone,
     now: UnixSeconds,
@@ -181,7 +183,7 @@ pub(super) async fn set_chosen_zone(
         .bind(zone.name())
         .bind(now)
         .bind(id)
-        .execute(database.writer())
+        .execute(&mut *transaction)
         .await
         .map(drop)
 }

@@ -11,8 +11,6 @@ mod problem;
 
 use actix_web::web;
 
-pub use orders::export_orders;
-
 /// The routes. A handler that needs a user has a parameter of type `BearerUser`, which rejects unauthenticated requests.
 pub fn configure(routes: &mut web::ServiceConfig) {
     routes

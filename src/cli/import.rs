@@ -8,7 +8,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::{Failure, failed, open, print};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::orders::{self, ImportMode, ImportSource, Progress, Stage, format_count};
+use crate::domain::format_count;
+use crate::orders::{self, ImportMode, ImportSource, Progress, Stage};
 
 pub(super) async fn run(config: &Config, clock: &Clock, file: PathBuf, mode: ImportMode) -> Result<(), Failure> {
     let source = if file == Path::new("-") { ImportSource::Stdin } else { ImportSource::File(file) };

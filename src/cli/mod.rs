@@ -13,10 +13,10 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::accounts::Email;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::database::Database;
+use crate::domain::Email;
 use crate::orders::ImportMode;
 use crate::{server, telemetry};
 use mail::MailCommand;
@@ -151,9 +151,6 @@ fn parse_email(text: &str) -> Result<Email, Failure> {
 }
 
 /// Runs the command.
-///
-/// # Errors
-/// [`Failure`], with what to print.
 pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command.unwrap_or(Command::Configured(Configured::Serve)) {
         Command::Secret => {

@@ -4,10 +4,10 @@ use clap::Subcommand;
 
 use super::{Failure, failed, open, parse_email, print};
 use crate::accounts::operator::{self, UserDetail};
-use crate::clock::{Clock, UnixSeconds};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::database::Database;
-use crate::server;
+use crate::domain::UnixSeconds;
 
 #[derive(Subcommand)]
 #[allow(clippy::doc_markdown)] // These comments are what --help prints.
@@ -62,9 +62,7 @@ pub(super) async fn run(config: &Config, clock: &Clock, command: UserCommand) ->
             answer(found, &email, "is enabled; its owner can log in again")
         }
         UserCommand::Delete { email } => {
-            let found = operator::delete(&database, clock, &parse_email(&email)?, server::REMOVE_SAMPLES)
-                .await
-                .map_err(failed)?;
+            let found = operator::delete(&database, clock, &parse_email(&email)?).await.map_err(failed)?;
             answer(found, &email, "is deleted; the shop keeps the orders")
         }
     };
@@ -125,7 +123,7 @@ fn print_detail(user: &UserDetail) {
 }
 
 async fn verify(database: &Database, clock: &Clock, email: &str) -> Result<(), Failure> {
-    match operator::verify(database, clock, &parse_email(email)?, server::CLAIM).await.map_err(failed)? {
+    match operator::verify(database, clock, &parse_email(email)?).await.map_err(failed)? {
         Some(1) => answer(true, email, "is verified; 1 order became theirs"),
         Some(claimed) => answer(true, email, &format!("is verified; {claimed} orders became theirs")),
         None => answer(false, email, ""),

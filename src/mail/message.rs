@@ -4,8 +4,8 @@ use askama::Template;
 use serde::{Deserialize, Serialize};
 
 use super::tokens::Purpose;
-use crate::clock::UnixSeconds;
-use crate::web::{Client, Zone, words};
+use crate::domain::{UnixSeconds, Zone, format_date_time};
+use crate::web::Client;
 
 /// When and from where a request came, so that the reader can tell whether it was their own. Stored in the queue as JSON.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -26,9 +26,9 @@ impl RequestOrigin {
 
     fn describe(&self) -> String {
         if self.address.is_empty() {
-            return format!("{} UTC, by {}", words::moment(self.at, &Zone::utc()), self.device);
+            return format!("{} UTC, by {}", format_date_time(self.at, &Zone::utc()), self.device);
         }
-        format!("{} UTC, from {} ({})", words::moment(self.at, &Zone::utc()), self.address, self.device)
+        format!("{} UTC, from {} ({})", format_date_time(self.at, &Zone::utc()), self.address, self.device)
     }
 }
 

@@ -2,7 +2,6 @@
 //!
 //! | module | purpose |
 //! |---|---|
-//! | `address.rs` | [`Email`]: an address, normalized, so that one person has one address in all features |
 //! | `message.rs` | [`Message`]: every mail that the program sends, and its text |
 //! | `queue/` | [`enqueue`], the worker [`deliver`], the operator's commands |
 //! | [`tokens`] | one-time tokens in mailed links |
@@ -15,7 +14,6 @@
 //! Invariants: a request only writes to the queue, so an unavailable mail server neither delays nor fails a page. The token of a link is
 //! generated when its mail is delivered; its plain text exists only in that mail.
 
-mod address;
 mod inbox;
 mod message;
 mod queue;
@@ -23,7 +21,6 @@ pub mod recoveries;
 pub mod tokens;
 mod transport;
 
-pub use address::{Email, EmailError};
 pub use inbox::configure_development;
 pub use message::{AboutOrder, Message, RequestOrigin};
 pub use queue::{delete_old_failures, deliver, enqueue, operator};

@@ -10,10 +10,9 @@ use lettre::message::{Mailbox, MultiPart};
 use lettre::transport::smtp::response::Category;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 
-use super::Email;
-use super::address::local_part_as_sent;
 use super::message::{EmailContent, test_message};
 use crate::config::{Config, MailUrl, StartTls};
+use crate::domain::{Email, quote_local_part};
 use crate::private_files::make_private_folder;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -75,9 +74,6 @@ impl Transport {
     }
 
     /// Checks that mail could be sent now: the directory is writable, or the server accepts the credentials.
-    ///
-    /// # Errors
-    /// The reason why not.
     pub async fn check(&self) -> Result<(), String> {
         match &self.backend {
             Backend::Directory(directory) => {
@@ -93,9 +89,6 @@ impl Transport {
     }
 
     /// Sends a test mail.
-    ///
-    /// # Errors
-    /// [`TransportError`].
     pub async fn send_test(&self, id: &str, to: &Email, site: &str) -> Result<(), TransportError> {
         let content = test_message(site).map_err(|error| TransportError::Refused(error.to_string()))?;
         self.send(id, to.as_str(), content).await
@@ -136,7 +129,7 @@ impl Transport {
 
 fn mailbox(address: &str) -> Option<Mailbox> {
     let (local, domain) = address.rsplit_once('@')?;
-    let address = lettre::Address::new(local_part_as_sent(local), domain).ok()?;
+    let address = lettre::Address::new(quote_local_part(local), domain).ok()?;
     Some(Mailbox::new(None, address))
 }
 

@@ -2,19 +2,22 @@
 //!
 //! Routes, behind the guard: `/orders` (`list/`), `/orders/{number}` (`detail/`), `/orders/{number}/cancel` and `/orders/{number}/again`
 //! (`actions/`), `/orders.csv` (`csv_export.rs`). Exports the queries that pages and API share ([`find_page`], [`find_order`]), the
-//! [`import()`], the operator's lists ([`pending_cancellations`], [`pending_reorders`]), and for accounts [`claim`], [`release`] and the samples.
+//! [`import()`], the operator's lists ([`pending_cancellations`], [`pending_reorders`]), and for accounts [`claim`], [`release`], [`export_all`] and the samples.
 //!
 //! Invariants: a query for a page, the CSV export or the API has the condition `user_id = …`. An imported order has no owner until the
 //! email that it was placed with is a verified email of a user. A submitted form acts once, however often it is sent.
 
 mod actions;
 mod csv_export;
+mod data_export;
 mod detail;
 mod idempotency;
 mod import;
+mod json;
 mod list;
-mod money;
+mod monthly_totals;
 mod order;
+mod response_cache;
 mod samples;
 mod search;
 mod store;
@@ -24,38 +27,62 @@ use actix_web::web;
 
 use actions::OrderAction;
 pub use actions::{PendingRequest, pending_cancellations, pending_reorders};
+pub use data_export::export_all;
 pub use detail::find_order;
 pub use import::{ImportError, ImportMode, ImportSource, ImportSummary, Progress, Stage, StopCause, import};
+pub use json::{OrderResponse, OrderSummary};
 pub use list::{Cursor, Filter, FilterErrors, FilterParams, OrderPage, PAGE_SIZE, PageStart, Period, Sort, find_page};
-pub use money::{Currency, Money, MoneyError, format_count};
+pub use monthly_totals::find_version;
 pub use order::{Order, OrderDetail, OrderId, OrderLine, OrderNumber, OrderStatus, ShippingAddress};
-pub use samples::{add_samples, remove_samples};
-pub use store::{addresses_by_order, lines_by_order, release};
+pub use response_cache::{CacheKey, ResponseCache};
+pub use samples::add_samples;
 
-use crate::clock::UnixSeconds;
 use crate::database::{Database, Error, Transaction};
+use crate::domain::{UnixSeconds, UserId};
+use monthly_totals::Changes;
 
 /// How long the response to a form is stored for requests that repeat it, in seconds.
 const IDEMPOTENCY_KEY_LIFETIME: i64 = 7 * 86_400;
 
+/// For a new account without orders: its totals are current from the first order on.
+pub async fn start_totals(transaction: &mut Transaction, user_id: &UserId) -> Result<(), Error> {
+    monthly_totals::rebuild(transaction, user_id).await
+}
+
 /// Assigns the shop's orders of a verified email to its user, unless they have an owner; returns their number. When there are some, the
 /// user's sample orders are deleted.
-///
-/// # Errors
-/// The database fails.
-pub async fn claim(transaction: &mut Transaction, user_id: &str, email: &str) -> Result<u64, Error> {
+pub async fn claim(transaction: &mut Transaction, user_id: &UserId, email: &str) -> Result<u64, Error> {
     let claimed = store::claim(transaction, user_id, email).await?;
     if claimed > 0 {
-        samples::remove_samples(transaction, user_id).await?;
+        // The totals are rebuilt as a whole.
+        samples::remove_samples(transaction, user_id, &mut Changes::default()).await?;
+        monthly_totals::rebuild(transaction, user_id).await?;
     }
     Ok(claimed)
 }
 
+/// Takes the shop's orders of an email away from the user.
+pub async fn release(transaction: &mut Transaction, user_id: &UserId, email: &str) -> Result<(), Error> {
+    store::release(transaction, user_id, email).await?;
+    monthly_totals::rebuild(transaction, user_id).await
+}
+
+/// Deletes the sample orders of an account that is deleted in the same transaction. The shop keeps its own orders, without the account.
+pub async fn remove_samples(transaction: &mut Transaction, user_id: &UserId) -> Result<(), Error> {
+    samples::remove_samples(transaction, user_id, &mut Changes::default()).await
+}
+
+/// After a change of the customer's time zone: months are those of the zone.
+pub async fn zone_changed(transaction: &mut Transaction, user_id: &UserId) -> Result<(), Error> {
+    monthly_totals::store::mark_stale(transaction, user_id).await
+}
+
 /// Maintenance: one batch of each step, with the number of rows or the error.
-pub async fn run_maintenance(database: &Database, now: UnixSeconds) -> [(&'static str, Result<u64, Error>); 2] {
+pub async fn run_maintenance(database: &Database, now: UnixSeconds) -> [(&'static str, Result<u64, Error>); 3] {
     let expired = now.plus(-IDEMPOTENCY_KEY_LIFETIME);
     [
         ("search texts of orders", search::store::fill_missing(database).await),
+        ("totals of customers", monthly_totals::rebuild_stale(database).await),
         ("idempotency keys", idempotency::store::delete_expired(database, expired).await),
     ]
 }

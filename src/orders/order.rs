@@ -1,7 +1,9 @@
 //! The types of an order. A value that parsed is valid: its id and number can stand in a URL, its amounts have one currency.
 
-use super::money::{Currency, Money};
-use crate::clock::{Clock, UnixSeconds};
+use strum::{EnumString, IntoStaticStr, VariantArray};
+
+use crate::clock::Clock;
+use crate::domain::{Currency, Money, UnixSeconds};
 
 const MAX_ID_BYTES: usize = 64;
 const MAX_NUMBER_BYTES: usize = 64;
@@ -50,8 +52,9 @@ impl std::fmt::Display for OrderNumber {
     }
 }
 
-/// The state of an order in one word, derived from the shop's payment and fulfilment states.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The state of an order in one word, derived from the shop's payment and fulfilment states. In the order of an order's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum OrderStatus {
     Placed,
     /// Paid, not sent.
@@ -64,17 +67,6 @@ pub enum OrderStatus {
 }
 
 impl OrderStatus {
-    /// In the order of an order's life.
-    pub const ALL: [Self; 7] = [
-        Self::Placed,
-        Self::Processing,
-        Self::PartlySent,
-        Self::Sent,
-        Self::Delivered,
-        Self::Cancelled,
-        Self::Refunded,
-    ];
-
     /// Derives the status from Shopify's payment and fulfilment states.
     pub fn derive(payment: &str, fulfillment: &str, is_cancelled: bool) -> Self {
         match (payment, fulfillment) {
@@ -88,30 +80,21 @@ impl OrderStatus {
         }
     }
 
-    /// Code and label.
-    fn words(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Placed => ("placed", "Placed"),
-            Self::Processing => ("processing", "Processing"),
-            Self::PartlySent => ("partly_sent", "Partly sent"),
-            Self::Sent => ("sent", "Sent"),
-            Self::Delivered => ("delivered", "Delivered"),
-            Self::Cancelled => ("cancelled", "Cancelled"),
-            Self::Refunded => ("refunded", "Refunded"),
-        }
-    }
-
-    pub fn parse(code: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == code)
-    }
-
     /// The code in the database, in URLs and in JSON.
     pub fn as_str(self) -> &'static str {
-        self.words().0
+        self.into()
     }
 
     pub fn label(self) -> &'static str {
-        self.words().1
+        match self {
+            Self::Placed => "Placed",
+            Self::Processing => "Processing",
+            Self::PartlySent => "Partly sent",
+            Self::Sent => "Sent",
+            Self::Delivered => "Delivered",
+            Self::Cancelled => "Cancelled",
+            Self::Refunded => "Refunded",
+        }
     }
 
     /// Whether nothing was sent yet.

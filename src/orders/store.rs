@@ -2,12 +2,15 @@
 
 use std::collections::HashMap;
 
-use super::money::{Currency, Money};
-use super::order::{Order, OrderId, OrderLine, OrderNumber, OrderStatus, ShippingAddress};
-use crate::clock::UnixSeconds;
-use crate::database::{Error, SqlBuilder, Transaction};
+use sqlx::any::AnyRow;
+use sqlx::{FromRow, Row};
 
-/// The columns of [`OrderRow`].
+use super::monthly_totals::Counted;
+use super::order::{Order, OrderId, OrderLine, OrderNumber, ShippingAddress};
+use crate::database::{Error, SqlBuilder, Transaction};
+use crate::domain::{Currency, Money, UnixSeconds, UserId};
+
+/// The columns of [`Order`].
 pub(super) const ORDER_COLUMNS: &str = "id, number, placed_at, paid_at, fulfilled_at, cancelled_at, payment_status, \
      fulfillment_status, currency, subtotal, shipping, taxes, discount, refunded, total, line_count, status, cancellation_asked_at, \
      reordered_from";
@@ -15,52 +18,32 @@ pub(super) const ORDER_COLUMNS: &str = "id, number, placed_at, paid_at, fulfille
 /// The columns of [`ShippingAddress`].
 pub(super) const ADDRESS_COLUMNS: &str = "ship_name, ship_company, ship_address1, ship_address2, ship_zip, ship_city, ship_province, ship_country, ship_phone";
 
-#[derive(sqlx::FromRow)]
-pub(super) struct OrderRow {
-    id: String,
-    number: String,
-    placed_at: i64,
-    paid_at: Option<i64>,
-    fulfilled_at: Option<i64>,
-    cancelled_at: Option<i64>,
-    payment_status: String,
-    fulfillment_status: String,
-    currency: String,
-    subtotal: i64,
-    shipping: i64,
-    taxes: i64,
-    discount: i64,
-    refunded: i64,
-    total: i64,
-    line_count: i64,
-    status: String,
-    cancellation_asked_at: Option<i64>,
-    reordered_from: Option<String>,
-}
-
-impl OrderRow {
-    pub(super) fn into_order(self) -> Result<Order, Error> {
-        let currency = currency(&self.currency)?;
-        let money = |minor| Money::new(minor, currency);
-        Ok(Order {
-            id: OrderId::parse(&self.id).ok_or_else(|| unreadable("id"))?,
-            number: OrderNumber::parse(&self.number).ok_or_else(|| unreadable("number"))?,
-            placed_at: UnixSeconds::new(self.placed_at),
-            paid_at: self.paid_at.map(UnixSeconds::new),
-            fulfilled_at: self.fulfilled_at.map(UnixSeconds::new),
-            cancelled_at: self.cancelled_at.map(UnixSeconds::new),
-            payment_status: self.payment_status,
-            fulfillment_status: self.fulfillment_status,
-            subtotal: money(self.subtotal),
-            shipping: money(self.shipping),
-            taxes: money(self.taxes),
-            discount: money(self.discount),
-            refunded: money(self.refunded),
-            total: money(self.total),
-            line_count: self.line_count,
-            status: OrderStatus::parse(&self.status).ok_or_else(|| unreadable("status"))?,
-            cancellation_asked_at: self.cancellation_asked_at.map(UnixSeconds::new),
-            reordered_from: self.reordered_from.as_deref().and_then(OrderNumber::parse),
+impl FromRow<'_, AnyRow> for Order {
+    fn from_row(row: &AnyRow) -> Result<Self, Error> {
+        let text = |column: &str| row.try_get::<String, _>(column);
+        let time = |column: &str| row.try_get::<Option<UnixSeconds>, _>(column);
+        let currency = currency(&text("currency")?)?;
+        let money = |column: &str| row.try_get(column).map(|minor| Money::new(minor, currency));
+        let reordered_from: Option<String> = row.try_get("reordered_from")?;
+        Ok(Self {
+            id: OrderId::parse(&text("id")?).ok_or_else(|| unreadable("id"))?,
+            number: OrderNumber::parse(&text("number")?).ok_or_else(|| unreadable("number"))?,
+            placed_at: row.try_get("placed_at")?,
+            paid_at: time("paid_at")?,
+            fulfilled_at: time("fulfilled_at")?,
+            cancelled_at: time("cancelled_at")?,
+            payment_status: text("payment_status")?,
+            fulfillment_status: text("fulfillment_status")?,
+            subtotal: money("subtotal")?,
+            shipping: money("shipping")?,
+            taxes: money("taxes")?,
+            discount: money("discount")?,
+            refunded: money("refunded")?,
+            total: money("total")?,
+            line_count: row.try_get("line_count")?,
+            status: text("status")?.parse().map_err(|_| unreadable("status"))?,
+            cancellation_asked_at: time("cancellation_asked_at")?,
+            reordered_from: reordered_from.as_deref().and_then(OrderNumber::parse),
         })
     }
 }
@@ -69,14 +52,20 @@ pub(super) fn currency(code: &str) -> Result<Currency, Error> {
     Currency::parse(code).ok_or_else(|| unreadable("currency"))
 }
 
-fn unreadable(column: &str) -> Error {
+/// What a stored order counts in the totals of its owner, from its time of placing, status, currency, total and refund.
+pub(super) fn counted(
+    (placed_at, status, code, total, refunded): (UnixSeconds, &str, &str, i64, i64),
+) -> Result<Counted, Error> {
+    let currency = currency(code)?;
+    let status = status.parse().map_err(|_| unreadable("status"))?;
+    Ok(Counted { placed_at, status, total: Money::new(total, currency), refunded: Money::new(refunded, currency) })
+}
+
+pub(super) fn unreadable(column: &str) -> Error {
     Error::Decode(format!("orders.{column} has a value that this program never writes").into())
 }
 
 /// The lines of these orders, by the order's id.
-///
-/// # Errors
-/// The database fails.
 pub async fn lines_by_order(
     snapshot: &mut Transaction,
     orders: &[Order],
@@ -111,9 +100,6 @@ struct AddressRow {
 }
 
 /// The addresses of these orders, by the order's id.
-///
-/// # Errors
-/// The database fails.
 pub async fn addresses_by_order(
     snapshot: &mut Transaction,
     orders: &[Order],
@@ -134,7 +120,7 @@ fn ids(orders: &[Order]) -> impl Iterator<Item = String> {
 }
 
 /// Assigns the shop's orders of this email that have no owner to the user; returns their number.
-pub(super) async fn claim(transaction: &mut Transaction, user_id: &str, email: &str) -> Result<u64, Error> {
+pub(super) async fn claim(transaction: &mut Transaction, user_id: &UserId, email: &str) -> Result<u64, Error> {
     let claimed = sqlx::query("UPDATE orders SET user_id = $1 WHERE email = $2 AND user_id IS NULL")
         .bind(user_id)
         .bind(email)
@@ -144,10 +130,7 @@ pub(super) async fn claim(transaction: &mut Transaction, user_id: &str, email: &
 }
 
 /// Removes the user as owner of the shop's orders of this email.
-///
-/// # Errors
-/// The database fails.
-pub async fn release(transaction: &mut Transaction, user_id: &str, email: &str) -> Result<(), Error> {
+pub(super) async fn release(transaction: &mut Transaction, user_id: &UserId, email: &str) -> Result<(), Error> {
     sqlx::query("UPDATE orders SET user_id = NULL WHERE user_id = $1 AND email = $2")
         .bind(user_id)
         .bind(email)

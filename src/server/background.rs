@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::state::AppState;
+use super::app::AppState;
 use crate::{mail, orders};
 
 /// Time for deliveries in progress at a stop.

@@ -1,4 +1,4 @@
-//! The two listeners: the app with its middleware in order, and metrics.
+//! The two listeners: the app, and metrics.
 
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
@@ -12,13 +12,13 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, HttpResponse, HttpServer, web};
 
 use super::acceptor::Acceptor;
+use super::app::{AppState, app};
 use super::connection_limits::{Connections, Limits, raise_descriptor_limit};
 use super::error::ServeError;
-use super::state::AppState;
+
 use super::tls::Certificate;
-use super::{drain, routes};
 use crate::telemetry;
-use crate::web::{client, compression, error, headers, origin};
+use crate::web::headers;
 
 /// Timeout for the head of a request. The body has its own, see `web::body`.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,35 +33,6 @@ const MAX_WORKERS: usize = 512;
 
 pub fn listen(address: SocketAddr, variable: &'static str) -> Result<TcpListener, ServeError> {
     TcpListener::bind(address).map_err(|source| ServeError::Listen { address, variable, source })
-}
-
-/// The app of one worker. The last `wrap` is the outermost middleware: drain count, request id and log, security headers, compression, error
-/// pages, host check, CSRF protection, then the routes.
-macro_rules! app {
-    ($state:expr) => {{
-        let state = $state;
-        App::new()
-            .app_data(state.site.clone())
-            .app_data(state.database.clone())
-            .app_data(state.clock.clone())
-            .app_data(state.sessions.clone())
-            .app_data(state.accounts.clone())
-            .app_data(state.transport.clone())
-            .app_data(state.drain.clone())
-            .app_data(web::FormConfig::default().limit(crate::web::body::MAX_BYTES))
-            .app_data(web::JsonConfig::default().limit(crate::web::body::MAX_BYTES))
-            .wrap(from_fn(origin::csrf_protection))
-            .wrap(from_fn(origin::require_own_host))
-            .wrap(from_fn(error::render_errors))
-            .wrap(from_fn(headers::head_as_get))
-            .wrap(from_fn(compression::compress))
-            .wrap(from_fn(headers::unchunked_for_http_10))
-            .wrap(from_fn(headers::secure))
-            .wrap(from_fn(client::log_client))
-            .wrap(from_fn(telemetry::trace_request))
-            .wrap(from_fn(drain::count))
-            .configure(|routes| routes::configure(routes, &state.site))
-    }};
 }
 
 /// Serves HTTP/1 only, see docs/decisions/http2-only-through-a-proxy.md. Not by `HttpServer`, which has no hook before the TLS handshake for the
@@ -99,7 +70,7 @@ pub fn start(
                 let stopping = stopping.clone();
                 async move { stopping.notified().await }
             })
-            .h1(map_config(app!(state.clone()), |()| AppConfig::default()));
+            .h1(map_config(app(state.clone()), |()| AppConfig::default()));
         fn_service(move |stream| acceptor.clone().accept(stream)).and_then(http.map_err(drop))
     });
     Ok(server.map_err(failed)?.run())

@@ -3,15 +3,16 @@
 //! | file | purpose |
 //! |---|---|
 //! | `open_database.rs` | opens and migrates the database at start; waits for a server that is down |
-//! | `state.rs` | the state shared by handlers |
+//! | `app.rs` | the app: shared state, middleware in its order |
 //! | `routes.rs`, `well_known.rs` | routes and their guards; `/.well-known` and the icon |
-//! | `listeners.rs` | the app with its middleware in order; metrics |
+//! | `listeners.rs` | the listeners of the app and of the metrics |
 //! | `acceptor.rs`, `connection_limits.rs`, `client_stream.rs` | TLS handshake and socket options; limits on open connections; idle connections |
 //! | `tls.rs` | the certificate, reloaded on SIGHUP and when its files change |
 //! | `background.rs` | mail delivery and maintenance |
 //! | `drain.rs`, `stop.rs` | requests in flight; signals, and a stop that cuts no request |
 
 mod acceptor;
+mod app;
 mod background;
 mod client_stream;
 mod connection_limits;
@@ -20,7 +21,6 @@ mod error;
 mod listeners;
 mod open_database;
 mod routes;
-mod state;
 mod stop;
 mod tls;
 mod well_known;
@@ -29,11 +29,10 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
+use app::AppState;
 use background::Background;
 pub use error::ServeError;
 use open_database::open_database;
-use state::AppState;
-pub use state::{CLAIM, REMOVE_SAMPLES};
 use stop::Stopped;
 pub use tls::load as load_certificate;
 use tls::{Certificate, Hangups};

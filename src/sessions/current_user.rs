@@ -7,8 +7,7 @@ use actix_web::http::Method;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
 use super::Expiry;
-use crate::clock::UnixSeconds;
-use crate::domain::{SessionId, UserId};
+use crate::domain::{SessionId, UnixSeconds, UserId};
 use crate::web::Error;
 
 /// The authenticated user. As an extractor it is only for GET and HEAD: a POST needs [`Authenticated`](super::Authenticated), which checks
@@ -22,6 +21,8 @@ pub struct CurrentUser {
     pub token_expires_at: UnixSeconds,
     pub session_expires_at: UnixSeconds,
     pub expiry: Expiry,
+    /// Counted up with each change of the user's orders; 0 until the first one.
+    pub orders_version: i64,
 }
 
 impl FromRequest for CurrentUser {
@@ -57,6 +58,7 @@ mod tests {
             token_expires_at: UnixSeconds::new(1),
             session_expires_at: UnixSeconds::new(1),
             expiry: Expiry::Idle,
+            orders_version: 0,
         };
         for (method, is_accepted) in [
             (Method::GET, true),

@@ -33,10 +33,10 @@ pub use token::{Audience, Keys};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::{Clock, UnixSeconds, whole_seconds};
+use crate::clock::Clock;
 use crate::database::{self, Database, Transaction};
-use crate::domain::{SessionId, UserId};
-use crate::web::{Client, Viewer, Zone};
+use crate::domain::{SessionId, UnixSeconds, UserId, Zone, whole_seconds};
+use crate::web::{Client, Viewer};
 use token::{Claims, TokenError};
 
 /// The longest time that a page waits until `last_seen_at` is written.
@@ -105,9 +105,6 @@ impl Sessions {
 
     /// Starts a session after the password was verified. `None` if the account was deleted, disabled or got another password meanwhile:
     /// hashing takes long enough. Everything else that the login writes belongs in the same transaction.
-    ///
-    /// # Errors
-    /// The database's.
     pub async fn start(
         &self,
         transaction: &mut Transaction,
@@ -126,9 +123,6 @@ impl Sessions {
     }
 
     /// The session of `token`, for this audience. `None` for every invalid token and session; the reason is only logged.
-    ///
-    /// # Errors
-    /// The database's.
     pub async fn resume(&self, token: &str, audience: Audience) -> Result<Option<Resumed>, database::Error> {
         let now = self.clock.now();
         let (claims, session_id) = match self.keys.verify(token, audience, now) {
@@ -138,27 +132,29 @@ impl Sessions {
                 return Ok(None);
             }
         };
-        let row = store::find_active(&self.database, &session_id, audience, now).await?;
-        let Some(row) = row.filter(|row| row.user_id.as_str() == claims.sub) else {
-            tracing::info!(user = claims.sub, reason = "the session has ended", "token refused");
+        let Some(user_id) = UserId::parse(&claims.sub) else {
+            tracing::info!(reason = "the user id is malformed", "token refused");
             return Ok(None);
         };
-        tracing::Span::current().record("user", row.user_id.as_str());
+        let Some(row) = store::find_active(&self.database, &session_id, &user_id, audience, now).await? else {
+            tracing::info!(user = user_id.as_str(), reason = "the session has ended", "token refused");
+            return Ok(None);
+        };
+        tracing::Span::current().record("user", user_id.as_str());
         let (issued_at, token_expires_at) = (UnixSeconds::new(claims.iat), UnixSeconds::new(claims.exp));
         Ok(Some(Resumed {
             viewer: Viewer {
                 email: row.email,
-                verified: row.verified_at.is_some(),
-                ends_in: token_expires_at.since(now),
-                can_stay: token_expires_at < row.expires_at,
+                is_verified: row.verified_at.is_some(),
                 zone: row.time_zone.as_deref().and_then(Zone::parse).unwrap_or_default(),
             },
             user: CurrentUser {
-                user_id: row.user_id,
+                user_id,
                 session_id,
                 token_expires_at,
                 session_expires_at: row.expires_at,
                 expiry: row.expiry,
+                orders_version: row.orders_version,
             },
             issued_at,
             last_seen_at: row.last_seen_at,
@@ -189,9 +185,6 @@ impl Sessions {
     }
 
     /// A new token for a browser's session, on the customer's request.
-    ///
-    /// # Errors
-    /// The database's.
     pub async fn extend(&self, user: &CurrentUser) -> Result<Issued, database::Error> {
         store::update_last_seen(&self.database, &user.session_id, self.clock.now()).await?;
         Ok(self.reissue(user, &user.session_id))
@@ -199,9 +192,6 @@ impl Sessions {
 
     /// Gives the session a new id after reauthentication, which invalidates all earlier tokens (ASVS 5.0 V7.2.4). Returns the new id and
     /// its token; `None` if the session has ended meanwhile.
-    ///
-    /// # Errors
-    /// The database's.
     pub async fn rotate_id(&self, user: &CurrentUser) -> Result<Option<(SessionId, Issued)>, database::Error> {
         let new_id = SessionId::new(self.clock.new_id());
         let is_rotated = store::rotate_id(&self.database, &user.session_id, &new_id, self.clock.now()).await?;
@@ -231,9 +221,6 @@ impl Sessions {
     }
 
     /// Revokes one of the user's sessions; returns whether it was active.
-    ///
-    /// # Errors
-    /// The database's.
     pub async fn revoke(
         &self,
         transaction: &mut Transaction,
@@ -244,18 +231,12 @@ impl Sessions {
     }
 
     /// The user's active sessions, most recently used first.
-    ///
-    /// # Errors
-    /// The database's.
     pub async fn list(&self, user_id: &UserId) -> Result<Vec<ActiveSession>, database::Error> {
         let now = self.clock.now();
         store::list_active(&self.database, user_id, now, now - self.lifetimes.token).await
     }
 
     /// Maintenance: deletes a batch of expired sessions; returns how many.
-    ///
-    /// # Errors
-    /// The database's.
     pub async fn delete_expired(&self) -> Result<u64, database::Error> {
         store::delete_expired(&self.database, self.clock.now()).await
     }

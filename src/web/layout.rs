@@ -6,8 +6,9 @@ use std::future::{Ready, ready};
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 
+use super::Site;
 use super::notice::Notice;
-use super::{Site, Zone};
+use crate::domain::Zone;
 
 /// Data of `templates/layout.html`. Each page's view has it as field `layout`.
 #[derive(Clone, Debug, Default)]
@@ -28,11 +29,7 @@ pub struct Layout {
 pub struct Viewer {
     pub email: String,
     /// Whether the address is confirmed.
-    pub verified: bool,
-    /// Seconds until the session ends if this browser sends no request.
-    pub ends_in: i64,
-    /// Whether the session can be extended beyond that.
-    pub can_stay: bool,
+    pub is_verified: bool,
     pub zone: Zone,
 }
 
@@ -50,9 +47,9 @@ impl Layout {
         let viewer = request.extensions().get::<Viewer>().cloned();
         let notice = Notice::of(request).map(Notice::text);
         Self {
-            stylesheet: site.assets.address("site.css"),
-            script: site.assets.address("site.js"),
-            icon: site.assets.address("icon.svg"),
+            stylesheet: site.assets.url("site.css"),
+            script: site.assets.url("site.js"),
+            icon: site.assets.url("icon.svg"),
             viewer,
             notice,
             development: site.development,

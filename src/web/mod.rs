@@ -17,8 +17,6 @@ pub mod origin;
 mod page;
 pub mod static_files;
 pub mod user_agent;
-pub mod words;
-pub mod zone;
 
 pub use assets::Assets;
 pub use client::Client;
@@ -27,10 +25,8 @@ pub use error::Error;
 pub use layout::{Layout, Viewer};
 pub use next::NextPath;
 pub use notice::Notice;
-pub use origin::own_referer;
+pub use origin::same_origin_referer;
 pub use page::{page, see_other};
-pub use words::wait_in_words;
-pub use zone::Zone;
 
 /// The site's own data, in app data.
 pub struct Site {

@@ -9,13 +9,17 @@ use serde::Deserialize;
 use super::rejected_cookie::RejectedCookie;
 use super::{LoggedIn, LoginContext};
 use crate::accounts::audit::{self, Event};
-use crate::accounts::{Accounts, ClaimedBrowser, Password, rate_limits, store, trusted_browser, trusted_network};
+use crate::accounts::trusted_browser::store::Trust;
+use crate::accounts::{
+    Accounts, ClaimedBrowser, Password, TrustedBrowser, rate_limits, store, trusted_browser, trusted_network,
+};
 use crate::database::{self, Transaction};
-use crate::mail::Email;
+use crate::domain::{Email, UserId, format_retry_after};
+use crate::orders;
 use crate::rate_limit::{self, Counter};
 use crate::sessions::{Audience, CurrentUser, Expiry, MaybeAuthenticated, NewSession};
 use crate::web::body::Form;
-use crate::web::{Client, Error, Layout, NextPath, Site, Zone, page, see_other, wait_in_words};
+use crate::web::{Client, Error, Layout, NextPath, Site, page, see_other};
 
 /// The same message for an unknown address and a wrong password.
 const WRONG: &str = "The e-mail address and the password do not go together. Check both and try again.";
@@ -32,11 +36,11 @@ struct LoginPage {
 }
 
 #[derive(Deserialize)]
-pub(in crate::accounts) struct LoginQuery {
+pub struct LoginQuery {
     next: Option<String>,
 }
 
-pub(in crate::accounts) async fn form(
+pub async fn form(
     request: HttpRequest,
     layout: Layout,
     user: Option<CurrentUser>,
@@ -56,7 +60,7 @@ pub(in crate::accounts) async fn form(
 }
 
 #[derive(Deserialize)]
-pub(in crate::accounts) struct LoginForm {
+pub struct LoginForm {
     email: String,
     password: String,
     /// "Keep me signed in": every value except an empty one, `false`, `off` and `0`.
@@ -69,7 +73,7 @@ pub(in crate::accounts) struct LoginForm {
     zone: String,
 }
 
-pub(in crate::accounts) async fn submit(
+pub async fn submit(
     client: Client,
     browser: ClaimedBrowser,
     accounts: web::Data<Accounts>,
@@ -81,8 +85,7 @@ pub(in crate::accounts) async fn submit(
     let next = NextPath::parse(&form.next);
     let remember = !matches!(form.remember.as_str(), "" | "false" | "off" | "0");
     let expiry = if remember { Expiry::Fixed } else { Expiry::Idle };
-    let zone = Zone::parse(&form.zone);
-    let context = LoginContext { audience: Audience::Web, expiry, client: &client, browser: browser.0, zone };
+    let context = LoginContext::of_page(expiry, &client, browser, &form.zone);
     let (status, error, retry_after) = match accounts.log_in(&form.email, &form.password, context).await {
         Ok(Some(logged_in)) => {
             let mut response = see_other(next.as_ref().map_or("/orders", NextPath::as_str));
@@ -90,8 +93,8 @@ pub(in crate::accounts) async fn submit(
             return Ok(response);
         }
         Ok(None) => (StatusCode::UNAUTHORIZED, WRONG.to_owned(), None),
-        Err(Error::Throttled { retry_after }) => {
-            let wait = wait_in_words(retry_after);
+        Err(Error::RateLimited { retry_after }) => {
+            let wait = format_retry_after(retry_after);
             let error = format!("Too many wrong passwords. Try again {wait}, or choose a new password by mail.");
             (StatusCode::TOO_MANY_REQUESTS, error, Some(retry_after))
         }
@@ -110,7 +113,7 @@ impl Accounts {
     /// Logs in. `None` for an unknown address, a wrong password or a disabled account, without saying which.
     ///
     /// # Errors
-    /// [`Error::Throttled`], [`Error::Busy`] if the hashing queue is full, or the database's.
+    /// [`Error::RateLimited`], [`Error::Busy`] if the hashing queue is full, or the database's.
     pub async fn log_in(
         &self,
         email: &str,
@@ -121,12 +124,13 @@ impl Accounts {
             return self.reject_malformed(email, password, &context).await.map(|()| None);
         };
         let account = store::find_by_email(&self.database, &email).await?;
-        let counters = self.login_counters(&email, account.as_ref(), &context).await?;
+        let trust = self.find_trust(account.as_ref(), &context).await?;
+        let counters = login_counters(&email, &context, trust);
         rate_limit::count(&self.database, &self.clock, &counters).await?;
         let stored = account.as_ref().map(|account| account.password_hash.as_str());
         let is_correct = self.hasher.verify(Password::unchecked(password), stored).await?;
         match account.filter(|_| is_correct) {
-            Some(account) => self.complete_login(&account, password, &context, &counters).await,
+            Some(account) => self.complete_login(&account, password, &context, &counters, trust).await,
             None => self.record_login_failure(&email, &context).await.map(|()| None),
         }
     }
@@ -140,24 +144,17 @@ impl Accounts {
         Ok(())
     }
 
-    /// The counter of a trusted browser or network; otherwise those of an untrusted login.
-    pub(in crate::accounts) async fn login_counters(
+    /// What the account trusts of the login's browser and network.
+    pub(in crate::accounts) async fn find_trust(
         &self,
-        email: &Email,
         account: Option<&store::Account>,
         context: &LoginContext<'_>,
-    ) -> Result<Vec<Counter>, Error> {
-        if let Some(browser) = &context.browser
-            && trusted_browser::store::is_trusted(&self.database, email, &browser.hash()).await?
-        {
-            return Ok(rate_limits::trusted_browser_login(email, browser.as_str()));
-        }
-        let network = rate_limit::network(context.client.address);
-        let user_id = account.map(|account| &account.id);
-        if trusted_network::store::is_trusted(&self.database, user_id, &network).await? {
-            return Ok(rate_limits::trusted_network_login(email, &network));
-        }
-        Ok(rate_limits::untrusted_login(email, context.client.address))
+    ) -> Result<Trust, Error> {
+        let unknown = UserId::new(String::new());
+        let user_id = account.map_or(&unknown, |account| &account.id);
+        let browser = context.browser.as_ref().map(TrustedBrowser::hash).unwrap_or_default();
+        let network = trusted_network::hash(user_id, &rate_limit::network(context.client.address));
+        Ok(trusted_browser::store::find_trust(&self.database, user_id, &browser, &network).await?)
     }
 
     pub(in crate::accounts) async fn record_login_failure(
@@ -178,10 +175,16 @@ impl Accounts {
         password: &str,
         context: &LoginContext<'_>,
         counters: &[Counter],
+        trust: Trust,
     ) -> Result<Option<LoggedIn>, Error> {
         let upgraded = self.upgraded_hash(account, password).await?;
-        let browser = self.browser_of(context).await?;
-        let network = rate_limit::network(context.client.address);
+        let known = context.browser.clone().filter(|_| trust.is_browser_known);
+        let browser = match (context.audience, known) {
+            (Audience::Api, _) => None,
+            (Audience::Web, Some(browser)) => Some(browser),
+            (Audience::Web, None) => Some(TrustedBrowser::generate()?),
+        };
+        let network = trusted_network::hash(&account.id, &rate_limit::network(context.client.address));
         let (now, event) = (self.clock.now(), self.audit_event(Event::LoggedIn, context.client));
         let LoginContext { audience, expiry, client, .. } = *context;
         let issued = self.database.write_together(async |transaction| {
@@ -191,13 +194,18 @@ impl Accounts {
             if issued.is_some() {
                 rate_limit::refund(transaction, counters).await?;
                 audit::record(transaction, &account.id, &event).await?;
-                if let Some(zone) = &context.zone {
-                    store::set_detected_zone(transaction, &account.id, zone).await?;
+                if let Some(zone) =
+                    context.zone.as_ref().filter(|zone| account.time_zone.as_deref() != Some(zone.name()))
+                    && store::set_detected_zone(transaction, &account.id, zone).await?
+                {
+                    orders::zone_changed(transaction, &account.id).await?;
                 }
                 if let Some(browser) = &browser {
-                    trusted_browser::store::trust(transaction, &account.id, &browser.hash(), now).await?;
+                    let (table, hash) = (trusted_browser::store::TABLE, browser.hash());
+                    table.trust_found(transaction, &account.id, &hash, now, trust.browser).await?;
                 }
-                trusted_network::store::trust(transaction, &account.id, &network, now).await?;
+                let table = trusted_network::store::TABLE;
+                table.trust_found(transaction, &account.id, &network, now, trust.network).await?;
             }
             Ok::<_, database::Error>(issued)
         });
@@ -216,6 +224,20 @@ impl Accounts {
         }
         self.hasher.hash(Password::unchecked(password)).await.map(Some)
     }
+}
+
+/// The counter of a trusted browser or network; otherwise those of an untrusted login.
+pub(in crate::accounts) fn login_counters(email: &Email, context: &LoginContext<'_>, trust: Trust) -> Vec<Counter> {
+    if let Some(browser) = &context.browser
+        && trust.browser.last_used_at.is_some()
+    {
+        return rate_limits::trusted_browser_login(email, browser.as_str());
+    }
+    let address = context.client.address;
+    if trust.network.last_used_at.is_some() {
+        return rate_limits::trusted_network_login(email, &rate_limit::network(address));
+    }
+    rate_limits::untrusted_login(email, address)
 }
 
 /// Stores the upgraded hash, unless the password was changed meanwhile; returns the account's hash from now on.

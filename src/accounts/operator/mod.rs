@@ -5,25 +5,18 @@ mod store;
 pub use store::{UserDetail, UserLine, list, show};
 
 use super::audit::{self, Event, NewAuditEvent};
-use super::{OnDeleted, OnVerified, store as users};
-use crate::clock::{Clock, UnixSeconds};
+use super::store as users;
+use crate::clock::Clock;
 use crate::database::{Database, Error, Transaction};
-use crate::domain::UserId;
+use crate::domain::{Email, UnixSeconds, UserId};
 use crate::mail::tokens::{self, Purpose};
-use crate::mail::{self, Email, Message, RequestOrigin};
+use crate::mail::{self, Message, RequestOrigin};
+use crate::orders;
 use crate::sessions;
 
 /// Does what the mailed link does: confirms the address, and the orders placed with it become the account's. Returns how many; `None` if
 /// there is no such account.
-///
-/// # Errors
-/// The database's.
-pub async fn verify(
-    database: &Database,
-    clock: &Clock,
-    email: &Email,
-    on_verified: OnVerified,
-) -> Result<Option<u64>, Error> {
+pub async fn verify(database: &Database, clock: &Clock, email: &Email) -> Result<Option<u64>, Error> {
     let now = clock.now();
     database
         .write(async |transaction| {
@@ -31,7 +24,7 @@ pub async fn verify(
                 return Ok(None);
             };
             users::set_verified(transaction, &user.id, email, now).await?;
-            let claimed = on_verified(transaction, &user.id, email.as_str()).await?;
+            let claimed = orders::claim(transaction, &user.id, email.as_str()).await?;
             tokens::remove_queued(transaction, &user.id, Purpose::Verify).await?;
             if user.verified_at.is_none() {
                 record(transaction, clock, &user.id, Event::EmailVerified, now).await?;
@@ -42,9 +35,6 @@ pub async fn verify(
 }
 
 /// Disables an account and revokes its sessions; returns whether the account exists.
-///
-/// # Errors
-/// The database's.
 pub async fn disable(database: &Database, clock: &Clock, email: &Email) -> Result<bool, Error> {
     let now = clock.now();
     database
@@ -63,9 +53,6 @@ pub async fn disable(database: &Database, clock: &Clock, email: &Email) -> Resul
 }
 
 /// Enables a disabled account; returns whether the account exists.
-///
-/// # Errors
-/// The database's.
 pub async fn enable(database: &Database, clock: &Clock, email: &Email) -> Result<bool, Error> {
     let now = clock.now();
     database
@@ -83,16 +70,13 @@ pub async fn enable(database: &Database, clock: &Clock, email: &Email) -> Result
 }
 
 /// Deletes an account, as its owner can on the account page; returns whether it existed. A confirmed address gets a mail about it.
-///
-/// # Errors
-/// The database's.
-pub async fn delete(database: &Database, clock: &Clock, email: &Email, on_deleted: OnDeleted) -> Result<bool, Error> {
+pub async fn delete(database: &Database, clock: &Clock, email: &Email) -> Result<bool, Error> {
     let deleted = database
         .write(async |transaction| {
             let Some(user) = store::find(transaction, email).await? else {
                 return Ok::<_, Error>(None);
             };
-            on_deleted(transaction, &user.id).await?;
+            orders::remove_samples(transaction, &user.id).await?;
             users::delete(transaction, &user.id).await?;
             if user.verified_at.is_some() {
                 let message = Message::AccountDeleted(RequestOrigin::operator(clock.now()));

@@ -3,10 +3,8 @@
 use sqlx::FromRow;
 
 use crate::accounts::audit::Event;
-use crate::clock::UnixSeconds;
 use crate::database::{Database, Error, Transaction};
-use crate::domain::UserId;
-use crate::mail::Email;
+use crate::domain::{Email, UnixSeconds, UserId};
 
 /// An account in the list.
 #[derive(FromRow)]
@@ -19,9 +17,6 @@ pub struct UserLine {
 }
 
 /// All accounts, by address.
-///
-/// # Errors
-/// The database's.
 pub async fn list(database: &Database) -> Result<Vec<UserLine>, Error> {
     sqlx::query_as(
         "SELECT u.email, u.created_at, u.verified_at, u.disabled_at,
@@ -53,9 +48,6 @@ pub struct UserDetail {
 }
 
 /// The account with that address.
-///
-/// # Errors
-/// The database's.
 pub async fn show(database: &Database, email: &Email, now: UnixSeconds) -> Result<Option<UserDetail>, Error> {
     sqlx::query_as(
         "SELECT id, email, created_at, verified_at, disabled_at, time_zone, time_zone_chosen_at,

@@ -7,13 +7,13 @@ use askama::Template;
 use serde::Deserialize;
 
 use crate::accounts::Accounts;
-use crate::mail::Email;
+use crate::domain::Email;
 use crate::mail::tokens::{self, EmailToken, Purpose, Token};
 use crate::web::{Error, Layout, page};
 
 /// The query of a mailed link.
 #[derive(Deserialize)]
-pub(in crate::accounts) struct LinkQuery {
+pub struct LinkQuery {
     #[serde(default)]
     pub token: String,
 }

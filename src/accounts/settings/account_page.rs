@@ -4,13 +4,11 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
 
-use crate::accounts::Accounts;
 use crate::accounts::audit::{self, AuditEvent};
-use crate::clock::UnixSeconds;
-use crate::domain::SessionId;
+use crate::accounts::{Accounts, session_ended};
+use crate::domain::{SessionId, UnixSeconds, Zone, format_date, format_date_time};
 use crate::sessions::{ActiveSession, Audience, CurrentUser};
-use crate::web::words::{day, moment};
-use crate::web::{Error, Layout, Zone, page, user_agent};
+use crate::web::{Error, Layout, page, user_agent};
 
 /// Events on the account page.
 const RECENT_EVENTS: i64 = 6;
@@ -19,7 +17,7 @@ const MAX_EVENTS: i64 = 300;
 
 /// The errors of the page's forms.
 #[derive(Default)]
-pub(in crate::accounts) struct FormErrors {
+pub struct FormErrors {
     /// The new address as it was typed.
     pub email: String,
     pub email_error: Option<String>,
@@ -81,14 +79,10 @@ struct TimeView {
 }
 
 fn time_view(at: UnixSeconds, zone: &Zone) -> TimeView {
-    TimeView { rfc3339: at.to_string(), text: moment(at, zone) }
+    TimeView { rfc3339: at.to_string(), text: format_date_time(at, zone) }
 }
 
-pub(in crate::accounts) async fn show(
-    layout: Layout,
-    user: CurrentUser,
-    accounts: web::Data<Accounts>,
-) -> Result<HttpResponse, Error> {
+pub async fn show(layout: Layout, user: CurrentUser, accounts: web::Data<Accounts>) -> Result<HttpResponse, Error> {
     render(StatusCode::OK, layout, &user, &accounts, FormErrors::default()).await
 }
 
@@ -109,15 +103,17 @@ async fn render(
     accounts: &Accounts,
     errors: FormErrors,
 ) -> Result<HttpResponse, Error> {
-    let account = accounts.find_account(user).await?;
     let sessions = accounts.sessions.list(&user.user_id).await?;
+    // The session of the request is one of them, unless it was revoked meanwhile.
+    let account_created_at = sessions.first().ok_or_else(session_ended)?.account_created_at;
+    let viewer = layout.viewer.clone().ok_or_else(session_ended)?;
     let events = audit::list(&accounts.database, &user.user_id, accounts.clock.now(), RECENT_EVENTS).await?;
     let zone = layout.zone();
     let view = AccountPage {
         layout,
-        email: account.email.as_str().to_owned(),
-        is_verified: account.verified_at.is_some(),
-        since: day(account.created_at, &zone),
+        email: viewer.email,
+        is_verified: viewer.is_verified,
+        since: format_date(account_created_at, &zone),
         sessions: sessions.into_iter().map(|session| session_view(session, &user.session_id, &zone)).collect(),
         events: events.iter().map(|event| event_view(event, &zone)).collect(),
         zone: zone.name().to_owned(),
@@ -154,7 +150,7 @@ struct ActivityPage {
     events: Vec<EventView>,
 }
 
-pub(in crate::accounts) async fn all_activity(
+pub async fn all_activity(
     layout: Layout,
     user: CurrentUser,
     accounts: web::Data<Accounts>,

@@ -9,22 +9,23 @@ use crate::accounts::reauthentication::Reauthentication;
 use crate::accounts::security_notice::SecurityNotice;
 use crate::accounts::{Accounts, rate_limits, session_ended, store};
 use crate::database::{self, Transaction};
-use crate::domain::SessionId;
+use crate::domain::{Email, SessionId};
 use crate::mail::tokens::{self, EmailToken, Purpose};
-use crate::mail::{self, Email, Message, RequestOrigin};
+use crate::mail::{self, Message, RequestOrigin};
+use crate::orders;
 use crate::rate_limit;
 use crate::sessions::{self, Authenticated};
 use crate::web::body::Form;
 use crate::web::{Client, Error, Notice, see_other};
 
 #[derive(Deserialize)]
-pub(in crate::accounts) struct EmailForm {
+pub struct EmailForm {
     email: String,
     #[serde(default)]
     password: String,
 }
 
-pub(in crate::accounts) async fn submit(
+pub async fn submit(
     client: Client,
     accounts: web::Data<Accounts>,
     Authenticated { user, layout, body: Form(form) }: Authenticated<Form<EmailForm>>,
@@ -48,7 +49,7 @@ pub(in crate::accounts) async fn submit(
     let requested = accounts.request_email_change(&account, &rotated.session_id, &email, &client).await;
     let response = requested.map(|()| {
         let mut response = see_other("/account#email");
-        Notice::AddressChangeAsked.show_next(&mut response);
+        Notice::EmailChangeRequested.show_next(&mut response);
         response
     });
     rotated.set_cookie(response)
@@ -107,7 +108,7 @@ impl Accounts {
         client: &Client,
     ) -> Result<bool, database::Error> {
         let (now, user_id, to) = (self.clock.now(), &token.user_id, &token.email);
-        let Some(before) = store::find_in(transaction, user_id).await? else {
+        let Some(before) = store::find_by_id(&mut *transaction, user_id).await? else {
             return Ok(false);
         };
         // Revokes the tokens sent to the old address, and the same token if its mail was delivered twice.
@@ -116,7 +117,7 @@ impl Accounts {
             return Ok(false);
         }
         sessions::revoke_others(transaction, user_id, kept, now).await?;
-        (self.hooks.on_verified)(transaction, user_id, to.as_str()).await?;
+        orders::claim(transaction, user_id, to.as_str()).await?;
         let message = Message::AddressChanged { origin: RequestOrigin::new(now, client), to: to.as_str().to_owned() };
         let event = Event::EmailChanged;
         let notice = SecurityNotice { event, new_email: Some(to), client, message: &message };

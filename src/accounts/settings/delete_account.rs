@@ -9,6 +9,7 @@ use crate::accounts::login::log_out::logged_out;
 use crate::accounts::{Accounts, session_ended, store};
 use crate::database;
 use crate::mail::{self, Message, RequestOrigin};
+use crate::orders;
 use crate::sessions::{Authenticated, CurrentUser};
 use crate::web::body::Form;
 use crate::web::{Client, Error, Layout, Notice, page};
@@ -20,16 +21,16 @@ struct DeletePage {
     error: Option<String>,
 }
 
-pub(in crate::accounts) async fn form(layout: Layout, _: CurrentUser) -> Result<HttpResponse, Error> {
+pub async fn form(layout: Layout, _: CurrentUser) -> Result<HttpResponse, Error> {
     page(StatusCode::OK, &DeletePage { layout, error: None })
 }
 
 #[derive(Deserialize)]
-pub(in crate::accounts) struct DeleteForm {
+pub struct DeleteForm {
     password: String,
 }
 
-pub(in crate::accounts) async fn submit(
+pub async fn submit(
     client: Client,
     accounts: web::Data<Accounts>,
     Authenticated { user, layout, body: Form(form) }: Authenticated<Form<DeleteForm>>,
@@ -69,7 +70,7 @@ impl Accounts {
                 if !store::has_active_session(transaction, &account.id, &user.session_id, now).await? {
                     return Ok::<_, database::Error>(false);
                 }
-                (self.hooks.on_deleted)(transaction, &account.id).await?;
+                orders::remove_samples(transaction, &account.id).await?;
                 store::delete(transaction, &account.id).await?;
                 // An unconfirmed address may belong to somebody else.
                 if account.verified_at.is_some() {

@@ -6,9 +6,11 @@ use askama::Template;
 use serde::Deserialize;
 
 use crate::accounts::{Accounts, store};
+use crate::domain::Zone;
+use crate::orders;
 use crate::sessions::{Authenticated, CurrentUser};
 use crate::web::body::Form;
-use crate::web::{Error, Layout, Notice, Zone, page, see_other};
+use crate::web::{Error, Layout, Notice, page, see_other};
 
 #[derive(Template)]
 #[template(path = "accounts/time_zone.html")]
@@ -19,25 +21,30 @@ struct TimeZonePage {
     error: Option<&'static str>,
 }
 
-pub(in crate::accounts) async fn form(layout: Layout, _: CurrentUser) -> Result<HttpResponse, Error> {
+pub async fn form(layout: Layout, _: CurrentUser) -> Result<HttpResponse, Error> {
     render(StatusCode::OK, layout, None)
 }
 
 #[derive(Deserialize)]
-pub(in crate::accounts) struct ZoneForm {
+pub struct ZoneForm {
     zone: String,
 }
 
-pub(in crate::accounts) async fn submit(
+pub async fn submit(
     accounts: web::Data<Accounts>,
     Authenticated { user, layout, body: Form(form) }: Authenticated<Form<ZoneForm>>,
 ) -> Result<HttpResponse, Error> {
     let Some(zone) = Zone::parse(&form.zone) else {
         return render(StatusCode::UNPROCESSABLE_ENTITY, layout, Some("Choose one of the places in the list."));
     };
-    store::set_chosen_zone(&accounts.database, &user.user_id, &zone, accounts.clock.now()).await?;
+    let (user_id, now) = (&user.user_id, accounts.clock.now());
+    let stored = accounts.database.write(async |transaction| {
+        store::set_chosen_zone(transaction, user_id, &zone, now).await?;
+        orders::zone_changed(transaction, user_id).await
+    });
+    stored.await?;
     let mut response = see_other("/account#time-zone");
-    Notice::ZoneChanged.show_next(&mut response);
+    Notice::TimeZoneChanged.show_next(&mut response);
     Ok(response)
 }
 

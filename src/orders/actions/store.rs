@@ -1,11 +1,11 @@
 //! The writes of a customer's actions, and the operator's lists of pending requests.
 
-use crate::clock::UnixSeconds;
 use crate::database::{Database, Error, Transaction};
-use crate::orders::money::Money;
+use crate::domain::{Money, UnixSeconds};
+use crate::orders::monthly_totals::Counted;
 use crate::orders::order::{OrderId, OrderNumber};
 use crate::orders::search;
-use crate::orders::store::currency;
+use crate::orders::store::{counted, currency};
 
 /// The shop may use numbers of the same form; so many in a row are tried for a reorder.
 const MAX_NUMBER_ATTEMPTS: u32 = 100;
@@ -21,7 +21,7 @@ pub(super) async fn request_cancellation(
         "UPDATE orders SET cancellation_asked_at = $1
          WHERE id = $2 AND user_id = $3 AND cancellation_asked_at IS NULL AND status IN ('placed', 'processing')",
     )
-    .bind(now.get())
+    .bind(now)
     .bind(order_id.as_str())
     .bind(user_id)
     .execute(&mut *transaction)
@@ -36,16 +36,15 @@ pub(super) async fn nth_latest_placed_at(
     n: i64,
     since: UnixSeconds,
 ) -> Result<Option<UnixSeconds>, Error> {
-    let placed_at: Option<i64> = sqlx::query_scalar(
+    sqlx::query_scalar(
         "SELECT placed_at FROM orders WHERE user_id = $1 AND placed_at > $2 AND reordered_from IS NOT NULL
          ORDER BY placed_at DESC, id DESC LIMIT 1 OFFSET $3",
     )
     .bind(user_id)
-    .bind(since.get())
+    .bind(since)
     .bind(n - 1)
     .fetch_optional(&mut *transaction)
-    .await?;
-    Ok(placed_at.map(UnixSeconds::new))
+    .await
 }
 
 /// A number for a reorder that no order of the shop has: the next value of a counter. Numbers of failed reorders are skipped. `None`
@@ -68,7 +67,7 @@ pub(super) async fn next_reorder_number(database: &Database) -> Result<Option<Or
     Ok(None)
 }
 
-/// Copies an order of the user with its lines and prices into a new order that is placed now; returns whether the order exists. When an
+/// Copies an order of the user with its lines and prices into a new order that is placed now; returns what it counts in the totals, or `None` if the order does not exist. When an
 /// export later has an order of the new number, the import updates the copy.
 pub(super) async fn copy_order(
     transaction: &mut Transaction,
@@ -76,9 +75,9 @@ pub(super) async fn copy_order(
     order_id: &OrderId,
     (new_id, number): (&OrderId, &OrderNumber),
     now: UnixSeconds,
-) -> Result<bool, Error> {
+) -> Result<Option<Counted>, Error> {
     let text = search::store::text_of(transaction, order_id.as_str(), number.as_str()).await?;
-    let copied = sqlx::query(
+    let copied: Option<(UnixSeconds, String, String, i64, i64)> = sqlx::query_as(
         "INSERT INTO orders (id, issued_by, number, user_id, email, placed_at, payment_status, fulfillment_status, status,
              currency, subtotal, shipping, taxes, discount, refunded, total, line_count, ship_name, ship_company,
              ship_address1, ship_address2, ship_zip, ship_city, ship_province, ship_country, ship_phone, content_hash,
@@ -87,23 +86,22 @@ pub(super) async fn copy_order(
              'placed', currency, subtotal, shipping, taxes, discount, 0, total, line_count, ship_name, ship_company,
              ship_address1, ship_address2, ship_zip, ship_city, ship_province, ship_country, ship_phone, $4,
              CAST($5 AS TEXT), CAST($6 AS TEXT), number
-         FROM orders WHERE id = $7 AND user_id = $8",
+         FROM orders WHERE id = $7 AND user_id = $8
+         RETURNING placed_at, status, currency, total, refunded",
     )
     .bind(new_id.as_str())
     .bind(number.as_str())
-    .bind(now.get())
+    .bind(now)
     .bind(Vec::<u8>::new())
     .bind(text.prefix)
     .bind(text.full)
     .bind(order_id.as_str())
     .bind(user_id)
-    .execute(&mut *transaction)
+    .fetch_optional(&mut *transaction)
     .await?;
-    if copied.rows_affected() == 0 {
-        return Ok(false);
-    }
+    let Some((placed_at, status, currency, total, refunded)) = copied else { return Ok(None) };
     copy_lines(transaction, order_id, new_id).await?;
-    Ok(true)
+    counted((placed_at, &status, &currency, total, refunded)).map(Some)
 }
 
 async fn copy_lines(transaction: &mut Transaction, from: &OrderId, to: &OrderId) -> Result<(), Error> {
@@ -129,18 +127,15 @@ pub struct PendingRequest {
     pub reordered_from: Option<String>,
 }
 
-type PendingRow = (String, String, i64, i64, String, String, Option<String>);
+type PendingRow = (String, String, UnixSeconds, i64, String, String, Option<String>);
 
 fn pending_request(row: PendingRow) -> Result<PendingRequest, Error> {
     let (number, email, requested_at, total, code, status, reordered_from) = row;
-    let (requested_at, total) = (UnixSeconds::new(requested_at), Money::new(total, currency(&code)?));
+    let total = Money::new(total, currency(&code)?);
     Ok(PendingRequest { number, email, requested_at, total, status, reordered_from })
 }
 
 /// Orders with a requested cancellation that are neither sent nor cancelled, the oldest request first.
-///
-/// # Errors
-/// The database fails.
 pub async fn pending_cancellations(database: &Database) -> Result<Vec<PendingRequest>, Error> {
     let rows: Vec<PendingRow> = sqlx::query_as(
         "SELECT o.number, COALESCE(o.email, u.email, ''), o.cancellation_asked_at, o.total, o.currency, o.status, o.reordered_from
@@ -154,9 +149,6 @@ pub async fn pending_cancellations(database: &Database) -> Result<Vec<PendingReq
 }
 
 /// Reorders that no export of the shop contains yet, the oldest first.
-///
-/// # Errors
-/// The database fails.
 pub async fn pending_reorders(database: &Database) -> Result<Vec<PendingRequest>, Error> {
     let rows: Vec<PendingRow> = sqlx::query_as(
         "SELECT o.number, COALESCE(o.email, u.email, ''), o.placed_at, o.total, o.currency, o.status, o.reordered_from

@@ -3,7 +3,7 @@
 //! Shops differ: a subtotal may be before or after the discount, prices may include taxes or not. The export contains only the amounts,
 //! so the convention is the one under which they add up. Without such a convention, the difference is shown as a row "Other".
 
-use crate::orders::money::Money;
+use crate::domain::Money;
 use crate::orders::order::{Order, OrderDetail, OrderLine};
 
 /// A row below the lines.

@@ -5,16 +5,15 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 
 use super::breakdown::{TotalRow, breakdown};
-use super::store;
+use super::store::{self, FoundOrder};
 use super::timeline::{Event, timeline};
 use crate::database::Database;
+use crate::domain::{Zone, format_count, format_date, format_date_time};
 use crate::orders::idempotency::IdempotencyKey;
-use crate::orders::money::format_count;
-use crate::orders::order::{OrderDetail, OrderLine, OrderNumber, ShippingAddress};
+use crate::orders::order::{OrderLine, OrderNumber, ShippingAddress};
 use crate::orders::url::order_url;
 use crate::sessions::CurrentUser;
-use crate::web::words::{day, moment};
-use crate::web::{Error, Layout, Zone, page, see_other};
+use crate::web::{Error, Layout, page, see_other};
 
 #[derive(Template)]
 #[template(path = "orders/detail.html")]
@@ -62,44 +61,37 @@ struct EventRow {
     is_pending: bool,
 }
 
-pub(in crate::orders) async fn show(
+pub async fn show(
     user: CurrentUser,
     layout: Layout,
     number: web::Path<String>,
     database: web::Data<Database>,
 ) -> Result<HttpResponse, Error> {
-    let detail = find(&database, &user, &number).await?;
-    render(StatusCode::OK, layout, &user, &database, &detail, None).await
+    let found = find(&database, &user, &number).await?;
+    render(StatusCode::OK, layout, &found, None)
 }
 
 /// GET on the URL of an action: a reload of its response, or a login after the session ended before the form was sent.
-pub(in crate::orders) async fn redirect_to_order(number: web::Path<String>) -> Result<HttpResponse, Error> {
+pub async fn redirect_to_order(number: web::Path<String>) -> Result<HttpResponse, Error> {
     OrderNumber::parse(&number).map(|number| see_other(&order_url(&number))).ok_or(Error::NotFound)
 }
 
 /// The user's order of this number, else [`Error::NotFound`].
-pub(in crate::orders) async fn find(
-    database: &Database,
-    user: &CurrentUser,
-    number: &str,
-) -> Result<OrderDetail, Error> {
+pub async fn find(database: &Database, user: &CurrentUser, number: &str) -> Result<FoundOrder, Error> {
     let number = OrderNumber::parse(number).ok_or(Error::NotFound)?;
-    let detail = database.read(async |snapshot| store::find_order(snapshot, &user.user_id, &number).await).await?;
-    detail.ok_or(Error::NotFound)
+    let found =
+        database.read(async |snapshot| store::find_with_neighbours(snapshot, &user.user_id, &number).await).await?;
+    found.ok_or(Error::NotFound)
 }
 
 /// Renders the page, with an error if an action failed.
-pub(in crate::orders) async fn render(
+pub fn render(
     status: StatusCode,
     layout: Layout,
-    user: &CurrentUser,
-    database: &Database,
-    detail: &OrderDetail,
+    FoundOrder { detail, newer, older }: &FoundOrder,
     error: Option<String>,
 ) -> Result<HttpResponse, Error> {
     let order = &detail.order;
-    let (newer, older) =
-        database.read(async |snapshot| store::find_neighbours(snapshot, &user.user_id, order).await).await?;
     let key = IdempotencyKey::generate().map_err(|error| Error::Internal(error.to_string().into()))?;
     let zone = layout.zone();
     let (totals, notes) = breakdown(detail);
@@ -111,14 +103,14 @@ pub(in crate::orders) async fn render(
         status: order.status.label(),
         status_class: order.status.as_str(),
         placed_at: order.placed_at.to_string(),
-        placed_on: day(order.placed_at, &zone),
+        placed_on: format_date(order.placed_at, &zone),
         reordered_from: order.reordered_from.as_ref().map(link),
         lines: detail.lines.iter().map(line_row).collect(),
         totals,
         notes,
         events: timeline(order).into_iter().map(|event| event_row(event, &zone)).collect(),
         address: address_lines(&detail.address),
-        cancellation_asked_on: order.pending_cancellation().map(|at| day(at, &zone)),
+        cancellation_asked_on: order.pending_cancellation().map(|at| format_date(at, &zone)),
         can_be_cancelled: order.can_be_cancelled(),
         key: key.as_str().to_owned(),
         newer: newer.as_ref().map(link),
@@ -143,7 +135,7 @@ fn line_row(line: &OrderLine) -> LineRow {
 }
 
 fn event_row(event: Event, zone: &Zone) -> EventRow {
-    let at = event.at.map(|at| (at.to_string(), moment(at, zone)));
+    let at = event.at.map(|at| (at.to_string(), format_date_time(at, zone)));
     EventRow { label: event.label, at, is_pending: event.is_pending }
 }
 

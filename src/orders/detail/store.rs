@@ -4,59 +4,56 @@ use sqlx::AssertSqlSafe;
 
 use crate::database::{Error, Transaction};
 use crate::orders::order::{Order, OrderDetail, OrderNumber, ShippingAddress};
-use crate::orders::store::{ADDRESS_COLUMNS, ORDER_COLUMNS, OrderRow, lines_by_order};
+use crate::orders::store::{ADDRESS_COLUMNS, ORDER_COLUMNS, lines_by_order};
 
 #[derive(sqlx::FromRow)]
 struct DetailRow {
     #[sqlx(flatten)]
-    order: OrderRow,
+    order: Order,
     #[sqlx(flatten)]
     address: ShippingAddress,
+    newer: Option<String>,
+    older: Option<String>,
+}
+
+/// An order with the numbers of the user's next newer and next older order.
+pub struct FoundOrder {
+    pub detail: OrderDetail,
+    pub newer: Option<OrderNumber>,
+    pub older: Option<OrderNumber>,
 }
 
 /// The user's order of this number. A sample and a real order may have the same number; then it is the real one.
-///
-/// # Errors
-/// The database fails.
 pub async fn find_order(
     snapshot: &mut Transaction,
     user_id: &str,
     number: &OrderNumber,
 ) -> Result<Option<OrderDetail>, Error> {
-    let sql = format!(
-        "SELECT {ORDER_COLUMNS}, {ADDRESS_COLUMNS}
-         FROM orders WHERE user_id = $1 AND number = $2
-         ORDER BY CASE WHEN issued_by = 'shop' THEN 0 ELSE 1 END LIMIT 1"
-    );
-    let row: Option<DetailRow> =
-        sqlx::query_as(AssertSqlSafe(sql)).bind(user_id).bind(number.as_str()).fetch_optional(&mut *snapshot).await?;
-    let Some(DetailRow { order, address }) = row else {
-        return Ok(None);
-    };
-    let order = order.into_order()?;
-    let mut lines = lines_by_order(snapshot, std::slice::from_ref(&order)).await?;
-    let lines = lines.remove(&order.id).unwrap_or_default();
-    Ok(Some(OrderDetail { order, lines, address }))
+    Ok(find_with_neighbours(snapshot, user_id, number).await?.map(|found| found.detail))
 }
 
-/// The numbers of the user's next newer and next older order.
-pub(super) async fn find_neighbours(
+/// The same with the orders before and after it.
+pub(super) async fn find_with_neighbours(
     snapshot: &mut Transaction,
     user_id: &str,
-    order: &Order,
-) -> Result<(Option<OrderNumber>, Option<OrderNumber>), Error> {
-    let (newer, older): (Option<String>, Option<String>) = sqlx::query_as(
-        "SELECT (SELECT number FROM orders WHERE user_id = $1 AND (placed_at, id) > ($2, $3) ORDER BY placed_at, id LIMIT 1),
-                (SELECT number FROM orders WHERE user_id = $4 AND (placed_at, id) < ($5, $6) ORDER BY placed_at DESC, id DESC LIMIT 1)",
-    )
-    .bind(user_id)
-    .bind(order.placed_at.get())
-    .bind(order.id.as_str())
-    .bind(user_id)
-    .bind(order.placed_at.get())
-    .bind(order.id.as_str())
-    .fetch_one(snapshot)
-    .await?;
+    number: &OrderNumber,
+) -> Result<Option<FoundOrder>, Error> {
+    let sql = format!(
+        "SELECT {ORDER_COLUMNS}, {ADDRESS_COLUMNS},
+             (SELECT n.number FROM orders n WHERE n.user_id = $1 AND (n.placed_at, n.id) > (o.placed_at, o.id)
+              ORDER BY n.placed_at, n.id LIMIT 1) AS newer,
+             (SELECT n.number FROM orders n WHERE n.user_id = $2 AND (n.placed_at, n.id) < (o.placed_at, o.id)
+              ORDER BY n.placed_at DESC, n.id DESC LIMIT 1) AS older
+         FROM orders o WHERE user_id = $3 AND number = $4
+         ORDER BY CASE WHEN issued_by = 'shop' THEN 0 ELSE 1 END LIMIT 1"
+    );
+    let query = sqlx::query_as(AssertSqlSafe(sql)).bind(user_id).bind(user_id).bind(user_id).bind(number.as_str());
+    let Some(DetailRow { order, address, newer, older }) = query.fetch_optional(&mut *snapshot).await? else {
+        return Ok(None);
+    };
+    let mut lines = lines_by_order(snapshot, std::slice::from_ref(&order)).await?;
+    let lines = lines.remove(&order.id).unwrap_or_default();
     let number = |text: Option<String>| text.as_deref().and_then(OrderNumber::parse);
-    Ok((number(newer), number(older)))
+    let detail = OrderDetail { order, lines, address };
+    Ok(Some(FoundOrder { detail, newer: number(newer), older: number(older) }))
 }

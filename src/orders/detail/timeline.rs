@@ -1,6 +1,6 @@
 //! The timeline of an order: past events and expected ones.
 
-use crate::clock::UnixSeconds;
+use crate::domain::UnixSeconds;
 use crate::orders::order::{Order, OrderStatus};
 
 #[derive(Debug, PartialEq, Eq)]

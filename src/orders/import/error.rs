@@ -1,8 +1,7 @@
 //! The errors of an import.
 
-use crate::clock::UnixSeconds;
 use crate::database::{self, WriteError};
-use crate::orders::money::format_count;
+use crate::domain::{UnixSeconds, format_count};
 
 /// Why an import failed: one line that says where and what to do. Nothing was written, except with [`ImportError::Stopped`].
 #[derive(Debug, thiserror::Error)]

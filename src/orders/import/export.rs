@@ -9,8 +9,9 @@ use super::blocks::{BlockReader, is_file_changed};
 use super::error::ImportError;
 use super::fields::Cell;
 use super::seen_numbers::SeenNumbers;
-use crate::orders::money::{Currency, Money};
-use crate::orders::order::{OrderNumber, ShippingAddress};
+use crate::domain::{Currency, Money, UnixSeconds};
+use crate::orders::monthly_totals::Counted;
+use crate::orders::order::{OrderNumber, OrderStatus, ShippingAddress};
 
 const REQUIRED_COLUMNS: [&str; 13] = [
     "Name",
@@ -86,6 +87,20 @@ impl ImportedOrder {
     pub(super) fn content_hash(&self) -> Vec<u8> {
         let content = serde_json::to_vec(self).unwrap_or_default();
         Sha256::digest(content).to_vec()
+    }
+
+    pub(super) fn status(&self) -> OrderStatus {
+        OrderStatus::derive(&self.payment_status, &self.fulfillment_status, self.cancelled_at.is_some())
+    }
+
+    /// What the order counts in the totals of its owner.
+    pub(super) fn counted(&self) -> Counted {
+        Counted {
+            placed_at: UnixSeconds::new(self.placed_at),
+            status: self.status(),
+            total: Money::new(self.total, self.currency),
+            refunded: Money::new(self.refunded, self.currency),
+        }
     }
 }
 
@@ -215,7 +230,7 @@ impl<'a> ExportReader<'a> {
 
     fn order(&self, number: &OrderNumber) -> Result<ImportedOrder, ImportError> {
         let currency = self.cell("Currency").currency()?;
-        let time = |column| self.cell(column).optional_time().map(|at| at.map(crate::clock::UnixSeconds::get));
+        let time = |column| self.cell(column).optional_time().map(|at| at.map(crate::domain::UnixSeconds::get));
         let money = |column| self.cell(column).optional_money(currency).map(Money::minor);
         Ok(ImportedOrder {
             number: number.as_str().to_owned(),

@@ -5,9 +5,7 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
 use super::error::ImportError;
-use crate::clock::UnixSeconds;
-use crate::mail::Email;
-use crate::orders::money::{Currency, Money, MoneyError};
+use crate::domain::{Currency, Email, Money, MoneyError, UnixSeconds};
 use crate::orders::order::OrderNumber;
 
 /// Characters of an invalid value in an error message.

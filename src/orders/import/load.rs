@@ -11,6 +11,7 @@ use super::store::{self, CHUNK, PendingOrder};
 use super::{ImportSummary, Progress, Stage, Validated};
 use crate::clock::Clock;
 use crate::database::{self, Database, Engine};
+use crate::orders::monthly_totals::Changes;
 
 /// The target duration of a transaction, so that it takes at most 300 ms with its commit: on SQLite other writers wait for it, on
 /// PostgreSQL they conflict with it.
@@ -124,14 +125,16 @@ impl Load<'_> {
                     return Err(StopCause::LeaseLost);
                 }
                 let mut written = ImportSummary::default();
+                let mut changes = Changes::default();
                 for chunk in orders.chunks(CHUNK) {
                     let chunk_started = Instant::now();
                     let upserts = store::compare(self.database, transaction, self.clock, chunk, &mut written).await?;
-                    store::write(self.database, transaction, &upserts).await?;
+                    store::write(self.database, transaction, &upserts, &mut changes).await?;
                     if started.elapsed() + chunk_started.elapsed() > LAST_CHUNK_END {
                         break;
                     }
                 }
+                changes.record(transaction).await?;
                 Ok((written, started))
             })
             .await

@@ -3,10 +3,12 @@
 
 mod store;
 
-pub use store::remove_samples;
+pub(super) use store::remove_samples;
 
-use crate::clock::{Clock, UnixSeconds};
+use super::monthly_totals;
+use crate::clock::Clock;
 use crate::database::{Error, Transaction};
+use crate::domain::{UnixSeconds, UserId};
 
 const DAY: i64 = 86_400;
 
@@ -76,20 +78,17 @@ const SAMPLES: [Sample; 24] = [
     sample(358, "paid", "delivered", Some(0), Some(2), None, 490, 0, &[(0, 1)]),
 ];
 
-/// Inserts the sample orders of the user. Their numbers begin with `S`.
-///
-/// # Errors
-/// The database fails.
+/// Inserts the sample orders of a new user. Their numbers begin with `S`.
 pub async fn add_samples(
     transaction: &mut Transaction,
-    user_id: &str,
+    user_id: &UserId,
     now: UnixSeconds,
     clock: &Clock,
 ) -> Result<(), Error> {
     for (index, sample) in SAMPLES.iter().enumerate().rev() {
         store::insert_sample(transaction, &new_sample(sample, index, user_id, now, clock)).await?;
     }
-    Ok(())
+    monthly_totals::rebuild(transaction, user_id).await
 }
 
 fn new_sample(sample: &Sample, index: usize, user_id: &str, now: UnixSeconds, clock: &Clock) -> store::NewSample {

@@ -1,9 +1,11 @@
 //! The rows of sample orders.
 
-use crate::clock::UnixSeconds;
 use crate::database::{Error, Transaction};
+use crate::domain::UnixSeconds;
+use crate::orders::monthly_totals::Changes;
 use crate::orders::order::OrderStatus;
 use crate::orders::search::SearchText;
+use crate::orders::store::counted;
 
 /// A sample order; amounts in cents.
 pub(super) struct NewSample {
@@ -40,10 +42,10 @@ pub(super) async fn insert_sample(transaction: &mut Transaction, sample: &NewSam
     .bind(&sample.user_id)
     .bind(&sample.number)
     .bind(&sample.user_id)
-    .bind(sample.placed_at.get())
-    .bind(sample.paid_at.map(UnixSeconds::get))
-    .bind(sample.fulfilled_at.map(UnixSeconds::get))
-    .bind(sample.cancelled_at.map(UnixSeconds::get))
+    .bind(sample.placed_at)
+    .bind(sample.paid_at)
+    .bind(sample.fulfilled_at)
+    .bind(sample.cancelled_at)
     .bind(sample.payment_status)
     .bind(sample.fulfillment_status)
     .bind(sample.subtotal)
@@ -76,9 +78,15 @@ pub(super) async fn insert_sample(transaction: &mut Transaction, sample: &NewSam
 }
 
 /// Deletes the sample orders of the user, and reorders of them.
-///
-/// # Errors
-/// The database fails.
-pub async fn remove_samples(transaction: &mut Transaction, user_id: &str) -> Result<(), Error> {
-    sqlx::query("DELETE FROM orders WHERE issued_by = $1").bind(user_id).execute(&mut *transaction).await.map(drop)
+pub async fn remove_samples(transaction: &mut Transaction, user_id: &str, changes: &mut Changes) -> Result<(), Error> {
+    let removed: Vec<(UnixSeconds, String, String, i64, i64)> = sqlx::query_as(
+        "DELETE FROM orders WHERE issued_by = $1 RETURNING placed_at, status, currency, total, refunded",
+    )
+    .bind(user_id)
+    .fetch_all(&mut *transaction)
+    .await?;
+    for (placed_at, status, currency, total, refunded) in removed {
+        changes.remove(user_id, counted((placed_at, &status, &currency, total, refunded))?);
+    }
+    Ok(())
 }

@@ -1,8 +1,9 @@
 //! The lease of the running import. Each transaction that writes orders renews it, so that a process that was suspended for longer than the
 //! lease cannot write while another import has it.
 
-use crate::clock::{Clock, UnixSeconds};
+use crate::clock::Clock;
 use crate::database::{Database, Error, Transaction};
+use crate::domain::UnixSeconds;
 use crate::orders::import::error::ImportError;
 
 /// Seconds.

@@ -14,13 +14,13 @@ use sqlx::{AssertSqlSafe, FromRow};
 use super::ImportSummary;
 use super::export::{ImportedLine, ImportedOrder};
 use crate::clock::Clock;
-use crate::database::{Database, Engine, Error, Transaction};
-use crate::orders::order::OrderStatus;
+use crate::database::{Database, Engine, Error, Transaction, batches};
+use crate::domain::UnixSeconds;
+use crate::orders::monthly_totals::{Changes, Counted};
 use crate::orders::samples::remove_samples;
 use crate::orders::search::SearchText;
+use crate::orders::store::counted;
 
-/// Rows in one statement: the largest size that fits, then the next. Each size is one statement, which a connection keeps prepared.
-const BATCH_SIZES: [usize; 4] = [CHUNK, 20, 5, 1];
 /// Orders that one set of statements compares and writes.
 pub(super) const CHUNK: usize = 100;
 
@@ -39,12 +39,25 @@ impl PendingOrder {
 }
 
 /// A stored order of the same number.
+#[derive(FromRow)]
 struct ExistingOrder {
+    number: String,
     id: String,
     user_id: Option<String>,
     email: Option<String>,
     content_hash: Vec<u8>,
     line_count: i64,
+    placed_at: UnixSeconds,
+    status: String,
+    currency: String,
+    total: i64,
+    refunded: i64,
+}
+
+impl ExistingOrder {
+    fn counted(&self) -> Result<Counted, Error> {
+        counted((self.placed_at, &self.status, &self.currency, self.total, self.refunded))
+    }
 }
 
 /// A new or changed order.
@@ -54,6 +67,8 @@ pub(super) struct Upsert<'a> {
     owner: Option<String>,
     /// Number of stored lines.
     existing_lines: i64,
+    /// The owner until now, and what the stored order counts in the owner's totals.
+    former: Option<(String, Counted)>,
 }
 
 /// Finds the new and the changed orders, and counts all. The owner of an order is the user with the verified email of the order; a known
@@ -79,11 +94,13 @@ pub(super) async fn compare<'a>(
                 summary.changed += 1;
                 let kept = stored.user_id.clone().filter(|_| stored.email == order.email);
                 let (id, owner) = (stored.id.clone(), kept.or(owner));
-                upserts.push(Upsert { order: pending, id, owner, existing_lines: stored.line_count });
+                let former = stored.user_id.clone().map(|user_id| Ok::<_, Error>((user_id, stored.counted()?)));
+                let former = former.transpose()?;
+                upserts.push(Upsert { order: pending, id, owner, existing_lines: stored.line_count, former });
             }
             None => {
                 summary.new += 1;
-                upserts.push(Upsert { order: pending, id: clock.new_id(), owner, existing_lines: 0 });
+                upserts.push(Upsert { order: pending, id: clock.new_id(), owner, existing_lines: 0, former: None });
             }
         }
     }
@@ -95,14 +112,12 @@ async fn find_existing(
     transaction: &mut Transaction,
     orders: &[PendingOrder],
 ) -> Result<HashMap<String, ExistingOrder>, Error> {
-    let select = "SELECT number, id, user_id, email, content_hash, line_count FROM orders WHERE issued_by = 'shop' AND number = ";
+    let select =
+        "SELECT number, id, user_id, email, content_hash, line_count, placed_at, status, currency, total, refunded
+         FROM orders WHERE issued_by = 'shop' AND number = ";
     let numbers: Vec<&str> = orders.iter().map(|pending| pending.order.number.as_str()).collect();
-    let rows: Vec<(String, String, Option<String>, Option<String>, Vec<u8>, i64)> =
-        select_each(database, transaction, select, &numbers).await?;
-    let existing = |(number, id, user_id, email, content_hash, line_count)| {
-        (number, ExistingOrder { id, user_id, email, content_hash, line_count })
-    };
-    Ok(rows.into_iter().map(existing).collect())
+    let rows: Vec<ExistingOrder> = select_each(database, transaction, select, &numbers).await?;
+    Ok(rows.into_iter().map(|row| (row.number.clone(), row)).collect())
 }
 
 /// The users with a verified email of these orders, by email.
@@ -121,13 +136,23 @@ pub(super) async fn write(
     database: &Database,
     transaction: &mut Transaction,
     upserts: &[Upsert<'_>],
+    changes: &mut Changes,
 ) -> Result<(), Error> {
     for batch in batches(upserts) {
         write_orders(database, transaction, batch).await?;
     }
     write_lines(database, transaction, upserts).await?;
     delete_surplus_lines(database, transaction, upserts).await?;
-    delete_samples(database, transaction, upserts).await
+    delete_samples(database, transaction, upserts, changes).await?;
+    for Upsert { order, owner, former, .. } in upserts {
+        if let Some((user_id, counted)) = former {
+            changes.remove(user_id, *counted);
+        }
+        if let Some(user_id) = owner {
+            changes.add(user_id, order.order.counted());
+        }
+    }
+    Ok(())
 }
 
 async fn write_orders(database: &Database, transaction: &mut Transaction, upserts: &[Upsert<'_>]) -> Result<(), Error> {
@@ -183,8 +208,7 @@ async fn write_orders(database: &Database, transaction: &mut Transaction, upsert
         query = query.bind(&address.name).bind(&address.company).bind(&address.address1).bind(&address.address2);
         query = query.bind(&address.zip).bind(&address.city).bind(&address.province).bind(&address.country);
         query = query.bind(&address.phone);
-        let status =
-            OrderStatus::derive(&order.payment_status, &order.fulfillment_status, order.cancelled_at.is_some());
+        let status = order.status();
         let lines = order.lines.iter().map(|line| (line.sku.as_str(), line.name.as_str()));
         let text = SearchText::new(&order.number, lines);
         query = query.bind(content_hash).bind(status.as_str()).bind(text.prefix).bind(text.full);
@@ -245,12 +269,13 @@ async fn delete_samples(
     database: &Database,
     transaction: &mut Transaction,
     upserts: &[Upsert<'_>],
+    changes: &mut Changes,
 ) -> Result<(), Error> {
     let owners = distinct(upserts.iter().filter_map(|upsert| upsert.owner.as_deref()));
     let select = "SELECT issued_by FROM orders WHERE issued_by = ";
     let with_samples: Vec<(String,)> = select_each(database, transaction, select, &owners).await?;
     for owner in distinct(with_samples.iter().map(|(owner,)| owner.as_str())) {
-        remove_samples(transaction, owner).await?;
+        remove_samples(transaction, owner, changes).await?;
     }
     Ok(())
 }
@@ -306,15 +331,4 @@ fn tuples(database: &Database, rows: usize, columns: usize) -> String {
         text.push(')');
     }
     text
-}
-
-/// Splits rows into batches of [`BATCH_SIZES`].
-fn batches<T>(rows: &[T]) -> impl Iterator<Item = &[T]> {
-    let mut remaining = rows;
-    std::iter::from_fn(move || {
-        let size = BATCH_SIZES.into_iter().find(|size| *size <= remaining.len())?;
-        let (batch, rest) = remaining.split_at(size);
-        remaining = rest;
-        Some(batch)
-    })
 }

@@ -1,34 +1,23 @@
-//! The state that handlers share as app data, built once at start.
+//! The app: the state that handlers share, built once at start, and the middleware in its order.
 
 use std::time::Duration;
 
-use actix_web::web;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::middleware::from_fn;
+use actix_web::{App, web};
 
-use super::drain::Drain;
+use super::drain::{self, Drain};
 use super::error::ServeError;
-use crate::accounts::{Accounts, Hasher, Hooks, OnDeleted, OnReleased, OnSignUp, OnVerified, UserDataExport};
+use super::routes;
+use crate::accounts::{Accounts, Hasher, SampleOrders};
 use crate::clock::Clock;
 use crate::config::{Config, Environment};
 use crate::database::Database;
+use crate::orders::ResponseCache;
 use crate::sessions::{Keys, Lifetimes, Sessions};
-use crate::web::{Assets, Site, origin};
-use crate::{api, mail, orders};
-
-/// On sign-up in development: adds sample orders.
-const SAMPLES: OnSignUp =
-    |transaction, user_id, now, clock| Box::pin(orders::add_samples(transaction, user_id, now, clock));
-
-/// When an address is confirmed: its orders become the account's.
-pub const CLAIM: OnVerified = |transaction, user_id, email| Box::pin(orders::claim(transaction, user_id, email));
-
-/// When an address change is undone: the orders of that address leave the account.
-const RELEASE: OnReleased = |transaction, user_id, email| Box::pin(orders::release(transaction, user_id, email));
-
-/// When an account is deleted: removes its sample orders.
-pub const REMOVE_SAMPLES: OnDeleted = |transaction, user_id| Box::pin(orders::remove_samples(transaction, user_id));
-
-/// For the data export: the user's orders as the API returns them.
-const ORDERS_OF: UserDataExport = |database, user_id| Box::pin(api::export_orders(database, user_id));
+use crate::web::{Assets, Site, body, client, compression, error, headers, origin};
+use crate::{mail, telemetry};
 
 #[derive(Clone)]
 pub struct AppState {
@@ -38,6 +27,7 @@ pub struct AppState {
     pub sessions: web::Data<Sessions>,
     pub accounts: web::Data<Accounts>,
     pub transport: web::Data<mail::Transport>,
+    pub responses: web::Data<ResponseCache>,
     pub drain: web::Data<Drain>,
 }
 
@@ -60,14 +50,8 @@ impl AppState {
         };
         let sessions = Sessions::new(database.clone(), clock.clone(), keys, lifetimes);
         let hasher = Hasher::new(site_words(origin)).map_err(|error| ServeError::Failed(error.to_string()))?;
-        let hooks = Hooks {
-            on_sign_up: config.demo_orders.then_some(SAMPLES),
-            on_verified: CLAIM,
-            on_released: RELEASE,
-            on_deleted: REMOVE_SAMPLES,
-            export_orders: ORDERS_OF,
-        };
-        let accounts = Accounts::new(database.clone(), clock.clone(), sessions.clone(), hasher, hooks);
+        let sample_orders = if config.demo_orders { SampleOrders::Added } else { SampleOrders::None };
+        let accounts = Accounts::new(database.clone(), clock.clone(), sessions.clone(), hasher, sample_orders);
         let transport = mail::Transport::new(config).map_err(ServeError::Mail)?;
         let loopback_ports = if development { vec![port, port_of(origin)] } else { Vec::new() };
         let site = Site {
@@ -84,9 +68,48 @@ impl AppState {
             sessions: web::Data::new(sessions),
             accounts: web::Data::new(accounts),
             transport: web::Data::new(transport),
+            responses: web::Data::new(ResponseCache::new(config.cache_megabytes)),
             drain: web::Data::new(Drain::default()),
         })
     }
+}
+
+/// The app of one worker: the shared state, the limits of bodies, the middleware, the routes. The last `wrap` is the outermost
+/// middleware, so a request passes them from the bottom to the top.
+pub fn app(
+    state: AppState,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody>,
+        Error = actix_web::Error,
+        InitError = (),
+    >,
+> {
+    let AppState { site, database, clock, sessions, accounts, transport, responses, drain } = state;
+    App::new()
+        .app_data(site.clone())
+        .app_data(database)
+        .app_data(clock)
+        .app_data(sessions)
+        .app_data(accounts)
+        .app_data(transport)
+        .app_data(responses)
+        .app_data(drain)
+        .app_data(web::FormConfig::default().limit(body::MAX_BYTES))
+        .app_data(web::JsonConfig::default().limit(body::MAX_BYTES))
+        .wrap(from_fn(origin::csrf_protection))
+        .wrap(from_fn(origin::require_own_host))
+        .wrap(from_fn(error::render_errors))
+        .wrap(from_fn(headers::head_as_get))
+        .wrap(from_fn(compression::compress))
+        .wrap(from_fn(headers::unchunked_for_http_10))
+        .wrap(from_fn(headers::secure))
+        .wrap(from_fn(client::log_client))
+        .wrap(from_fn(telemetry::trace_request))
+        .wrap(from_fn(drain::count))
+        .configure(|routes| routes::configure(routes, &site))
 }
 
 /// Words of the host name, which passwords must not consist of.

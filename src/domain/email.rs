@@ -42,7 +42,7 @@ impl Email {
         }
         let options = Options::default().with_required_tld().without_display_text().without_domain_literal();
         let (local, domain) = address.rsplit_once('@').ok_or(EmailError::Malformed)?;
-        let fits = local_part_as_sent(local).len() <= MAX_LOCAL_PART_BYTES;
+        let fits = quote_local_part(local).len() <= MAX_LOCAL_PART_BYTES;
         let without_dots = format!("{}@{domain}", local.replace('.', ""));
         let is_plain = !address.chars().any(|letter| letter.is_control() || letter.is_whitespace() || letter == '"');
         match EmailAddress::parse_with_options(&without_dots, options) {
@@ -57,7 +57,7 @@ impl Email {
 }
 
 /// The local part in SMTP: a quoted string (RFC 5321 section 4.1.2) where the dots do not separate atoms.
-pub(super) fn local_part_as_sent(local: &str) -> Cow<'_, str> {
+pub fn quote_local_part(local: &str) -> Cow<'_, str> {
     if local.split('.').any(str::is_empty) { format!("\"{local}\"").into() } else { local.into() }
 }
 
@@ -84,8 +84,8 @@ mod tests {
         {
             assert_eq!(Email::parse(text).map(|email| email.0), Ok(text.to_owned()));
         }
-        assert_eq!(local_part_as_sent("a.b"), "a.b");
-        assert_eq!(local_part_as_sent("x."), "\"x.\"");
+        assert_eq!(quote_local_part("a.b"), "a.b");
+        assert_eq!(quote_local_part("x."), "\"x.\"");
         let long = |dots: &str| Email::parse(&format!("{}{dots}@b.example", "a".repeat(62)));
         assert!(long("").is_ok() && long(".a").is_ok());
         assert_eq!(long("."), Err(EmailError::Malformed), "65 bytes with its quotes");

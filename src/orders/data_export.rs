@@ -1,0 +1,58 @@
+//! The orders in a user's data export.
+
+use serde::Serialize;
+
+use super::json::OrderResponse;
+use super::list::{self, Cursor, Filter, PageStart};
+use super::order::OrderDetail;
+use super::store;
+use crate::database::{self, Database, Transaction};
+
+/// Orders read by one statement.
+const BATCH: u32 = 100;
+
+/// An order in a data export: the API's response, and the other stored values.
+#[derive(Serialize)]
+struct ExportedOrder {
+    #[serde(flatten)]
+    response: OrderResponse,
+    refunded: i64,
+    cancellation_asked_at: Option<String>,
+    #[serde(rename = "copy_of")]
+    reordered_from: Option<String>,
+}
+
+/// All orders of a user with all stored values, newest first, for a data export.
+pub async fn export_all(database: &Database, user_id: &str) -> Result<serde_json::Value, database::Error> {
+    database.read(async |snapshot| find_all_orders(snapshot, user_id).await).await
+}
+
+async fn find_all_orders(snapshot: &mut Transaction, user_id: &str) -> Result<serde_json::Value, database::Error> {
+    let mut all = Vec::new();
+    let (filter, mut start) = (Filter::default(), PageStart::First);
+    loop {
+        let page = list::find_page(snapshot, user_id, &filter, &start, BATCH).await?;
+        let last = page.orders.last().filter(|_| page.has_more).map(|order| Cursor::at(order, filter.sort()));
+        let mut lines = store::lines_by_order(snapshot, &page.orders).await?;
+        let mut addresses = store::addresses_by_order(snapshot, &page.orders).await?;
+        for order in page.orders {
+            let lines = lines.remove(&order.id).unwrap_or_default();
+            let address = addresses.remove(&order.id).unwrap_or_default();
+            all.push(exported_order(OrderDetail { order, lines, address }));
+        }
+        match last {
+            Some(cursor) => start = PageStart::After(cursor),
+            None => return serde_json::to_value(all).map_err(|error| database::Error::Encode(error.into())),
+        }
+    }
+}
+
+fn exported_order(detail: OrderDetail) -> ExportedOrder {
+    let order = &detail.order;
+    ExportedOrder {
+        refunded: order.refunded.minor(),
+        cancellation_asked_at: order.cancellation_asked_at.map(|at| at.to_string()),
+        reordered_from: order.reordered_from.as_ref().map(|number| number.as_str().to_owned()),
+        response: detail.into(),
+    }
+}

@@ -1,0 +1,120 @@
+//! An order as JSON, for the API and the data export.
+
+use serde::Serialize;
+use strum::VariantArray;
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
+
+use super::order::{Order, OrderDetail, OrderLine, OrderStatus, ShippingAddress};
+use crate::domain::UnixSeconds;
+
+/// An order without its lines. Times are RFC 3339, amounts are integers in the currency's minor unit.
+#[derive(Serialize, ToSchema)]
+pub struct OrderSummary {
+    #[schema(example = "10248")]
+    number: String,
+    /// `processing` is paid and not sent.
+    #[schema(value_type = StatusWord)]
+    status: &'static str,
+    /// Shopify's payment state.
+    #[schema(example = "paid")]
+    payment_status: String,
+    /// Shopify's fulfilment state.
+    #[schema(example = "fulfilled")]
+    fulfillment_status: String,
+    #[schema(example = "1996-07-04T12:00:00Z", format = "date-time")]
+    placed_at: String,
+    #[schema(format = "date-time")]
+    paid_at: Option<String>,
+    #[schema(format = "date-time")]
+    fulfilled_at: Option<String>,
+    #[schema(format = "date-time")]
+    cancelled_at: Option<String>,
+    /// ISO 4217.
+    #[schema(example = "USD")]
+    currency: &'static str,
+    subtotal: i64,
+    shipping: i64,
+    taxes: i64,
+    discount: i64,
+    #[schema(example = 47238)]
+    total: i64,
+    line_count: i64,
+}
+
+/// The schema of a status.
+struct StatusWord;
+
+impl PartialSchema for StatusWord {
+    fn schema() -> RefOr<Schema> {
+        let words = OrderStatus::VARIANTS.iter().map(|status| status.as_str());
+        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).examples(["sent"]).into()
+    }
+}
+
+impl ToSchema for StatusWord {}
+
+/// An order with its lines and its shipping address.
+#[derive(Serialize, ToSchema)]
+pub struct OrderResponse {
+    #[serde(flatten)]
+    order: OrderSummary,
+    lines: Vec<Line>,
+    shipping_address: ShippingAddress,
+}
+
+/// One line of an order.
+#[derive(Serialize, ToSchema)]
+pub struct Line {
+    sku: String,
+    name: String,
+    quantity: i64,
+    unit_price: i64,
+    /// The discount on the whole line.
+    discount: i64,
+}
+
+impl From<OrderDetail> for OrderResponse {
+    fn from(detail: OrderDetail) -> Self {
+        Self {
+            order: detail.order.into(),
+            lines: detail.lines.into_iter().map(Line::from).collect(),
+            shipping_address: detail.address,
+        }
+    }
+}
+
+impl From<Order> for OrderSummary {
+    fn from(order: Order) -> Self {
+        let time = |at: Option<UnixSeconds>| at.map(|at| at.to_string());
+        Self {
+            number: order.number.as_str().to_owned(),
+            status: order.status.as_str(),
+            placed_at: order.placed_at.to_string(),
+            paid_at: time(order.paid_at),
+            fulfilled_at: time(order.fulfilled_at),
+            cancelled_at: time(order.cancelled_at),
+            currency: order.currency().code(),
+            subtotal: order.subtotal.minor(),
+            shipping: order.shipping.minor(),
+            taxes: order.taxes.minor(),
+            discount: order.discount.minor(),
+            total: order.total.minor(),
+            line_count: order.line_count,
+            payment_status: order.payment_status,
+            fulfillment_status: order.fulfillment_status,
+        }
+    }
+}
+
+impl From<OrderLine> for Line {
+    fn from(line: OrderLine) -> Self {
+        Self {
+            sku: line.sku,
+            name: line.name,
+            quantity: line.quantity,
+            unit_price: line.unit_price.minor(),
+            discount: line.discount.minor(),
+        }
+    }
+}

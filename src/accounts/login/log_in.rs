@@ -63,12 +63,12 @@ pub async fn form(
 pub struct LoginForm {
     email: String,
     password: String,
-    /// "Keep me signed in": every value except an empty one, `false`, `off` and `0`.
+    /// "Keep me logged in": every value except an empty one, `false`, `off` and `0`.
     #[serde(default)]
     remember: String,
     #[serde(default)]
     next: String,
-    /// Set by the script.
+    /// The browser's time zone, filled in by `static/site.js`.
     #[serde(default)]
     zone: String,
 }
@@ -135,7 +135,8 @@ impl Accounts {
         }
     }
 
-    /// A malformed address is counted and hashed like an unknown one, so the response and its time are the same.
+    /// A malformed address is counted, and its password hashed, as for an unknown address. No account can have such an address, so the
+    /// queries are left out.
     async fn reject_malformed(&self, typed: &str, password: &str, context: &LoginContext<'_>) -> Result<(), Error> {
         let counters = rate_limits::malformed_login(typed, context.client.address);
         rate_limit::count(&self.database, &self.clock, &counters).await?;
@@ -144,7 +145,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// What the account trusts of the login's browser and network.
+    /// Whether the account trusts the login's browser and network. An unknown account costs the same query.
     pub(in crate::accounts) async fn find_trust(
         &self,
         account: Option<&store::Account>,
@@ -178,8 +179,8 @@ impl Accounts {
         trust: Trust,
     ) -> Result<Option<LoggedIn>, Error> {
         let upgraded = self.upgraded_hash(account, password).await?;
-        let known = context.browser.clone().filter(|_| trust.is_browser_known);
-        let browser = match (context.audience, known) {
+        let reusable = context.browser.clone().filter(|_| trust.is_trusted_by_any_account);
+        let browser = match (context.audience, reusable) {
             (Audience::Api, _) => None,
             (Audience::Web, Some(browser)) => Some(browser),
             (Audience::Web, None) => Some(TrustedBrowser::generate()?),

@@ -101,8 +101,8 @@ pub struct TrustedRows {
 pub struct Trust {
     pub browser: TrustedRows,
     pub network: TrustedRows,
-    /// Whether any account trusts the browser.
-    pub is_browser_known: bool,
+    /// Whether this or another account trusts the browser.
+    pub is_trusted_by_any_account: bool,
 }
 
 /// Whether an account trusts a browser and a network, in one statement. An unknown account costs the same.
@@ -127,7 +127,7 @@ pub async fn find_trust(database: &Database, user_id: &UserId, browser: &[u8], n
     Ok(Trust {
         browser: TrustedRows { last_used_at: browser_used_at, count: browsers },
         network: TrustedRows { last_used_at: network_used_at, count: networks },
-        is_browser_known: known == 1,
+        is_trusted_by_any_account: known == 1,
     })
 }
 

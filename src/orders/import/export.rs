@@ -10,7 +10,7 @@ use super::error::ImportError;
 use super::fields::Cell;
 use super::seen_numbers::SeenNumbers;
 use crate::domain::{Currency, Money, UnixSeconds};
-use crate::orders::monthly_totals::Counted;
+use crate::orders::monthly_totals::OrderAmounts;
 use crate::orders::order::{OrderNumber, OrderStatus, ShippingAddress};
 
 const REQUIRED_COLUMNS: [&str; 13] = [
@@ -94,8 +94,8 @@ impl ImportedOrder {
     }
 
     /// What the order counts in the totals of its owner.
-    pub(super) fn counted(&self) -> Counted {
-        Counted {
+    pub(super) fn counted(&self) -> OrderAmounts {
+        OrderAmounts {
             placed_at: UnixSeconds::new(self.placed_at),
             status: self.status(),
             total: Money::new(self.total, self.currency),

@@ -69,8 +69,8 @@ pub(super) async fn add_totals(transaction: &mut Transaction, deltas: &BTreeMap<
     Ok(())
 }
 
-/// Counts up the versions of these customers, who are sorted.
-pub(super) async fn count_up(transaction: &mut Transaction, users: &[&str]) -> Result<(), Error> {
+/// Increments the versions of these customers, who are sorted.
+pub(super) async fn increment_versions(transaction: &mut Transaction, users: &[&str]) -> Result<(), Error> {
     for batch in batches(users) {
         let mut sql = SqlBuilder::new(
             transaction.engine(),
@@ -133,7 +133,7 @@ pub fn push_months(sql: &mut SqlBuilder, months: &[Month]) -> Result<(), Error> 
     Ok(())
 }
 
-/// Counts up the version, and stores that the totals are those of the zone.
+/// Increments the version, and stores that the totals are those of the zone.
 pub(super) async fn set_zone(transaction: &mut Transaction, user_id: &UserId, zone: &Zone) -> Result<(), Error> {
     sqlx::query(
         "INSERT INTO order_versions AS v (user_id, version, totals_zone) VALUES ($1, 1, $2)

@@ -16,7 +16,7 @@ use super::export::{ImportedLine, ImportedOrder};
 use crate::clock::Clock;
 use crate::database::{Database, Engine, Error, Transaction, batches};
 use crate::domain::UnixSeconds;
-use crate::orders::monthly_totals::{Changes, Counted};
+use crate::orders::monthly_totals::{Changes, OrderAmounts};
 use crate::orders::samples::remove_samples;
 use crate::orders::search::SearchText;
 use crate::orders::store::counted;
@@ -55,7 +55,7 @@ struct ExistingOrder {
 }
 
 impl ExistingOrder {
-    fn counted(&self) -> Result<Counted, Error> {
+    fn counted(&self) -> Result<OrderAmounts, Error> {
         counted((self.placed_at, &self.status, &self.currency, self.total, self.refunded))
     }
 }
@@ -68,7 +68,7 @@ pub(super) struct Upsert<'a> {
     /// Number of stored lines.
     existing_lines: i64,
     /// The owner until now, and what the stored order counts in the owner's totals.
-    former: Option<(String, Counted)>,
+    former: Option<(String, OrderAmounts)>,
 }
 
 /// Finds the new and the changed orders, and counts all. The owner of an order is the user with the verified email of the order; a known

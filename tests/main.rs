@@ -30,6 +30,7 @@ mod http;
 mod http_conformance;
 mod import;
 mod import_concurrency;
+mod import_identity;
 mod layout_rules;
 mod log_reader;
 mod login;

@@ -10,16 +10,18 @@ use crate::token::now;
 
 /// The last version before tables of accounts were renamed.
 const BEFORE_RENAMES: i64 = 9;
+/// The last version before columns of orders were renamed.
+const BEFORE_ORDER_RENAMES: i64 = 8;
 
-/// A database of that version with one row of each table that migration 10 renames.
-async fn place_of_older_version() -> (Place, AnyPool) {
+/// An empty database of that version.
+async fn place_of_version(version: i64) -> (Place, AnyPool) {
     let place = Place::new().await;
     let migrations = place.path().join("older-migrations");
     std::fs::create_dir(&migrations).unwrap();
     let all = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
     for file in std::fs::read_dir(all).unwrap().map(|file| file.unwrap()) {
         let name = file.file_name().into_string().unwrap();
-        if name[..4].parse::<i64>().unwrap() <= BEFORE_RENAMES {
+        if name[..4].parse::<i64>().unwrap() <= version {
             std::fs::copy(file.path(), migrations.join(name)).unwrap();
         }
     }
@@ -29,6 +31,12 @@ async fn place_of_older_version() -> (Place, AnyPool) {
     }
     let database = place.database().await;
     Migrator::new(migrations).await.unwrap().run(&database).await.unwrap();
+    (place, database)
+}
+
+/// A database with one row of each table that migration 10 renames.
+async fn place_of_older_version() -> (Place, AnyPool) {
+    let (place, database) = place_of_version(BEFORE_RENAMES).await;
     for insert in [
         "INSERT INTO users (id, email, password_hash, created_at) VALUES ('u', 'ann@example.com', '', 0)",
         "INSERT INTO sessions (id, user_id, audience, idle_end, client_address, user_agent, created_at, last_seen_at, expires_at)
@@ -70,6 +78,99 @@ async fn migration_keeps_the_rows_of_renamed_tables() {
     sqlx::query("DELETE FROM users").execute(&database).await.unwrap();
     let left: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM email_tokens").fetch_one(&database).await.unwrap();
     assert_eq!(left, 0, "the foreign key of a renamed table is lost");
+}
+
+/// Ann has an order with two lines and a reorder of it, and a sample with the number of the order.
+async fn insert_orders(database: &AnyPool) {
+    let user = "INSERT INTO users (id, email, password_hash, created_at, verified_at) VALUES ('u', 'ann@example.com', '', 0, 1)";
+    sqlx::query(user).execute(database).await.unwrap();
+    for (id, issued_by, number, fulfillment, payment, copy_of, cancelled_at) in [
+        ("o1", "shop", "5000", "unfulfilled", "voided", None, None),
+        ("o2", "shop", "5001", "fulfilled", "paid", Some("5000"), None),
+        ("o3", "shop", "EU-7", "restocked", "paid", None, None),
+        ("o4", "u", "5000", "unfulfilled", "paid", None, Some(7_i64)),
+    ] {
+        let order = "INSERT INTO orders (id, issued_by, number, user_id, email, placed_at, cancelled_at, payment_status, \
+             fulfillment_status, currency, subtotal, shipping, taxes, discount, refunded, total, line_count, ship_name, ship_company, \
+             ship_address1, ship_address2, ship_zip, ship_city, ship_province, ship_country, ship_phone, fingerprint, status, \
+             search_head, copy_of) \
+             VALUES ($1, $2, $3, 'u', 'ann@example.com', 5, $4, $5, $6, 'EUR', 1, 2, 3, 4, 5, 6, 2, 'n', 'c', 'a1', 'a2', 'z', \
+             'ci', 'p', 'co', 'ph', $7, 'placed', 'text', $8)";
+        sqlx::query(order)
+            .bind(id)
+            .bind(issued_by)
+            .bind(number)
+            .bind(cancelled_at)
+            .bind(payment)
+            .bind(fulfillment)
+            .bind(&b"hash"[..])
+            .bind(copy_of)
+            .execute(database)
+            .await
+            .unwrap();
+        for position in [1_i64, 2] {
+            let line = "INSERT INTO order_lines (order_id, position, sku, name, quantity, unit_price, discount) \
+                        VALUES ($1, $2, 's', 'Pen', 2, 3, 0)";
+            sqlx::query(line).bind(id).bind(position).execute(database).await.unwrap();
+        }
+    }
+    let counter = "UPDATE counters SET value = 1234 WHERE name = 'orders placed here'";
+    sqlx::query(counter).execute(database).await.unwrap();
+}
+
+#[tokio::test]
+async fn migrations_keep_orders_with_their_lines_and_owners() {
+    let (place, database) = place_of_version(BEFORE_ORDER_RENAMES).await;
+    insert_orders(&database).await;
+    place.done(&["migrate"]);
+    type Row = (String, String, Option<String>, String, String, String, String, String);
+    let orders: Vec<Row> = sqlx::query_as(
+        "SELECT id, source, sample_owner_id, shop_number, name, number, status, COALESCE(reordered_from, '') FROM orders ORDER BY id",
+    )
+    .fetch_all(&database)
+    .await
+    .unwrap();
+    let row = |id: &str, owner: Option<&str>, shop_number: &str, number: &str, status: &str, reordered_from: &str| {
+        let source = if owner.is_some() { "sample" } else { "shop" };
+        let text = str::to_owned;
+        let name = format!("#{shop_number}");
+        (
+            text(id),
+            text(source),
+            owner.map(text),
+            text(shop_number),
+            name,
+            text(number),
+            text(status),
+            text(reordered_from),
+        )
+    };
+    let expected = [
+        row("o1", None, "5000", "5000", "payment_voided", ""),
+        row("o2", None, "5001", "5001", "placed", "5000"),
+        row("o3", None, "EU-7", "EU-7", "cancelled", ""),
+        row("o4", Some("u"), "5000", "5000-2", "cancelled", ""),
+    ];
+    assert_eq!(orders, expected);
+    let kept = "SELECT COUNT(*) FROM orders WHERE user_id = 'u' AND email = 'ann@example.com' AND placed_at = 5 AND subtotal = 1 \
+                AND shipping = 2 AND taxes = 3 AND discount = 4 AND refunded = 5 AND total = 6 AND ship_phone = 'ph' AND \
+                ship_name = 'n' AND ship_zip = 'z' AND search_prefix = 'text' AND content_hash = $1";
+    let kept: i64 = sqlx::query_scalar(kept).bind(&b"hash"[..]).fetch_one(&database).await.unwrap();
+    let lines: i64 =
+        sqlx::query_scalar("SELECT COUNT(*) FROM order_lines WHERE sku = 's' AND name = 'Pen' AND quantity = 2")
+            .fetch_one(&database)
+            .await
+            .unwrap();
+    assert_eq!((kept, lines), (4, 8));
+    let counter: i64 =
+        sqlx::query_scalar("SELECT value FROM counters WHERE name = 'reorders'").fetch_one(&database).await.unwrap();
+    assert_eq!(counter, 1234);
+    sqlx::query("DELETE FROM users").execute(&database).await.unwrap();
+    let owned: i64 =
+        sqlx::query_scalar("SELECT COUNT(*) FROM orders WHERE user_id IS NOT NULL").fetch_one(&database).await.unwrap();
+    sqlx::query("DELETE FROM orders WHERE id = 'o1'").execute(&database).await.unwrap();
+    let lines: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM order_lines").fetch_one(&database).await.unwrap();
+    assert_eq!((owned, lines), (0, 6), "a foreign key is lost");
 }
 
 #[tokio::test]

@@ -117,6 +117,11 @@ impl Place {
         ran.stdout
     }
 
+    /// The first line of what a command printed that must succeed.
+    pub fn first_line(&self, arguments: &[&str]) -> String {
+        self.done(arguments).lines().next().unwrap_or_default().to_owned()
+    }
+
     /// Writes a file into the folder and answers its name.
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
         std::fs::write(self.path().join(name), content).unwrap();

@@ -39,7 +39,7 @@ pub(super) async fn run(config: &Config, command: OrdersCommand) -> Result<(), F
     let width = |field: fn(&PendingRequest) -> &str, min: usize| {
         requests.iter().map(|request| field(request).chars().count()).max().unwrap_or(0).max(min)
     };
-    let (number, email) = (width(|request| &request.number, 5) + 1, width(|request| &request.email, 8));
+    let (number, email) = (width(|request| &request.name, 6), width(|request| &request.email, 8));
     print(format!(
         "{:number$}  {:email$}  {time_column:20}  {:10}  {:>14}  REPEATS",
         "ORDER", "CUSTOMER", "STATUS", "TOTAL"
@@ -48,7 +48,7 @@ pub(super) async fn run(config: &Config, command: OrdersCommand) -> Result<(), F
         let repeats = request.reordered_from.as_ref().map(|number| format!("#{number}")).unwrap_or_default();
         let line = format!(
             "{:number$}  {:email$}  {:20}  {:10}  {:>14}  {repeats}",
-            format!("#{}", request.number),
+            request.name,
             request.email,
             request.requested_at.to_string(),
             request.status,

@@ -18,6 +18,7 @@ mod list;
 mod order;
 mod samples;
 mod search;
+mod status;
 mod store;
 mod url;
 
@@ -27,12 +28,16 @@ use actions::OrderAction;
 pub use actions::{PendingRequest, pending_cancellations, pending_reorders};
 pub use data_export::export_all;
 pub use detail::find_order;
-pub use import::{ImportError, ImportMode, ImportSource, ImportSummary, Progress, Stage, StopCause, import};
+pub use import::{
+    ColumnMapping, Event, Finding, FindingList, Findings, ImportError, ImportMode, ImportOptions, ImportReport,
+    ImportSource, ImportSummary, OrderChange, PastImport, Progress, ShopName, Stage, StopCause, import, past_imports,
+};
 pub use json::{OrderResponse, OrderSummary};
 pub use list::{Cursor, Filter, FilterErrors, FilterParams, OrderPage, PAGE_SIZE, PageStart, Period, Sort, find_page};
-pub use order::{Order, OrderDetail, OrderId, OrderLine, OrderNumber, OrderStatus, ShippingAddress};
-pub use samples::{add_samples, remove_samples};
-pub use store::release;
+pub use order::{Order, OrderDetail, OrderDetails, OrderId, OrderLine, OrderName, OrderNumber, ShippingAddress};
+pub use samples::add_samples;
+pub use status::{FulfillmentStatus, OrderStatus, PaymentStatus};
+pub use store::{release, remove_samples};
 
 use crate::database::{Database, Error, Transaction};
 use crate::domain::UnixSeconds;
@@ -46,11 +51,12 @@ const IDEMPOTENCY_KEY_LIFETIME: i64 = 7 * 86_400;
 /// # Errors
 /// The database fails.
 pub async fn claim(transaction: &mut Transaction, user_id: &str, email: &str) -> Result<u64, Error> {
-    let claimed = store::claim(transaction, user_id, email).await?;
-    if claimed > 0 {
-        samples::remove_samples(transaction, user_id).await?;
+    if !store::has_unclaimed(transaction, email).await? {
+        return Ok(0);
     }
-    Ok(claimed)
+    // First, because a sample may have the number of a real order.
+    store::remove_samples(transaction, user_id).await?;
+    store::claim(transaction, user_id, email).await
 }
 
 /// Maintenance: one batch of each step, with the number of rows or the error.

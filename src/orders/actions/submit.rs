@@ -11,7 +11,8 @@ use crate::domain::Email;
 use crate::mail::{self, AboutOrder, Message, RequestOrigin};
 use crate::orders::detail;
 use crate::orders::idempotency::{self, IdempotencyKey};
-use crate::orders::order::{OrderDetail, OrderId, OrderNumber, OrderStatus};
+use crate::orders::order::{OrderDetail, OrderId, OrderNumber};
+use crate::orders::status::OrderStatus;
 use crate::orders::url::order_url;
 use crate::sessions::{Authenticated, CurrentUser};
 use crate::web::body::Form;
@@ -123,6 +124,7 @@ fn too_late(status: OrderStatus) -> &'static str {
     match status {
         OrderStatus::Cancelled => "The order is cancelled already.",
         OrderStatus::Refunded => "The order is refunded already.",
+        OrderStatus::PaymentVoided | OrderStatus::Expired => "The order was not paid, so the shop does not send it.",
         OrderStatus::Delivered => {
             "The order has arrived, so it cannot be cancelled. The shop tells you how to send it back."
         }
@@ -148,7 +150,7 @@ impl ActionRequest<'_> {
                 if !is_new {
                     return Ok(Outcome::TooLate);
                 }
-                let (origin, number) = (self.origin.clone(), order.number.to_string());
+                let (origin, number) = (self.origin.clone(), order.name.to_string());
                 self.enqueue_mail(transaction, AboutOrder::CancellationAsked { origin, number }).await?;
                 self.store_outcome(transaction, &request, order.number.clone()).await
             })
@@ -221,8 +223,8 @@ impl ActionRequest<'_> {
         }
         AboutOrder::PlacedAgain {
             origin: self.origin.clone(),
-            number: number.to_string(),
-            copy_of: order.number.to_string(),
+            number: format!("#{}", number.as_str()),
+            copy_of: order.name.to_string(),
             lines: mail_lines,
             total: order.total.to_string(),
         }

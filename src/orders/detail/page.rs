@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 
 use super::breakdown::{TotalRow, breakdown};
-use super::store;
+use super::store::{self, OrderLink};
 use super::timeline::{Event, timeline};
 use crate::database::Database;
 use crate::domain::{Zone, day, format_count, moment};
@@ -97,21 +97,20 @@ pub(in crate::orders) async fn render(
     error: Option<String>,
 ) -> Result<HttpResponse, Error> {
     let order = &detail.order;
-    let (newer, older) =
-        database.read(async |snapshot| store::find_neighbours(snapshot, &user.user_id, order).await).await?;
+    let linked = database.read(async |snapshot| store::find_linked(snapshot, &user.user_id, order).await).await?;
     let key = IdempotencyKey::generate().map_err(|error| Error::Internal(error.to_string().into()))?;
     let zone = layout.zone();
     let (totals, notes) = breakdown(detail);
     let view = DetailPage {
         layout,
         error,
-        number: order.number.to_string(),
+        number: order.name.to_string(),
         url: order_url(&order.number),
         status: order.status.label(),
         status_class: order.status.as_str(),
         placed_at: order.placed_at.to_string(),
         placed_on: day(order.placed_at, &zone),
-        reordered_from: order.reordered_from.as_ref().map(link),
+        reordered_from: linked.reordered_from.as_ref().map(link),
         lines: detail.lines.iter().map(line_row).collect(),
         totals,
         notes,
@@ -120,14 +119,14 @@ pub(in crate::orders) async fn render(
         cancellation_asked_on: order.pending_cancellation().map(|at| day(at, &zone)),
         can_be_cancelled: order.can_be_cancelled(),
         key: key.as_str().to_owned(),
-        newer: newer.as_ref().map(link),
-        older: older.as_ref().map(link),
+        newer: linked.newer.as_ref().map(link),
+        older: linked.older.as_ref().map(link),
     };
     page(status, &view)
 }
 
-fn link(number: &OrderNumber) -> Link {
-    Link { url: order_url(number), number: number.to_string() }
+fn link((number, name): &OrderLink) -> Link {
+    Link { url: order_url(number), number: name.to_string() }
 }
 
 fn line_row(line: &OrderLine) -> LineRow {

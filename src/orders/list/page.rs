@@ -15,7 +15,8 @@ use super::totals::{OrderTotals, find_totals};
 use crate::clock::Clock;
 use crate::database::{self, Database, Transaction};
 use crate::domain::{Money, Zone, day, format_count};
-use crate::orders::order::{Order, OrderStatus};
+use crate::orders::order::Order;
+use crate::orders::status::OrderStatus;
 use crate::orders::url::order_url;
 use crate::sessions::CurrentUser;
 use crate::web::{Error, Layout, page};
@@ -190,7 +191,7 @@ fn results(
 fn list_row(order: &Order, zone: &Zone) -> ListRow {
     ListRow {
         url: order_url(&order.number),
-        number: order.number.to_string(),
+        number: order.name.to_string(),
         placed_at: order.placed_at.to_string(),
         placed_on: day(order.placed_at, zone),
         status: order.status.label(),

@@ -8,8 +8,9 @@ use crate::domain::UnixSeconds;
 use crate::orders::list::cursor::Cursor;
 use crate::orders::list::filter::Filter;
 use crate::orders::list::sort::{Sort, SortKey};
+use crate::orders::order::Order;
 use crate::orders::order::tests::order;
-use crate::orders::order::{Order, OrderStatus};
+use crate::orders::status::OrderStatus;
 
 async fn open_database(directory: &tempfile::TempDir) -> Database {
     let url = format!("sqlite://{}", directory.path().join("plans.db").display());

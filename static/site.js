@@ -204,11 +204,20 @@ function watchSession(body) {
     tabs?.postMessage({ seconds, extendable });
   }
 
-  return (page) => renewed(Number(page.dataset.endsIn), page.hasAttribute("data-can-stay"));
+  return renewed;
 }
 
-const sessionGoesOn = document.body.matches("[data-ends-in]") ? watchSession(document.body) : () => {};
-sessionGoesOn(document.body);
+// The server tells in a header how long the session lasts, so that a page does not change each second. Of the headers of a page, a script
+// can read this one only.
+const timing = performance.getEntriesByType("navigation")[0]?.serverTiming?.find(({ name }) => name === "session");
+const sessionRenewed = timing && document.body.matches("[data-guarded]") ? watchSession(document.body) : () => {};
+if (timing) sessionRenewed(timing.duration / 1000, timing.description === "extendable");
+
+// The same, in the header of a response.
+function readSessionTiming(response) {
+  const found = /\bsession;dur=(\d+)(;desc=extendable)?/.exec(response.headers.get("server-timing") ?? "");
+  if (found) sessionRenewed(Number(found[1]) / 1000, Boolean(found[2]));
+}
 
 // A list that follows its filters while they change. The form alone does the same, with a page in between.
 const LOOK_AFTER_MS = 250;
@@ -245,7 +254,7 @@ function followFilters(form) {
     }
     shown.replaceWith(document.adoptNode(found));
     told.textContent = (found.querySelector(".count strong") ?? found.querySelector("h2"))?.textContent ?? "";
-    sessionGoesOn(page.body);
+    readSessionTiming(answer);
     history.pushState(null, "", url);
     shownFor = location.search;
   }

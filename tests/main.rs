@@ -44,6 +44,7 @@ mod northwind;
 mod notices;
 mod older_version;
 mod operations;
+mod order_versions;
 mod orders;
 mod pages;
 mod paging;

@@ -157,19 +157,23 @@ pub(super) async fn find_in(transaction: &mut Transaction, id: &UserId) -> Resul
 
 const BY_ID: &str = "SELECT id, email, password_hash, created_at, verified_at, time_zone FROM users WHERE id = $1";
 
-/// Stores the time zone that the browser reports, unless the customer has chosen one.
-pub(super) async fn set_detected_zone(transaction: &mut Transaction, id: &UserId, zone: &Zone) -> Result<(), Error> {
-    sqlx::query("UPDATE users SET time_zone = $1 WHERE id = $2 AND time_zone_chosen_at IS NULL")
-        .bind(zone.name())
-        .bind(id)
-        .execute(&mut *transaction)
-        .await
-        .map(drop)
+/// Stores the time zone that the browser reports, unless the customer has chosen one; returns whether it changed.
+pub(super) async fn set_detected_zone(transaction: &mut Transaction, id: &UserId, zone: &Zone) -> Result<bool, Error> {
+    let changed = sqlx::query(
+        "UPDATE users SET time_zone = $1
+         WHERE id = $2 AND time_zone_chosen_at IS NULL AND COALESCE(time_zone, '') <> $3",
+    )
+    .bind(zone.name())
+    .bind(id)
+    .bind(zone.name())
+    .execute(&mut *transaction)
+    .await?;
+    Ok(changed.rows_affected() == 1)
 }
 
 /// Stores the time zone that the customer has chosen.
 pub(super) async fn set_chosen_zone(
-    database: &Database,
+    transaction: &mut Transaction,
     id: &UserId,
     zone: &Zone,
     now: UnixSeconds,
@@ -178,7 +182,7 @@ pub(super) async fn set_chosen_zone(
         .bind(zone.name())
         .bind(now)
         .bind(id)
-        .execute(database.writer())
+        .execute(&mut *transaction)
         .await
         .map(drop)
 }

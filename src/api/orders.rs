@@ -1,19 +1,22 @@
 //! `/api/userOrders`.
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::bearer::BearerUser;
 use super::problem::{Problem, no_store};
 use crate::clock::Clock;
-use crate::database::Database;
+use crate::database::{self, Database};
 use crate::domain::{UnixSeconds, Zone};
 use crate::orders::{
-    self, Cursor, Filter, FilterErrors, FilterParams, OrderNumber, OrderResponse, OrderSummary, PAGE_SIZE, PageStart,
+    self, CacheKey, Cursor, Filter, FilterErrors, FilterParams, OrderNumber, OrderResponse, OrderSummary, PAGE_SIZE,
+    PageStart, ResponseCache,
 };
 use crate::web::Error;
+use crate::web::compression::Coding;
 
+const JSON: &str = "application/json";
 /// Orders in one response.
 const MAX_LIMIT: u32 = 100;
 
@@ -74,21 +77,33 @@ pub(super) struct OrderList {
     (status = 403, description = "An invalid, expired or revoked token", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn list(
+    request: HttpRequest,
     caller: BearerUser,
     params: Result<web::Query<ListParams>, actix_web::Error>,
-    database: web::Data<Database>,
-    clock: web::Data<Clock>,
+    (database, clock, responses): (web::Data<Database>, web::Data<Clock>, web::Data<ResponseCache>),
 ) -> Result<HttpResponse, Error> {
     let params = params.map_err(|_| Error::BadRequest("give each parameter at most once".to_owned()))?;
     let filter = params.filter(clock.now())?;
     let limit = params.limit()?;
     let start = params.start(&filter)?;
+    // Periods like "this year" depend on the day.
+    let day = clock.now().utc().date().to_string();
+    let context = ["/api/userOrders", request.query_string(), &day];
+    let key = (!filter.is_search()).then(|| CacheKey::new(&caller.user, &context, Coding::accepted(&request)));
+    if let Some(stored) = key.as_ref().and_then(|key| responses.find(key)) {
+        return Ok(stored.respond(JSON));
+    }
     let user_id = &caller.user.user_id;
-    let page =
-        database.read(async |snapshot| orders::find_page(snapshot, user_id, &filter, &start, limit).await).await?;
+    let found = database.read(async |snapshot| {
+        let version = orders::find_version(snapshot, user_id).await?;
+        Ok::<_, database::Error>((version, orders::find_page(snapshot, user_id, &filter, &start, limit).await?))
+    });
+    let (version, page) = found.await?;
     let next = page.orders.last().filter(|_| page.has_more).map(|order| Cursor::at(order, filter.sort()).to_string());
-    let orders = page.orders.into_iter().map(OrderSummary::from).collect();
-    Ok(no_store(&mut HttpResponse::Ok()).json(OrderList { orders, next }))
+    let list = OrderList { orders: page.orders.into_iter().map(OrderSummary::from).collect(), next };
+    let Some(key) = key else { return Ok(no_store(&mut HttpResponse::Ok()).json(list)) };
+    let json = serde_json::to_vec(&list).map_err(|error| Error::Internal(error.into()))?;
+    Ok(responses.store(key, version, json).respond(JSON))
 }
 
 /// Get one of the customer's orders.

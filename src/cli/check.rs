@@ -9,7 +9,7 @@ use crate::web::Assets;
 
 pub(super) async fn run(config: &Config, clock: &Clock, test_address: Option<&str>) -> Result<(), Failure> {
     let test_address = test_address.map(parse_email).transpose()?;
-    for (name, value) in config.summary() {
+    for (name, value) in &config.summary {
         print(format!("{name:22} {value}"));
     }
     config.warnings().iter().for_each(|warning| warn(warning));

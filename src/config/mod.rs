@@ -1,65 +1,23 @@
 //! All settings, read from the environment (or `.env`) and validated once, at start.
 //!
-//! Exports [`Config`]. Invariants: a `Config` is valid; all errors are reported together; no error contains a secret.
+//! `settings.rs` has every setting: its field in [`Config`], its accepted values, its default. Invariants: a `Config` is valid; all errors are reported together; no error contains a secret.
 
 mod env_file;
 mod mail;
+mod reader;
 mod secrets;
 mod security_contact;
 mod settings;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use ipnet::IpNet;
-use lettre::message::Mailbox;
-
-use crate::database::DatabaseUrl;
 pub use mail::{MailUrl, StartTls};
+use reader::Reader;
 pub use secrets::{Secret, TokenSecrets, new_secret};
 pub use security_contact::SecurityContact;
-use settings::Settings;
-
-/// The validated settings.
-#[derive(Debug)]
-pub struct Config {
-    /// Development or production.
-    pub environment: Environment,
-    pub bind_addr: SocketAddr,
-    /// The public origin. If not set (development only), it is `localhost` with the port of `bind_addr`.
-    pub public_url: Option<Origin>,
-    pub database_url: DatabaseUrl,
-    pub token_secrets: TokenSecrets,
-    /// Lifetime of a token, and idle timeout of a session.
-    pub token_ttl_seconds: i64,
-    /// Absolute lifetime of a session.
-    pub session_max_seconds: i64,
-    /// Absolute lifetime of a session with "Keep me logged in".
-    pub remember_me_seconds: i64,
-    pub mail_url: MailUrl,
-    /// Sender of all mail.
-    pub mail_from: Mailbox,
-    /// Whether a new account starts with sample orders.
-    pub demo_orders: bool,
-    pub static_dir: PathBuf,
-    /// Proxies whose `X-Forwarded-For` is trusted.
-    pub trusted_proxies: Vec<IpNet>,
-    /// Certificate and key, if the server terminates TLS.
-    pub tls: Option<TlsFiles>,
-    /// Time between a stop signal and the end of accepting connections; `/readyz` is 503 meanwhile.
-    pub drain_seconds: u64,
-    /// Listener for metrics.
-    pub metrics_addr: Option<SocketAddr>,
-    /// Contact in `security.txt`.
-    pub security_contact: Option<SecurityContact>,
-    pub log_format: LogFormat,
-    /// In the syntax of `RUST_LOG`.
-    pub log_filter: String,
-    /// Warnings about the settings file: unknown variables, permissions.
-    pub env_file_warnings: Vec<String>,
-}
+pub use settings::Config;
 
 /// `APP_ENV`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,21 +98,15 @@ impl Config {
 
     /// Reads settings from `get`; an empty value counts as not set.
     fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
-        let mut settings =
-            Settings { get: &|name| get(name).filter(|value| !value.trim().is_empty()), errors: Vec::new() };
-        let config = settings.config();
-        if settings.errors.is_empty() {
-            config.ok_or(ConfigErrors(Vec::new()))
-        } else {
-            Err(ConfigErrors(settings.errors))
-        }
+        let get = |name: &str| get(name).filter(|value| !value.trim().is_empty());
+        let mut reader = Reader { get: &get, errors: Vec::new(), summary: Vec::new() };
+        let config = reader.config();
+        if reader.errors.is_empty() { config.ok_or(ConfigErrors(Vec::new())) } else { Err(ConfigErrors(reader.errors)) }
     }
 
     /// The public origin when the server listens on `port`.
     pub fn origin_at(&self, port: u16) -> String {
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
-        let derived = || format!("{scheme}://localhost:{port}");
-        self.public_url.as_ref().map_or_else(derived, |url| url.as_str().to_owned())
+        origin_at(self.public_url.as_ref(), self.tls.as_ref(), port)
     }
 
     /// Valid settings that are probably mistakes, one line each.
@@ -184,37 +136,9 @@ impl Config {
         }
         warnings
     }
+}
 
-    /// Name and value of everything but the secrets.
-    pub fn summary(&self) -> Vec<(&'static str, String)> {
-        let none = || "not set".to_owned();
-        let proxies: Vec<String> = self.trusted_proxies.iter().map(ToString::to_string).collect();
-        let previous = self.token_secrets.previous.len();
-        vec![
-            (
-                "APP_ENV",
-                if self.environment == Environment::Development { "development" } else { "production" }.to_owned(),
-            ),
-            ("BIND_ADDR", self.bind_addr.to_string()),
-            ("PUBLIC_URL", self.origin_at(self.bind_addr.port())),
-            ("DATABASE_URL", self.database_url.to_string()),
-            ("TOKEN_SECRET", format!("set ({} bytes)", self.token_secrets.current.bytes().len())),
-            ("TOKEN_SECRET_PREVIOUS", if previous == 0 { none() } else { format!("set ({previous})") }),
-            ("TOKEN_TTL_SECONDS", self.token_ttl_seconds.to_string()),
-            ("SESSION_MAX_HOURS", (self.session_max_seconds / 3600).to_string()),
-            ("REMEMBER_ME_DAYS", (self.remember_me_seconds / 86_400).to_string()),
-            ("MAIL_URL", self.mail_url.to_string()),
-            ("MAIL_FROM", self.mail_from.to_string()),
-            ("DEMO_ORDERS", self.demo_orders.to_string()),
-            ("STATIC_DIR", self.static_dir.display().to_string()),
-            ("TRUSTED_PROXIES", if proxies.is_empty() { none() } else { proxies.join(",") }),
-            ("TLS_CERT", self.tls.as_ref().map_or_else(none, |tls| tls.cert.display().to_string())),
-            ("TLS_KEY", self.tls.as_ref().map_or_else(none, |tls| tls.key.display().to_string())),
-            ("DRAIN_SECONDS", self.drain_seconds.to_string()),
-            ("METRICS_ADDR", self.metrics_addr.map_or_else(none, |address| address.to_string())),
-            ("SECURITY_CONTACT", self.security_contact.as_ref().map_or_else(none, ToString::to_string)),
-            ("LOG_FORMAT", if self.log_format == LogFormat::Json { "json" } else { "pretty" }.to_owned()),
-            ("RUST_LOG", self.log_filter.clone()),
-        ]
-    }
+fn origin_at(public_url: Option<&Origin>, tls: Option<&TlsFiles>, port: u16) -> String {
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    public_url.map_or_else(|| format!("{scheme}://localhost:{port}"), |url| url.as_str().to_owned())
 }

@@ -1,26 +1,65 @@
-//! Each setting: its accepted values and its default.
+//! Every setting: its field, its accepted values and its default. `.env.example` describes them for operators.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 use lettre::message::Mailbox;
 
 use super::mail::{self, MailUrl};
+use super::reader::Reader;
 use super::secrets::{self, DEVELOPMENT_SECRET, PLACEHOLDER, SHORTEST_SECRET, Secret, TokenSecrets};
-use super::{Config, Environment, LogFormat, Origin, SecurityContact, TlsFiles};
+use super::{Environment, LogFormat, Origin, SecurityContact, TlsFiles, origin_at};
 use crate::database::DatabaseUrl;
 
-pub(super) struct Settings<'a> {
-    pub get: &'a dyn Fn(&str) -> Option<String>,
-    pub errors: Vec<String>,
+/// The validated settings.
+#[derive(Debug)]
+pub struct Config {
+    /// Development or production.
+    pub environment: Environment,
+    pub bind_addr: SocketAddr,
+    /// The public origin. If not set (development only), it is `localhost` with the port of `bind_addr`.
+    pub public_url: Option<Origin>,
+    pub database_url: DatabaseUrl,
+    pub token_secrets: TokenSecrets,
+    /// Lifetime of a token, and idle timeout of a session.
+    pub token_ttl_seconds: i64,
+    /// Absolute lifetime of a session.
+    pub session_max_seconds: i64,
+    /// Absolute lifetime of a session with "Keep me logged in".
+    pub remember_me_seconds: i64,
+    pub mail_url: MailUrl,
+    /// Sender of all mail.
+    pub mail_from: Mailbox,
+    /// Whether a new account starts with sample orders.
+    pub demo_orders: bool,
+    pub static_dir: PathBuf,
+    /// Size of the finished order lists in memory.
+    pub cache_megabytes: u64,
+    /// Proxies whose `X-Forwarded-For` is trusted.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Certificate and key, if the server terminates TLS.
+    pub tls: Option<TlsFiles>,
+    /// Time between a stop signal and the end of accepting connections; `/readyz` is 503 meanwhile.
+    pub drain_seconds: u64,
+    /// Listener for metrics.
+    pub metrics_addr: Option<SocketAddr>,
+    /// Contact in `security.txt`.
+    pub security_contact: Option<SecurityContact>,
+    pub log_format: LogFormat,
+    /// In the syntax of `RUST_LOG`.
+    pub log_filter: String,
+    /// Warnings about the settings file: unknown variables, permissions.
+    pub env_file_warnings: Vec<String>,
+    /// Name and value of every setting, without secrets.
+    pub summary: Vec<(&'static str, String)>,
 }
 
-impl Settings<'_> {
+impl Reader<'_> {
+    /// Reads every setting; `None` if one without which others make no sense is invalid.
     pub fn config(&mut self) -> Option<Config> {
-        let environment = self
-            .one_of("APP_ENV", &[("development", Environment::Development), ("production", Environment::Production)]);
-        let environment = environment.unwrap_or(Environment::Development);
+        let environments = [("development", Environment::Development), ("production", Environment::Production)];
+        let environment = self.one_of("APP_ENV", &environments, Environment::Development);
         let in_production = environment == Environment::Production;
         let bind_addr = self.bind_addr(in_production);
         let public_url = self.public_url(in_production);
@@ -30,17 +69,22 @@ impl Settings<'_> {
         let remember_me_seconds = self.number("REMEMBER_ME_DAYS", 30, 1..=400) * 86_400;
         let mail_url = self.mail_url();
         let mail_from = self.mail_from();
-        let demo_orders = self.one_of("DEMO_ORDERS", &[("true", true), ("false", false)]).unwrap_or(!in_production);
-        let static_dir = PathBuf::from((self.get)("STATIC_DIR").unwrap_or_else(|| "static".to_owned()));
+        let demo_orders = self.one_of("DEMO_ORDERS", &[("true", true), ("false", false)], !in_production);
+        let static_dir = self.static_dir();
+        let cache_megabytes = self.number("CACHE_MEGABYTES", 32, 0..=65_536).unsigned_abs();
         let trusted_proxies = self.trusted_proxies();
         let tls = self.tls();
         let drain_seconds = self.number("DRAIN_SECONDS", if in_production { 5 } else { 0 }, 0..=300);
         let metrics_addr = self.address("METRICS_ADDR");
-        let security_contact = self.security_contact();
-        let format = self.one_of("LOG_FORMAT", &[("pretty", LogFormat::Pretty), ("json", LogFormat::Json)]);
-        let log_format = format.unwrap_or(if in_production { LogFormat::Json } else { LogFormat::Pretty });
+        let takes = "a mail address or a URL, like security@shop.example or https://shop.example/security";
+        let security_contact = self.parsed("SECURITY_CONTACT", takes, SecurityContact::parse);
+        let formats = [("pretty", LogFormat::Pretty), ("json", LogFormat::Json)];
+        let log_format =
+            self.one_of("LOG_FORMAT", &formats, if in_production { LogFormat::Json } else { LogFormat::Pretty });
         let log_filter = self.log_filter();
         let token_secrets = self.token_secrets(in_production);
+        let origin = bind_addr.map(|address| origin_at(public_url.as_ref(), tls.as_ref(), address.port()));
+        self.show("PUBLIC_URL", origin);
         Some(Config {
             environment,
             bind_addr: bind_addr?,
@@ -54,6 +98,7 @@ impl Settings<'_> {
             mail_from: mail_from?,
             demo_orders,
             static_dir,
+            cache_megabytes,
             trusted_proxies,
             tls,
             drain_seconds: drain_seconds.unsigned_abs(),
@@ -62,52 +107,16 @@ impl Settings<'_> {
             log_format,
             log_filter,
             env_file_warnings: Vec::new(),
+            summary: std::mem::take(&mut self.summary),
         })
-    }
-
-    fn wrong(&mut self, name: &str, value: &str, takes: &str) {
-        let shown: String = value.chars().take(80).flat_map(char::escape_debug).collect();
-        self.errors.push(format!("{name} holds \"{shown}\"; it takes {takes}"));
-    }
-
-    fn wrong_secret(&mut self, name: &str, problem: &str) {
-        self.errors.push(format!("{name} {problem}; make one with: order-portal secret"));
-    }
-
-    fn one_of<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Option<T> {
-        let value = (self.get)(name)?;
-        let found = words.iter().find(|(word, _)| *word == value.trim()).map(|(_, meaning)| *meaning);
-        if found.is_none() {
-            let takes: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-            self.wrong(name, &value, &takes.join(" or "));
-        }
-        found
-    }
-
-    fn number(&mut self, name: &str, default: i64, range: std::ops::RangeInclusive<i64>) -> i64 {
-        let Some(value) = (self.get)(name) else {
-            return default;
-        };
-        let number = value.trim().parse().ok().filter(|number| range.contains(number));
-        if number.is_none() {
-            self.wrong(name, &value, &format!("a whole number from {} to {}", range.start(), range.end()));
-        }
-        number.unwrap_or(default)
-    }
-
-    fn address(&mut self, name: &str) -> Option<SocketAddr> {
-        let value = (self.get)(name)?;
-        let address = value.trim().parse().ok();
-        if address.is_none() {
-            self.wrong(name, &value, "an address with a port, like 127.0.0.1:8080 or [::1]:8080");
-        }
-        address
     }
 
     fn bind_addr(&mut self, in_production: bool) -> Option<SocketAddr> {
         let name = "BIND_ADDR";
         if (self.get)(name).is_none() {
-            return Some(SocketAddr::from(([127, 0, 0, 1], 8080)));
+            let default = SocketAddr::from(([127, 0, 0, 1], 8080));
+            self.show(name, Some(default));
+            return Some(default);
         }
         let address = self.address(name)?;
         if !in_production && !address.ip().is_loopback() {
@@ -144,7 +153,10 @@ impl Settings<'_> {
     fn database_url(&mut self) -> Option<DatabaseUrl> {
         let value = (self.get)("DATABASE_URL").unwrap_or_else(|| "sqlite://data/portal.db".to_owned());
         match DatabaseUrl::parse(value.trim()) {
-            Ok(url) => Some(url),
+            Ok(url) => {
+                self.show("DATABASE_URL", Some(&url));
+                Some(url)
+            }
             Err(takes) => {
                 let takes = takes.trim_start_matches("takes ");
                 self.wrong("DATABASE_URL", &without_credentials(&value), takes);
@@ -156,7 +168,9 @@ impl Settings<'_> {
     fn mail_url(&mut self) -> Option<MailUrl> {
         let value = (self.get)("MAIL_URL").unwrap_or_else(|| "file://data/mail".to_owned());
         let url = MailUrl::parse(value.trim());
-        url.map_err(|takes| self.wrong("MAIL_URL", &without_credentials(&value), takes)).ok()
+        let url = url.map_err(|takes| self.wrong("MAIL_URL", &without_credentials(&value), takes)).ok();
+        self.show("MAIL_URL", url.as_ref());
+        url
     }
 
     fn mail_from(&mut self) -> Option<Mailbox> {
@@ -167,24 +181,36 @@ impl Settings<'_> {
                 "an address, like Shop <no-reply@shop.example> or, with a comma, \"Shop, Inc\" <no-reply@shop.example>";
             self.wrong("MAIL_FROM", &value, takes);
         }
+        self.show("MAIL_FROM", mailbox.as_ref());
         mailbox
     }
 
+    fn static_dir(&mut self) -> PathBuf {
+        let folder = PathBuf::from((self.get)("STATIC_DIR").unwrap_or_else(|| "static".to_owned()));
+        self.show("STATIC_DIR", Some(folder.display()));
+        folder
+    }
+
     fn trusted_proxies(&mut self) -> Vec<IpNet> {
-        let Some(value) = (self.get)("TRUSTED_PROXIES") else {
-            return Vec::new();
-        };
-        let parse =
-            |text: &str| text.parse::<IpNet>().ok().or_else(|| text.parse::<std::net::IpAddr>().ok().map(IpNet::from));
-        let nets: Option<Vec<IpNet>> = value.split(',').map(|text| parse(text.trim())).collect();
-        if nets.is_none() {
-            self.wrong("TRUSTED_PROXIES", &value, "addresses or networks between commas, like 10.0.0.2,192.168.0.0/16");
+        let name = "TRUSTED_PROXIES";
+        let value = (self.get)(name);
+        let parse = |text: &str| text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+        let nets: Option<Vec<IpNet>> =
+            value.as_deref().unwrap_or_default().split_terminator(',').map(|text| parse(text.trim())).collect();
+        if let (Some(value), None) = (&value, &nets) {
+            self.wrong(name, value, "addresses or networks between commas, like 10.0.0.2,192.168.0.0/16");
         }
-        nets.unwrap_or_default()
+        let nets = nets.unwrap_or_default();
+        let shown = nets.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        self.show(name, Some(shown).filter(|shown| !shown.is_empty()));
+        nets
     }
 
     fn tls(&mut self) -> Option<TlsFiles> {
-        match ((self.get)("TLS_CERT"), (self.get)("TLS_KEY")) {
+        let (cert, key) = ((self.get)("TLS_CERT"), (self.get)("TLS_KEY"));
+        self.show("TLS_CERT", cert.as_ref());
+        self.show("TLS_KEY", key.as_ref());
+        match (cert, key) {
             (Some(cert), Some(key)) => Some(TlsFiles { cert: cert.into(), key: key.into() }),
             (None, None) => None,
             (Some(_), None) => {
@@ -198,25 +224,12 @@ impl Settings<'_> {
         }
     }
 
-    fn security_contact(&mut self) -> Option<SecurityContact> {
-        let name = "SECURITY_CONTACT";
-        let value = (self.get)(name)?;
-        let contact = SecurityContact::parse(value.trim());
-        if contact.is_none() {
-            self.wrong(
-                name,
-                &value,
-                "a mail address or a URL, like security@shop.example or https://shop.example/security",
-            );
-        }
-        contact
-    }
-
     fn log_filter(&mut self) -> String {
         let value = (self.get)("RUST_LOG").unwrap_or_else(|| "info".to_owned());
         if value.parse::<tracing_subscriber::filter::EnvFilter>().is_err() {
             self.wrong("RUST_LOG", &value, "a level or directives, like info or order_portal=debug");
         }
+        self.show("RUST_LOG", Some(&value));
         value
     }
 
@@ -254,7 +267,10 @@ impl Settings<'_> {
                 self.errors.push(format!("TOKEN_SECRET is not set and none can be kept in {DEVELOPMENT_SECRET}: {error}; set it, or make the folder writable"));
             }).ok(),
         };
-        Some(TokenSecrets { current: Secret::new(current?), previous: previous.into_iter().map(Secret::new).collect() })
+        let current = current?;
+        self.show("TOKEN_SECRET", Some(format!("set ({} bytes)", current.len())));
+        self.show("TOKEN_SECRET_PREVIOUS", Some(format!("set ({})", previous.len())).filter(|_| !previous.is_empty()));
+        Some(TokenSecrets { current: Secret::new(current), previous: previous.into_iter().map(Secret::new).collect() })
     }
 }
 

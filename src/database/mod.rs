@@ -15,6 +15,7 @@ mod open;
 mod partial;
 pub mod restore;
 mod sql_builder;
+mod statements;
 mod transaction;
 mod url;
 
@@ -30,7 +31,7 @@ pub use backup::BackupError;
 pub use error::{is_busy, is_conflict, is_unavailable};
 pub use migrations::{AppliedNow, Migrated};
 pub use open::OpenError;
-pub use sql_builder::SqlBuilder;
+pub use sql_builder::{SqlBuilder, batches};
 pub use transaction::{SingleStatement, Transaction};
 pub use url::{DatabaseUrl, Engine};
 

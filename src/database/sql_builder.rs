@@ -5,6 +5,9 @@ use sqlx::{Any, Arguments, AssertSqlSafe, Encode, Type};
 
 use super::{Engine, Error};
 
+/// Rows in one statement: the largest size that fits, then the next. Each size is one statement, which a connection keeps prepared.
+const BATCH_SIZES: [usize; 4] = [100, 20, 5, 1];
+
 /// A statement under construction. It alone writes placeholders.
 pub struct SqlBuilder {
     engine: Engine,
@@ -51,4 +54,15 @@ impl SqlBuilder {
     pub fn into_parts(self) -> (AssertSqlSafe<String>, AnyArguments) {
         (AssertSqlSafe(self.text), self.arguments)
     }
+}
+
+/// Splits rows into batches of a few sizes, for statements with several rows.
+pub fn batches<T>(rows: &[T]) -> impl Iterator<Item = &[T]> {
+    let mut remaining = rows;
+    std::iter::from_fn(move || {
+        let size = BATCH_SIZES.into_iter().find(|size| *size <= remaining.len())?;
+        let (batch, rest) = remaining.split_at(size);
+        remaining = rest;
+        Some(batch)
+    })
 }

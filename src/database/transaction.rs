@@ -12,7 +12,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Describe, Either, Execute, Executor, SqlStr};
 
 use super::health::Health;
-use super::{Engine, Error, error};
+use super::{Engine, Error, error, statements};
 
 /// An open transaction. Statements run in it through `&mut transaction`.
 #[derive(Debug)]
@@ -146,6 +146,7 @@ impl<'c> Executor<'c> for &'c mut Transaction {
         E: 'q + Execute<'q, Any>,
     {
         let Transaction { connection, is_unnamed, has_failed, .. } = self;
+        statements::count();
         match Prepared::new(query, *is_unnamed) {
             Ok(query) => connection.fetch_many(query).inspect_err(|_| *has_failed = true).boxed(),
             Err(error) => futures_util::stream::iter([Err(error)]).boxed(),
@@ -158,6 +159,7 @@ impl<'c> Executor<'c> for &'c mut Transaction {
         E: 'q + Execute<'q, Any>,
     {
         let query = Prepared::new(query, self.is_unnamed);
+        statements::count();
         Box::pin(async move {
             let found = self.connection.fetch_optional(query?).await;
             self.has_failed |= found.is_err();
@@ -206,6 +208,7 @@ impl SingleStatement<'_> {
         query: impl Execute<'q, Any> + 'q,
     ) -> Result<Vec<Either<AnyQueryResult, AnyRow>>, Error> {
         let mut connection = self.pool.acquire().await?;
+        statements::count();
         let done = connection.fetch_many(query).try_collect().await;
         if done.as_ref().is_err_and(error::is_unavailable) {
             connection.close_on_drop();

@@ -3,12 +3,20 @@
 use std::fmt;
 use std::ops::Deref;
 
+const MAX_BYTES: usize = 64;
+
 /// The id of an account.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::Type)]
 #[sqlx(transparent)]
 pub struct UserId(String);
 
 impl UserId {
+    /// Accepts only the characters that the program writes, like [`SessionId::parse`].
+    pub fn parse(text: &str) -> Option<Self> {
+        is_id(text).then(|| Self(text.to_owned()))
+    }
+
+    /// An id that the program generated.
     pub fn new(id: String) -> Self {
         Self(id)
     }
@@ -42,13 +50,9 @@ impl fmt::Display for UserId {
 pub struct SessionId(String);
 
 impl SessionId {
-    const MAX_BYTES: usize = 64;
-
     /// Accepts only the characters that the program writes, also from a signed token: PostgreSQL fails on a NUL byte.
     pub fn parse(text: &str) -> Option<Self> {
-        let is_valid =
-            text.len() <= Self::MAX_BYTES && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        is_valid.then(|| Self(text.to_owned()))
+        is_id(text).then(|| Self(text.to_owned()))
     }
 
     /// An id that the program generated.
@@ -63,6 +67,10 @@ impl SessionId {
     pub fn into_string(self) -> String {
         self.0
     }
+}
+
+fn is_id(text: &str) -> bool {
+    text.len() <= MAX_BYTES && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 #[cfg(test)]

@@ -15,7 +15,9 @@ mod idempotency;
 mod import;
 mod json;
 mod list;
+mod monthly_totals;
 mod order;
+mod response_cache;
 mod samples;
 mod search;
 mod status;
@@ -34,36 +36,74 @@ pub use import::{
 };
 pub use json::{OrderResponse, OrderSummary};
 pub use list::{Cursor, Filter, FilterErrors, FilterParams, OrderPage, PAGE_SIZE, PageStart, Period, Sort, find_page};
+pub use monthly_totals::find_version;
 pub use order::{Order, OrderDetail, OrderDetails, OrderId, OrderLine, OrderName, OrderNumber, ShippingAddress};
+pub use response_cache::{CacheKey, ResponseCache};
 pub use samples::add_samples;
 pub use status::{FulfillmentStatus, OrderStatus, PaymentStatus};
-pub use store::{release, remove_samples};
 
 use crate::database::{Database, Error, Transaction};
-use crate::domain::UnixSeconds;
+use crate::domain::{UnixSeconds, UserId};
+use monthly_totals::Changes;
 
 /// How long the response to a form is stored for requests that repeat it, in seconds.
 const IDEMPOTENCY_KEY_LIFETIME: i64 = 7 * 86_400;
+
+/// For a new account without orders: its totals are current from the first order on.
+///
+/// # Errors
+/// The database fails.
+pub async fn start_totals(transaction: &mut Transaction, user_id: &UserId) -> Result<(), Error> {
+    monthly_totals::rebuild(transaction, user_id).await
+}
 
 /// Assigns the shop's orders of a verified email to its user, unless they have an owner; returns their number. When there are some, the
 /// user's sample orders are deleted.
 ///
 /// # Errors
 /// The database fails.
-pub async fn claim(transaction: &mut Transaction, user_id: &str, email: &str) -> Result<u64, Error> {
+pub async fn claim(transaction: &mut Transaction, user_id: &UserId, email: &str) -> Result<u64, Error> {
     if !store::has_unclaimed(transaction, email).await? {
         return Ok(0);
     }
-    // First, because a sample may have the number of a real order.
-    store::remove_samples(transaction, user_id).await?;
-    store::claim(transaction, user_id, email).await
+    // First, because a sample may have the number of a real order. The totals are rebuilt as a whole.
+    store::remove_samples(transaction, user_id, &mut Changes::default()).await?;
+    let claimed = store::claim(transaction, user_id, email).await?;
+    monthly_totals::rebuild(transaction, user_id).await?;
+    Ok(claimed)
+}
+
+/// Takes the shop's orders of an email away from the user.
+///
+/// # Errors
+/// The database fails.
+pub async fn release(transaction: &mut Transaction, user_id: &UserId, email: &str) -> Result<(), Error> {
+    store::release(transaction, user_id, email).await?;
+    monthly_totals::rebuild(transaction, user_id).await
+}
+
+/// Deletes the sample orders of an account that is deleted in the same transaction. The shop keeps its own orders, without the account.
+///
+/// # Errors
+/// The database fails.
+pub async fn remove_samples(transaction: &mut Transaction, user_id: &UserId) -> Result<(), Error> {
+    store::remove_samples(transaction, user_id, &mut Changes::default()).await
+}
+
+/// After a change of the customer's time zone: months are those of the zone.
+///
+/// # Errors
+/// The database fails.
+pub async fn zone_changed(transaction: &mut Transaction, user_id: &UserId) -> Result<(), Error> {
+    monthly_totals::store::mark_stale(transaction, user_id).await
 }
 
 /// Maintenance: one batch of each step, with the number of rows or the error.
-pub async fn run_maintenance(database: &Database, now: UnixSeconds) -> [(&'static str, Result<u64, Error>); 2] {
+pub async fn run_maintenance(database: &Database, now: UnixSeconds) -> [(&'static str, Result<u64, Error>); 3] {
     let expired = now.plus(-IDEMPOTENCY_KEY_LIFETIME);
     [
         ("search texts of orders", search::store::fill_missing(database).await),
+        ("totals of customers", monthly_totals::rebuild_stale(database).await),
         ("idempotency keys", idempotency::store::delete_expired(database, expired).await),
     ]
 }

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
+use super::monthly_totals::{Changes, Counted};
 use super::order::{Order, OrderDetails, OrderId, OrderLine, OrderName, OrderNumber, ShippingAddress};
 use super::status::{FulfillmentStatus, OrderStatus, PaymentStatus};
 use crate::database::{Error, SqlBuilder, Transaction};
-use crate::domain::{Currency, Money, UnixSeconds};
+use crate::domain::{Currency, Money, UnixSeconds, UserId};
 
 /// The columns of [`OrderRow`].
 pub(super) const ORDER_COLUMNS: &str = "id, number, name, placed_at, paid_at, fulfilled_at, cancelled_at, payment_status, \
@@ -70,6 +71,15 @@ impl OrderRow {
 
 pub(super) fn currency(code: &str) -> Result<Currency, Error> {
     Currency::parse(code).ok_or_else(|| unreadable("currency"))
+}
+
+/// What a stored order counts in the totals of its owner, from its time of placing, status, currency, total and refund.
+pub(super) fn counted(
+    (placed_at, status, code, total, refunded): (UnixSeconds, &str, &str, i64, i64),
+) -> Result<Counted, Error> {
+    let currency = currency(code)?;
+    let status = OrderStatus::parse(status).ok_or_else(|| unreadable("status"))?;
+    Ok(Counted { placed_at, status, total: Money::new(total, currency), refunded: Money::new(refunded, currency) })
 }
 
 pub(super) fn unreadable(column: &str) -> Error {
@@ -148,15 +158,21 @@ fn ids(orders: &[Order]) -> impl Iterator<Item = String> {
 }
 
 /// Deletes the sample orders of the user, and reorders of them.
-///
-/// # Errors
-/// The database fails.
-pub async fn remove_samples(transaction: &mut Transaction, user_id: &str) -> Result<(), Error> {
-    sqlx::query("DELETE FROM orders WHERE sample_owner_id = $1")
-        .bind(user_id)
-        .execute(&mut *transaction)
-        .await
-        .map(drop)
+pub(super) async fn remove_samples(
+    transaction: &mut Transaction,
+    user_id: &str,
+    changes: &mut Changes,
+) -> Result<(), Error> {
+    let removed: Vec<(UnixSeconds, String, String, i64, i64)> = sqlx::query_as(
+        "DELETE FROM orders WHERE sample_owner_id = $1 RETURNING placed_at, status, currency, total, refunded",
+    )
+    .bind(user_id)
+    .fetch_all(&mut *transaction)
+    .await?;
+    for (placed_at, status, currency, total, refunded) in removed {
+        changes.remove(user_id, counted((placed_at, &status, &currency, total, refunded))?);
+    }
+    Ok(())
 }
 
 /// Whether orders of this email have no owner.
@@ -169,7 +185,7 @@ pub(super) async fn has_unclaimed(transaction: &mut Transaction, email: &str) ->
 }
 
 /// Assigns the shop's orders of this email that have no owner to the user; returns their number.
-pub(super) async fn claim(transaction: &mut Transaction, user_id: &str, email: &str) -> Result<u64, Error> {
+pub(super) async fn claim(transaction: &mut Transaction, user_id: &UserId, email: &str) -> Result<u64, Error> {
     renumber_unclaimed(transaction, user_id, email).await?;
     let claimed = sqlx::query("UPDATE orders SET user_id = $1 WHERE email = $2 AND user_id IS NULL")
         .bind(user_id)
@@ -246,10 +262,7 @@ async fn count_of_number(
 }
 
 /// Removes the user as owner of the shop's orders of this email.
-///
-/// # Errors
-/// The database fails.
-pub async fn release(transaction: &mut Transaction, user_id: &str, email: &str) -> Result<(), Error> {
+pub(super) async fn release(transaction: &mut Transaction, user_id: &UserId, email: &str) -> Result<(), Error> {
     sqlx::query("UPDATE orders SET user_id = NULL WHERE user_id = $1 AND email = $2")
         .bind(user_id)
         .bind(email)

@@ -14,6 +14,7 @@ use crate::accounts::{Accounts, Hasher, SampleOrders};
 use crate::clock::Clock;
 use crate::config::{Config, Environment};
 use crate::database::Database;
+use crate::orders::ResponseCache;
 use crate::sessions::{Keys, Lifetimes, Sessions};
 use crate::web::{Assets, Site, body, client, compression, error, headers, origin};
 use crate::{mail, telemetry};
@@ -26,6 +27,7 @@ pub struct AppState {
     pub sessions: web::Data<Sessions>,
     pub accounts: web::Data<Accounts>,
     pub transport: web::Data<mail::Transport>,
+    pub responses: web::Data<ResponseCache>,
     pub drain: web::Data<Drain>,
 }
 
@@ -66,6 +68,7 @@ impl AppState {
             sessions: web::Data::new(sessions),
             accounts: web::Data::new(accounts),
             transport: web::Data::new(transport),
+            responses: web::Data::new(ResponseCache::new(config.cache_megabytes)),
             drain: web::Data::new(Drain::default()),
         })
     }
@@ -91,6 +94,7 @@ pub fn app(
         .app_data(state.sessions.clone())
         .app_data(state.accounts.clone())
         .app_data(state.transport.clone())
+        .app_data(state.responses.clone())
         .app_data(state.drain.clone())
         .app_data(web::FormConfig::default().limit(body::MAX_BYTES))
         .app_data(web::JsonConfig::default().limit(body::MAX_BYTES))

@@ -79,7 +79,7 @@ where
 async fn check_again(request: &HttpRequest) -> Result<Option<CurrentUser>, Error> {
     let before = request.extensions_mut().remove::<CurrentUser>();
     let viewer = request.extensions_mut().remove::<Viewer>();
-    let (Some(_), Some(mut viewer), Some(token)) = (before, viewer, cookie::read(request)) else {
+    let (Some(_), Some(_), Some(token)) = (before, viewer, cookie::read(request)) else {
         return Ok(None);
     };
     let no_sessions = || Error::Internal("the app was built without sessions".into());
@@ -87,9 +87,7 @@ async fn check_again(request: &HttpRequest) -> Result<Option<CurrentUser>, Error
     let Some(resumed) = sessions.resume(&token, Audience::Web).await? else {
         return Ok(None);
     };
-    // The guard may have renewed the token, so the remaining time is the guard's.
-    viewer = Viewer { ends_in: viewer.ends_in, can_stay: viewer.can_stay, ..resumed.viewer };
-    request.extensions_mut().insert(viewer);
+    request.extensions_mut().insert(resumed.viewer);
     request.extensions_mut().insert(resumed.user.clone());
     Ok(Some(resumed.user))
 }

@@ -21,6 +21,8 @@ pub struct CurrentUser {
     pub token_expires_at: UnixSeconds,
     pub session_expires_at: UnixSeconds,
     pub expiry: Expiry,
+    /// Counted up with each change of the user's orders; 0 until the first one.
+    pub orders_version: i64,
 }
 
 impl FromRequest for CurrentUser {
@@ -56,6 +58,7 @@ mod tests {
             token_expires_at: UnixSeconds::new(1),
             session_expires_at: UnixSeconds::new(1),
             expiry: Expiry::Idle,
+            orders_version: 0,
         };
         for (method, is_accepted) in [
             (Method::GET, true),

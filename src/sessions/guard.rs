@@ -12,13 +12,16 @@ use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::StatusCode;
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error as ActixError, HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
 use askama::Template;
 
 use super::{Audience, CurrentUser, Issued, Resumed, Sessions, cookie};
+use crate::clock::Clock;
 use crate::web::{Error, Layout, NextPath, Notice, Site, own_referer, page, see_other};
+
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// Middleware: authenticates the request by its cookie and renews the cookie.
 ///
@@ -32,17 +35,17 @@ pub async fn load_session<B: MessageBody + 'static>(
         Ok(resumed) => resumed,
         Err(error) => return Ok(request.into_response(error.error_response()).map_into_right_body()),
     };
-    let mut renewed = None;
-    if let Some((mut resumed, issued)) = resumed {
-        if let Some(issued) = &issued {
-            resumed.viewer.ends_in += issued.expires_at.since(resumed.user.token_expires_at);
-            resumed.viewer.can_stay = issued.expires_at < resumed.user.session_expires_at;
-        }
+    let (mut renewed, mut timing) = (None, None);
+    if let Some((resumed, issued)) = resumed {
+        timing = session_timing(request.request(), &resumed.user, issued.as_ref());
         request.extensions_mut().insert(resumed.user);
         request.extensions_mut().insert(resumed.viewer);
         renewed = issued;
     }
     let mut response = next.call(request).await?;
+    if let Some(timing) = timing {
+        response.headers_mut().insert(SERVER_TIMING, timing);
+    }
     // A cookie that the handler has set (logout, reauthentication) takes precedence.
     if let Some(issued) = renewed
         && response.response().cookies().all(|set| set.name() != cookie::NAME)
@@ -50,6 +53,17 @@ pub async fn load_session<B: MessageBody + 'static>(
         response.response_mut().add_cookie(&cookie::session_cookie(&issued)).ok();
     }
     Ok(response.map_into_left_body())
+}
+
+/// How long the session lasts if this browser sends no further request, in milliseconds, and whether it can be extended beyond that. The
+/// page's script warns before the end. In a header, because a stored page has no place for what changes each second; in this one, because
+/// it is the only one that the script of a page can read (W3C Server Timing section 4).
+fn session_timing(request: &HttpRequest, user: &CurrentUser, renewed: Option<&Issued>) -> Option<HeaderValue> {
+    let clock = request.app_data::<web::Data<Clock>>()?;
+    let expires_at = renewed.map_or(user.token_expires_at, |issued| issued.expires_at);
+    let milliseconds = expires_at.since(clock.now()).max(0) * 1000;
+    let can_extend = if expires_at < user.session_expires_at { ";desc=extendable" } else { "" };
+    HeaderValue::try_from(format!("session;dur={milliseconds}{can_extend}")).ok()
 }
 
 async fn resume_and_renew(request: &HttpRequest) -> Result<Option<(Resumed, Option<Issued>)>, Error> {

@@ -138,27 +138,29 @@ impl Sessions {
                 return Ok(None);
             }
         };
-        let row = store::find_active(&self.database, &session_id, audience, now).await?;
-        let Some(row) = row.filter(|row| row.user_id.as_str() == claims.sub) else {
-            tracing::info!(user = claims.sub, reason = "the session has ended", "token refused");
+        let Some(user_id) = UserId::parse(&claims.sub) else {
+            tracing::info!(reason = "the user id is malformed", "token refused");
             return Ok(None);
         };
-        tracing::Span::current().record("user", row.user_id.as_str());
+        let Some(row) = store::find_active(&self.database, &session_id, &user_id, audience, now).await? else {
+            tracing::info!(user = user_id.as_str(), reason = "the session has ended", "token refused");
+            return Ok(None);
+        };
+        tracing::Span::current().record("user", user_id.as_str());
         let (issued_at, token_expires_at) = (UnixSeconds::new(claims.iat), UnixSeconds::new(claims.exp));
         Ok(Some(Resumed {
             viewer: Viewer {
                 email: row.email,
                 verified: row.verified_at.is_some(),
-                ends_in: token_expires_at.since(now),
-                can_stay: token_expires_at < row.expires_at,
                 zone: row.time_zone.as_deref().and_then(Zone::parse).unwrap_or_default(),
             },
             user: CurrentUser {
-                user_id: row.user_id,
+                user_id,
                 session_id,
                 token_expires_at,
                 session_expires_at: row.expires_at,
                 expiry: row.expiry,
+                orders_version: row.orders_version,
             },
             issued_at,
             last_seen_at: row.last_seen_at,

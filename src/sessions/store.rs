@@ -11,13 +11,13 @@ const MAX_LISTED: i64 = 100;
 
 /// The columns that a request needs.
 pub(super) struct SessionRow {
-    pub user_id: UserId,
     pub email: String,
     pub verified_at: Option<UnixSeconds>,
     pub time_zone: Option<String>,
     pub last_seen_at: UnixSeconds,
     pub expires_at: UnixSeconds,
     pub expiry: Expiry,
+    pub orders_version: i64,
 }
 
 /// A session on the account page.
@@ -31,6 +31,8 @@ pub struct ActiveSession {
     /// Exact to half of a token's lifetime.
     pub last_seen_at: UnixSeconds,
     pub expires_at: UnixSeconds,
+    /// When its account signed up.
+    pub account_created_at: UnixSeconds,
 }
 
 /// The column `is_persistent`.
@@ -75,28 +77,31 @@ pub(super) async fn insert(
 pub(super) async fn find_active(
     database: &Database,
     session_id: &SessionId,
+    user_id: &UserId,
     audience: Audience,
     now: UnixSeconds,
 ) -> Result<Option<SessionRow>, Error> {
-    type Row = (UserId, String, Option<UnixSeconds>, Option<String>, UnixSeconds, UnixSeconds, String);
+    type Row = (String, Option<UnixSeconds>, Option<String>, UnixSeconds, UnixSeconds, String, i64);
     let row: Option<Row> = sqlx::query_as(
-        "SELECT s.user_id, u.email, u.verified_at, u.time_zone, s.last_seen_at, s.expires_at, s.is_persistent
-         FROM sessions s JOIN users u ON u.id = s.user_id
-         WHERE s.id = $1 AND s.audience = $2 AND s.revoked_at IS NULL AND s.expires_at > $3 AND u.disabled_at IS NULL",
+        "SELECT u.email, u.verified_at, u.time_zone, s.last_seen_at, s.expires_at, s.is_persistent, COALESCE(v.version, 0)
+         FROM sessions s JOIN users u ON u.id = s.user_id LEFT JOIN order_versions v ON v.user_id = s.user_id
+         WHERE s.id = $1 AND s.user_id = $2 AND s.audience = $3 AND s.revoked_at IS NULL AND s.expires_at > $4
+             AND u.disabled_at IS NULL",
     )
     .bind(session_id)
+    .bind(user_id)
     .bind(audience.code())
     .bind(now)
     .fetch_optional(database.reader())
     .await?;
-    Ok(row.map(|(user_id, email, verified_at, time_zone, last_seen_at, expires_at, is_persistent)| SessionRow {
-        user_id,
+    Ok(row.map(|(email, verified_at, time_zone, last_seen_at, expires_at, is_persistent, orders_version)| SessionRow {
         email,
         verified_at,
         time_zone,
         last_seen_at,
         expires_at,
         expiry: if is_persistent == persistence_code(Expiry::Fixed) { Expiry::Fixed } else { Expiry::Idle },
+        orders_version,
     }))
 }
 
@@ -109,6 +114,7 @@ struct ActiveSessionRow {
     created_at: UnixSeconds,
     last_seen_at: UnixSeconds,
     expires_at: UnixSeconds,
+    account_created_at: UnixSeconds,
 }
 
 impl From<ActiveSessionRow> for ActiveSession {
@@ -121,6 +127,7 @@ impl From<ActiveSessionRow> for ActiveSession {
             created_at: row.created_at,
             last_seen_at: row.last_seen_at,
             expires_at: row.expires_at,
+            account_created_at: row.account_created_at,
         }
     }
 }
@@ -133,9 +140,11 @@ pub(super) async fn list_active(
     idle_since: UnixSeconds,
 ) -> Result<Vec<ActiveSession>, Error> {
     let rows: Vec<ActiveSessionRow> = sqlx::query_as(
-        "SELECT id, audience, client_address, user_agent, created_at, last_seen_at, expires_at FROM sessions
-         WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2 AND (is_persistent = 'yes' OR last_seen_at > $3)
-         ORDER BY last_seen_at DESC, id DESC LIMIT $4",
+        "SELECT s.id, s.audience, s.client_address, s.user_agent, s.created_at, s.last_seen_at, s.expires_at,
+             u.created_at AS account_created_at
+         FROM sessions s JOIN users u ON u.id = s.user_id
+         WHERE s.user_id = $1 AND s.revoked_at IS NULL AND s.expires_at > $2 AND (s.is_persistent = 'yes' OR s.last_seen_at > $3)
+         ORDER BY s.last_seen_at DESC, s.id DESC LIMIT $4",
     )
     .bind(user_id)
     .bind(now)

@@ -23,8 +23,8 @@ const MAX_BYTES: usize = 512 * 1024;
 /// Brotli's window size, as a power of two. No page and few static files are larger.
 const WINDOW: i32 = 18;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Coding {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Coding {
     Brotli,
     Gzip,
 }
@@ -32,7 +32,7 @@ pub(super) enum Coding {
 impl Coding {
     /// The coding that the client prefers. `None` also if it accepts none of them (`identity;q=0`): RFC 9110 section 12.5.3 allows an uncompressed
     /// response in place of a useless 406.
-    pub fn accepted(request: &ServiceRequest) -> Option<Self> {
+    pub fn accepted(request: &impl HttpMessage) -> Option<Self> {
         let accepted = request.get_header::<AcceptEncoding>()?;
         match accepted.negotiate([Encoding::identity(), Encoding::brotli(), Encoding::gzip()].iter())? {
             Encoding::Known(ContentEncoding::Brotli) => Some(Self::Brotli),
@@ -49,8 +49,14 @@ impl Coding {
         })
     }
 
+    /// Compresses a page; `None` if that does not pay.
+    pub fn compress_page(self, plain: &[u8]) -> Option<Bytes> {
+        let is_worth = (MIN_BYTES..=MAX_BYTES).contains(&plain.len());
+        if is_worth { self.compress(plain, Effort::Page) } else { None }
+    }
+
     /// Compresses `plain`; `None` if the result is not smaller.
-    pub fn compress(self, plain: &[u8], effort: Effort) -> Option<Bytes> {
+    pub(super) fn compress(self, plain: &[u8], effort: Effort) -> Option<Bytes> {
         let packed = match self {
             Self::Brotli => brotli(plain, effort),
             Self::Gzip => gzip(plain),
@@ -109,9 +115,7 @@ fn compressed<B: MessageBody>(coding: Option<Coding>, head: &mut ResponseHead, b
         Err(body) => return EitherBody::right(body),
     };
     head.headers_mut().append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-    let coding = coding.filter(|_| plain.len() <= MAX_BYTES);
-    let Some((coding, packed)) = coding.and_then(|coding| Some((coding, coding.compress(&plain, Effort::Page)?)))
-    else {
+    let Some((coding, packed)) = coding.and_then(|coding| Some((coding, coding.compress_page(&plain)?))) else {
         return EitherBody::left(plain);
     };
     head.headers_mut().insert(header::CONTENT_ENCODING, coding.name());

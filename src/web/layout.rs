@@ -30,10 +30,6 @@ pub struct Viewer {
     pub email: String,
     /// Whether the address is confirmed.
     pub verified: bool,
-    /// Seconds until the session ends if this browser sends no request.
-    pub ends_in: i64,
-    /// Whether the session can be extended beyond that.
-    pub can_stay: bool,
     pub zone: Zone,
 }
 

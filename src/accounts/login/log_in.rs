@@ -12,6 +12,7 @@ use crate::accounts::audit::{self, Event};
 use crate::accounts::{Accounts, ClaimedBrowser, Password, rate_limits, store, trusted_browser, trusted_network};
 use crate::database::{self, Transaction};
 use crate::domain::{Email, Zone, wait_in_words};
+use crate::orders;
 use crate::rate_limit::{self, Counter};
 use crate::sessions::{Audience, CurrentUser, Expiry, MaybeAuthenticated, NewSession};
 use crate::web::body::Form;
@@ -191,8 +192,11 @@ impl Accounts {
             if issued.is_some() {
                 rate_limit::refund(transaction, counters).await?;
                 audit::record(transaction, &account.id, &event).await?;
-                if let Some(zone) = &context.zone {
-                    store::set_detected_zone(transaction, &account.id, zone).await?;
+                if let Some(zone) =
+                    context.zone.as_ref().filter(|zone| account.time_zone.as_deref() != Some(zone.name()))
+                    && store::set_detected_zone(transaction, &account.id, zone).await?
+                {
+                    orders::zone_changed(transaction, &account.id).await?;
                 }
                 if let Some(browser) = &browser {
                     trusted_browser::store::trust(transaction, &account.id, &browser.hash(), now).await?;

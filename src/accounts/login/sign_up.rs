@@ -147,11 +147,12 @@ impl Accounts {
                 if !store::insert(transaction, &user_id, email, password_hash, now).await? {
                     return Ok(None);
                 }
-                if self.sample_orders == SampleOrders::Added {
-                    orders::add_samples(transaction, &user_id, now, &self.clock).await?;
-                }
                 if let Some(zone) = &context.zone {
                     store::set_detected_zone(transaction, &user_id, zone).await?;
+                }
+                match self.sample_orders {
+                    SampleOrders::Added => orders::add_samples(transaction, &user_id, now, &self.clock).await?,
+                    SampleOrders::None => orders::start_totals(transaction, &user_id).await?,
                 }
                 if let Some(browser) = browser {
                     trusted_browser::store::trust(transaction, &user_id, &browser.hash(), now).await?;

@@ -4,8 +4,8 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
 
-use crate::accounts::Accounts;
 use crate::accounts::audit::{self, AuditEvent};
+use crate::accounts::{Accounts, session_ended};
 use crate::domain::{SessionId, UnixSeconds, Zone, day, moment};
 use crate::sessions::{ActiveSession, Audience, CurrentUser};
 use crate::web::{Error, Layout, page, user_agent};
@@ -107,15 +107,17 @@ async fn render(
     accounts: &Accounts,
     errors: FormErrors,
 ) -> Result<HttpResponse, Error> {
-    let account = accounts.find_account(user).await?;
     let sessions = accounts.sessions.list(&user.user_id).await?;
+    // The session of the request is one of them, unless it was revoked meanwhile.
+    let account_created_at = sessions.first().ok_or_else(session_ended)?.account_created_at;
+    let viewer = layout.viewer.clone().ok_or_else(session_ended)?;
     let events = audit::list(&accounts.database, &user.user_id, accounts.clock.now(), RECENT_EVENTS).await?;
     let zone = layout.zone();
     let view = AccountPage {
         layout,
-        email: account.email.as_str().to_owned(),
-        is_verified: account.verified_at.is_some(),
-        since: day(account.created_at, &zone),
+        email: viewer.email,
+        is_verified: viewer.verified,
+        since: day(account_created_at, &zone),
         sessions: sessions.into_iter().map(|session| session_view(session, &user.session_id, &zone)).collect(),
         events: events.iter().map(|event| event_view(event, &zone)).collect(),
         zone: zone.name().to_owned(),

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::accounts::{Accounts, store};
 use crate::domain::Zone;
+use crate::orders;
 use crate::sessions::{Authenticated, CurrentUser};
 use crate::web::body::Form;
 use crate::web::{Error, Layout, Notice, page, see_other};
@@ -36,7 +37,12 @@ pub(in crate::accounts) async fn submit(
     let Some(zone) = Zone::parse(&form.zone) else {
         return render(StatusCode::UNPROCESSABLE_ENTITY, layout, Some("Choose one of the places in the list."));
     };
-    store::set_chosen_zone(&accounts.database, &user.user_id, &zone, accounts.clock.now()).await?;
+    let (user_id, now) = (&user.user_id, accounts.clock.now());
+    let stored = accounts.database.write(async |transaction| {
+        store::set_chosen_zone(transaction, user_id, &zone, now).await?;
+        orders::zone_changed(transaction, user_id).await
+    });
+    stored.await?;
     let mut response = see_other("/account#time-zone");
     Notice::ZoneChanged.show_next(&mut response);
     Ok(response)

@@ -2,9 +2,10 @@
 
 use crate::database::{Database, Error, Transaction};
 use crate::domain::{Money, UnixSeconds};
+use crate::orders::monthly_totals::Counted;
 use crate::orders::order::{OrderId, OrderNumber};
 use crate::orders::search;
-use crate::orders::store::currency;
+use crate::orders::store::{counted, currency};
 
 /// The shop may use numbers of the same form; so many in a row are tried for a reorder.
 const MAX_NUMBER_ATTEMPTS: u32 = 100;
@@ -67,7 +68,7 @@ pub(super) async fn next_reorder_number(database: &Database) -> Result<Option<Or
     Ok(None)
 }
 
-/// Copies an order of the user with its lines and prices into a new order that is placed now; returns whether the order exists. When an
+/// Copies an order of the user with its lines and prices into a new order that is placed now; returns what it counts in the totals, or `None` if the order does not exist. When an
 /// export later has an order of the new number, the import updates the copy.
 pub(super) async fn copy_order(
     transaction: &mut Transaction,
@@ -75,9 +76,9 @@ pub(super) async fn copy_order(
     order_id: &OrderId,
     (new_id, number): (&OrderId, &OrderNumber),
     now: UnixSeconds,
-) -> Result<bool, Error> {
+) -> Result<Option<Counted>, Error> {
     let text = search::store::text_of(transaction, order_id.as_str(), number.as_str()).await?;
-    let copied = sqlx::query(
+    let copied: Option<(UnixSeconds, String, String, i64, i64)> = sqlx::query_as(
         "INSERT INTO orders (id, source, sample_owner_id, shop, shop_number, name, number, user_id, email, placed_at, payment_status, fulfillment_status, status,
              currency, subtotal, shipping, taxes, discount, refunded, total, line_count, ship_name, ship_company,
              ship_address1, ship_address2, ship_zip, ship_city, ship_province, ship_country, ship_phone, content_hash,
@@ -87,7 +88,8 @@ pub(super) async fn copy_order(
              'placed', currency, subtotal, shipping, taxes, discount, 0, total, line_count, ship_name, ship_company,
              ship_address1, ship_address2, ship_zip, ship_city, ship_province, ship_country, ship_phone, $6,
              CAST($7 AS TEXT), CAST($8 AS TEXT), number
-         FROM orders WHERE id = $9 AND user_id = $10",
+         FROM orders WHERE id = $9 AND user_id = $10
+         RETURNING placed_at, status, currency, total, refunded",
     )
     .bind(new_id.as_str())
     .bind(number.as_str())
@@ -99,13 +101,11 @@ pub(super) async fn copy_order(
     .bind(text.full)
     .bind(order_id.as_str())
     .bind(user_id)
-    .execute(&mut *transaction)
+    .fetch_optional(&mut *transaction)
     .await?;
-    if copied.rows_affected() == 0 {
-        return Ok(false);
-    }
+    let Some((placed_at, status, currency, total, refunded)) = copied else { return Ok(None) };
     copy_lines(transaction, order_id, new_id).await?;
-    Ok(true)
+    counted((placed_at, &status, &currency, total, refunded)).map(Some)
 }
 
 async fn copy_lines(transaction: &mut Transaction, from: &OrderId, to: &OrderId) -> Result<(), Error> {

@@ -11,6 +11,7 @@ use crate::domain::Email;
 use crate::mail::{self, AboutOrder, Message, RequestOrigin};
 use crate::orders::detail;
 use crate::orders::idempotency::{self, IdempotencyKey};
+use crate::orders::monthly_totals::Changes;
 use crate::orders::order::{OrderDetail, OrderId, OrderNumber};
 use crate::orders::status::OrderStatus;
 use crate::orders::url::order_url;
@@ -69,13 +70,13 @@ pub(in crate::orders) async fn submit(
     (database, clock): (web::Data<Database>, web::Data<Clock>),
     Authenticated { user, layout, body: Form(form) }: Authenticated<Form<ActionForm>>,
 ) -> Result<HttpResponse, Error> {
-    let detail = detail::find(&database, &user, &number).await?;
+    let found = detail::find(&database, &user, &number).await?;
     let invalid_key = || Error::BadRequest("the form's key is missing or was altered; load the order again".to_owned());
     let request = ActionRequest {
         database: &database,
         clock: &clock,
         user: &user,
-        detail: &detail,
+        detail: &found.detail,
         key: IdempotencyKey::parse(&form.key).ok_or_else(invalid_key)?,
         email: verified_email(&layout),
         origin: RequestOrigin::new(clock.now(), &client),
@@ -84,7 +85,7 @@ pub(in crate::orders) async fn submit(
         OrderAction::Cancel => (request.cancel().await?, Notice::CancellationAsked),
         OrderAction::Reorder => (request.reorder().await?, Notice::OrderedAgain),
     };
-    respond(outcome, notice, layout, &user, &database, &detail).await
+    respond(outcome, notice, layout, &user, &database, &found.detail).await
 }
 
 fn verified_email(layout: &Layout) -> Option<Email> {
@@ -108,9 +109,9 @@ async fn respond(
         }
         Outcome::TooLate => {
             // The shop may have sent the order since the page was loaded.
-            let detail = detail::find(database, user, detail.order.number.as_str()).await?;
-            let error = Some(too_late(detail.order.status).to_owned());
-            detail::render(StatusCode::UNPROCESSABLE_ENTITY, layout, user, database, &detail, error).await
+            let found = detail::find(database, user, detail.order.number.as_str()).await?;
+            let error = Some(too_late(found.detail.order.status).to_owned());
+            detail::render(StatusCode::UNPROCESSABLE_ENTITY, layout, &found, error)
         }
         Outcome::KeyReused => Err(Error::BadRequest(
             "the form was sent before with something else in it; load the order again".to_owned(),
@@ -150,9 +151,11 @@ impl ActionRequest<'_> {
                 if !is_new {
                     return Ok(Outcome::TooLate);
                 }
+                let mut changes = Changes::default();
+                changes.touch(&self.user.user_id);
                 let (origin, number) = (self.origin.clone(), order.name.to_string());
                 self.enqueue_mail(transaction, AboutOrder::CancellationAsked { origin, number }).await?;
-                self.store_outcome(transaction, &request, order.number.clone()).await
+                self.finish(transaction, &request, order.number.clone(), changes).await
             })
             .await
     }
@@ -174,11 +177,14 @@ impl ActionRequest<'_> {
             if let Some(placed_at) = limiting {
                 return Ok(Outcome::TooManyReorders { retry_after: placed_at.plus(DAY).since(now).clamp(1, DAY) });
             }
-            if !store::copy_order(transaction, user_id, &order.id, (&new_id, &number), now).await? {
+            let Some(placed) = store::copy_order(transaction, user_id, &order.id, (&new_id, &number), now).await?
+            else {
                 return Ok(Outcome::NotFound);
-            }
+            };
+            let mut changes = Changes::default();
+            changes.add(user_id, placed);
             self.enqueue_mail(transaction, self.confirmation(&number)).await?;
-            self.store_outcome(transaction, &request, number.clone()).await
+            self.finish(transaction, &request, number.clone(), changes).await
         });
         Ok(outcome.await?)
     }
@@ -196,14 +202,17 @@ impl ActionRequest<'_> {
         }))
     }
 
-    async fn store_outcome(
+    /// The last step of the transaction: stores the outcome for requests with the same key, and records the changes of orders.
+    async fn finish(
         &self,
         transaction: &mut Transaction,
         request: &str,
         number: OrderNumber,
+        changes: Changes,
     ) -> Result<Outcome, database::Error> {
         let (user_id, now) = (&self.user.user_id, self.clock.now());
         idempotency::store::store_response(transaction, user_id, &self.key, request, &number, now).await?;
+        changes.record(transaction).await?;
         Ok(Outcome::Done(number))
     }
 

@@ -5,12 +5,12 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 
 use super::breakdown::{TotalRow, breakdown};
-use super::store::{self, OrderLink};
+use super::store::{self, FoundOrder, OrderLink};
 use super::timeline::{Event, timeline};
 use crate::database::Database;
 use crate::domain::{Zone, day, format_count, moment};
 use crate::orders::idempotency::IdempotencyKey;
-use crate::orders::order::{OrderDetail, OrderLine, OrderNumber, ShippingAddress};
+use crate::orders::order::{OrderLine, OrderNumber, ShippingAddress};
 use crate::orders::url::order_url;
 use crate::sessions::CurrentUser;
 use crate::web::{Error, Layout, page, see_other};
@@ -67,8 +67,8 @@ pub(in crate::orders) async fn show(
     number: web::Path<String>,
     database: web::Data<Database>,
 ) -> Result<HttpResponse, Error> {
-    let detail = find(&database, &user, &number).await?;
-    render(StatusCode::OK, layout, &user, &database, &detail, None).await
+    let found = find(&database, &user, &number).await?;
+    render(StatusCode::OK, layout, &found, None)
 }
 
 /// GET on the URL of an action: a reload of its response, or a login after the session ended before the form was sent.
@@ -81,23 +81,21 @@ pub(in crate::orders) async fn find(
     database: &Database,
     user: &CurrentUser,
     number: &str,
-) -> Result<OrderDetail, Error> {
+) -> Result<FoundOrder, Error> {
     let number = OrderNumber::parse(number).ok_or(Error::NotFound)?;
-    let detail = database.read(async |snapshot| store::find_order(snapshot, &user.user_id, &number).await).await?;
-    detail.ok_or(Error::NotFound)
+    let found =
+        database.read(async |snapshot| store::find_with_neighbours(snapshot, &user.user_id, &number).await).await?;
+    found.ok_or(Error::NotFound)
 }
 
 /// Renders the page, with an error if an action failed.
-pub(in crate::orders) async fn render(
+pub(in crate::orders) fn render(
     status: StatusCode,
     layout: Layout,
-    user: &CurrentUser,
-    database: &Database,
-    detail: &OrderDetail,
+    FoundOrder { detail, newer, older, original }: &FoundOrder,
     error: Option<String>,
 ) -> Result<HttpResponse, Error> {
     let order = &detail.order;
-    let linked = database.read(async |snapshot| store::find_linked(snapshot, &user.user_id, order).await).await?;
     let key = IdempotencyKey::generate().map_err(|error| Error::Internal(error.to_string().into()))?;
     let zone = layout.zone();
     let (totals, notes) = breakdown(detail);
@@ -110,7 +108,7 @@ pub(in crate::orders) async fn render(
         status_class: order.status.as_str(),
         placed_at: order.placed_at.to_string(),
         placed_on: day(order.placed_at, &zone),
-        reordered_from: linked.reordered_from.as_ref().map(link),
+        reordered_from: original.as_ref().map(link),
         lines: detail.lines.iter().map(line_row).collect(),
         totals,
         notes,
@@ -119,8 +117,8 @@ pub(in crate::orders) async fn render(
         cancellation_asked_on: order.pending_cancellation().map(|at| day(at, &zone)),
         can_be_cancelled: order.can_be_cancelled(),
         key: key.as_str().to_owned(),
-        newer: linked.newer.as_ref().map(link),
-        older: linked.older.as_ref().map(link),
+        newer: newer.as_ref().map(link),
+        older: older.as_ref().map(link),
     };
     page(status, &view)
 }

@@ -67,7 +67,7 @@ impl Comparison<'_> {
                 }
                 Identity::Existing(existing) => {
                     let stored = stored.remove(&existing.id);
-                    changes.add_existing(self, pending, existing, stored, summary);
+                    changes.add_existing(self, pending, existing, stored, summary)?;
                 }
                 Identity::New | Identity::Conflict(_) => {
                     summary.new += 1;
@@ -107,6 +107,7 @@ impl Comparison<'_> {
             lines: Cow::Borrowed(&order.lines),
             content_hash: &pending.content_hash,
             existing_lines: 0,
+            former: None,
         }
     }
 
@@ -154,9 +155,10 @@ impl<'o> Changes<'o> {
         existing: ExistingOrder,
         stored: Option<StoredOrder>,
         summary: &mut ImportSummary,
-    ) {
+    ) -> Result<(), Error> {
         let order = &pending.order;
         let mut upsert = comparison.new_order(pending);
+        upsert.former = existing.owner_and_counted()?;
         let mut texts = Vec::new();
         if let Some(stored) = stored {
             let values = merge_values(stored.values.clone(), order.columns, &order.values);
@@ -176,5 +178,6 @@ impl<'o> Changes<'o> {
         upsert.owner = existing.user_id.filter(|_| existing.email == upsert.values.email);
         (upsert.id, upsert.number, upsert.existing_lines) = (existing.id, existing.number, existing.line_count);
         self.upserts.push(upsert);
+        Ok(())
     }
 }

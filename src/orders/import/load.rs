@@ -11,6 +11,7 @@ use super::store::{CHUNK, write};
 use super::validate::Validated;
 use super::{Event, ImportSummary, Progress, Run, Stage};
 use crate::database::{self, Engine};
+use crate::orders::monthly_totals::Changes;
 
 /// The target duration of a transaction, so that it takes at most 300 ms with its commit: on SQLite other writers wait for it, on
 /// PostgreSQL they conflict with it.
@@ -121,14 +122,16 @@ impl Load<'_> {
                     return Err(StopCause::LeaseLost);
                 }
                 let mut written = ImportSummary::default();
+                let mut totals = Changes::default();
                 for chunk in orders.chunks(CHUNK) {
                     let chunk_started = Instant::now();
                     let changes = comparison.compare(transaction, chunk, &mut written).await?;
-                    write::write(transaction, &changes.upserts).await?;
+                    write::write(transaction, &changes.upserts, &mut totals).await?;
                     if started.elapsed() + chunk_started.elapsed() > LAST_CHUNK_END {
                         break;
                     }
                 }
+                totals.record(transaction).await?;
                 Ok((written, started))
             })
             .await

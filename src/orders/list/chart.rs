@@ -3,7 +3,7 @@
 use time::Date;
 use time::macros::format_description;
 
-use super::totals::{CurrencyTotals, MonthTotal};
+use super::totals::{ChartMonth, CurrencyTotals};
 use crate::domain::{Money, format_count};
 
 /// Units of the drawing: the width of a month and of its bar, and the height of the highest bar.
@@ -61,7 +61,7 @@ pub(super) fn chart(totals: &CurrencyTotals) -> Option<Chart> {
 }
 
 /// One bar for each month with orders, at least one unit high.
-fn bars(months: &[MonthTotal], peak: Money) -> String {
+fn bars(months: &[ChartMonth], peak: Money) -> String {
     let mut path = String::new();
     for (index, month) in months.iter().enumerate().filter(|(_, month)| month.order_count > 0) {
         let scaled = i128::from(month.spent.minor()) * i128::from(HEIGHT) / i128::from(peak.minor().max(1));
@@ -71,7 +71,7 @@ fn bars(months: &[MonthTotal], peak: Money) -> String {
     path
 }
 
-fn row(month: &MonthTotal) -> ChartRow {
+fn row(month: &ChartMonth) -> ChartRow {
     ChartRow {
         month: format_month(month.first_day),
         orders: format_count(month.order_count),
@@ -100,8 +100,8 @@ mod tests {
         Money::new(minor, Currency::parse("USD").unwrap())
     }
 
-    fn month(first_day: Date, order_count: i64, minor: i64) -> MonthTotal {
-        MonthTotal { first_day, order_count, spent: usd(minor) }
+    fn month(first_day: Date, order_count: i64, minor: i64) -> ChartMonth {
+        ChartMonth { first_day, order_count, spent: usd(minor) }
     }
 
     #[test]

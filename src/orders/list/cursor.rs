@@ -3,6 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::sort::{Sort, SortKey};
+use crate::domain::{Money, UnixSeconds};
 use crate::hex;
 use crate::orders::order::{Order, OrderId};
 
@@ -21,12 +22,16 @@ pub struct Cursor {
 impl Cursor {
     /// The position of the order in a list that is sorted so.
     pub fn at(order: &Order, sort: Sort) -> Self {
+        Self::new(&order.id, order.placed_at, order.total, sort)
+    }
+
+    pub(super) fn new(id: &OrderId, placed_at: UnixSeconds, total: Money, sort: Sort) -> Self {
         let key = sort.key();
         let value = match key {
-            SortKey::PlacedAt => order.placed_at.get(),
-            SortKey::Total => order.total.minor(),
+            SortKey::PlacedAt => placed_at.get(),
+            SortKey::Total => total.minor(),
         };
-        Self { value, id: order.id.clone(), key }
+        Self { value, id: id.clone(), key }
     }
 
     /// Parses a cursor of a list with the same sort key; the direction may differ.
@@ -61,7 +66,6 @@ impl std::fmt::Display for Cursor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Money;
 
     fn cursor(value: i64, id: &str) -> Cursor {
         Cursor { value, id: OrderId::parse(id).unwrap(), key: SortKey::PlacedAt }

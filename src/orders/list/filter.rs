@@ -7,6 +7,7 @@ use time::{Date, Month};
 
 use super::sort::Sort;
 use crate::domain::{UnixSeconds, Zone};
+use crate::orders::monthly_totals::MonthNumber;
 use crate::orders::search::like_patterns;
 use crate::orders::status::OrderStatus;
 
@@ -61,14 +62,34 @@ pub struct Filter {
     pub(super) sort: Sort,
 }
 
+/// A range of months, both inclusive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct MonthRange {
+    pub first: MonthNumber,
+    pub last: MonthNumber,
+}
+
 impl Filter {
     pub fn sort(&self) -> Sort {
         self.sort
     }
 
-    /// Whether it has conditions other than dates: then the orders of a date range must be read one by one.
-    pub(super) fn filters_rows(&self) -> bool {
-        self.status.is_some() || !self.patterns.is_empty()
+    pub fn is_search(&self) -> bool {
+        !self.patterns.is_empty()
+    }
+
+    /// The months that it selects, if it selects whole months of the zone and no search text.
+    pub(super) fn month_range(&self, zone: &Zone) -> Option<MonthRange> {
+        if self.is_search() {
+            return None;
+        }
+        let starting_at = |at: UnixSeconds| {
+            let first_day = zone.date(at).replace_day(1).ok()?;
+            (zone.start_of(first_day) == at).then(|| MonthNumber::of(first_day))
+        };
+        let first = self.placed_from.map_or(Some(MonthNumber(0)), starting_at)?;
+        let end = self.placed_before.map_or(Some(MonthNumber(i64::from(i32::MAX))), starting_at)?;
+        Some(MonthRange { first, last: MonthNumber(end.0 - 1) })
     }
 
     /// Whether it may exclude an order.
@@ -307,18 +328,25 @@ mod tests {
     }
 
     #[test]
-    fn filter_tells_conditions_on_dates_from_conditions_on_rows() {
-        for (pairs, filters_rows, is_active) in [
-            (&[("sort", "lowest")][..], false, false),
-            (&[("q", "tea")][..], true, true),
-            (&[("status", "sent")][..], true, true),
-            (&[("q", "tea"), ("status", "sent")][..], true, true),
-            (&[("from", "2024-03-31"), ("sort", "lowest")][..], false, true),
-            (&[("to", "2024-03-31")][..], false, true),
+    fn month_range_needs_whole_months_of_the_zone_and_no_search() {
+        for (pairs, months, is_active) in [
+            (&[("sort", "lowest")][..], Some((0, 2_147_483_646)), false),
+            (&[("status", "sent")][..], Some((0, 2_147_483_646)), true),
+            (&[("period", "last-year")][..], Some((2023 * 12, 2023 * 12 + 11)), true),
+            (&[("from", "2024-03-01"), ("to", "2024-04-30")][..], Some((2024 * 12 + 2, 2024 * 12 + 3)), true),
+            (&[("to", "2024-03-31"), ("status", "sent")][..], Some((0, 2024 * 12 + 2)), true),
+            (&[("from", "2024-03-31")][..], None, true),
+            (&[("to", "2024-03-30")][..], None, true),
+            (&[("q", "tea")][..], None, true),
         ] {
-            let filter = parse(pairs, "UTC").unwrap();
-            assert_eq!((filter.filters_rows(), filter.is_active()), (filters_rows, is_active), "{pairs:?}");
+            for name in ["UTC", "America/New_York", "Africa/Cairo"] {
+                let (filter, zone) = (parse(pairs, name).unwrap(), Zone::parse(name).unwrap());
+                let range = filter.month_range(&zone).map(|range| (range.first.0, range.last.0));
+                assert_eq!((range, filter.is_active()), (months, is_active), "{pairs:?} {name}");
+            }
         }
+        let in_berlin = parse(&[("period", "last-year")], "Europe/Berlin").unwrap();
+        assert_eq!(in_berlin.month_range(&Zone::utc()), None);
     }
 
     #[test]

@@ -1,25 +1,27 @@
 //! GET `/orders`.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
-use super::PAGE_SIZE;
 use super::chart::{self, Chart};
 use super::cursor::Cursor;
 use super::filter::{Filter, FilterErrors, FilterParams, Period};
 use super::sort::Sort;
-use super::store::{OrderPage, PageStart, find_page};
-use super::totals::{OrderTotals, find_totals};
+use super::store::{ListedOrder, OrderPage, PageStart, find_list_page};
+use super::totals::{Found, OrderTotals, find_totals};
 use crate::clock::Clock;
 use crate::database::{self, Database, Transaction};
-use crate::domain::{Money, Zone, day, format_count};
-use crate::orders::order::Order;
+use crate::domain::{Money, UnixSeconds, Zone, day, format_count};
 use crate::orders::status::OrderStatus;
 use crate::orders::url::order_url;
+use crate::orders::{CacheKey, ResponseCache};
 use crate::sessions::CurrentUser;
+use crate::web::compression::Coding;
 use crate::web::{Error, Layout, page};
+
+const HTML: &str = "text/html; charset=utf-8";
 
 #[derive(Template)]
 #[template(path = "orders/list.html")]
@@ -88,11 +90,11 @@ pub(in crate::orders) struct ListQuery {
 }
 
 pub(in crate::orders) async fn show(
+    request: HttpRequest,
     user: CurrentUser,
     layout: Layout,
     query: Result<web::Query<ListQuery>, actix_web::Error>,
-    database: web::Data<Database>,
-    clock: web::Data<Clock>,
+    (database, clock, responses): (web::Data<Database>, web::Data<Clock>, web::Data<ResponseCache>),
 ) -> Result<HttpResponse, Error> {
     let query = query.map_err(|_| Error::BadRequest("give each part of the filter once".to_owned()))?.into_inner();
     let zone = layout.zone();
@@ -105,20 +107,42 @@ pub(in crate::orders) async fn show(
         }
     };
     let start = page_start(&query, filter.sort())?;
+    let key = cache_key(&request, &user, &layout, &filter, clock.now());
+    if let Some(stored) = key.as_ref().and_then(|key| responses.find(key)) {
+        return Ok(stored.respond(HTML));
+    }
     // One snapshot: the totals must agree with the rows.
     let found = database.read(async |snapshot| {
-        let Some(totals) = find_totals(snapshot, &user.user_id, &filter, &zone).await? else {
-            return Ok(None);
-        };
+        let Found { version, totals } = find_totals(snapshot, &user.user_id, &filter, &zone).await?;
+        let Some(totals) = totals else { return Ok((version, None)) };
         let (start, page) = find_full_page(snapshot, &user.user_id, &filter, start.clone()).await?;
-        Ok::<_, database::Error>(Some((totals, start, page)))
+        Ok::<_, database::Error>((version, Some((totals, start, page))))
     });
-    let Some((totals, start, orders)) = found.await? else {
-        return page(StatusCode::OK, &ListPage { layout, form: None, results: None });
-    };
-    let form = Some(filter_form(&query.params, filter.is_active(), FilterErrors::default()));
-    let results = Some(results(&query.params, &filter, &start, &orders, &totals, &zone));
-    page(StatusCode::OK, &ListPage { layout, form, results })
+    let (version, found) = found.await?;
+    let form = |_: &_| filter_form(&query.params, filter.is_active(), FilterErrors::default());
+    let form = found.as_ref().map(form);
+    let results = found.map(|(totals, start, orders)| results(&query.params, &filter, &start, &orders, &totals, &zone));
+    let view = ListPage { layout, form, results };
+    match key {
+        Some(key) => Ok(responses.store(key, version, view.render()?.into_bytes()).respond(HTML)),
+        None => page(StatusCode::OK, &view),
+    }
+}
+
+/// The key of the response in memory. `None` if it is not kept: with a notice, which is shown once, and for a search, which is seldom repeated.
+fn cache_key(
+    request: &HttpRequest,
+    user: &CurrentUser,
+    layout: &Layout,
+    filter: &Filter,
+    now: UnixSeconds,
+) -> Option<CacheKey> {
+    let viewer = layout.viewer.as_ref().filter(|_| layout.notice.is_none() && !filter.is_search())?;
+    // Periods like "this year" depend on the day.
+    let day = viewer.zone.date(now).to_string();
+    let verified = if viewer.verified { "verified" } else { "" };
+    let context = ["/orders", request.query_string(), &viewer.email, verified, viewer.zone.name(), &day];
+    Some(CacheKey::new(user, &context, Coding::accepted(request)))
 }
 
 fn page_start(query: &ListQuery, sort: Sort) -> Result<PageStart, Error> {
@@ -138,10 +162,10 @@ async fn find_full_page(
     user_id: &str,
     filter: &Filter,
     start: PageStart,
-) -> Result<(PageStart, OrderPage), database::Error> {
-    let page = find_page(snapshot, user_id, filter, &start, PAGE_SIZE).await?;
+) -> Result<(PageStart, OrderPage<ListedOrder>), database::Error> {
+    let page = find_list_page(snapshot, user_id, filter, &start).await?;
     if matches!(start, PageStart::Before(_)) && !page.has_more {
-        let page = find_page(snapshot, user_id, filter, &PageStart::First, PAGE_SIZE).await?;
+        let page = find_list_page(snapshot, user_id, filter, &PageStart::First).await?;
         return Ok((PageStart::First, page));
     }
     Ok((start, page))
@@ -172,7 +196,7 @@ fn results(
     params: &FilterParams,
     filter: &Filter,
     start: &PageStart,
-    page: &OrderPage,
+    page: &OrderPage<ListedOrder>,
     totals: &OrderTotals,
     zone: &Zone,
 ) -> Results {
@@ -188,7 +212,7 @@ fn results(
     }
 }
 
-fn list_row(order: &Order, zone: &Zone) -> ListRow {
+fn list_row(order: &ListedOrder, zone: &Zone) -> ListRow {
     ListRow {
         url: order_url(&order.number),
         number: order.name.to_string(),
@@ -196,7 +220,7 @@ fn list_row(order: &Order, zone: &Zone) -> ListRow {
         placed_on: day(order.placed_at, zone),
         status: order.status.label(),
         status_class: order.status.as_str(),
-        is_cancellation_asked: order.pending_cancellation().is_some(),
+        is_cancellation_asked: order.cancellation_asked_at.is_some() && order.status.can_be_cancelled(),
         items: format_count(order.line_count),
         total: order.total.to_string(),
     }
@@ -228,7 +252,7 @@ fn page_links(
     params: &FilterParams,
     sort: Sort,
     start: &PageStart,
-    page: &OrderPage,
+    page: &OrderPage<ListedOrder>,
 ) -> (Option<PageLink>, Option<PageLink>) {
     let (before, after) = match sort {
         Sort::Newest => ("Newer", "Older"),
@@ -236,8 +260,8 @@ fn page_links(
         Sort::Highest => ("Higher", "Lower"),
         Sort::Lowest => ("Lower", "Higher"),
     };
-    let link = |name, order: Option<&Order>, label| {
-        order.map(|order| PageLink { url: list_url("/orders", params, Some((name, Cursor::at(order, sort)))), label })
+    let link = |name, order: Option<&ListedOrder>, label| {
+        order.map(|order| PageLink { url: list_url("/orders", params, Some((name, order.cursor(sort)))), label })
     };
     let previous = link("before", page.orders.first(), before);
     let next = link("after", page.orders.last(), after);

@@ -1,16 +1,18 @@
 //! The queries of lists and totals. Each names the user, and reads one stretch of one index (`store/query_plans.rs` checks it).
 
+use super::PAGE_SIZE;
 use super::cursor::Cursor;
 use super::filter::Filter;
-use super::sort::SortKey;
+use super::sort::{Sort, SortKey};
 use crate::database::{Engine, Error, SqlBuilder, Transaction};
-use crate::domain::{Currency, Money, UnixSeconds};
-use crate::orders::order::Order;
+use crate::domain::{Money, UnixSeconds};
+use crate::orders::order::{Order, OrderId, OrderName, OrderNumber};
 use crate::orders::search;
-use crate::orders::store::{ORDER_COLUMNS, OrderRow, currency};
+use crate::orders::status::OrderStatus;
+use crate::orders::store::{ORDER_COLUMNS, OrderRow, currency, unreadable};
 
-/// The largest number of spans for which connections keep a prepared statement.
-const MAX_PREPARED_SPANS: usize = 60;
+/// What the rows of the list show.
+const LIST_COLUMNS: &str = "id, number, name, placed_at, status, cancellation_asked_at, line_count, currency, total";
 
 /// Where a page of the list begins.
 #[derive(Clone, Debug)]
@@ -22,10 +24,22 @@ pub enum PageStart {
 }
 
 /// One page of the list, in the order of the list.
-pub struct OrderPage {
-    pub orders: Vec<Order>,
+pub struct OrderPage<T> {
+    pub orders: Vec<T>,
     /// Whether more orders follow, or with [`PageStart::Before`], precede.
     pub has_more: bool,
+}
+
+impl<T> OrderPage<T> {
+    /// From the rows of [`page_sql`].
+    fn new(mut rows: Vec<T>, start: &PageStart, limit: u32) -> Self {
+        let has_more = rows.len() > limit as usize;
+        rows.truncate(limit as usize);
+        if matches!(start, PageStart::Before(_)) {
+            rows.reverse();
+        }
+        Self { orders: rows, has_more }
+    }
 }
 
 /// Reads at most `limit` orders of the user.
@@ -38,21 +52,64 @@ pub async fn find_page(
     filter: &Filter,
     start: &PageStart,
     limit: u32,
-) -> Result<OrderPage, Error> {
-    let (sql, arguments) = page_sql(snapshot.engine(), user_id, filter, start, limit)?.into_parts();
-    let mut rows: Vec<OrderRow> = sqlx::query_as_with(sql, arguments).fetch_all(snapshot).await?;
-    let has_more = rows.len() > limit as usize;
-    rows.truncate(limit as usize);
-    if matches!(start, PageStart::Before(_)) {
-        rows.reverse();
-    }
+) -> Result<OrderPage<Order>, Error> {
+    let (sql, arguments) = page_sql(snapshot.engine(), ORDER_COLUMNS, user_id, filter, start, limit)?.into_parts();
+    let rows: Vec<OrderRow> = sqlx::query_as_with(sql, arguments).fetch_all(snapshot).await?;
     let orders = rows.into_iter().map(OrderRow::into_order).collect::<Result<_, _>>()?;
-    Ok(OrderPage { orders, has_more })
+    Ok(OrderPage::new(orders, start, limit))
+}
+
+/// What the list shows of an order.
+pub(super) struct ListedOrder {
+    pub id: OrderId,
+    pub number: OrderNumber,
+    pub name: OrderName,
+    pub placed_at: UnixSeconds,
+    pub status: OrderStatus,
+    pub cancellation_asked_at: Option<UnixSeconds>,
+    pub line_count: i64,
+    pub total: Money,
+}
+
+type ListRow = (String, String, String, UnixSeconds, String, Option<UnixSeconds>, i64, String, i64);
+
+impl ListedOrder {
+    pub(super) fn cursor(&self, sort: Sort) -> Cursor {
+        Cursor::new(&self.id, self.placed_at, self.total, sort)
+    }
+
+    fn from_row(row: ListRow) -> Result<Self, Error> {
+        let (id, number, name, placed_at, status, cancellation_asked_at, line_count, code, total) = row;
+        Ok(Self {
+            id: OrderId::parse(&id).ok_or_else(|| unreadable("id"))?,
+            number: OrderNumber::parse(&number).ok_or_else(|| unreadable("number"))?,
+            name: OrderName::parse(&name).ok_or_else(|| unreadable("name"))?,
+            placed_at,
+            status: OrderStatus::parse(&status).ok_or_else(|| unreadable("status"))?,
+            cancellation_asked_at,
+            line_count,
+            total: Money::new(total, currency(&code)?),
+        })
+    }
+}
+
+/// Reads one page of the list, with only the columns that it shows.
+pub(super) async fn find_list_page(
+    snapshot: &mut Transaction,
+    user_id: &str,
+    filter: &Filter,
+    start: &PageStart,
+) -> Result<OrderPage<ListedOrder>, Error> {
+    let (sql, arguments) = page_sql(snapshot.engine(), LIST_COLUMNS, user_id, filter, start, PAGE_SIZE)?.into_parts();
+    let rows: Vec<ListRow> = sqlx::query_as_with(sql, arguments).fetch_all(snapshot).await?;
+    let orders = rows.into_iter().map(ListedOrder::from_row).collect::<Result<_, _>>()?;
+    Ok(OrderPage::new(orders, start, PAGE_SIZE))
 }
 
 /// Selects one row more than `limit`, which shows whether there are more.
-pub(super) fn page_sql(
+fn page_sql(
     engine: Engine,
+    columns: &str,
     user_id: &str,
     filter: &Filter,
     start: &PageStart,
@@ -63,7 +120,7 @@ pub(super) fn page_sql(
     let (beyond, direction) = if is_descending { ("<", "DESC") } else { (">", "ASC") };
     let key = filter.sort.key().column();
     let (filter, cursor) = nearer_bound(filter, start, is_descending);
-    let mut sql = SqlBuilder::new(engine, &format!("SELECT {ORDER_COLUMNS} FROM orders WHERE "));
+    let mut sql = SqlBuilder::new(engine, &format!("SELECT {columns} FROM orders WHERE "));
     push_filter(&mut sql, user_id, &filter)?;
     if let Some(cursor) = cursor {
         sql.push(&format!(" AND ({key}, id) {beyond} ("));
@@ -114,90 +171,7 @@ fn push_filter(sql: &mut SqlBuilder, user_id: &str, filter: &Filter) -> Result<(
     Ok(())
 }
 
-/// A span of time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Span {
-    /// Inclusive.
-    pub start: UnixSeconds,
-    /// Exclusive.
-    pub end: UnixSeconds,
-}
-
-/// The totals of one span in one currency.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct SpanTotal {
-    pub start: UnixSeconds,
-    pub order_count: i64,
-    pub total: Money,
-    /// The total without cancelled orders and refunds.
-    pub spent: Money,
-}
-
-impl SpanTotal {
-    pub(super) fn currency(&self) -> Currency {
-        self.total.currency()
-    }
-}
-
-/// When the user's first and last orders were placed; `None` without orders.
-pub(super) async fn find_first_and_last(
-    snapshot: &mut Transaction,
-    user_id: &str,
-) -> Result<Option<(UnixSeconds, UnixSeconds)>, Error> {
-    let (first, last): (Option<i64>, Option<i64>) = sqlx::query_as(
-        "SELECT (SELECT placed_at FROM orders WHERE user_id = $1 ORDER BY placed_at, id LIMIT 1),
-                (SELECT placed_at FROM orders WHERE user_id = $2 ORDER BY placed_at DESC, id DESC LIMIT 1)",
-    )
-    .bind(user_id)
-    .bind(user_id)
-    .fetch_one(snapshot)
-    .await?;
-    Ok(first.zip(last).map(|(first, last)| (UnixSeconds::new(first), UnixSeconds::new(last))))
-}
-
-/// Totals each span, sorted by time and currency. Spans without orders are left out.
-pub(super) async fn total_spans(
-    snapshot: &mut Transaction,
-    user_id: &str,
-    filter: &Filter,
-    spans: &[Span],
-) -> Result<Vec<SpanTotal>, Error> {
-    if spans.is_empty() {
-        return Ok(Vec::new());
-    }
-    let (sql, arguments) = total_spans_sql(snapshot.engine(), user_id, filter, spans)?.into_parts();
-    // Each number of spans is another statement. The long ones are rare, so connections do not keep them prepared.
-    let rows: Vec<(i64, String, i64, i64, i64)> =
-        sqlx::query_as_with(sql, arguments).persistent(spans.len() <= MAX_PREPARED_SPANS).fetch_all(snapshot).await?;
-    let total = |(start, code, order_count, total, spent): (i64, String, i64, i64, i64)| {
-        let currency = currency(&code)?;
-        let money = |minor| Money::new(minor, currency);
-        Ok(SpanTotal { start: UnixSeconds::new(start), order_count, total: money(total), spent: money(spent) })
-    };
-    rows.into_iter().map(total).collect()
-}
-
-pub(super) fn total_spans_sql(
-    engine: Engine,
-    user_id: &str,
-    filter: &Filter,
-    spans: &[Span],
-) -> Result<SqlBuilder, Error> {
-    let mut sql = SqlBuilder::new(engine, "WITH spans (starts, ends) AS (VALUES ");
-    for (index, span) in spans.iter().enumerate() {
-        sql.push(if index == 0 { "(CAST(" } else { ", (CAST(" }).bind(span.start.get())?;
-        sql.push(" AS BIGINT), CAST(").bind(span.end.get())?.push(" AS BIGINT))");
-    }
-    // With CROSS JOIN, SQLite makes the spans the outer loop.
-    sql.push(
-        ") SELECT starts, currency, COUNT(*), CAST(COALESCE(SUM(total), 0) AS BIGINT),
-                  CAST(COALESCE(SUM(CASE WHEN status = 'cancelled' THEN 0 ELSE total - refunded END), 0) AS BIGINT)
-         FROM spans CROSS JOIN orders WHERE placed_at >= starts AND placed_at < ends AND ",
-    );
-    push_filter(&mut sql, user_id, filter)?;
-    sql.push(" GROUP BY starts, currency ORDER BY starts, currency");
-    Ok(sql)
-}
+pub(super) mod totals;
 
 #[cfg(test)]
 mod query_plans;

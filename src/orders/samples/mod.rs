@@ -7,21 +7,22 @@ use std::borrow::Cow;
 
 use super::import::store::write::{Source, Upsert, write};
 use super::import::{ImportedOrder, parse_samples};
+use super::monthly_totals::{self, Changes};
 use crate::clock::Clock;
 use crate::database::{Error, Transaction};
-use crate::domain::UnixSeconds;
+use crate::domain::{UnixSeconds, UserId};
 
 const EXPORT: &str = include_str!("orders.csv");
 /// 2025-01-01, the moment at which `orders.csv` was exported.
 const EXPORTED_AT: i64 = 1_735_689_600;
 
-/// Inserts the sample orders of the user. Their numbers begin with `S`.
+/// Inserts the sample orders of a new user. Their numbers begin with `S`.
 ///
 /// # Errors
 /// The database fails.
 pub async fn add_samples(
     transaction: &mut Transaction,
-    user_id: &str,
+    user_id: &UserId,
     now: UnixSeconds,
     clock: &Clock,
 ) -> Result<(), Error> {
@@ -29,7 +30,9 @@ pub async fn add_samples(
     orders.iter_mut().for_each(|order| move_to(now, order));
     // The oldest first: ids of the same second then have the order of the list.
     let upserts: Vec<Upsert<'_>> = orders.iter().rev().map(|order| upsert(order, user_id, clock)).collect();
-    write(transaction, &upserts).await
+    write(transaction, &upserts, &mut Changes::default()).await?;
+    // The totals are rebuilt as a whole.
+    monthly_totals::rebuild(transaction, user_id).await
 }
 
 fn upsert<'a>(order: &'a ImportedOrder, user_id: &'a str, clock: &Clock) -> Upsert<'a> {
@@ -44,6 +47,7 @@ fn upsert<'a>(order: &'a ImportedOrder, user_id: &'a str, clock: &Clock) -> Upse
         lines: Cow::Borrowed(&order.lines),
         content_hash: &[],
         existing_lines: 0,
+        former: None,
     }
 }
 

@@ -4,7 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use super::{distinct, select_each};
 use crate::database::{Database, Error, Transaction};
+use crate::domain::UnixSeconds;
+use crate::orders::monthly_totals::Counted;
 use crate::orders::order::OrderNumber;
+use crate::orders::store::counted;
 
 /// A stored order that may be the one of the file.
 #[derive(Clone, Debug, sqlx::FromRow)]
@@ -18,6 +21,20 @@ pub(in crate::orders::import) struct ExistingOrder {
     pub placed_at: i64,
     pub content_hash: Vec<u8>,
     pub line_count: i64,
+    pub status: String,
+    pub currency: String,
+    pub total: i64,
+    pub refunded: i64,
+}
+
+impl ExistingOrder {
+    /// The owner, and what the order counts in the owner's totals.
+    pub(in crate::orders::import) fn owner_and_counted(&self) -> Result<Option<(String, Counted)>, Error> {
+        let Some(user_id) = self.user_id.clone() else { return Ok(None) };
+        let placed_at = UnixSeconds::new(self.placed_at);
+        let counted = counted((placed_at, &self.status, &self.currency, self.total, self.refunded))?;
+        Ok(Some((user_id, counted)))
+    }
 }
 
 /// Whether any order was imported yet.
@@ -33,7 +50,9 @@ pub(in crate::orders::import) async fn find_existing(
     shop: &str,
     numbers: impl Iterator<Item = &str>,
 ) -> Result<HashMap<String, Vec<ExistingOrder>>, Error> {
-    let select = "SELECT id, shop_number, external_id, number, user_id, email, placed_at, content_hash, line_count
+    let select =
+        "SELECT id, shop_number, external_id, number, user_id, email, placed_at, content_hash, line_count, status,
+                      currency, total, refunded
                   FROM orders WHERE source = 'shop' AND shop_number = {} AND shop = {}";
     let keys = distinct(numbers.map(|number| [number, shop]));
     let rows: Vec<ExistingOrder> = select_each(transaction, select, &keys).await?;

@@ -13,12 +13,10 @@ pub(in crate::orders) mod write;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, FromRow};
 
-use crate::database::{Engine, Error, Transaction};
+use crate::database::{Engine, Error, Transaction, batches};
 
 /// Orders that one set of statements compares and writes.
 pub(super) const CHUNK: usize = 100;
-/// Rows in one statement: the largest size that fits, then the next. Each size is one statement, which a connection keeps prepared.
-const BATCH_SIZES: [usize; 4] = [CHUNK, 20, 5, 1];
 
 /// Runs `select` for each key; each `{}` in it is one part of the key. To the planner each is a separate query.
 async fn select_each<T, const N: usize>(
@@ -74,15 +72,4 @@ fn tuples(engine: Engine, rows: usize, columns: usize) -> String {
         text.push(')');
     }
     text
-}
-
-/// Splits rows into batches of [`BATCH_SIZES`].
-fn batches<T>(rows: &[T]) -> impl Iterator<Item = &[T]> {
-    let mut remaining = rows;
-    std::iter::from_fn(move || {
-        let size = BATCH_SIZES.into_iter().find(|size| *size <= remaining.len())?;
-        let (batch, rest) = remaining.split_at(size);
-        remaining = rest;
-        Some(batch)
-    })
 }

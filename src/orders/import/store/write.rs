@@ -5,10 +5,12 @@ use std::borrow::Cow;
 use sqlx::AssertSqlSafe;
 
 use super::stored::stored_column;
-use super::{batches, distinct, select_each, tuples};
-use crate::database::{Database, Engine, Error, Transaction};
+use super::{distinct, select_each, tuples};
+use crate::database::{Database, Engine, Error, Transaction, batches};
+use crate::domain::{Money, UnixSeconds};
 use crate::orders::import::fields::{FIELDS, Value};
 use crate::orders::import::imported::{LineValues, OrderValues};
+use crate::orders::monthly_totals::{Changes, Counted};
 use crate::orders::order::OrderName;
 use crate::orders::search::SearchText;
 use crate::orders::status::OrderStatus;
@@ -38,6 +40,25 @@ pub(in crate::orders) struct Upsert<'a> {
     pub content_hash: &'a [u8],
     /// Number of stored lines.
     pub existing_lines: i64,
+    /// The owner until now, and what the stored order counts in the owner's totals.
+    pub former: Option<(String, Counted)>,
+}
+
+impl Upsert<'_> {
+    fn status(&self) -> OrderStatus {
+        let values = &self.values;
+        OrderStatus::derive(values.payment_status, values.fulfillment_status, values.cancelled_at.is_some())
+    }
+
+    fn counted(&self) -> Counted {
+        let money = |minor| Money::new(minor, self.values.currency);
+        Counted {
+            placed_at: UnixSeconds::new(self.values.placed_at),
+            status: self.status(),
+            total: money(self.values.total),
+            refunded: money(self.values.refunded),
+        }
+    }
 }
 
 /// Columns that are not fields of an export.
@@ -60,9 +81,21 @@ const COLUMNS: [&str; 14] = [
 /// Of [`COLUMNS`], those that never change.
 const CONSTANT_COLUMNS: usize = 4;
 
-/// Inserts or overwrites orders with their lines.
-pub(in crate::orders) async fn write(transaction: &mut Transaction, upserts: &[Upsert<'_>]) -> Result<(), Error> {
-    delete_samples(transaction, upserts).await?;
+/// Inserts or overwrites orders with their lines, and adds what changes in the totals of their owners.
+pub(in crate::orders) async fn write(
+    transaction: &mut Transaction,
+    upserts: &[Upsert<'_>],
+    changes: &mut Changes,
+) -> Result<(), Error> {
+    delete_samples(transaction, upserts, changes).await?;
+    for upsert in upserts {
+        if let Some((user_id, counted)) = &upsert.former {
+            changes.remove(user_id, *counted);
+        }
+        if let Some(user_id) = &upsert.owner {
+            changes.add(user_id, upsert.counted());
+        }
+    }
     for batch in batches(upserts) {
         write_orders(transaction, batch).await?;
     }
@@ -89,14 +122,12 @@ async fn write_orders(transaction: &mut Transaction, upserts: &[Upsert<'_>]) -> 
         };
         let values: &OrderValues = &upsert.values;
         let lines = i64::try_from(upsert.lines.len()).unwrap_or(i64::MAX);
-        let status =
-            OrderStatus::derive(values.payment_status, values.fulfillment_status, values.cancelled_at.is_some());
         let texts = upsert.lines.iter().map(|line| (line.sku.as_str(), line.name.as_str()));
         let text = SearchText::new(upsert.name.without_hash(), texts);
         let details = serde_json::to_string(&values.details).map_err(|error| Error::Encode(error.into()))?;
         query = query.bind(&upsert.id).bind(source).bind(sample_owner).bind(shop).bind(upsert.external_id.as_ref());
         query = query.bind(upsert.name.without_hash()).bind(upsert.name.as_str()).bind(&upsert.number);
-        query = query.bind(&upsert.owner).bind(lines).bind(upsert.content_hash).bind(status.as_str());
+        query = query.bind(&upsert.owner).bind(lines).bind(upsert.content_hash).bind(upsert.status().as_str());
         query = query.bind(text.prefix).bind(text.full).bind(details);
         for field in FIELDS.iter().filter(|field| stored_column(field.storage).is_some()) {
             query = match &field.value {
@@ -163,13 +194,17 @@ async fn delete_surplus_lines(transaction: &mut Transaction, upserts: &[Upsert<'
 }
 
 /// Deletes the samples of users who get orders of the shop.
-async fn delete_samples(transaction: &mut Transaction, upserts: &[Upsert<'_>]) -> Result<(), Error> {
+async fn delete_samples(
+    transaction: &mut Transaction,
+    upserts: &[Upsert<'_>],
+    changes: &mut Changes,
+) -> Result<(), Error> {
     let of_shop = upserts.iter().filter(|upsert| matches!(upsert.source, Source::Shop(_)));
     let owners = distinct(of_shop.filter_map(|upsert| Some([upsert.owner.as_deref()?])));
     let select = "SELECT sample_owner_id FROM orders WHERE sample_owner_id = {}";
     let with_samples: Vec<(String,)> = select_each(transaction, select, &owners).await?;
     for [owner] in distinct(with_samples.iter().map(|(owner,)| [owner.as_str()])) {
-        remove_samples(transaction, owner).await?;
+        remove_samples(transaction, owner, changes).await?;
     }
     Ok(())
 }

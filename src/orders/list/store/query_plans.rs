@@ -2,12 +2,14 @@
 
 use sqlx::Row;
 
-use super::{PageStart, Span, page_sql, total_spans_sql};
+use super::totals::{months_sql, stored_sql};
+use super::{LIST_COLUMNS, PageStart, page_sql};
 use crate::database::{Database, DatabaseUrl, SqlBuilder};
 use crate::domain::UnixSeconds;
 use crate::orders::list::cursor::Cursor;
-use crate::orders::list::filter::Filter;
+use crate::orders::list::filter::{Filter, MonthRange};
 use crate::orders::list::sort::{Sort, SortKey};
+use crate::orders::monthly_totals::{Month, MonthNumber};
 use crate::orders::order::Order;
 use crate::orders::order::tests::order;
 use crate::orders::status::OrderStatus;
@@ -56,7 +58,7 @@ async fn list_reads_only_the_customers_part_of_an_index() {
     for filter in all_filters() {
         let cursor = cursor(filter.sort);
         for start in [PageStart::First, PageStart::After(cursor.clone()), PageStart::Before(cursor)] {
-            let sql = page_sql(database.engine(), "user", &filter, &start, 20).unwrap();
+            let sql = page_sql(database.engine(), LIST_COLUMNS, "user", &filter, &start, 20).unwrap();
             let (plan, _) = explain(&database, sql).await;
             let is_by_date = filter.sort.key() == SortKey::PlacedAt;
             let index = if is_by_date { "orders_by_date (user_id=?" } else { "orders_by_" };
@@ -83,7 +85,7 @@ async fn list_seeks_to_its_cursor_in_each_order_and_skips_no_rows() {
         };
         for (start, is_backward) in [(PageStart::After(cursor.clone()), false), (PageStart::Before(cursor), true)] {
             let beyond = if sort.is_descending() == is_backward { ">" } else { "<" };
-            let sql = page_sql(database.engine(), "user", &filter, &start, 20).unwrap();
+            let sql = page_sql(database.engine(), LIST_COLUMNS, "user", &filter, &start, 20).unwrap();
             let (plan, statement) = explain(&database, sql).await;
             assert!(!statement.contains("OFFSET"), "{statement}");
             let seek = format!("(user_id=? AND {key}{beyond}(?,?))");
@@ -96,15 +98,33 @@ async fn list_seeks_to_its_cursor_in_each_order_and_skips_no_rows() {
 async fn totals_read_one_index_only() {
     let directory = tempfile::tempdir().unwrap();
     let database = open_database(&directory).await;
-    let span = |month| Span { start: UnixSeconds::new(month), end: UnixSeconds::new(month + 1) };
-    let spans: Vec<Span> = (0..96).map(span).collect();
+    let month = |number| Month {
+        number: MonthNumber(number),
+        start: UnixSeconds::new(number),
+        end: UnixSeconds::new(number + 1),
+    };
+    let months: Vec<Month> = (0..96).map(month).collect();
     for filter in all_filters() {
-        let sql = total_spans_sql(database.engine(), "user", &filter, &spans).unwrap();
+        let sql = months_sql(database.engine(), "user", &filter, &months).unwrap();
         let (plan, _) = explain(&database, sql).await;
         let searches = plan.iter().filter(|step| step.contains("orders")).collect::<Vec<_>>();
         let index = if filter.patterns.is_empty() { "COVERING INDEX" } else { "INDEX" };
         let expected =
             format!("SEARCH orders USING {index} orders_by_date (user_id=? AND placed_at>? AND placed_at<?)");
         assert_eq!(searches, [&expected], "{filter:?}");
+    }
+}
+
+#[actix_web::test]
+async fn stored_totals_read_one_key_range() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = open_database(&directory).await;
+    for filter in all_filters() {
+        let range = MonthRange { first: MonthNumber(0), last: MonthNumber(9) };
+        let sql = stored_sql(database.engine(), "user", &filter, Some(range)).unwrap();
+        let (plan, _) = explain(&database, sql).await;
+        let reads: Vec<&String> = plan.iter().filter(|step| step.contains("order_totals")).collect();
+        assert!(reads.len() == 1 && reads[0].contains("(user_id=? AND month>? AND month<?)"), "{filter:?}: {plan:?}");
+        assert!(plan.iter().all(|step| !step.starts_with("SCAN order")), "{filter:?}: {plan:?}");
     }
 }

@@ -1,0 +1,142 @@
+//! The queries of totals.
+
+use super::push_filter;
+use crate::database::{Engine, Error, SqlBuilder, Transaction};
+use crate::domain::{Money, UnixSeconds};
+use crate::orders::list::filter::{Filter, MonthRange};
+use crate::orders::monthly_totals::store::MAX_MONTHS;
+use crate::orders::monthly_totals::{Month, MonthNumber, push_months};
+use crate::orders::store::currency;
+
+/// The largest number of months for which connections keep a prepared statement.
+const MAX_PREPARED_MONTHS: usize = 60;
+
+/// The totals of one month in one currency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::orders::list) struct MonthTotal {
+    pub month: MonthNumber,
+    pub order_count: i64,
+    pub total: Money,
+    /// The total without cancelled orders and refunds.
+    pub spent: Money,
+}
+
+type TotalRow = (i64, String, i64, i64, i64);
+
+fn month_total((month, code, order_count, total, spent): TotalRow) -> Result<MonthTotal, Error> {
+    let currency = currency(&code)?;
+    let money = |minor| Money::new(minor, currency);
+    Ok(MonthTotal { month: MonthNumber(month), order_count, total: money(total), spent: money(spent) })
+}
+
+/// What is stored about all orders of a customer.
+pub(in crate::orders::list) struct StoredTotals {
+    pub version: i64,
+    pub has_orders: bool,
+    /// The time zone of the months; empty if the totals must be computed.
+    pub zone: String,
+    pub months: Vec<MonthTotal>,
+}
+
+type StoredRow = (i64, i64, String, Option<i64>, Option<String>, Option<i64>, Option<i64>, Option<i64>);
+
+/// The version of the customer's orders and the stored totals of these months, sorted. Without `range`, no totals.
+pub(in crate::orders::list) async fn find_stored(
+    snapshot: &mut Transaction,
+    user_id: &str,
+    filter: &Filter,
+    range: Option<MonthRange>,
+) -> Result<StoredTotals, Error> {
+    let (sql, arguments) = stored_sql(snapshot.engine(), user_id, filter, range)?.into_parts();
+    let rows: Vec<StoredRow> = sqlx::query_as_with(sql, arguments).fetch_all(snapshot).await?;
+    let mut stored = StoredTotals { version: 0, has_orders: false, zone: String::new(), months: Vec::new() };
+    for (has_orders, version, zone, month, code, order_count, total, spent) in rows {
+        (stored.has_orders, stored.version, stored.zone) = (has_orders == 1, version, zone);
+        if let (Some(month), Some(code), Some(count), Some(total), Some(spent)) =
+            (month, code, order_count, total, spent)
+        {
+            stored.months.push(month_total((month, code, count, total, spent))?);
+        }
+    }
+    Ok(stored)
+}
+
+pub(super) fn stored_sql(
+    engine: Engine,
+    user_id: &str,
+    filter: &Filter,
+    range: Option<MonthRange>,
+) -> Result<SqlBuilder, Error> {
+    let user_id = || user_id.to_owned();
+    let mut sql = SqlBuilder::new(
+        engine,
+        "SELECT has_orders, COALESCE(version, 0), COALESCE(totals_zone, ''), month, currency, order_count, total, spent
+         FROM (SELECT CASE WHEN EXISTS (SELECT 1 FROM orders WHERE user_id = ",
+    );
+    sql.bind(user_id())?.push(") THEN 1 ELSE 0 END AS has_orders) known LEFT JOIN order_versions v ON v.user_id = ");
+    sql.bind(user_id())?.push(
+        " LEFT JOIN (SELECT month, currency, CAST(SUM(order_count) AS BIGINT) AS order_count, CAST(SUM(total) AS BIGINT) AS total,
+                            CAST(SUM(spent) AS BIGINT) AS spent FROM order_totals WHERE user_id = ",
+    );
+    sql.bind(user_id())?;
+    let (first, last) = range.map_or((1, 0), |range| (range.first.0, range.last.0));
+    sql.push(" AND month >= ").bind(first)?.push(" AND month <= ").bind(last)?;
+    if let Some(status) = filter.status {
+        sql.push(" AND status = ").bind(status.as_str().to_owned())?;
+    }
+    sql.push(" GROUP BY month, currency HAVING SUM(order_count) <> 0) t ON 1 = 1 ORDER BY month, currency");
+    Ok(sql)
+}
+
+/// When the user's first and last orders were placed; `None` without orders.
+pub(in crate::orders::list) async fn find_first_and_last(
+    snapshot: &mut Transaction,
+    user_id: &str,
+) -> Result<Option<(UnixSeconds, UnixSeconds)>, Error> {
+    let (first, last): (Option<UnixSeconds>, Option<UnixSeconds>) = sqlx::query_as(
+        "SELECT (SELECT placed_at FROM orders WHERE user_id = $1 ORDER BY placed_at, id LIMIT 1),
+                (SELECT placed_at FROM orders WHERE user_id = $2 ORDER BY placed_at DESC, id DESC LIMIT 1)",
+    )
+    .bind(user_id)
+    .bind(user_id)
+    .fetch_one(snapshot)
+    .await?;
+    Ok(first.zip(last))
+}
+
+/// Totals the orders of each month, sorted by month and currency. Months without orders are left out.
+pub(in crate::orders::list) async fn total_months(
+    snapshot: &mut Transaction,
+    user_id: &str,
+    filter: &Filter,
+    months: &[Month],
+) -> Result<Vec<MonthTotal>, Error> {
+    let mut totals = Vec::new();
+    for months in months.chunks(MAX_MONTHS) {
+        let (sql, arguments) = months_sql(snapshot.engine(), user_id, filter, months)?.into_parts();
+        // Each number of months is another statement. The long ones are rare, so connections do not keep them prepared.
+        let query = sqlx::query_as_with(sql, arguments).persistent(months.len() <= MAX_PREPARED_MONTHS);
+        let rows: Vec<TotalRow> = query.fetch_all(&mut *snapshot).await?;
+        totals.extend(rows.into_iter().map(month_total).collect::<Result<Vec<_>, _>>()?);
+    }
+    Ok(totals)
+}
+
+pub(super) fn months_sql(
+    engine: Engine,
+    user_id: &str,
+    filter: &Filter,
+    months: &[Month],
+) -> Result<SqlBuilder, Error> {
+    let mut sql = SqlBuilder::new(engine, "");
+    push_months(&mut sql, months)?;
+    // With CROSS JOIN, SQLite makes the months the outer loop.
+    sql.push(
+        " SELECT month, currency, COUNT(*), CAST(COALESCE(SUM(total), 0) AS BIGINT),
+                 CAST(COALESCE(SUM(CASE WHEN status IN ('cancelled', 'payment_voided', 'expired') THEN 0 ELSE total - refunded END), 0) AS BIGINT)
+         FROM months CROSS JOIN orders WHERE placed_at >= starts AND placed_at < ends AND ",
+    );
+    push_filter(&mut sql, user_id, filter)?;
+    sql.push(" GROUP BY month, currency ORDER BY month, currency");
+    Ok(sql)
+}

@@ -6,9 +6,6 @@ pub fn encode(bytes: &[u8]) -> String {
 }
 
 /// `N` random bytes from the operating system, in hex.
-///
-/// # Errors
-/// The operating system returned no random bytes.
 pub fn random<const N: usize>() -> Result<String, getrandom::Error> {
     let mut bytes = [0_u8; N];
     getrandom::fill(&mut bytes)?;

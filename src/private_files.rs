@@ -5,9 +5,6 @@ use std::fs::File;
 use std::path::Path;
 
 /// Creates a directory and its missing parents with mode 0700. An existing one is not changed.
-///
-/// # Errors
-/// The I/O error.
 pub fn make_private_folder(folder: &Path) -> std::io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);

@@ -58,7 +58,7 @@ async fn same_number_with_another_id_is_another_order() {
     let app = app_with_customers().await;
     import_valid(&app, &[], export_with_id(&[order("#1001", ANN).with("Id", "5550001")]));
     let other = order_of_bob("#1001").with("Id", "7770001");
-    let printed = import_valid(&app, &[], export_with_id(&[other.clone()]));
+    let printed = import_valid(&app, &[], export_with_id(std::slice::from_ref(&other)));
     assert!(printed.starts_with("1 orders with 1 lines: 1 new"), "{printed}");
     assert_eq!(
         (numbers(&app, ANN).await, numbers(&app, BOB).await),

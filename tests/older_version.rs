@@ -118,12 +118,13 @@ async fn insert_orders(database: &AnyPool) {
     sqlx::query(counter).execute(database).await.unwrap();
 }
 
+type Row = (String, String, Option<String>, String, String, String, String, String);
+
 #[tokio::test]
 async fn migrations_keep_orders_with_their_lines_and_owners() {
     let (place, database) = place_of_version(BEFORE_ORDER_RENAMES).await;
     insert_orders(&database).await;
     place.done(&["migrate"]);
-    type Row = (String, String, Option<String>, String, String, String, String, String);
     let orders: Vec<Row> = sqlx::query_as(
         "SELECT id, source, sample_owner_id, shop_number, name, number, status, COALESCE(reordered_from, '') FROM orders ORDER BY id",
     )

@@ -7,7 +7,6 @@ use serde_json::Value;
 use crate::actions::{press, reorder};
 use crate::app::TestApp;
 use crate::http::Visitor;
-use crate::place::Place;
 use crate::shop::{self, export, order};
 
 /// The order numbers on a list page.

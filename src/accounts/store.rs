@@ -1,5 +1,7 @@
 //! The table `users`.
 
+use sqlx::{Any, Executor};
+
 use crate::database::{Database, Error, Transaction};
 use crate::domain::{Email, SessionId, UnixSeconds, UserId, Zone};
 
@@ -42,8 +44,15 @@ pub(super) async fn find_by_email(database: &Database, email: &Email) -> Result<
     Ok(row.and_then(account))
 }
 
-pub(super) async fn find_by_id(database: &Database, id: &UserId) -> Result<Option<Account>, Error> {
-    let row: Option<AccountRow> = sqlx::query_as(BY_ID).bind(id).fetch_optional(database.reader()).await?;
+pub(super) async fn find_by_id<'e>(
+    executor: impl Executor<'e, Database = Any>,
+    id: &UserId,
+) -> Result<Option<Account>, Error> {
+    let row: Option<AccountRow> =
+        sqlx::query_as("SELECT id, email, password_hash, created_at, verified_at, time_zone FROM users WHERE id = $1")
+            .bind(id)
+            .fetch_optional(executor)
+            .await?;
     Ok(row.and_then(account))
 }
 
@@ -148,14 +157,6 @@ pub(super) async fn set_verified(
         .await?;
     Ok(changed.rows_affected() == 1)
 }
-
-/// The account, inside a transaction.
-pub(super) async fn find_in(transaction: &mut Transaction, id: &UserId) -> Result<Option<Account>, Error> {
-    let row: Option<AccountRow> = sqlx::query_as(BY_ID).bind(id).fetch_optional(&mut *transaction).await?;
-    Ok(row.and_then(account))
-}
-
-const BY_ID: &str = "SELECT id, email, password_hash, created_at, verified_at, time_zone FROM users WHERE id = $1";
 
 /// Stores the time zone that the browser reports, unless the customer has chosen one; returns whether it changed.
 pub(super) async fn set_detected_zone(transaction: &mut Transaction, id: &UserId, zone: &Zone) -> Result<bool, Error> {

@@ -54,10 +54,7 @@ pub(super) struct SessionResponse {
 /// Create an account and get its first token.
 #[utoipa::path(post, path = "/api/createNewUser", tag = "accounts", operation_id = "createNewUser", request_body = Credentials, responses(
     (status = 201, description = "The account was created", body = TokenResponse),
-    (status = 400, description = "The body is not JSON of that shape", body = Problem, content_type = "application/problem+json"),
     (status = 422, description = "The email address or the password is rejected, with the reason", body = Problem, content_type = "application/problem+json"),
-    (status = 429, description = "Too many attempts; try again after Retry-After seconds", body = Problem, content_type = "application/problem+json"),
-    (status = 503, description = "Busy; try again after Retry-After seconds", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn create_new_user(
     client: Client,
@@ -73,10 +70,7 @@ pub(super) async fn create_new_user(
 /// Get a token for an account.
 #[utoipa::path(post, path = "/api/login", tag = "accounts", operation_id = "login", request_body = Credentials, responses(
     (status = 200, description = "Logged in", body = TokenResponse),
-    (status = 400, description = "The body is not JSON of that shape", body = Problem, content_type = "application/problem+json"),
     (status = 401, description = "The address and the password do not go together", body = Problem, content_type = "application/problem+json"),
-    (status = 429, description = "Too many attempts; try again after Retry-After seconds", body = Problem, content_type = "application/problem+json"),
-    (status = 503, description = "Busy; try again after Retry-After seconds", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn login(
     client: Client,
@@ -95,14 +89,12 @@ fn login_context(client: &Client) -> LoginContext<'_> {
 /// The user and the expiry of the token.
 #[utoipa::path(get, path = "/api/session", tag = "accounts", operation_id = "session", security(("bearer" = [])), responses(
     (status = 200, description = "The session", body = SessionResponse),
-    (status = 401, description = "No token", body = Problem, content_type = "application/problem+json"),
-    (status = 403, description = "An invalid token", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn session(caller: BearerUser) -> HttpResponse {
     no_store(&mut HttpResponse::Ok()).json(SessionResponse {
         user_id: caller.user.user_id.into_string(),
         email: caller.viewer.email,
-        email_verified: caller.viewer.verified,
+        email_verified: caller.viewer.is_verified,
         session_id: caller.user.session_id.into_string(),
         expires_at: caller.user.token_expires_at.to_string(),
     })
@@ -111,8 +103,6 @@ pub(super) async fn session(caller: BearerUser) -> HttpResponse {
 /// Revoke the token.
 #[utoipa::path(post, path = "/api/logout", tag = "accounts", operation_id = "logout", security(("bearer" = [])), responses(
     (status = 204, description = "The token is revoked"),
-    (status = 401, description = "No token", body = Problem, content_type = "application/problem+json"),
-    (status = 403, description = "An invalid token", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn logout(
     caller: BearerUser,
@@ -131,5 +121,5 @@ fn token_response(issued: Issued) -> TokenResponse {
 fn invalid(errors: SignUpErrors) -> Error {
     let email = errors.email.map(|reason| ("email", reason));
     let password = errors.password.map(|reason| ("password", reason));
-    Error::Invalid(email.into_iter().chain(password).collect())
+    Error::InvalidFields(email.into_iter().chain(password).collect())
 }

@@ -40,10 +40,15 @@ impl Modify for CommonParts {
 
 fn add_common_parts(operation: &mut Operation) {
     // An empty list says that the operation is public.
-    operation.security.get_or_insert_default();
+    let is_public = operation.security.get_or_insert_default().is_empty();
+    if !is_public {
+        add_response(operation, "401", problem("No token"));
+        add_response(operation, "403", problem("An invalid, expired or revoked token"));
+    }
     add_response(operation, "421", problem("The request is for another host"));
     add_response(operation, "503", retry_after(problem("Busy or unavailable")));
     if operation.request_body.is_some() {
+        add_response(operation, "400", problem("The body is not JSON of that shape"));
         add_response(operation, "408", problem("The body did not arrive in time"));
         add_response(operation, "413", problem("The body is larger than 16 KiB"));
         add_response(operation, "415", problem("The body is not application/json"));

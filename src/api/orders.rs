@@ -73,8 +73,6 @@ pub(super) struct OrderList {
 #[utoipa::path(get, path = "/api/userOrders", tag = "orders", operation_id = "userOrders", params(ListParams, FilterParams), security(("bearer" = [])), responses(
     (status = 200, description = "The orders", body = OrderList),
     (status = 400, description = "An invalid limit, cursor or filter", body = Problem, content_type = "application/problem+json"),
-    (status = 401, description = "No token", body = Problem, content_type = "application/problem+json"),
-    (status = 403, description = "An invalid, expired or revoked token", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn list(
     request: HttpRequest,
@@ -110,8 +108,6 @@ pub(super) async fn list(
 #[utoipa::path(get, path = "/api/userOrders/{number}", tag = "orders", operation_id = "userOrder", security(("bearer" = [])),
     params(("number" = String, Path, description = "Without the #", example = "10248")), responses(
     (status = 200, description = "The order", body = OrderResponse),
-    (status = 401, description = "No token", body = Problem, content_type = "application/problem+json"),
-    (status = 403, description = "An invalid, expired or revoked token", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "The customer has no such order", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn find(

@@ -95,7 +95,7 @@ async fn retry(database: &Database, clock: &Clock, id: &str) -> Result<(), Failu
 }
 
 async fn retry_all(database: &Database, clock: &Clock) -> Result<(), Failure> {
-    match operator::retry_all_failed(database, clock.now()).await.map_err(failed)? {
+    match operator::retry_failed(database, None, clock.now()).await.map_err(failed)? {
         0 => print("no message has failed"),
         1 => print("1 message is queued again"),
         count => print(format!("{count} messages are queued again")),

@@ -160,9 +160,6 @@ fn parse_email(text: &str) -> Result<Email, Failure> {
 }
 
 /// Runs the command.
-///
-/// # Errors
-/// [`Failure`], with what to print.
 pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command.unwrap_or(Command::Configured(Configured::Serve)) {
         Command::Secret => {

@@ -22,27 +22,22 @@ pub use settings::Config;
 /// `APP_ENV`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Environment {
-    /// On a developer's computer.
     Development,
-    /// For customers.
     Production,
 }
 
 /// `LOG_FORMAT`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
     Pretty,
     /// One JSON object a line.
     Json,
 }
 
-/// PEM files.
+/// PEM files: the certificate chain and its private key.
 #[derive(Clone, Debug)]
 pub struct TlsFiles {
-    /// The certificate chain.
     pub cert: PathBuf,
-    /// Its private key.
     pub key: PathBuf,
 }
 
@@ -64,7 +59,6 @@ impl Origin {
         &self.0
     }
 
-    /// Whether the scheme is `https`.
     pub fn is_https(&self) -> bool {
         self.0.starts_with("https://")
     }

@@ -48,9 +48,6 @@ pub struct TokenSecrets {
 }
 
 /// A new secret: 64 random bytes in hex.
-///
-/// # Errors
-/// The operating system returned no random bytes.
 pub fn new_secret() -> std::io::Result<String> {
     hex::random::<64>().map_err(|error| std::io::Error::other(error.to_string()))
 }

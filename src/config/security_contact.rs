@@ -28,7 +28,6 @@ impl SecurityContact {
         }
     }
 
-    /// The URI.
     pub fn as_str(&self) -> &str {
         &self.0
     }

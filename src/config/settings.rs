@@ -15,7 +15,6 @@ use crate::database::DatabaseUrl;
 /// The validated settings.
 #[derive(Debug)]
 pub struct Config {
-    /// Development or production.
     pub environment: Environment,
     pub bind_addr: SocketAddr,
     /// The public origin. If not set (development only), it is `localhost` with the port of `bind_addr`.
@@ -29,9 +28,7 @@ pub struct Config {
     /// Absolute lifetime of a session with "Keep me logged in".
     pub remember_me_seconds: i64,
     pub mail_url: MailUrl,
-    /// Sender of all mail.
     pub mail_from: Mailbox,
-    /// Whether a new account starts with sample orders.
     pub demo_orders: bool,
     pub static_dir: PathBuf,
     /// Size of the finished order lists in memory.
@@ -42,9 +39,7 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// Time between a stop signal and the end of accepting connections; `/readyz` is 503 meanwhile.
     pub drain_seconds: u64,
-    /// Listener for metrics.
     pub metrics_addr: Option<SocketAddr>,
-    /// Contact in `security.txt`.
     pub security_contact: Option<SecurityContact>,
     pub log_format: LogFormat,
     /// In the syntax of `RUST_LOG`.
@@ -152,17 +147,10 @@ impl Reader<'_> {
 
     fn database_url(&mut self) -> Option<DatabaseUrl> {
         let value = (self.get)("DATABASE_URL").unwrap_or_else(|| "sqlite://data/portal.db".to_owned());
-        match DatabaseUrl::parse(value.trim()) {
-            Ok(url) => {
-                self.show("DATABASE_URL", Some(&url));
-                Some(url)
-            }
-            Err(takes) => {
-                let takes = takes.trim_start_matches("takes ");
-                self.wrong("DATABASE_URL", &without_credentials(&value), takes);
-                None
-            }
-        }
+        let url = DatabaseUrl::parse(value.trim());
+        let url = url.map_err(|takes| self.wrong("DATABASE_URL", &without_credentials(&value), takes)).ok();
+        self.show("DATABASE_URL", url.as_ref());
+        url
     }
 
     fn mail_url(&mut self) -> Option<MailUrl> {
@@ -210,18 +198,14 @@ impl Reader<'_> {
         let (cert, key) = ((self.get)("TLS_CERT"), (self.get)("TLS_KEY"));
         self.show("TLS_CERT", cert.as_ref());
         self.show("TLS_KEY", key.as_ref());
-        match (cert, key) {
-            (Some(cert), Some(key)) => Some(TlsFiles { cert: cert.into(), key: key.into() }),
-            (None, None) => None,
-            (Some(_), None) => {
-                self.errors.push("TLS_CERT is set without TLS_KEY; set both to PEM files, or neither".to_owned());
-                None
-            }
-            (None, Some(_)) => {
-                self.errors.push("TLS_KEY is set without TLS_CERT; set both to PEM files, or neither".to_owned());
-                None
-            }
-        }
+        let (set, missing) = match (cert, key) {
+            (Some(cert), Some(key)) => return Some(TlsFiles { cert: cert.into(), key: key.into() }),
+            (None, None) => return None,
+            (Some(_), None) => ("TLS_CERT", "TLS_KEY"),
+            (None, Some(_)) => ("TLS_KEY", "TLS_CERT"),
+        };
+        self.errors.push(format!("{set} is set without {missing}; set both to PEM files, or neither"));
+        None
     }
 
     fn log_filter(&mut self) -> String {

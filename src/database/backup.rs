@@ -8,13 +8,10 @@ use super::{Database, Engine, Error};
 /// Why the backup failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    /// For PostgreSQL there is `pg_dump`.
     #[error("backup copies an SQLite file; for PostgreSQL run: pg_dump --format=custom --file=FILE \"$DATABASE_URL\"")]
     Postgres,
-    /// The backup file cannot be created.
     #[error("cannot write {file}: {source}; name a new file in a directory that you may write to")]
     File { file: PathBuf, source: std::io::Error },
-    /// SQLite's `VACUUM INTO` failed.
     #[error("cannot copy the database: {0}; nothing was written")]
     Copy(Error),
 }
@@ -22,9 +19,6 @@ pub enum BackupError {
 impl Database {
     /// Writes a consistent copy of an SQLite database to `file`, with mode 0600, while the database is in use. The file is complete or absent,
     /// also if the process is killed.
-    ///
-    /// # Errors
-    /// [`BackupError`].
     pub async fn backup(&self, file: &Path) -> Result<(), BackupError> {
         if self.engine == Engine::Postgres {
             return Err(BackupError::Postgres);

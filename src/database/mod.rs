@@ -1,4 +1,4 @@
-//! The database: connection pools, migrations, transactions, backup and restore.
+//! The database: connection pools, migrations, transactions, maintenance, backup and restore.
 //!
 //! One set of queries and migrations serves SQLite and PostgreSQL through `sqlx::Any`; `docs/decisions/one-set-of-queries.md` has the rules
 //! for SQL. All tests run on both engines.
@@ -10,6 +10,7 @@ mod backup;
 mod error;
 mod health;
 mod lock;
+mod maintenance;
 mod migrations;
 mod open;
 mod partial;
@@ -29,6 +30,7 @@ use health::Health;
 
 pub use backup::BackupError;
 pub use error::{is_busy, is_conflict, is_unavailable};
+pub use maintenance::MAINTENANCE_BATCH;
 pub use migrations::{AppliedNow, Migrated};
 pub use open::OpenError;
 pub use sql_builder::{SqlBuilder, batches};
@@ -38,8 +40,6 @@ pub use url::{DatabaseUrl, Engine};
 /// The driver's error.
 pub type Error = sqlx::Error;
 
-/// Rows that one maintenance statement changes. Small, so that requests do not wait for it.
-pub const MAINTENANCE_BATCH: i64 = 500;
 /// Attempts of a transaction that conflicts with others on PostgreSQL.
 const WRITE_ATTEMPTS: u32 = 10;
 
@@ -205,9 +205,6 @@ impl Database {
 
     /// Runs a statement that PostgreSQL does not allow in a transaction, such as `VACUUM`, on a new connection without timeout and without
     /// a log line for slow statements.
-    ///
-    /// # Errors
-    /// The driver's error.
     pub async fn execute_outside_transaction(&self, sql: &'static str) -> Result<(), Error> {
         let options = self.writers.connect_options().as_ref().clone();
         let mut connection = options.log_slow_statements(log::LevelFilter::Off, Duration::ZERO).connect().await?;

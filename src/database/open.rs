@@ -43,10 +43,8 @@ const SQLITE_READERS: &str = "PRAGMA query_only = ON;";
 /// Why the database cannot be opened, with the fix.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The directory of an SQLite file cannot be created.
     #[error("cannot create the directory {directory} for the database: {source}; create it, or change DATABASE_URL")]
     Directory { directory: PathBuf, source: std::io::Error },
-    /// An SQLite file cannot be created.
     #[error(
         "cannot create the database file {file}: {source}; fix its directory's permissions, or change DATABASE_URL"
     )]
@@ -59,25 +57,19 @@ pub enum OpenError {
         /// The absolute path.
         file: PathBuf,
     },
-    /// The lock file beside an SQLite file cannot be used.
     #[error("cannot lock {file}: {source}; check the permissions of the file and its directory")]
     Lock { file: PathBuf, source: std::io::Error },
-    /// The file is being replaced.
     #[error("the database {file} is being restored; try again when that is done")]
     BeingRestored { file: PathBuf },
     /// The file cannot be replaced because another process has it open.
     #[error("the database {file} is in use; stop order-portal serve and other commands, then run restore again")]
     InUse { file: PathBuf },
-    /// The server or file does not answer.
     #[error("cannot open the database {url}: {source}; check DATABASE_URL and that it can be reached")]
     Connect { url: DatabaseUrl, source: Error },
-    /// The database can be read but not written.
     #[error("cannot write the database {location}: {source}; {fix}")]
     NotWritable { location: String, fix: &'static str, source: Error },
-    /// Migrations are missing.
     #[error("the database lacks {missing} of this program's migrations; apply them with: order-portal migrate")]
     Behind { missing: usize },
-    /// The database has migrations of a newer version.
     #[error(
         "the database has migration {0}, which this order-portal does not know: it is newer; run the newer program"
     )]
@@ -87,7 +79,6 @@ pub enum OpenError {
         "migration {0} of the database is not the one of this program; run the version of order-portal that wrote it"
     )]
     Changed(i64),
-    /// A migration failed.
     #[error("cannot migrate the database: {0}; nothing was changed")]
     Migrate(MigrateError),
 }

@@ -24,18 +24,14 @@ const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 /// Why the restore failed. The database is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
-    /// For PostgreSQL there is `pg_restore`.
     #[error(
         "restore replaces an SQLite file; for PostgreSQL run: createdb NEW && pg_restore --dbname=NEW FILE, then follow docs/operate.md"
     )]
     Postgres,
-    /// The backup cannot be read.
     #[error("cannot read {file}: {source}; name a file that order-portal backup wrote")]
     Unreadable { file: PathBuf, source: std::io::Error },
-    /// The backup is not a complete database of this program.
     #[error("{file} cannot be restored: {reason}; nothing was changed")]
     Unusable { file: PathBuf, reason: String },
-    /// The directory of the database cannot be written.
     #[error("cannot write beside {file}: {source}; nothing was changed")]
     NotWritten { file: PathBuf, source: std::io::Error },
     /// The database is in use, or cannot be locked.
@@ -54,9 +50,7 @@ pub struct Ended {
 /// The result of a restore.
 #[derive(Debug)]
 pub struct Restored {
-    /// The absolute path.
     pub database: PathBuf,
-    /// The path of the replaced database.
     pub replaced: Option<PathBuf>,
     pub ended: Ended,
     /// Whether migrations are missing.

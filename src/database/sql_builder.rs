@@ -27,9 +27,6 @@ impl SqlBuilder {
     }
 
     /// Binds a value and appends its placeholder.
-    ///
-    /// # Errors
-    /// The value cannot be encoded.
     pub fn bind<'q, T: Encode<'q, Any> + Type<Any>>(&mut self, value: T) -> Result<&mut Self, Error> {
         self.arguments.add(value).map_err(Error::Encode)?;
         self.text.push_str(&self.engine.placeholder(self.arguments.len()));
@@ -37,9 +34,6 @@ impl SqlBuilder {
     }
 
     /// Binds values and appends their placeholders, separated by commas.
-    ///
-    /// # Errors
-    /// A value cannot be encoded.
     pub fn bind_list<'q, T: Encode<'q, Any> + Type<Any>>(
         &mut self,
         values: impl IntoIterator<Item = T>,

@@ -36,7 +36,7 @@ impl DatabaseUrl {
     /// # Errors
     /// The accepted forms, in words.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        const TAKES: &str = "takes sqlite://path/to/file.db or postgres://user:password@host/database";
+        const TAKES: &str = "sqlite://path/to/file.db or postgres://user:password@host/database";
         let url = url::Url::parse(text).map_err(|_| TAKES)?;
         match url.scheme() {
             "sqlite" if !sqlite_path(&url).as_os_str().is_empty() => Ok(Self(url)),

@@ -10,7 +10,7 @@ mod zone;
 
 pub use currency::Currency;
 pub use email::{Email, EmailError, quote_local_part};
-pub use format::{day, moment, wait_in_words};
+pub use format::{format_date, format_date_time, format_retry_after};
 pub use ids::{SessionId, UserId};
 pub use money::{Money, MoneyError, ParsedMoney, format_count};
 pub use time::{UnixSeconds, days, whole_seconds};

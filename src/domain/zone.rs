@@ -87,7 +87,7 @@ impl Zone {
         moment.map_or_else(|| UnixSeconds::from(local.assume_utc()), |moment| UnixSeconds::new(moment.as_second()))
     }
 
-    /// The first moment of a local date. If clocks go forward at midnight, that is later than 00:00.
+    /// The start of a local date. If clocks go forward at midnight, that is later than 00:00.
     pub fn start_of(&self, date: Date) -> UnixSeconds {
         let (month, day) = (u8::from(date.month()).cast_signed(), date.day().cast_signed());
         let start = i16::try_from(date.year())
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_is_another_date_elsewhere() {
+    fn date_depends_on_the_zone() {
         // 2024-03-01T02:30:00Z
         let at = UnixSeconds::new(1_709_260_200);
         assert_eq!(zone("America/New_York").date(at), date!(2024 - 02 - 29));
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_begins_with_its_clock_in_summer_and_winter() {
+    fn day_starts_at_local_midnight_in_summer_and_winter() {
         let berlin = zone("Europe/Berlin");
         assert_eq!(berlin.start_of(date!(2024 - 07 - 01)).to_string(), "2024-06-30T22:00:00Z");
         assert_eq!(berlin.start_of(date!(2024 - 01 - 01)).to_string(), "2023-12-31T23:00:00Z");
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_zone_is_refused() {
+    fn unknown_zone_is_rejected() {
         for name in
             ["", "Berlin", "Europe/Atlantis", "../etc/passwd", "Europe/../x", "GMT+1", "\0", &"Europe/".repeat(20)]
         {
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_of_time_break_nothing() {
+    fn earliest_and_latest_times_do_not_panic() {
         for at in [i64::MIN, i64::MAX] {
             zone("Pacific/Auckland").local(UnixSeconds::new(at));
             zone("Pacific/Honolulu").local(UnixSeconds::new(at));

@@ -4,7 +4,7 @@ use askama::Template;
 use serde::{Deserialize, Serialize};
 
 use super::tokens::Purpose;
-use crate::domain::{UnixSeconds, Zone, moment};
+use crate::domain::{UnixSeconds, Zone, format_date_time};
 use crate::web::Client;
 
 /// When and from where a request came, so that the reader can tell whether it was their own. Stored in the queue as JSON.
@@ -26,9 +26,9 @@ impl RequestOrigin {
 
     fn describe(&self) -> String {
         if self.address.is_empty() {
-            return format!("{} UTC, by {}", moment(self.at, &Zone::utc()), self.device);
+            return format!("{} UTC, by {}", format_date_time(self.at, &Zone::utc()), self.device);
         }
-        format!("{} UTC, from {} ({})", moment(self.at, &Zone::utc()), self.address, self.device)
+        format!("{} UTC, from {} ({})", format_date_time(self.at, &Zone::utc()), self.address, self.device)
     }
 }
 

@@ -74,9 +74,6 @@ impl Transport {
     }
 
     /// Checks that mail could be sent now: the directory is writable, or the server accepts the credentials.
-    ///
-    /// # Errors
-    /// The reason why not.
     pub async fn check(&self) -> Result<(), String> {
         match &self.backend {
             Backend::Directory(directory) => {
@@ -92,9 +89,6 @@ impl Transport {
     }
 
     /// Sends a test mail.
-    ///
-    /// # Errors
-    /// [`TransportError`].
     pub async fn send_test(&self, id: &str, to: &Email, site: &str) -> Result<(), TransportError> {
         let content = test_message(site).map_err(|error| TransportError::Refused(error.to_string()))?;
         self.send(id, to.as_str(), content).await

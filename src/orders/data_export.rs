@@ -22,9 +22,6 @@ struct ExportedOrder {
 }
 
 /// All orders of a user with all stored values, newest first, for a data export.
-///
-/// # Errors
-/// The database fails.
 pub async fn export_all(database: &Database, user_id: &str) -> Result<serde_json::Value, database::Error> {
     database.read(async |snapshot| find_all_orders(snapshot, user_id).await).await
 }

@@ -1,6 +1,7 @@
 //! An order as JSON, for the API and the data export.
 
 use serde::Serialize;
+use strum::VariantArray;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -51,7 +52,7 @@ struct StatusWord;
 
 impl PartialSchema for StatusWord {
     fn schema() -> RefOr<Schema> {
-        let words = OrderStatus::ALL.map(OrderStatus::as_str);
+        let words = OrderStatus::VARIANTS.iter().map(|status| status.as_str());
         ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).examples(["sent"]).into()
     }
 }

@@ -255,8 +255,7 @@ pub(super) mod tests {
     /// An order with these payment and fulfilment states and amounts of zero, placed ten seconds after 1970.
     pub(in crate::orders) fn order(payment: &str, fulfillment: &str) -> Order {
         let zero = Money::zero(Currency::parse("USD").unwrap());
-        let payment_status = PaymentStatus::parse(payment).unwrap();
-        let fulfillment_status = FulfillmentStatus::parse(fulfillment).unwrap();
+        let (payment_status, fulfillment_status) = (payment.parse().unwrap(), fulfillment.parse().unwrap());
         Order {
             id: OrderId::parse("0190-ab").unwrap(),
             number: OrderNumber::parse("10248").unwrap(),

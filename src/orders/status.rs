@@ -1,7 +1,10 @@
 //! The states of an order: payment and fulfilment in Shopify's words, and the one word for people that follows from them.
 
+use strum::{EnumString, IntoStaticStr, VariantArray};
+
 /// Shopify's `OrderDisplayFinancialStatus`; exports also have "unpaid", the older word for pending.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum PaymentStatus {
     Authorized,
     Expired,
@@ -15,35 +18,9 @@ pub enum PaymentStatus {
 }
 
 impl PaymentStatus {
-    pub const ALL: [Self; 9] = [
-        Self::Authorized,
-        Self::Expired,
-        Self::Paid,
-        Self::PartiallyPaid,
-        Self::PartiallyRefunded,
-        Self::Pending,
-        Self::Refunded,
-        Self::Unpaid,
-        Self::Voided,
-    ];
-
-    pub fn parse(code: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == code)
-    }
-
     /// The code in the database and in JSON.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Authorized => "authorized",
-            Self::Expired => "expired",
-            Self::Paid => "paid",
-            Self::PartiallyPaid => "partially_paid",
-            Self::PartiallyRefunded => "partially_refunded",
-            Self::Pending => "pending",
-            Self::Refunded => "refunded",
-            Self::Unpaid => "unpaid",
-            Self::Voided => "voided",
-        }
+        self.into()
     }
 
     /// Whether the whole order was paid, also if money went back later.
@@ -53,7 +30,8 @@ impl PaymentStatus {
 }
 
 /// Shopify's `OrderDisplayFulfillmentStatus`, "partial" as exports write it, and "delivered".
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum FulfillmentStatus {
     Delivered,
     Fulfilled,
@@ -70,46 +48,15 @@ pub enum FulfillmentStatus {
 }
 
 impl FulfillmentStatus {
-    pub const ALL: [Self; 12] = [
-        Self::Delivered,
-        Self::Fulfilled,
-        Self::InProgress,
-        Self::OnHold,
-        Self::Open,
-        Self::Partial,
-        Self::PartiallyFulfilled,
-        Self::PendingFulfillment,
-        Self::RequestDeclined,
-        Self::Restocked,
-        Self::Scheduled,
-        Self::Unfulfilled,
-    ];
-
-    pub fn parse(code: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == code)
-    }
-
     /// The code in the database and in JSON.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Delivered => "delivered",
-            Self::Fulfilled => "fulfilled",
-            Self::InProgress => "in_progress",
-            Self::OnHold => "on_hold",
-            Self::Open => "open",
-            Self::Partial => "partial",
-            Self::PartiallyFulfilled => "partially_fulfilled",
-            Self::PendingFulfillment => "pending_fulfillment",
-            Self::RequestDeclined => "request_declined",
-            Self::Restocked => "restocked",
-            Self::Scheduled => "scheduled",
-            Self::Unfulfilled => "unfulfilled",
-        }
+        self.into()
     }
 }
 
-/// The state of an order in one word, derived from the shop's payment and fulfilment states.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The state of an order in one word, derived from the shop's payment and fulfilment states. In the order of an order's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum OrderStatus {
     Placed,
     /// Paid, not sent.
@@ -125,19 +72,6 @@ pub enum OrderStatus {
 }
 
 impl OrderStatus {
-    /// In the order of an order's life.
-    pub const ALL: [Self; 9] = [
-        Self::Placed,
-        Self::Processing,
-        Self::PartlySent,
-        Self::Sent,
-        Self::Delivered,
-        Self::Cancelled,
-        Self::Refunded,
-        Self::PaymentVoided,
-        Self::Expired,
-    ];
-
     pub fn derive(payment: PaymentStatus, fulfillment: FulfillmentStatus, is_cancelled: bool) -> Self {
         use FulfillmentStatus as F;
         use PaymentStatus as P;
@@ -155,32 +89,23 @@ impl OrderStatus {
         }
     }
 
-    /// Code and label.
-    fn words(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Placed => ("placed", "Placed"),
-            Self::Processing => ("processing", "Processing"),
-            Self::PartlySent => ("partly_sent", "Partly sent"),
-            Self::Sent => ("sent", "Sent"),
-            Self::Delivered => ("delivered", "Delivered"),
-            Self::Cancelled => ("cancelled", "Cancelled"),
-            Self::Refunded => ("refunded", "Refunded"),
-            Self::PaymentVoided => ("payment_voided", "Payment voided"),
-            Self::Expired => ("expired", "Expired"),
-        }
-    }
-
-    pub fn parse(code: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == code)
-    }
-
     /// The code in the database, in URLs and in JSON.
     pub fn as_str(self) -> &'static str {
-        self.words().0
+        self.into()
     }
 
     pub fn label(self) -> &'static str {
-        self.words().1
+        match self {
+            Self::Placed => "Placed",
+            Self::Processing => "Processing",
+            Self::PartlySent => "Partly sent",
+            Self::Sent => "Sent",
+            Self::Delivered => "Delivered",
+            Self::Cancelled => "Cancelled",
+            Self::Refunded => "Refunded",
+            Self::PaymentVoided => "Payment voided",
+            Self::Expired => "Expired",
+        }
     }
 
     /// Whether nothing was sent yet.
@@ -209,17 +134,17 @@ mod tests {
             ("refunded", "restocked", OrderStatus::Cancelled),
         ];
         for (payment, fulfillment, status) in cases {
-            let payment = PaymentStatus::parse(payment).unwrap();
-            let fulfillment = FulfillmentStatus::parse(fulfillment).unwrap();
+            let (payment, fulfillment) = (payment.parse().unwrap(), fulfillment.parse().unwrap());
             assert_eq!(OrderStatus::derive(payment, fulfillment, false), status, "{payment:?} {fulfillment:?}");
             assert_eq!(OrderStatus::derive(payment, fulfillment, true), OrderStatus::Cancelled);
         }
     }
 
     #[test]
-    fn codes_parse_to_their_status() {
-        assert!(PaymentStatus::ALL.iter().all(|status| PaymentStatus::parse(status.as_str()) == Some(*status)));
-        assert!(FulfillmentStatus::ALL.iter().all(|status| FulfillmentStatus::parse(status.as_str()) == Some(*status)));
-        assert!(OrderStatus::ALL.iter().all(|status| OrderStatus::parse(status.as_str()) == Some(*status)));
+    fn codes_are_those_of_shopify() {
+        assert_eq!(PaymentStatus::PartiallyRefunded.as_str(), "partially_refunded");
+        assert_eq!("pending_fulfillment".parse(), Ok(FulfillmentStatus::PendingFulfillment));
+        assert_eq!(OrderStatus::PaymentVoided.as_str(), "payment_voided");
+        assert!("Paid".parse::<PaymentStatus>().is_err());
     }
 }

@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 
+use sqlx::any::AnyRow;
+use sqlx::{FromRow, Row};
+
 use super::monthly_totals::{Changes, Counted};
 use super::order::{Order, OrderDetails, OrderId, OrderLine, OrderName, OrderNumber, ShippingAddress};
-use super::status::{FulfillmentStatus, OrderStatus, PaymentStatus};
 use crate::database::{Error, SqlBuilder, Transaction};
 use crate::domain::{Currency, Money, UnixSeconds, UserId};
 
-/// The columns of [`OrderRow`].
+/// The columns of [`Order`].
 pub(super) const ORDER_COLUMNS: &str = "id, number, name, placed_at, paid_at, fulfilled_at, cancelled_at, payment_status, \
      fulfillment_status, currency, subtotal, shipping, taxes, discount, refunded, total, line_count, status, cancellation_asked_at, \
      reordered_from";
@@ -16,55 +18,33 @@ pub(super) const ORDER_COLUMNS: &str = "id, number, name, placed_at, paid_at, fu
 /// The columns of [`ShippingAddress`].
 pub(super) const ADDRESS_COLUMNS: &str = "ship_name, ship_company, ship_address1, ship_address2, ship_zip, ship_city, ship_province, ship_country, ship_phone";
 
-#[derive(sqlx::FromRow)]
-pub(super) struct OrderRow {
-    id: String,
-    number: String,
-    name: String,
-    placed_at: i64,
-    paid_at: Option<i64>,
-    fulfilled_at: Option<i64>,
-    cancelled_at: Option<i64>,
-    payment_status: String,
-    fulfillment_status: String,
-    currency: String,
-    subtotal: i64,
-    shipping: i64,
-    taxes: i64,
-    discount: i64,
-    refunded: i64,
-    total: i64,
-    line_count: i64,
-    status: String,
-    cancellation_asked_at: Option<i64>,
-    reordered_from: Option<String>,
-}
-
-impl OrderRow {
-    pub(super) fn into_order(self) -> Result<Order, Error> {
-        let currency = currency(&self.currency)?;
-        let money = |minor| Money::new(minor, currency);
-        Ok(Order {
-            id: OrderId::parse(&self.id).ok_or_else(|| unreadable("id"))?,
-            number: OrderNumber::parse(&self.number).ok_or_else(|| unreadable("number"))?,
-            name: OrderName::parse(&self.name).ok_or_else(|| unreadable("name"))?,
-            placed_at: UnixSeconds::new(self.placed_at),
-            paid_at: self.paid_at.map(UnixSeconds::new),
-            fulfilled_at: self.fulfilled_at.map(UnixSeconds::new),
-            cancelled_at: self.cancelled_at.map(UnixSeconds::new),
-            payment_status: PaymentStatus::parse(&self.payment_status).ok_or_else(|| unreadable("payment_status"))?,
-            fulfillment_status: FulfillmentStatus::parse(&self.fulfillment_status)
-                .ok_or_else(|| unreadable("fulfillment_status"))?,
-            subtotal: money(self.subtotal),
-            shipping: money(self.shipping),
-            taxes: money(self.taxes),
-            discount: money(self.discount),
-            refunded: money(self.refunded),
-            total: money(self.total),
-            line_count: self.line_count,
-            status: OrderStatus::parse(&self.status).ok_or_else(|| unreadable("status"))?,
-            cancellation_asked_at: self.cancellation_asked_at.map(UnixSeconds::new),
-            reordered_from: self.reordered_from.as_deref().and_then(OrderNumber::parse),
+impl FromRow<'_, AnyRow> for Order {
+    fn from_row(row: &AnyRow) -> Result<Self, Error> {
+        let text = |column: &str| row.try_get::<String, _>(column);
+        let time = |column: &str| row.try_get::<Option<UnixSeconds>, _>(column);
+        let currency = currency(&text("currency")?)?;
+        let money = |column: &str| row.try_get(column).map(|minor| Money::new(minor, currency));
+        let reordered_from: Option<String> = row.try_get("reordered_from")?;
+        Ok(Self {
+            id: OrderId::parse(&text("id")?).ok_or_else(|| unreadable("id"))?,
+            number: OrderNumber::parse(&text("number")?).ok_or_else(|| unreadable("number"))?,
+            name: OrderName::parse(&text("name")?).ok_or_else(|| unreadable("name"))?,
+            placed_at: row.try_get("placed_at")?,
+            paid_at: time("paid_at")?,
+            fulfilled_at: time("fulfilled_at")?,
+            cancelled_at: time("cancelled_at")?,
+            payment_status: text("payment_status")?.parse().map_err(|_| unreadable("payment_status"))?,
+            fulfillment_status: text("fulfillment_status")?.parse().map_err(|_| unreadable("fulfillment_status"))?,
+            subtotal: money("subtotal")?,
+            shipping: money("shipping")?,
+            taxes: money("taxes")?,
+            discount: money("discount")?,
+            refunded: money("refunded")?,
+            total: money("total")?,
+            line_count: row.try_get("line_count")?,
+            status: text("status")?.parse().map_err(|_| unreadable("status"))?,
+            cancellation_asked_at: time("cancellation_asked_at")?,
+            reordered_from: reordered_from.as_deref().and_then(OrderNumber::parse),
         })
     }
 }
@@ -78,7 +58,7 @@ pub(super) fn counted(
     (placed_at, status, code, total, refunded): (UnixSeconds, &str, &str, i64, i64),
 ) -> Result<Counted, Error> {
     let currency = currency(code)?;
-    let status = OrderStatus::parse(status).ok_or_else(|| unreadable("status"))?;
+    let status = status.parse().map_err(|_| unreadable("status"))?;
     Ok(Counted { placed_at, status, total: Money::new(total, currency), refunded: Money::new(refunded, currency) })
 }
 
@@ -87,9 +67,6 @@ pub(super) fn unreadable(column: &str) -> Error {
 }
 
 /// The lines of these orders, by the order's id.
-///
-/// # Errors
-/// The database fails.
 pub async fn lines_by_order(
     snapshot: &mut Transaction,
     orders: &[Order],
@@ -131,9 +108,6 @@ pub(super) fn parse_details(json: &str) -> Result<OrderDetails, Error> {
 }
 
 /// The addresses and details of these orders, by the order's id.
-///
-/// # Errors
-/// The database fails.
 pub async fn addresses_by_order(
     snapshot: &mut Transaction,
     orders: &[Order],

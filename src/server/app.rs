@@ -87,15 +87,16 @@ pub fn app(
         InitError = (),
     >,
 > {
+    let AppState { site, database, clock, sessions, accounts, transport, responses, drain } = state;
     App::new()
-        .app_data(state.site.clone())
-        .app_data(state.database.clone())
-        .app_data(state.clock.clone())
-        .app_data(state.sessions.clone())
-        .app_data(state.accounts.clone())
-        .app_data(state.transport.clone())
-        .app_data(state.responses.clone())
-        .app_data(state.drain.clone())
+        .app_data(site.clone())
+        .app_data(database)
+        .app_data(clock)
+        .app_data(sessions)
+        .app_data(accounts)
+        .app_data(transport)
+        .app_data(responses)
+        .app_data(drain)
         .app_data(web::FormConfig::default().limit(body::MAX_BYTES))
         .app_data(web::JsonConfig::default().limit(body::MAX_BYTES))
         .wrap(from_fn(origin::csrf_protection))
@@ -108,7 +109,7 @@ pub fn app(
         .wrap(from_fn(client::log_client))
         .wrap(from_fn(telemetry::trace_request))
         .wrap(from_fn(drain::count))
-        .configure(|routes| routes::configure(routes, &state.site))
+        .configure(|routes| routes::configure(routes, &site))
 }
 
 /// Words of the host name, which passwords must not consist of.

@@ -20,17 +20,11 @@ pub fn is_present(request: &HttpRequest) -> bool {
 }
 
 /// Sets the session cookie.
-///
-/// # Errors
-/// The cookie is no valid header.
 pub fn set(response: &mut HttpResponse, issued: &Issued) -> Result<(), Error> {
     response.add_cookie(&session_cookie(issued)).map_err(|error| Error::Internal(error.into()))
 }
 
 /// Removes the session cookie.
-///
-/// # Errors
-/// The cookie is no valid header.
 pub fn clear(response: &mut HttpResponse) -> Result<(), Error> {
     let mut cookie = cookie(String::new());
     cookie.set_max_age(Duration::ZERO);

@@ -19,14 +19,11 @@ use askama::Template;
 
 use super::{Audience, CurrentUser, Issued, Resumed, Sessions, cookie};
 use crate::clock::Clock;
-use crate::web::{Error, Layout, NextPath, Notice, Site, own_referer, page, see_other};
+use crate::web::{Error, Layout, NextPath, Notice, Site, page, same_origin_referer, see_other};
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// Middleware: authenticates the request by its cookie and renews the cookie.
-///
-/// # Errors
-/// Those of the inner service.
 pub async fn load_session<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
@@ -81,9 +78,6 @@ async fn resume_and_renew(request: &HttpRequest) -> Result<Option<(Resumed, Opti
 }
 
 /// Middleware: requires an authenticated user; redirects other requests to the login page.
-///
-/// # Errors
-/// Those of the inner service.
 pub async fn require_user<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
@@ -96,9 +90,6 @@ pub async fn require_user<B: MessageBody + 'static>(
 }
 
 /// Middleware for a public page that depends on the session: a customer who follows a link from another site is recognized, too.
-///
-/// # Errors
-/// Those of the inner service.
 pub async fn reload_from_same_site<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
@@ -140,9 +131,9 @@ pub(super) fn redirect_to_login(request: &HttpRequest) -> Result<HttpResponse, E
     }
     let here = request.uri().path_and_query().and_then(|path| NextPath::parse(path.as_str()));
     let next = here.filter(|_| request.method() == Method::GET).or_else(|| form_page(request));
-    let mut response = see_other(&next.map_or_else(|| "/login".to_owned(), |page| page.login_address()));
+    let mut response = see_other(&next.map_or_else(|| "/login".to_owned(), |page| page.login_url()));
     if cookie::is_present(request) {
-        Notice::SessionOver.show_next(&mut response);
+        Notice::SessionExpired.show_next(&mut response);
     }
     Ok(response)
 }
@@ -150,7 +141,7 @@ pub(super) fn redirect_to_login(request: &HttpRequest) -> Result<HttpResponse, E
 /// The page with the form of this request. The customer returns there after the login.
 fn form_page(request: &HttpRequest) -> Option<NextPath> {
     let site = request.app_data::<web::Data<Site>>()?;
-    let referer = own_referer(request, site)?;
+    let referer = same_origin_referer(request, site)?;
     let path = match referer.query() {
         Some(query) => format!("{}?{query}", referer.path()),
         None => referer.path().to_owned(),

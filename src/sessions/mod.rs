@@ -105,9 +105,6 @@ impl Sessions {
 
     /// Starts a session after the password was verified. `None` if the account was deleted, disabled or got another password meanwhile:
     /// hashing takes long enough. Everything else that the login writes belongs in the same transaction.
-    ///
-    /// # Errors
-    /// The database's.
     pub async fn start(
         &self,
         transaction: &mut Transaction,
@@ -126,9 +123,6 @@ impl Sessions {
     }
 
     /// The session of `token`, for this audience. `None` for every invalid token and session; the reason is only logged.
-    ///
-    /// # Errors
-    /// The database's.
     pub async fn resume(&self, token: &str, audience: Audience) -> Result<Option<Resumed>, database::Error> {
         let now = self.clock.now();
         let (claims, session_id) = match self.keys.verify(token, audience, now) {
@@ -151,7 +145,7 @@ impl Sessions {
         Ok(Some(Resumed {
             viewer: Viewer {
                 email: row.email,
-                verified: row.verified_at.is_some(),
+                is_verified: row.verified_at.is_some(),
                 zone: row.time_zone.as_deref().and_then(Zone::parse).unwrap_or_default(),
             },
             user: CurrentUser {
@@ -191,9 +185,6 @@ impl Sessions {
     }
 
     /// A new token for a browser's session, on the customer's request.
-    ///
-    /// # Errors
-    /// The database's.
     pub async fn extend(&self, user: &CurrentUser) -> Result<Issued, database::Error> {
         store::update_last_seen(&self.database, &user.session_id, self.clock.now()).await?;
         Ok(self.reissue(user, &user.session_id))
@@ -201,9 +192,6 @@ impl Sessions {
 
     /// Gives the session a new id after reauthentication, which invalidates all earlier tokens (ASVS 5.0 V7.2.4). Returns the new id and
     /// its token; `None` if the session has ended meanwhile.
-    ///
-    /// # Errors
-    /// The database's.
     pub async fn rotate_id(&self, user: &CurrentUser) -> Result<Option<(SessionId, Issued)>, database::Error> {
         let new_id = SessionId::new(self.clock.new_id());
         let is_rotated = store::rotate_id(&self.database, &user.session_id, &new_id, self.clock.now()).await?;
@@ -233,9 +221,6 @@ impl Sessions {
     }
 
     /// Revokes one of the user's sessions; returns whether it was active.
-    ///
-    /// # Errors
-    /// The database's.
     pub async fn revoke(
         &self,
         transaction: &mut Transaction,
@@ -246,18 +231,12 @@ impl Sessions {
     }
 
     /// The user's active sessions, most recently used first.
-    ///
-    /// # Errors
-    /// The database's.
     pub async fn list(&self, user_id: &UserId) -> Result<Vec<ActiveSession>, database::Error> {
         let now = self.clock.now();
         store::list_active(&self.database, user_id, now, now - self.lifetimes.token).await
     }
 
     /// Maintenance: deletes a batch of expired sessions; returns how many.
-    ///
-    /// # Errors
-    /// The database's.
     pub async fn delete_expired(&self) -> Result<u64, database::Error> {
         store::delete_expired(&self.database, self.clock.now()).await
     }

@@ -1,9 +1,7 @@
 //! The table `sessions`.
 
-use sqlx::FromRow;
-
 use super::{Audience, Expiry, NewSession};
-use crate::database::{Database, Error, MAINTENANCE_BATCH, Transaction};
+use crate::database::{Database, Error, Transaction};
 use crate::domain::{SessionId, UnixSeconds, UserId};
 
 /// A script that logs in for each of its calls has many sessions.
@@ -105,33 +103,6 @@ pub(super) async fn find_active(
     }))
 }
 
-#[derive(FromRow)]
-struct ActiveSessionRow {
-    id: SessionId,
-    audience: String,
-    client_address: String,
-    user_agent: String,
-    created_at: UnixSeconds,
-    last_seen_at: UnixSeconds,
-    expires_at: UnixSeconds,
-    account_created_at: UnixSeconds,
-}
-
-impl From<ActiveSessionRow> for ActiveSession {
-    fn from(row: ActiveSessionRow) -> Self {
-        Self {
-            id: row.id,
-            audience: Audience::parse(&row.audience),
-            client_address: row.client_address,
-            user_agent: row.user_agent,
-            created_at: row.created_at,
-            last_seen_at: row.last_seen_at,
-            expires_at: row.expires_at,
-            account_created_at: row.account_created_at,
-        }
-    }
-}
-
 /// The user's sessions for which a token can still be valid: an idle session was used after `idle_since`.
 pub(super) async fn list_active(
     database: &Database,
@@ -139,9 +110,9 @@ pub(super) async fn list_active(
     now: UnixSeconds,
     idle_since: UnixSeconds,
 ) -> Result<Vec<ActiveSession>, Error> {
-    let rows: Vec<ActiveSessionRow> = sqlx::query_as(
-        "SELECT s.id, s.audience, s.client_address, s.user_agent, s.created_at, s.last_seen_at, s.expires_at,
-             u.created_at AS account_created_at
+    type Row = (SessionId, String, String, String, UnixSeconds, UnixSeconds, UnixSeconds, UnixSeconds);
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT s.id, s.audience, s.client_address, s.user_agent, s.created_at, s.last_seen_at, s.expires_at, u.created_at
          FROM sessions s JOIN users u ON u.id = s.user_id
          WHERE s.user_id = $1 AND s.revoked_at IS NULL AND s.expires_at > $2 AND (s.is_persistent = 'yes' OR s.last_seen_at > $3)
          ORDER BY s.last_seen_at DESC, s.id DESC LIMIT $4",
@@ -152,7 +123,21 @@ pub(super) async fn list_active(
     .bind(MAX_LISTED)
     .fetch_all(database.reader())
     .await?;
-    Ok(rows.into_iter().map(ActiveSession::from).collect())
+    let session = |row: Row| {
+        let (id, audience, client_address, user_agent, created_at, last_seen_at, expires_at, account_created_at) = row;
+        ActiveSession {
+            id,
+            // The database allows no other code.
+            audience: audience.parse().unwrap_or(Audience::Web),
+            client_address,
+            user_agent,
+            created_at,
+            last_seen_at,
+            expires_at,
+            account_created_at,
+        }
+    };
+    Ok(rows.into_iter().map(session).collect())
 }
 
 pub(super) async fn update_last_seen(
@@ -205,9 +190,6 @@ pub(super) async fn revoke(
 }
 
 /// Revokes all sessions of the user except `kept`; returns how many.
-///
-/// # Errors
-/// The database's.
 pub async fn revoke_others(
     transaction: &mut Transaction,
     user_id: &UserId,
@@ -228,13 +210,5 @@ pub async fn revoke_others(
 
 /// Deletes a batch of expired sessions, which includes revoked ones; returns how many.
 pub(super) async fn delete_expired(database: &Database, now: UnixSeconds) -> Result<u64, Error> {
-    let deleted = sqlx::query(
-        "DELETE FROM sessions
-         WHERE id IN (SELECT id FROM sessions WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)",
-    )
-    .bind(now)
-    .bind(MAINTENANCE_BATCH)
-    .execute(database.writer())
-    .await?;
-    Ok(deleted.rows_affected())
+    database.delete_expired("sessions", "id", "expires_at", now).await
 }

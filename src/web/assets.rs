@@ -15,7 +15,7 @@ use crate::hex;
 const REQUIRED: [&str; 4] = ["site.css", "site.js", "icon.svg", FAVICON];
 const FAVICON: &str = "favicon.ico";
 /// Larger files are served from disk.
-const LARGEST_IN_MEMORY: u64 = 256 * 1024;
+const MAX_BYTES_IN_MEMORY: u64 = 256 * 1024;
 
 /// The static files, by their path in the directory.
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ impl Assets {
         let fix = "start the program where the folder stands, or set STATIC_DIR";
         let cannot_read = |error| format!("cannot read the static files in {shown}: {error}; {fix}");
         let mut files = HashMap::new();
-        for name in names_below(folder, "").map_err(cannot_read)? {
+        for name in list_files(folder, "").map_err(cannot_read)? {
             let asset = Asset::load(folder, &name)
                 .map_err(|error| format!("cannot read {shown}/{name}: {error}; change its permissions"))?;
             files.extend(asset.map(|asset| (name, asset)));
@@ -56,7 +56,7 @@ impl Assets {
     }
 
     /// The URL of a file, with its content hash, so that browsers can cache it for a year.
-    pub fn address(&self, name: &str) -> String {
+    pub fn url(&self, name: &str) -> String {
         match self.files.get(name) {
             Some(asset) => format!("/static/{name}?v={}", asset.hash),
             None => format!("/static/{name}"),
@@ -64,13 +64,13 @@ impl Assets {
     }
 
     /// The file for the path of a request.
-    pub(super) fn at(&self, path: &str) -> Option<&Asset> {
+    pub(super) fn find(&self, path: &str) -> Option<&Asset> {
         self.files.get(path.strip_prefix("/static/")?)
     }
 }
 
 /// The paths of all files below `folder`, relative to it. Hidden files are not served.
-fn names_below(folder: &Path, prefix: &str) -> std::io::Result<Vec<String>> {
+fn list_files(folder: &Path, prefix: &str) -> std::io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
@@ -79,7 +79,7 @@ fn names_below(folder: &Path, prefix: &str) -> std::io::Result<Vec<String>> {
             continue;
         }
         if entry.file_type()?.is_dir() {
-            names.extend(names_below(&entry.path(), &format!("{prefix}{name}/"))?);
+            names.extend(list_files(&entry.path(), &format!("{prefix}{name}/"))?);
         } else if entry.path().is_file() {
             names.push(format!("{prefix}{name}"));
         }
@@ -104,7 +104,7 @@ impl Asset {
     fn load(folder: &Path, name: &str) -> std::io::Result<Option<Self>> {
         let file = folder.join(name);
         let metadata = std::fs::metadata(&file)?;
-        if metadata.len() > LARGEST_IN_MEMORY {
+        if metadata.len() > MAX_BYTES_IN_MEMORY {
             return Ok(None);
         }
         let plain = Bytes::from(std::fs::read(&file)?);
@@ -121,14 +121,14 @@ impl Asset {
 
     /// The representation in that coding, or the plain one if it has none.
     pub fn representation(&self, coding: Option<Coding>) -> Representation {
-        let packed = coding.and_then(|coding| {
+        let compressed = coding.and_then(|coding| {
             let content = match coding {
                 Coding::Brotli => self.brotli.clone(),
                 Coding::Gzip => self.gzip.clone(),
             };
             Some(Representation { content: content?, tag: self.tag(Some(coding)), coding: Some(coding) })
         });
-        packed.unwrap_or_else(|| Representation { content: self.plain.clone(), tag: self.tag(None), coding: None })
+        compressed.unwrap_or_else(|| Representation { content: self.plain.clone(), tag: self.tag(None), coding: None })
     }
 
     fn tag(&self, coding: Option<Coding>) -> EntityTag {

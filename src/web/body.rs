@@ -27,7 +27,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Form<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let body = web::Form::<T>::from_request(request, payload);
         Box::pin(async move {
-            let form = tokio::time::timeout(BODY_TIMEOUT, body).await.map_err(|_| Error::TooSlow)?;
+            let form = tokio::time::timeout(BODY_TIMEOUT, body).await.map_err(|_| Error::RequestTimeout)?;
             form.map(|form| Self(form.into_inner())).map_err(|error| form_error(&error))
         })
     }
@@ -35,7 +35,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Form<T> {
 
 fn form_error(error: &actix_web::Error) -> Error {
     match error.as_error::<UrlencodedError>() {
-        Some(UrlencodedError::Overflow { .. }) => Error::TooLarge,
+        Some(UrlencodedError::Overflow { .. }) => Error::PayloadTooLarge,
         Some(UrlencodedError::ContentType) => {
             Error::UnsupportedMediaType("the form as application/x-www-form-urlencoded")
         }
@@ -58,12 +58,12 @@ impl FromRequest for IgnoredBody {
                 while let Some(chunk) = payload.next().await {
                     length += chunk.map_err(|_| Error::BadRequest("the body cannot be read".to_owned()))?.len();
                     if length > MAX_BYTES {
-                        return Err(Error::TooLarge);
+                        return Err(Error::PayloadTooLarge);
                     }
                 }
                 Ok(Self)
             };
-            tokio::time::timeout(BODY_TIMEOUT, read).await.map_err(|_| Error::TooSlow)?
+            tokio::time::timeout(BODY_TIMEOUT, read).await.map_err(|_| Error::RequestTimeout)?
         })
     }
 }
@@ -78,7 +78,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let body = web::Json::<T>::from_request(request, payload);
         Box::pin(async move {
-            let json = tokio::time::timeout(BODY_TIMEOUT, body).await.map_err(|_| Error::TooSlow)?;
+            let json = tokio::time::timeout(BODY_TIMEOUT, body).await.map_err(|_| Error::RequestTimeout)?;
             json.map(|json| Self(json.into_inner())).map_err(|error| json_error(&error))
         })
     }
@@ -86,7 +86,9 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
 
 fn json_error(error: &actix_web::Error) -> Error {
     match error.as_error::<JsonPayloadError>() {
-        Some(JsonPayloadError::Overflow { .. } | JsonPayloadError::OverflowKnownLength { .. }) => Error::TooLarge,
+        Some(JsonPayloadError::Overflow { .. } | JsonPayloadError::OverflowKnownLength { .. }) => {
+            Error::PayloadTooLarge
+        }
         Some(JsonPayloadError::ContentType) => Error::UnsupportedMediaType("the body as application/json"),
         // serde's own message quotes the value, which may be a password.
         Some(JsonPayloadError::Deserialize(error)) => Error::BadRequest(format!(

@@ -12,8 +12,7 @@ use actix_web::{FromRequest, HttpRequest, web};
 
 use super::{Site, user_agent};
 
-/// Characters of a user agent that are kept.
-const LONGEST_USER_AGENT: usize = 300;
+const MAX_USER_AGENT_CHARS: usize = 300;
 
 #[derive(Clone, Debug)]
 pub struct Client {
@@ -35,14 +34,11 @@ impl FromRequest for Client {
     type Future = Ready<Result<Self, Infallible>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(Self { address: address(request), user_agent: sent_user_agent(request) }))
+        ready(Ok(Self { address: address(request), user_agent: read_user_agent(request) }))
     }
 }
 
 /// Middleware: every log line of a request names the client's address (ASVS 5.0 V16.2.1).
-///
-/// # Errors
-/// Those of what it wraps.
 pub async fn log_client<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
@@ -76,30 +72,30 @@ fn behind_proxies(peer: IpAddr, hops: &[&str], is_trusted: impl Fn(IpAddr) -> bo
     nearest
 }
 
-fn sent_user_agent(request: &HttpRequest) -> String {
+fn read_user_agent(request: &HttpRequest) -> String {
     let sent = request.headers().get(header::USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let visible = sent.iter().flat_map(|text| text.chars()).filter(|letter| !letter.is_control());
-    visible.take(LONGEST_USER_AGENT).collect()
+    visible.take(MAX_USER_AGENT_CHARS).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn seen(peer: &str, hops: &[&str]) -> String {
+    fn address_of(peer: &str, hops: &[&str]) -> String {
         let proxy: IpAddr = "10.0.0.1".parse().unwrap();
         behind_proxies(peer.parse().unwrap(), hops, |address| address == proxy).to_string()
     }
 
     #[test]
     fn forwarded_header_of_an_untrusted_client_is_ignored() {
-        assert_eq!(seen("198.51.100.7", &["203.0.113.9"]), "198.51.100.7");
+        assert_eq!(address_of("198.51.100.7", &["203.0.113.9"]), "198.51.100.7");
     }
 
     #[test]
-    fn a_trusted_proxy_is_believed_but_what_its_client_wrote_is_not() {
-        assert_eq!(seen("10.0.0.1", &["192.0.2.66", "203.0.113.9"]), "203.0.113.9");
-        assert_eq!(seen("10.0.0.1", &["203.0.113.9", "10.0.0.1"]), "203.0.113.9");
-        assert_eq!(seen("10.0.0.1", &["nonsense"]), "10.0.0.1");
+    fn forwarded_header_is_read_only_as_written_by_trusted_proxies() {
+        assert_eq!(address_of("10.0.0.1", &["192.0.2.66", "203.0.113.9"]), "203.0.113.9");
+        assert_eq!(address_of("10.0.0.1", &["203.0.113.9", "10.0.0.1"]), "203.0.113.9");
+        assert_eq!(address_of("10.0.0.1", &["nonsense"]), "10.0.0.1");
     }
 }

@@ -57,11 +57,11 @@ impl Coding {
 
     /// Compresses `plain`; `None` if the result is not smaller.
     pub(super) fn compress(self, plain: &[u8], effort: Effort) -> Option<Bytes> {
-        let packed = match self {
+        let compressed = match self {
             Self::Brotli => brotli(plain, effort),
             Self::Gzip => gzip(plain),
         };
-        packed.ok().filter(|packed| packed.len() < plain.len()).map(Bytes::from)
+        compressed.ok().filter(|compressed| compressed.len() < plain.len()).map(Bytes::from)
     }
 }
 
@@ -79,9 +79,9 @@ fn brotli(mut plain: &[u8], effort: Effort) -> std::io::Result<Vec<u8>> {
         Effort::File => 9,
     };
     let params = BrotliEncoderParams { quality, lgwin: WINDOW, size_hint: plain.len(), ..Default::default() };
-    let mut packed = Vec::with_capacity(plain.len() / 3);
-    brotli::BrotliCompress(&mut plain, &mut packed, &params)?;
-    Ok(packed)
+    let mut compressed = Vec::with_capacity(plain.len() / 3);
+    brotli::BrotliCompress(&mut plain, &mut compressed, &params)?;
+    Ok(compressed)
 }
 
 fn gzip(plain: &[u8]) -> std::io::Result<Vec<u8>> {
@@ -92,19 +92,16 @@ fn gzip(plain: &[u8]) -> std::io::Result<Vec<u8>> {
 
 /// Middleware: compresses complete bodies. A streamed body (CSV export) is not compressed, because it would keep its encoder until the client has
 /// read it; nor is a response with an `ETag`, which identifies its exact bytes.
-///
-/// # Errors
-/// Those of what it wraps.
 pub async fn compress<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<Bytes, B>>, actix_web::Error> {
     let coding = Coding::accepted(&request);
     let response = next.call(request).await?;
-    Ok(response.map_body(|head, body| compressed(coding, head, body)))
+    Ok(response.map_body(|head, body| compress_body(coding, head, body)))
 }
 
-fn compressed<B: MessageBody>(coding: Option<Coding>, head: &mut ResponseHead, body: B) -> EitherBody<Bytes, B> {
+fn compress_body<B: MessageBody>(coding: Option<Coding>, head: &mut ResponseHead, body: B) -> EitherBody<Bytes, B> {
     let has_size = matches!(body.size(), BodySize::Sized(size) if size >= MIN_BYTES as u64);
     let is_fixed = [header::CONTENT_ENCODING, header::ETAG].iter().any(|name| head.headers().contains_key(name));
     if !has_size || is_fixed || head.status == StatusCode::PARTIAL_CONTENT {
@@ -115,11 +112,11 @@ fn compressed<B: MessageBody>(coding: Option<Coding>, head: &mut ResponseHead, b
         Err(body) => return EitherBody::right(body),
     };
     head.headers_mut().append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-    let Some((coding, packed)) = coding.and_then(|coding| Some((coding, coding.compress_page(&plain)?))) else {
+    let Some((coding, compressed)) = coding.and_then(|coding| Some((coding, coding.compress_page(&plain)?))) else {
         return EitherBody::left(plain);
     };
     head.headers_mut().insert(header::CONTENT_ENCODING, coding.name());
-    EitherBody::left(packed)
+    EitherBody::left(compressed)
 }
 
 #[cfg(test)]
@@ -135,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn client_gets_the_coding_that_it_likes_best() {
+    fn client_gets_its_preferred_coding() {
         for (header, coding) in [
             ("br", Some(Coding::Brotli)),
             ("gzip, deflate, br, zstd", Some(Coding::Brotli)),
@@ -155,16 +152,16 @@ mod tests {
     }
 
     #[test]
-    fn compressed_content_is_what_it_was() {
+    fn compressed_content_decompresses_to_the_original() {
         let plain = "One order, two orders. ".repeat(20_000).into_bytes();
         for effort in [Effort::Page, Effort::File] {
-            let (mut unpacked, packed) = (Vec::new(), Coding::Brotli.compress(&plain, effort).unwrap());
-            brotli::BrotliDecompress(&mut packed.as_ref(), &mut unpacked).unwrap();
-            assert!(unpacked == plain, "{effort:?}");
+            let (mut decompressed, compressed) = (Vec::new(), Coding::Brotli.compress(&plain, effort).unwrap());
+            brotli::BrotliDecompress(&mut compressed.as_ref(), &mut decompressed).unwrap();
+            assert!(decompressed == plain, "{effort:?}");
         }
-        let (mut unpacked, packed) = (Vec::new(), Coding::Gzip.compress(&plain, Effort::Page).unwrap());
-        flate2::read::GzDecoder::new(packed.as_ref()).read_to_end(&mut unpacked).unwrap();
-        assert!(unpacked == plain);
+        let (mut decompressed, compressed) = (Vec::new(), Coding::Gzip.compress(&plain, Effort::Page).unwrap());
+        flate2::read::GzDecoder::new(compressed.as_ref()).read_to_end(&mut decompressed).unwrap();
+        assert!(decompressed == plain);
         assert_eq!(Coding::Gzip.compress(b"ab", Effort::Page), None);
     }
 }

@@ -28,29 +28,3 @@ fn values<'r>(request: &'r HttpRequest, name: &str) -> impl Iterator<Item = &'r 
         (sent.trim_ascii() == name.as_bytes()).then(|| value[1..].trim_ascii())
     })
 }
-
-#[cfg(test)]
-mod tests {
-    use actix_web::test::TestRequest;
-
-    use super::*;
-
-    fn value(header: &[u8]) -> Option<String> {
-        let header = header::HeaderValue::from_bytes(header).unwrap();
-        cookie_value(&TestRequest::default().insert_header((header::COOKIE, header)).to_http_request(), "ours")
-    }
-
-    #[test]
-    fn cookie_is_found_beside_others_of_any_encoding() {
-        for header in [&b"ours=1"[..], b"city=Z\xfcrich; ours=1", b"a=\xc3\xbc;ours=1; b", b"=; ;; ours = 1 ;"] {
-            assert_eq!(value(header).as_deref(), Some("1"), "{}", String::from_utf8_lossy(header));
-        }
-    }
-
-    #[test]
-    fn cookie_of_another_name_or_sent_twice_is_none() {
-        for header in [&b"ours2=1"[..], b"xours=1", b"Ours=1", b"ours", b"ours=1; ours=2", b"ours=\xfc", b""] {
-            assert_eq!(value(header), None, "{}", String::from_utf8_lossy(header));
-        }
-    }
-}

@@ -1,7 +1,7 @@
 //! Errors, and their response: a page, or under `/api` an `application/problem+json` (RFC 9457).
 //!
 //! An invalid form or a wrong password is not an error but a value that its page shows. actix's `ResponseError` does not see the request, so it
-//! only leaves a note in the response; [`render_errors`], outside of all handlers, writes the page, also for actix's own empty 400, 404, 405 and 413.
+//! only leaves an [`ErrorDetail`] in the response; [`render_errors`], outside of all handlers, writes the page, also for actix's own empty 400, 404, 405 and 413.
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::layout::Layout;
 use crate::database;
-use crate::domain::wait_in_words;
+use crate::domain::format_retry_after;
 use crate::telemetry::RequestId;
 
 /// Why a request cannot be answered; each variant is a status.
@@ -37,10 +37,10 @@ pub enum Error {
     NotFound,
     /// 408: the body did not arrive in time.
     #[error("the request did not arrive in time")]
-    TooSlow,
+    RequestTimeout,
     /// 413: the body is too large.
     #[error("the request is larger than anything this site takes")]
-    TooLarge,
+    PayloadTooLarge,
     /// 415, with the expected content type.
     #[error("send {0}")]
     UnsupportedMediaType(&'static str),
@@ -49,10 +49,10 @@ pub enum Error {
     Misdirected,
     /// 422: invalid fields of a JSON body, each with the reason.
     #[error("some fields are wrong")]
-    Invalid(Vec<(&'static str, String)>),
+    InvalidFields(Vec<(&'static str, String)>),
     /// 429: rate limited.
-    #[error("too many attempts; try again {}, nothing was lost", wait_in_words(*.retry_after))]
-    Throttled {
+    #[error("too many attempts; try again {}, nothing was lost", format_retry_after(*.retry_after))]
+    RateLimited {
         /// Seconds.
         retry_after: i64,
     },
@@ -90,12 +90,12 @@ impl ResponseError for Error {
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) | Self::InvalidToken => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
-            Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::InvalidFields(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -107,7 +107,7 @@ impl ResponseError for Error {
         }
         let mut response = HttpResponseBuilder::new(self.status_code());
         match self {
-            Self::Throttled { retry_after } => {
+            Self::RateLimited { retry_after } => {
                 response.insert_header((header::RETRY_AFTER, retry_after.to_string()));
             }
             Self::Busy => {
@@ -123,16 +123,16 @@ impl ResponseError for Error {
             }
             _ => {}
         }
-        let fields = if let Self::Invalid(fields) = self { fields.clone() } else { Vec::new() };
+        let fields = if let Self::InvalidFields(fields) = self { fields.clone() } else { Vec::new() };
         let mut response = response.finish();
-        response.extensions_mut().insert(Note { explanation: self.to_string(), fields });
+        response.extensions_mut().insert(ErrorDetail { message: self.to_string(), fields });
         response
     }
 }
 
 /// Left by an [`Error`] in its empty response, for [`render_errors`].
-struct Note {
-    explanation: String,
+struct ErrorDetail {
+    message: String,
     fields: Vec<(&'static str, String)>,
 }
 
@@ -150,57 +150,57 @@ pub async fn render_errors<B: MessageBody + 'static>(
         return Ok(response.map_into_left_body());
     }
     let (request, bare) = response.into_parts();
-    let explained = error_body(&request, bare.map_into_boxed_body());
-    Ok(ServiceResponse::new(request, explained).map_into_right_body())
+    let rendered = error_body(&request, bare.map_into_boxed_body());
+    Ok(ServiceResponse::new(request, rendered).map_into_right_body())
 }
 
 fn is_bare_error<B>(response: &HttpResponse<B>) -> bool {
-    let written = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| {
+    let is_rendered = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| {
         kind.as_bytes().starts_with(b"text/html") || kind.as_bytes().starts_with(b"application/problem+json")
     });
-    (response.status().is_client_error() || response.status().is_server_error()) && !written
+    (response.status().is_client_error() || response.status().is_server_error()) && !is_rendered
 }
 
 fn error_body(request: &HttpRequest, mut bare: HttpResponse) -> HttpResponse {
     let status = bare.status();
-    let note = bare.extensions_mut().remove::<Note>();
-    let mut answer = HttpResponseBuilder::new(status);
+    let detail = bare.extensions_mut().remove::<ErrorDetail>();
+    let mut response = HttpResponseBuilder::new(status);
     for (name, value) in bare.headers() {
         if name != header::CONTENT_TYPE && name != header::CONTENT_LENGTH {
-            answer.append_header((name, value));
+            response.append_header((name, value));
         }
     }
-    answer.insert_header((header::CACHE_CONTROL, "no-store"));
+    response.insert_header((header::CACHE_CONTROL, "no-store"));
     if request.path().starts_with("/api/") || request.path() == "/api" {
-        problem(&mut answer, request, status, note, bare.headers().contains_key(header::WWW_AUTHENTICATE))
+        problem(&mut response, request, status, detail, bare.headers().contains_key(header::WWW_AUTHENTICATE))
     } else {
-        error_page(&mut answer, request, status, note)
+        error_page(&mut response, request, status, detail)
     }
 }
 
 fn problem(
-    answer: &mut HttpResponseBuilder,
+    response: &mut HttpResponseBuilder,
     request: &HttpRequest,
     status: StatusCode,
-    note: Option<Note>,
-    challenged: bool,
+    detail: Option<ErrorDetail>,
+    has_challenge: bool,
 ) -> HttpResponse {
-    let refused = status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN;
-    if refused && !challenged {
-        answer.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"order-portal\""));
+    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) && !has_challenge {
+        response.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"order-portal\""));
     }
-    let text = text_for(status);
+    let (_, explanation) = text_for(status);
     let mut body = json!({
         "type": "about:blank",
         "title": status.canonical_reason().unwrap_or("Error"),
         "status": status.as_u16(),
-        "detail": note.as_ref().map_or(text.explanation, |note| note.explanation.as_str()),
+        "detail": detail.as_ref().map_or(explanation, |detail| detail.message.as_str()),
         "request_id": request_id(request),
     });
-    if let Some(note) = note.filter(|note| !note.fields.is_empty()) {
-        body["errors"] = note.fields.iter().map(|(field, reason)| json!({"field": field, "detail": reason})).collect();
+    if let Some(detail) = detail.filter(|detail| !detail.fields.is_empty()) {
+        body["errors"] =
+            detail.fields.iter().map(|(field, reason)| json!({"field": field, "detail": reason})).collect();
     }
-    answer.insert_header((header::CONTENT_TYPE, "application/problem+json")).body(body.to_string())
+    response.insert_header((header::CONTENT_TYPE, "application/problem+json")).body(body.to_string())
 }
 
 #[derive(Template)]
@@ -208,54 +208,44 @@ fn problem(
 struct ErrorPage {
     layout: Layout,
     status: u16,
-    title: String,
+    title: &'static str,
     explanation: String,
-    recovery_url: String,
-    recovery_label: String,
+    recovery_url: &'static str,
+    recovery_label: &'static str,
     request_id: String,
 }
 
 fn error_page(
-    answer: &mut HttpResponseBuilder,
+    response: &mut HttpResponseBuilder,
     request: &HttpRequest,
     status: StatusCode,
-    note: Option<Note>,
+    detail: Option<ErrorDetail>,
 ) -> HttpResponse {
-    let text = text_for(status);
-    let explains = [
-        StatusCode::BAD_REQUEST,
-        StatusCode::FORBIDDEN,
-        StatusCode::TOO_MANY_REQUESTS,
-        StatusCode::SERVICE_UNAVAILABLE,
-    ]
-    .contains(&status);
-    let said = note.filter(|_| explains);
+    let (title, explanation) = text_for(status);
+    // The other statuses have texts that are better than the message for programs.
+    let shown = detail.filter(|_| matches!(status.as_u16(), 400 | 403 | 429 | 503));
     let layout = Layout::of(request);
     let (recovery_url, recovery_label) =
         if layout.viewer.is_some() { ("/orders", "Go to your orders") } else { ("/", "Go to the front page") };
     let page = ErrorPage {
         layout,
         status: status.as_u16(),
-        title: text.title.to_owned(),
-        explanation: said.map_or_else(|| text.explanation.to_owned(), |note| sentence(&note.explanation)),
-        recovery_url: recovery_url.to_owned(),
-        recovery_label: recovery_label.to_owned(),
+        title,
+        explanation: shown.map_or_else(|| explanation.to_owned(), |detail| sentence(&detail.message)),
+        recovery_url,
+        recovery_label,
         request_id: request_id(request),
     };
-    answer.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")));
+    response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")));
     match page.render() {
-        Ok(html) => answer.body(html),
-        Err(_) => answer.body(text.explanation),
+        Ok(html) => response.body(html),
+        Err(_) => response.body(explanation),
     }
 }
 
-struct ErrorText {
-    title: &'static str,
-    explanation: &'static str,
-}
-
-fn text_for(status: StatusCode) -> ErrorText {
-    let (title, explanation) = match status.as_u16() {
+/// Title and explanation.
+fn text_for(status: StatusCode) -> (&'static str, &'static str) {
+    match status.as_u16() {
         400 => (
             "That request made no sense",
             "The address or the form is not one that this site made. Nothing was changed.",
@@ -284,8 +274,7 @@ fn text_for(status: StatusCode) -> ErrorText {
             "The fault is ours and has been noted. Nothing you did was lost. Please try again in a moment.",
         ),
         _ => ("That did not work", "Nothing was changed. Please go back and try again."),
-    };
-    ErrorText { title, explanation }
+    }
 }
 
 fn sentence(text: &str) -> String {

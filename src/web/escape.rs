@@ -4,8 +4,8 @@ use std::fmt;
 
 use askama::filters::{Escaper, Html};
 
-/// Characters that change the order in which other text is shown (Unicode property `Bidi_Control`). A name that holds one can pass for
-/// another, and change how what stands after it reads.
+/// Characters that change the order in which other text is shown (Unicode property `Bidi_Control`). A name that contains one can look
+/// like another name, and change how the text after it is shown.
 const BIDI_CONTROLS: [char; 12] = [
     '\u{61c}', '\u{200e}', '\u{200f}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}', '\u{2066}',
     '\u{2067}', '\u{2068}', '\u{2069}',

@@ -31,9 +31,6 @@ const FIXED: [(HeaderName, &str); 7] = [
 ];
 
 /// Middleware: sets the security headers.
-///
-/// # Errors
-/// Those of what it wraps.
 pub async fn secure(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
@@ -54,9 +51,6 @@ pub async fn secure(
 }
 
 /// Middleware: handles HEAD as GET (RFC 9110 section 9.3.2). The connection knows that it was HEAD and sends no body.
-///
-/// # Errors
-/// Those of what it wraps.
 pub async fn head_as_get(
     mut request: ServiceRequest,
     next: Next<impl MessageBody>,
@@ -72,9 +66,6 @@ pub async fn head_as_get(
 }
 
 /// Middleware: a response of unknown length to HTTP/1.0 ends with the connection, because HTTP/1.0 has no chunks (RFC 9112 section 6.1).
-///
-/// # Errors
-/// Those of what it wraps.
 pub async fn unchunked_for_http_10<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,

@@ -29,7 +29,7 @@ pub struct Layout {
 pub struct Viewer {
     pub email: String,
     /// Whether the address is confirmed.
-    pub verified: bool,
+    pub is_verified: bool,
     pub zone: Zone,
 }
 
@@ -47,9 +47,9 @@ impl Layout {
         let viewer = request.extensions().get::<Viewer>().cloned();
         let notice = Notice::of(request).map(Notice::text);
         Self {
-            stylesheet: site.assets.address("site.css"),
-            script: site.assets.address("site.js"),
-            icon: site.assets.address("icon.svg"),
+            stylesheet: site.assets.url("site.css"),
+            script: site.assets.url("site.js"),
+            icon: site.assets.url("icon.svg"),
             viewer,
             notice,
             development: site.development,

@@ -25,7 +25,7 @@ pub use error::Error;
 pub use layout::{Layout, Viewer};
 pub use next::NextPath;
 pub use notice::Notice;
-pub use origin::own_referer;
+pub use origin::same_origin_referer;
 pub use page::{page, see_other};
 
 /// The site's own data, in app data.

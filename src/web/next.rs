@@ -4,7 +4,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// Characters that are not escaped in a query value (RFC 3986 section 3.4) or a path segment.
 const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-const LONGEST: usize = 2048;
+const MAX_BYTES: usize = 2048;
 
 /// A path on this site with its query, never an open redirect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,9 +14,9 @@ impl NextPath {
     /// Accepts `/…`, but not `//…` or `/\…`, which browsers treat as another host; visible ASCII only, because browsers drop tabs and line ends
     /// (WHATWG URL, "basic URL parser").
     pub fn parse(text: &str) -> Option<Self> {
-        let on_this_site = text.starts_with('/') && !text.starts_with("//") && !text.contains('\\');
-        let plain = text.len() <= LONGEST && text.bytes().all(|byte| byte.is_ascii_graphic());
-        (on_this_site && plain).then(|| Self(text.to_owned()))
+        let is_on_this_site = text.starts_with('/') && !text.starts_with("//") && !text.contains('\\');
+        let is_plain = text.len() <= MAX_BYTES && text.bytes().all(|byte| byte.is_ascii_graphic());
+        (is_on_this_site && is_plain).then(|| Self(text.to_owned()))
     }
 
     pub fn as_str(&self) -> &str {
@@ -24,7 +24,7 @@ impl NextPath {
     }
 
     /// The URL of the login page that returns here.
-    pub fn login_address(&self) -> String {
+    pub fn login_url(&self) -> String {
         format!("/login?next={}", utf8_percent_encode(&self.0, QUERY_VALUE))
     }
 }
@@ -63,8 +63,8 @@ mod tests {
     }
 
     #[test]
-    fn login_address_escapes_the_whole_path() {
+    fn login_url_escapes_the_whole_path() {
         let next = NextPath::parse("/orders?after=a&b=c+d").unwrap();
-        assert_eq!(next.login_address(), "/login?next=%2Forders%3Fafter%3Da%26b%3Dc%2Bd");
+        assert_eq!(next.login_url(), "/login?next=%2Forders%3Fafter%3Da%26b%3Dc%2Bd");
     }
 }

@@ -1,4 +1,4 @@
-//! A sentence that follows a redirect and is shown once. A cookie carries which one, never the words.
+//! A message that is shown once after a redirect. The cookie contains a code, never the text.
 
 use actix_web::body::MessageBody;
 use actix_web::cookie::{Cookie, SameSite, time::Duration};
@@ -6,88 +6,76 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header;
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest, HttpResponse};
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use super::cookies::cookie_value;
 
 const NAME: &str = "__Host-notice";
 
-/// A message about the last form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A message about the last form. The code in the cookie is the name; a renamed notice keeps its older code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Notice {
     LoggedOut,
     SignedUp,
-    SessionOver,
-    Verified,
+    #[strum(serialize = "session-over")]
+    SessionExpired,
+    #[strum(serialize = "verified")]
+    EmailVerified,
     VerificationSent,
-    AddressChangeAsked,
+    #[strum(serialize = "address-change-asked")]
+    EmailChangeRequested,
     PasswordChanged,
     PasswordReset,
-    SessionEnded,
-    OthersEnded,
+    #[strum(serialize = "session-ended")]
+    SessionRevoked,
+    #[strum(serialize = "others-ended")]
+    OtherSessionsRevoked,
     AccountSecured,
     AccountDeleted,
-    ZoneChanged,
-    CancellationAsked,
-    OrderedAgain,
+    #[strum(serialize = "zone-changed")]
+    TimeZoneChanged,
+    #[strum(serialize = "cancellation-asked")]
+    CancellationRequested,
+    #[strum(serialize = "ordered-again")]
+    Reordered,
 }
-
-/// Each notice with its value in the cookie and its text.
-const WORDS: [(Notice, &str, &str); 15] = [
-    (Notice::LoggedOut, "logged-out", "You are logged out."),
-    (Notice::SignedUp, "signed-up", "Your account is ready. Welcome!"),
-    (Notice::SessionOver, "session-over", "You were logged out meanwhile. Log in to go on where you were."),
-    (Notice::Verified, "verified", "Thank you: the address is confirmed."),
-    (Notice::VerificationSent, "verification-sent", "The link is on its way. It comes within a minute or two."),
-    (
-        Notice::AddressChangeAsked,
-        "address-change-asked",
-        "We have sent a link to the new address. It changes once you follow it.",
-    ),
-    (Notice::PasswordChanged, "password-changed", "Your password is changed. Everywhere else you are logged out."),
-    (Notice::PasswordReset, "password-reset", "Your new password is set. Log in with it."),
-    (Notice::SessionEnded, "session-ended", "That session has ended."),
-    (Notice::OthersEnded, "others-ended", "All other sessions have ended."),
-    (
-        Notice::AccountSecured,
-        "account-secured",
-        "The account is secured: every session has ended and its password no longer works. We have sent you a link for a new one.",
-    ),
-    (Notice::AccountDeleted, "account-deleted", "Your account is deleted."),
-    (Notice::ZoneChanged, "zone-changed", "Times are shown for that place from now on."),
-    (
-        Notice::CancellationAsked,
-        "cancellation-asked",
-        "The shop knows that you want to cancel. Whether it still could shows here.",
-    ),
-    (Notice::OrderedAgain, "ordered-again", "Your order is placed: the same again. The shop takes it from here."),
-];
 
 impl Notice {
     /// The notice in the request's cookie.
     pub fn of(request: &HttpRequest) -> Option<Self> {
-        let value = cookie_value(request, NAME)?;
-        WORDS.iter().find(|(_, code, _)| *code == value).map(|(notice, _, _)| *notice)
+        cookie_value(request, NAME)?.parse().ok()
     }
 
     /// Shows it on the next page.
     pub fn show_next(self, response: &mut HttpResponse) {
-        set(response, self.words().0, Duration::minutes(1));
+        set(response, self.into(), Duration::minutes(1));
     }
 
     pub fn text(self) -> &'static str {
-        self.words().1
-    }
-
-    fn words(self) -> (&'static str, &'static str) {
-        let found = WORDS.iter().find(|(notice, _, _)| *notice == self);
-        found.map_or(("", ""), |(_, code, text)| (*code, *text))
+        match self {
+            Self::LoggedOut => "You are logged out.",
+            Self::SignedUp => "Your account is ready. Welcome!",
+            Self::SessionExpired => "You were logged out meanwhile. Log in to go on where you were.",
+            Self::EmailVerified => "Thank you: the address is confirmed.",
+            Self::VerificationSent => "The link is on its way. It comes within a minute or two.",
+            Self::EmailChangeRequested => "We have sent a link to the new address. It changes once you follow it.",
+            Self::PasswordChanged => "Your password is changed. Everywhere else you are logged out.",
+            Self::PasswordReset => "Your new password is set. Log in with it.",
+            Self::SessionRevoked => "That session has ended.",
+            Self::OtherSessionsRevoked => "All other sessions have ended.",
+            Self::AccountSecured => {
+                "The account is secured: every session has ended and its password no longer works. We have sent you a link for a new one."
+            }
+            Self::AccountDeleted => "Your account is deleted.",
+            Self::TimeZoneChanged => "Times are shown for that place from now on.",
+            Self::CancellationRequested => "The shop knows that you want to cancel. Whether it still could shows here.",
+            Self::Reordered => "Your order is placed: the same again. The shop takes it from here.",
+        }
     }
 }
 
 /// Middleware: deletes the cookie once a page has shown the notice.
-///
-/// # Errors
-/// Those of what it wraps.
 pub async fn show_once(
     request: ServiceRequest,
     next: Next<impl MessageBody>,

@@ -8,9 +8,6 @@ use askama::Template;
 use super::error::Error;
 
 /// Renders a page. `no-store`, so that a shared computer does not show it to the next person.
-///
-/// # Errors
-/// [`Error::Internal`] if the template fails.
 pub fn page(status: StatusCode, template: &impl Template) -> Result<HttpResponse, Error> {
     Ok(HttpResponse::build(status)
         .insert_header(ContentType::html())

@@ -14,25 +14,22 @@ use super::Site;
 use super::assets::{Asset, Representation};
 use super::compression::Coding;
 
-const FOR_A_YEAR: &str = "public, max-age=31536000, immutable";
-const ASK_AGAIN: &str = "no-cache";
-const CONDITIONS: [HeaderName; 5] =
+const IMMUTABLE: &str = "public, max-age=31536000, immutable";
+const REVALIDATE: &str = "no-cache";
+const CONDITIONAL_HEADERS: [HeaderName; 5] =
     [header::IF_MATCH, header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE, header::IF_UNMODIFIED_SINCE, header::IF_RANGE];
 
 /// Middleware around actix-files.
-///
-/// # Errors
-/// Those of what it wraps.
 pub async fn serve<B: MessageBody + 'static>(
     mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<BoxBody, B>>, Error> {
     let site = request.app_data::<web::Data<Site>>().cloned();
-    let asset = site.as_ref().and_then(|site| site.assets.at(request.path()));
+    let asset = site.as_ref().and_then(|site| site.assets.find(request.path()));
     let Some(asset) = asset.filter(|_| request.method() == Method::GET) else {
         let mut response = next.call(request).await?;
         if response.status().is_success() || response.status().is_redirection() {
-            response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(ASK_AGAIN));
+            response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(REVALIDATE));
         }
         if response.status() == StatusCode::METHOD_NOT_ALLOWED {
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -43,20 +40,20 @@ pub async fn serve<B: MessageBody + 'static>(
     let is_range = is_range_request(&request, asset);
     let coding = Coding::accepted(&request).filter(|_| !is_range);
     let representation = asset.representation(coding);
-    let keep = if asset.is_current(request.query_string()) { FOR_A_YEAR } else { ASK_AGAIN };
+    let cache_control = if asset.is_current(request.query_string()) { IMMUTABLE } else { REVALIDATE };
     let status = precondition(&request, &representation.tag);
     if status != StatusCode::OK || !is_range {
-        let answer = whole(asset, representation, status, keep);
-        return Ok(request.into_response(answer).map_into_left_body());
+        let response = full_response(asset, representation, status, cache_control);
+        return Ok(request.into_response(response).map_into_left_body());
     }
     // The preconditions are met; actix-files must not check its own.
-    CONDITIONS.iter().for_each(|name| {
+    CONDITIONAL_HEADERS.iter().for_each(|name| {
         request.headers_mut().remove(name);
     });
     let mut response = next.call(request).await?;
     if response.status().is_success() {
         let headers = response.headers_mut();
-        insert_validators(headers, &representation, keep);
+        insert_validators(headers, &representation, cache_control);
         insert_content_headers(headers, asset, &representation);
     }
     Ok(response.map_into_right_body())
@@ -66,12 +63,12 @@ pub async fn serve<B: MessageBody + 'static>(
 fn is_range_request(request: &ServiceRequest, asset: &Asset) -> bool {
     let headers = request.headers();
     let is_in_bytes = |range: &HeaderValue| range.as_bytes().to_ascii_lowercase().starts_with(b"bytes=");
-    let of_this = match request.get_header::<IfRange>() {
+    let is_same = match request.get_header::<IfRange>() {
         Some(IfRange::EntityTag(tag)) => tag.strong_eq(&asset.representation(None).tag),
         Some(IfRange::Date(_)) => false,
         None => !headers.contains_key(header::IF_RANGE),
     };
-    headers.get(header::RANGE).is_some_and(is_in_bytes) && of_this && asset.is_on_disk()
+    headers.get(header::RANGE).is_some_and(is_in_bytes) && is_same && asset.is_on_disk()
 }
 
 /// The status after the request's preconditions (RFC 9110 section 13.2.2).
@@ -88,24 +85,29 @@ fn precondition(request: &ServiceRequest, tag: &EntityTag) -> StatusCode {
     }
 }
 
-fn whole(asset: &Asset, representation: Representation, status: StatusCode, keep: &'static str) -> HttpResponse {
-    let mut answer = HttpResponse::new(status);
+fn full_response(
+    asset: &Asset,
+    representation: Representation,
+    status: StatusCode,
+    cache_control: &'static str,
+) -> HttpResponse {
+    let mut response = HttpResponse::new(status);
     match status {
         StatusCode::OK => {
-            insert_validators(answer.headers_mut(), &representation, keep);
-            insert_content_headers(answer.headers_mut(), asset, &representation);
-            answer.set_body(BoxBody::new(representation.content))
+            insert_validators(response.headers_mut(), &representation, cache_control);
+            insert_content_headers(response.headers_mut(), asset, &representation);
+            response.set_body(BoxBody::new(representation.content))
         }
         StatusCode::NOT_MODIFIED => {
-            insert_validators(answer.headers_mut(), &representation, keep);
-            answer
+            insert_validators(response.headers_mut(), &representation, cache_control);
+            response
         }
-        _ => answer,
+        _ => response,
     }
 }
 
-fn insert_validators(headers: &mut HeaderMap, representation: &Representation, keep: &'static str) {
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(keep));
+fn insert_validators(headers: &mut HeaderMap, representation: &Representation, cache_control: &'static str) {
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache_control));
     headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
     insert(headers, header::ETAG, &representation.tag.to_string());
 }

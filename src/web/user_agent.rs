@@ -31,7 +31,7 @@ const SYSTEMS: [(&str, &str); 8] = [
 /// `Firefox on Windows`. Only a hint: clients can send any text.
 pub fn describe(user_agent: &str) -> String {
     let find = |names: &[(&str, &'static str)]| {
-        names.iter().find(|(sign, _)| user_agent.contains(sign)).map(|(_, name)| *name)
+        names.iter().find(|(token, _)| user_agent.contains(token)).map(|(_, name)| *name)
     };
     match (find(&BROWSERS), find(&SYSTEMS)) {
         (Some(browser), Some(system)) => format!("{browser} on {system}"),
@@ -46,9 +46,9 @@ mod tests {
     use super::describe;
 
     #[test]
-    fn describe_tells_browsers_from_those_they_imitate() {
+    fn describe_distinguishes_browsers_from_those_they_imitate() {
         let webkit = "AppleWebKit/537.36 (KHTML, like Gecko)";
-        let said = [
+        let cases = [
             (format!("Mozilla/5.0 (Windows NT 10.0; Win64; x64) {webkit} Chrome/140.0.0.0 Safari/537.36"), "Chrome on Windows"),
             (
                 format!("Mozilla/5.0 (Windows NT 10.0; Win64; x64) {webkit} Chrome/140.0.0.0 Safari/537.36 Edg/140.0.0.0"),
@@ -66,8 +66,8 @@ mod tests {
             ("curl/8.5.0".to_owned(), "curl"),
             (String::new(), "An unknown program"),
         ];
-        for (user_agent, words) in said {
-            assert_eq!(describe(&user_agent), words, "{user_agent}");
+        for (user_agent, text) in cases {
+            assert_eq!(describe(&user_agent), text, "{user_agent}");
         }
     }
 }

@@ -5,11 +5,7 @@ use crate::database::{Database, Error, MAINTENANCE_BATCH, Transaction};
 use crate::domain::{Email, UnixSeconds, UserId};
 
 /// Stores an event of a user, and logs it after the commit.
-pub(in crate::accounts) async fn record(
-    transaction: &mut Transaction,
-    user_id: &UserId,
-    new: &NewAuditEvent<'_>,
-) -> Result<(), Error> {
+pub async fn record(transaction: &mut Transaction, user_id: &UserId, new: &NewAuditEvent<'_>) -> Result<(), Error> {
     sqlx::query(
         "INSERT INTO audit_events (id, user_id, event, client_address, user_agent, at) VALUES ($1, $2, $3, $4, $5, $6)",
     )
@@ -27,7 +23,7 @@ pub(in crate::accounts) async fn record(
 
 /// Stores an event of the account with that address. Without such an account a row is stored, too, so that the time taken is the same;
 /// maintenance deletes it.
-pub(in crate::accounts) async fn record_for_address(
+pub async fn record_for_address(
     transaction: &mut Transaction,
     email: &Email,
     new: &NewAuditEvent<'_>,
@@ -54,7 +50,7 @@ fn log_after_commit(transaction: &mut Transaction, user_id: Option<UserId>, new:
 }
 
 /// The user's latest events, newest first.
-pub(in crate::accounts) async fn list(
+pub async fn list(
     database: &Database,
     user_id: &UserId,
     now: UnixSeconds,
@@ -72,20 +68,14 @@ pub(in crate::accounts) async fn list(
 }
 
 /// Maintenance: deletes a batch of old events; returns how many.
-pub(in crate::accounts) async fn delete_old(database: &Database, now: UnixSeconds) -> Result<u64, Error> {
-    let deleted =
-        sqlx::query(DELETE_OLD).bind(now - RETENTION).bind(MAINTENANCE_BATCH).execute(database.writer()).await?;
-    Ok(deleted.rows_affected())
+pub async fn delete_old(database: &Database, now: UnixSeconds) -> Result<u64, Error> {
+    database.delete_expired("audit_events", "id", "at", now - RETENTION).await
 }
 
-/// Maintenance: deletes a batch of events without an account; returns how many.
-pub(in crate::accounts) async fn delete_unowned(database: &Database) -> Result<u64, Error> {
-    let deleted = sqlx::query(DELETE_UNOWNED).bind(MAINTENANCE_BATCH).execute(database.writer()).await?;
-    Ok(deleted.rows_affected())
+/// Maintenance: deletes a batch of events without an account; returns how many. A statement of its own: with OR between the conditions
+/// SQLite scans the whole table.
+pub async fn delete_unowned(database: &Database) -> Result<u64, Error> {
+    let sql = "DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE user_id IS NULL LIMIT $1)";
+    let query = sqlx::query(sql).bind(MAINTENANCE_BATCH);
+    query.execute(database.writer()).await.map(|deleted| deleted.rows_affected())
 }
-
-// Two statements: with OR between the conditions SQLite scans the whole table.
-const DELETE_OLD: &str =
-    "DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE at <= $1 ORDER BY at LIMIT $2)";
-const DELETE_UNOWNED: &str =
-    "DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE user_id IS NULL LIMIT $1)";

@@ -10,17 +10,17 @@ use crate::web::Error;
 use crate::web::body::IgnoredBody;
 
 /// Renews the token and returns its remaining lifetime.
-pub(in crate::accounts) async fn submit(
+pub async fn submit(
     Authenticated { user, .. }: Authenticated<IgnoredBody>,
     sessions: web::Data<Sessions>,
     clock: web::Data<Clock>,
 ) -> Result<HttpResponse, Error> {
     let issued = sessions.extend(&user).await?;
     let now = clock.now();
-    let can_stay = issued.expires_at < user.session_expires_at;
+    let can_extend = issued.expires_at < user.session_expires_at;
     let mut response = HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))
-        .json(json!({ "ends_in": issued.expires_at.since(now), "can_stay": can_stay }));
+        .json(json!({ "ends_in": issued.expires_at.since(now), "can_stay": can_extend }));
     cookie::set(&mut response, &issued)?;
     Ok(response)
 }

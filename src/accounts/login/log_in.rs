@@ -11,10 +11,10 @@ use super::{LoggedIn, LoginContext};
 use crate::accounts::audit::{self, Event};
 use crate::accounts::{Accounts, ClaimedBrowser, Password, rate_limits, store, trusted_browser, trusted_network};
 use crate::database::{self, Transaction};
-use crate::domain::{Email, Zone, wait_in_words};
+use crate::domain::{Email, format_retry_after};
 use crate::orders;
 use crate::rate_limit::{self, Counter};
-use crate::sessions::{Audience, CurrentUser, Expiry, MaybeAuthenticated, NewSession};
+use crate::sessions::{CurrentUser, Expiry, MaybeAuthenticated, NewSession};
 use crate::web::body::Form;
 use crate::web::{Client, Error, Layout, NextPath, Site, page, see_other};
 
@@ -33,11 +33,11 @@ struct LoginPage {
 }
 
 #[derive(Deserialize)]
-pub(in crate::accounts) struct LoginQuery {
+pub struct LoginQuery {
     next: Option<String>,
 }
 
-pub(in crate::accounts) async fn form(
+pub async fn form(
     request: HttpRequest,
     layout: Layout,
     user: Option<CurrentUser>,
@@ -57,7 +57,7 @@ pub(in crate::accounts) async fn form(
 }
 
 #[derive(Deserialize)]
-pub(in crate::accounts) struct LoginForm {
+pub struct LoginForm {
     email: String,
     password: String,
     /// "Keep me signed in": every value except an empty one, `false`, `off` and `0`.
@@ -70,7 +70,7 @@ pub(in crate::accounts) struct LoginForm {
     zone: String,
 }
 
-pub(in crate::accounts) async fn submit(
+pub async fn submit(
     client: Client,
     browser: ClaimedBrowser,
     accounts: web::Data<Accounts>,
@@ -82,8 +82,7 @@ pub(in crate::accounts) async fn submit(
     let next = NextPath::parse(&form.next);
     let remember = !matches!(form.remember.as_str(), "" | "false" | "off" | "0");
     let expiry = if remember { Expiry::Fixed } else { Expiry::Idle };
-    let zone = Zone::parse(&form.zone);
-    let context = LoginContext { audience: Audience::Web, expiry, client: &client, browser: browser.0, zone };
+    let context = LoginContext::of_page(expiry, &client, browser, &form.zone);
     let (status, error, retry_after) = match accounts.log_in(&form.email, &form.password, context).await {
         Ok(Some(logged_in)) => {
             let mut response = see_other(next.as_ref().map_or("/orders", NextPath::as_str));
@@ -91,8 +90,8 @@ pub(in crate::accounts) async fn submit(
             return Ok(response);
         }
         Ok(None) => (StatusCode::UNAUTHORIZED, WRONG.to_owned(), None),
-        Err(Error::Throttled { retry_after }) => {
-            let wait = wait_in_words(retry_after);
+        Err(Error::RateLimited { retry_after }) => {
+            let wait = format_retry_after(retry_after);
             let error = format!("Too many wrong passwords. Try again {wait}, or choose a new password by mail.");
             (StatusCode::TOO_MANY_REQUESTS, error, Some(retry_after))
         }
@@ -111,7 +110,7 @@ impl Accounts {
     /// Logs in. `None` for an unknown address, a wrong password or a disabled account, without saying which.
     ///
     /// # Errors
-    /// [`Error::Throttled`], [`Error::Busy`] if the hashing queue is full, or the database's.
+    /// [`Error::RateLimited`], [`Error::Busy`] if the hashing queue is full, or the database's.
     pub async fn log_in(
         &self,
         email: &str,
@@ -182,7 +181,7 @@ impl Accounts {
     ) -> Result<Option<LoggedIn>, Error> {
         let upgraded = self.upgraded_hash(account, password).await?;
         let browser = self.browser_of(context).await?;
-        let network = rate_limit::network(context.client.address);
+        let network = trusted_network::hash(&account.id, &rate_limit::network(context.client.address));
         let (now, event) = (self.clock.now(), self.audit_event(Event::LoggedIn, context.client));
         let LoginContext { audience, expiry, client, .. } = *context;
         let issued = self.database.write_together(async |transaction| {
@@ -199,9 +198,9 @@ impl Accounts {
                     orders::zone_changed(transaction, &account.id).await?;
                 }
                 if let Some(browser) = &browser {
-                    trusted_browser::store::trust(transaction, &account.id, &browser.hash(), now).await?;
+                    trusted_browser::store::TABLE.trust(transaction, &account.id, &browser.hash(), now).await?;
                 }
-                trusted_network::store::trust(transaction, &account.id, &network, now).await?;
+                trusted_network::store::TABLE.trust(transaction, &account.id, &network, now).await?;
             }
             Ok::<_, database::Error>(issued)
         });

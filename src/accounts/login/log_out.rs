@@ -11,7 +11,7 @@ use crate::web::body::IgnoredBody;
 use crate::web::{Client, Error, Notice, see_other};
 
 /// Revokes the session and makes the browser delete the cookie and all cached pages.
-pub(in crate::accounts) async fn submit(
+pub async fn submit(
     MaybeAuthenticated { user, .. }: MaybeAuthenticated<IgnoredBody>,
     client: Client,
     accounts: web::Data<Accounts>,
@@ -25,7 +25,7 @@ pub(in crate::accounts) async fn submit(
 }
 
 /// Redirects to the login page without session cookie and cached pages.
-pub(in crate::accounts) fn logged_out() -> Result<HttpResponse, Error> {
+pub fn logged_out() -> Result<HttpResponse, Error> {
     let mut response = see_other("/login");
     cookie::clear(&mut response)?;
     let clear_cache = (HeaderName::from_static("clear-site-data"), HeaderValue::from_static("\"cache\""));
@@ -35,9 +35,6 @@ pub(in crate::accounts) fn logged_out() -> Result<HttpResponse, Error> {
 
 impl Accounts {
     /// Revokes the session of a request, with its audit event.
-    ///
-    /// # Errors
-    /// The database's.
     pub async fn log_out(&self, user: &CurrentUser, client: &Client) -> Result<(), database::Error> {
         let event = self.audit_event(Event::LoggedOut, client);
         self.database

@@ -8,7 +8,7 @@ pub(super) mod sign_up;
 
 use actix_web::HttpResponse;
 
-use super::{Accounts, TrustedBrowser};
+use super::{Accounts, ClaimedBrowser, TrustedBrowser};
 use crate::domain::Zone;
 use crate::sessions::{Audience, Expiry, Issued, cookie};
 use crate::web::{Client, Error};
@@ -24,6 +24,12 @@ pub struct LoginContext<'a> {
     pub browser: Option<TrustedBrowser>,
     /// The time zone that the browser reports.
     pub zone: Option<Zone>,
+}
+
+impl<'a> LoginContext<'a> {
+    pub(super) fn of_page(expiry: Expiry, client: &'a Client, browser: ClaimedBrowser, zone: &str) -> Self {
+        Self { audience: Audience::Web, expiry, client, browser: browser.0, zone: Zone::parse(zone) }
+    }
 }
 
 /// The result of a successful login or sign-up.

@@ -7,7 +7,7 @@
 use actix_web::HttpRequest;
 
 use crate::sessions::cookie;
-use crate::web::{Site, own_referer};
+use crate::web::{Site, same_origin_referer};
 
 /// A message of the login page.
 #[derive(Clone, Copy)]
@@ -22,7 +22,7 @@ impl RejectedCookie {
         if !has_next || cookie::is_present(request) {
             return None;
         }
-        let title = match own_referer(request, site)?.path() {
+        let title = match same_origin_referer(request, site)?.path() {
             "/login" => "Your browser did not keep the cookie that logs you in.",
             "/signup" => "Your account is ready, but your browser did not keep the cookie that logs you in.",
             _ => return None,

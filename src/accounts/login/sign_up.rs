@@ -12,11 +12,11 @@ use crate::accounts::{
     trusted_browser, trusted_network,
 };
 use crate::database;
-use crate::domain::{Email, EmailError, UserId, Zone};
+use crate::domain::{Email, EmailError, UserId};
 use crate::mail::{self, Message, RequestOrigin};
 use crate::orders;
 use crate::rate_limit;
-use crate::sessions::{Audience, CurrentUser, Expiry, Issued, MaybeAuthenticated, NewSession};
+use crate::sessions::{CurrentUser, Expiry, Issued, MaybeAuthenticated, NewSession};
 use crate::web::body::Form;
 use crate::web::{Client, Error, Layout, Notice, page, see_other};
 
@@ -42,7 +42,7 @@ struct SignupPage {
     password_error: Option<String>,
 }
 
-pub(in crate::accounts) async fn form(layout: Layout, user: Option<CurrentUser>) -> Result<HttpResponse, Error> {
+pub async fn form(layout: Layout, user: Option<CurrentUser>) -> Result<HttpResponse, Error> {
     if user.is_some() {
         return Ok(see_other("/orders"));
     }
@@ -50,7 +50,7 @@ pub(in crate::accounts) async fn form(layout: Layout, user: Option<CurrentUser>)
 }
 
 #[derive(Deserialize)]
-pub(in crate::accounts) struct SignupForm {
+pub struct SignupForm {
     email: String,
     password: String,
     /// Set by the script.
@@ -58,7 +58,7 @@ pub(in crate::accounts) struct SignupForm {
     zone: String,
 }
 
-pub(in crate::accounts) async fn submit(
+pub async fn submit(
     client: Client,
     browser: ClaimedBrowser,
     accounts: web::Data<Accounts>,
@@ -67,13 +67,7 @@ pub(in crate::accounts) async fn submit(
     if user.is_some() {
         return Ok(see_other("/orders"));
     }
-    let context = LoginContext {
-        audience: Audience::Web,
-        expiry: Expiry::Idle,
-        client: &client,
-        browser: browser.0,
-        zone: Zone::parse(&form.zone),
-    };
+    let context = LoginContext::of_page(Expiry::Idle, &client, browser, &form.zone);
     match accounts.sign_up(&form.email, &form.password, context).await? {
         SignUp::Created(logged_in) => {
             let mut response = see_other("/orders");
@@ -100,7 +94,7 @@ impl Accounts {
     /// Creates an account, logs in, and sends a link that confirms the address.
     ///
     /// # Errors
-    /// [`Error::Throttled`], [`Error::Busy`] if the hashing queue is full, or the database's.
+    /// [`Error::RateLimited`], [`Error::Busy`] if the hashing queue is full, or the database's.
     pub async fn sign_up(&self, email: &str, password: &str, context: LoginContext<'_>) -> Result<SignUp, Error> {
         let counters = rate_limits::sign_up(context.client.address);
         rate_limit::count(&self.database, &self.clock, &counters).await?;
@@ -119,7 +113,7 @@ impl Accounts {
         // Without the mail the account is created anyway: its page offers to send the mail again.
         let confirmation = match self.count_confirmation(&email).await {
             Ok(()) => ConfirmationMail::Sent,
-            Err(Error::Throttled { .. }) => ConfirmationMail::RateLimited,
+            Err(Error::RateLimited { .. }) => ConfirmationMail::RateLimited,
             Err(error) => return Err(error),
         };
         Ok(match self.create_account(&email, &hash, &context, browser.as_ref(), confirmation).await? {
@@ -139,7 +133,7 @@ impl Accounts {
     ) -> Result<Option<Issued>, database::Error> {
         let LoginContext { audience, expiry, client, .. } = *context;
         let (user_id, now) = (UserId::new(self.clock.new_id()), self.clock.now());
-        let network = rate_limit::network(client.address);
+        let network = trusted_network::hash(&user_id, &rate_limit::network(client.address));
         let message = Message::Verify(RequestOrigin::new(now, client));
         let new = NewSession { user_id: &user_id, password_hash, audience, expiry, client };
         self.database
@@ -155,9 +149,9 @@ impl Accounts {
                     SampleOrders::None => orders::start_totals(transaction, &user_id).await?,
                 }
                 if let Some(browser) = browser {
-                    trusted_browser::store::trust(transaction, &user_id, &browser.hash(), now).await?;
+                    trusted_browser::store::TABLE.trust(transaction, &user_id, &browser.hash(), now).await?;
                 }
-                trusted_network::store::trust(transaction, &user_id, &network, now).await?;
+                trusted_network::store::TABLE.trust(transaction, &user_id, &network, now).await?;
                 audit::record(transaction, &user_id, &self.audit_event(Event::SignedUp, client)).await?;
                 if confirmation == ConfirmationMail::Sent {
                     mail::enqueue(transaction, &self.clock, email, Some(&user_id), &message).await?;

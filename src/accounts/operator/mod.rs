@@ -16,9 +16,6 @@ use crate::sessions;
 
 /// Does what the mailed link does: confirms the address, and the orders placed with it become the account's. Returns how many; `None` if
 /// there is no such account.
-///
-/// # Errors
-/// The database's.
 pub async fn verify(database: &Database, clock: &Clock, email: &Email) -> Result<Option<u64>, Error> {
     let now = clock.now();
     database
@@ -38,9 +35,6 @@ pub async fn verify(database: &Database, clock: &Clock, email: &Email) -> Result
 }
 
 /// Disables an account and revokes its sessions; returns whether the account exists.
-///
-/// # Errors
-/// The database's.
 pub async fn disable(database: &Database, clock: &Clock, email: &Email) -> Result<bool, Error> {
     let now = clock.now();
     database
@@ -59,9 +53,6 @@ pub async fn disable(database: &Database, clock: &Clock, email: &Email) -> Resul
 }
 
 /// Enables a disabled account; returns whether the account exists.
-///
-/// # Errors
-/// The database's.
 pub async fn enable(database: &Database, clock: &Clock, email: &Email) -> Result<bool, Error> {
     let now = clock.now();
     database
@@ -79,9 +70,6 @@ pub async fn enable(database: &Database, clock: &Clock, email: &Email) -> Result
 }
 
 /// Deletes an account, as its owner can on the account page; returns whether it existed. A confirmed address gets a mail about it.
-///
-/// # Errors
-/// The database's.
 pub async fn delete(database: &Database, clock: &Clock, email: &Email) -> Result<bool, Error> {
     let deleted = database
         .write(async |transaction| {

@@ -17,9 +17,6 @@ pub struct UserLine {
 }
 
 /// All accounts, by address.
-///
-/// # Errors
-/// The database's.
 pub async fn list(database: &Database) -> Result<Vec<UserLine>, Error> {
     sqlx::query_as(
         "SELECT u.email, u.created_at, u.verified_at, u.disabled_at,
@@ -51,9 +48,6 @@ pub struct UserDetail {
 }
 
 /// The account with that address.
-///
-/// # Errors
-/// The database's.
 pub async fn show(database: &Database, email: &Email, now: UnixSeconds) -> Result<Option<UserDetail>, Error> {
     sqlx::query_as(
         "SELECT id, email, created_at, verified_at, disabled_at, time_zone, time_zone_chosen_at,

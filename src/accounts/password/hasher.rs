@@ -47,9 +47,6 @@ pub struct Hasher {
 
 impl Hasher {
     /// One worker for each CPU core. `site_words` are parts of the site's name; no password may consist of them alone.
-    ///
-    /// # Errors
-    /// The operating system provides no random bytes.
     pub fn new(site_words: Vec<String>) -> Result<Self, Error> {
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
         let parameters = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(internal)?;

@@ -20,14 +20,14 @@ use crate::web::body::Form;
 use crate::web::{Client, Error};
 
 #[derive(Deserialize)]
-pub(in crate::accounts) struct StrengthForm {
+pub struct StrengthForm {
     #[serde(default)]
     email: String,
     password: String,
 }
 
 /// Only advice: the form that is submitted decides.
-pub(in crate::accounts) async fn submit(
+pub async fn submit(
     client: Client,
     accounts: web::Data<Accounts>,
     MaybeAuthenticated { user, body: Form(form), .. }: MaybeAuthenticated<Form<StrengthForm>>,
@@ -70,7 +70,7 @@ fn strength(text: &str, email: &str, site_words: &[String]) -> Strength {
 
 /// Clones share the queue.
 #[derive(Clone)]
-pub(in crate::accounts) struct StrengthQueue {
+pub struct StrengthQueue {
     strength_slot: Arc<Semaphore>,
     networks: Arc<Mutex<HashSet<String>>>,
 }

@@ -13,7 +13,7 @@ use crate::web::{Error, Layout, page};
 
 /// The query of a mailed link.
 #[derive(Deserialize)]
-pub(in crate::accounts) struct LinkQuery {
+pub struct LinkQuery {
     #[serde(default)]
     pub token: String,
 }

@@ -44,7 +44,7 @@ struct RecoveryExpiredPage {
     layout: Layout,
 }
 
-pub(in crate::accounts) async fn form(
+pub async fn form(
     layout: Layout,
     accounts: web::Data<Accounts>,
     query: web::Query<LinkQuery>,
@@ -62,11 +62,11 @@ fn recovery_expired(status: StatusCode, layout: Layout) -> Result<HttpResponse, 
 }
 
 #[derive(Deserialize)]
-pub(in crate::accounts) struct NotMeForm {
+pub struct NotMeForm {
     token: String,
 }
 
-pub(in crate::accounts) async fn submit(
+pub async fn submit(
     layout: Layout,
     client: Client,
     accounts: web::Data<Accounts>,
@@ -86,10 +86,10 @@ impl Accounts {
         let Some(token) = Token::parse(token) else {
             return Ok(None);
         };
-        let Some(recovery) = recoveries::find(&self.database, &token, self.clock.now()).await? else {
+        let Some(recovery) = recoveries::find(self.database.reader(), &token, self.clock.now()).await? else {
             return Ok(None);
         };
-        let account = store::find_by_id(&self.database, &recovery.user_id).await?;
+        let account = store::find_by_id(self.database.reader(), &recovery.user_id).await?;
         Ok(account.map(|account| (token, recovery, account)))
     }
 
@@ -100,10 +100,10 @@ impl Accounts {
         };
         let now = self.clock.now();
         let recovered = self.database.write(async |transaction| {
-            let Some(recovery) = recoveries::find_in(transaction, &token, now).await? else {
+            let Some(recovery) = recoveries::find(&mut *transaction, &token, now).await? else {
                 return Ok(false);
             };
-            let Some(account) = store::find_in(transaction, &recovery.user_id).await? else {
+            let Some(account) = store::find_by_id(&mut *transaction, &recovery.user_id).await? else {
                 return Ok(false);
             };
             if !self.restore_email(transaction, &account, &recovery, client, now).await? {
@@ -161,8 +161,8 @@ impl Accounts {
         store::set_password(transaction, user_id, None, self.hasher.unusable_hash()).await?;
         sessions::revoke_others(transaction, user_id, None, now).await?;
         tokens::revoke_all(transaction, user_id).await?;
-        trusted_browser::store::delete_all(transaction, user_id).await?;
-        trusted_network::store::delete_all(transaction, user_id).await?;
+        trusted_browser::store::TABLE.delete_all(transaction, user_id).await?;
+        trusted_network::store::TABLE.delete_all(transaction, user_id).await?;
         rate_limits::reset_account(transaction, user_id, &recovery.email).await
     }
 }

@@ -39,14 +39,11 @@ struct ForgotSentPage {
 }
 
 #[derive(Deserialize)]
-pub(in crate::accounts) struct ForgotQuery {
+pub struct ForgotQuery {
     sent: Option<String>,
 }
 
-pub(in crate::accounts) async fn forgot_form(
-    layout: Layout,
-    query: Option<web::Query<ForgotQuery>>,
-) -> Result<HttpResponse, Error> {
+pub async fn forgot_form(layout: Layout, query: Option<web::Query<ForgotQuery>>) -> Result<HttpResponse, Error> {
     match query.and_then(|query| query.into_inner().sent) {
         Some(_) => page(StatusCode::OK, &ForgotSentPage { layout }),
         None => page(StatusCode::OK, &ForgotPage { layout, email: String::new(), error: None }),
@@ -54,11 +51,11 @@ pub(in crate::accounts) async fn forgot_form(
 }
 
 #[derive(Deserialize)]
-pub(in crate::accounts) struct ForgotForm {
+pub struct ForgotForm {
     email: String,
 }
 
-pub(in crate::accounts) async fn forgot_submit(
+pub async fn forgot_submit(
     layout: Layout,
     client: Client,
     accounts: web::Data<Accounts>,
@@ -85,7 +82,7 @@ struct ResetPage {
     error: Option<String>,
 }
 
-pub(in crate::accounts) async fn form(
+pub async fn form(
     layout: Layout,
     accounts: web::Data<Accounts>,
     query: web::Query<LinkQuery>,
@@ -100,12 +97,12 @@ pub(in crate::accounts) async fn form(
 }
 
 #[derive(Deserialize)]
-pub(in crate::accounts) struct ResetForm {
+pub struct ResetForm {
     token: String,
     password: String,
 }
 
-pub(in crate::accounts) async fn submit(
+pub async fn submit(
     layout: Layout,
     client: Client,
     claimed: ClaimedBrowser,
@@ -142,11 +139,12 @@ impl Accounts {
         let message = Message::Reset(RequestOrigin::new(now, client));
         let address_counter = [rate_limits::reset_mail(email)];
         let network_counters = rate_limits::mail_from(client.address);
+        let engine = self.database.engine();
         let allowed = self.database.write_together(async |transaction| {
-            if !rate_limit::count_in(&mut *transaction, &address_counter, now).await? {
+            if !rate_limit::count_in(&mut *transaction, engine, &address_counter, now).await? {
                 return Ok(true);
             }
-            if !rate_limit::count_in(&mut *transaction, &network_counters, now).await? {
+            if !rate_limit::count_in(&mut *transaction, engine, &network_counters, now).await? {
                 rate_limit::reset(transaction, &address_counter[0]).await?;
                 return Ok(false);
             }
@@ -212,12 +210,12 @@ impl Accounts {
                 // Not revoked: those already sent show that the address is confirmed.
                 tokens::remove_queued(transaction, user_id, Purpose::Verify).await?;
                 // The browser in which the mail was read is trusted, so attackers' failures do not limit the owner there.
-                trusted_browser::store::delete_all(transaction, user_id).await?;
-                trusted_browser::store::trust(transaction, user_id, &browser.hash(), now).await?;
-                trusted_network::store::delete_all(transaction, user_id).await?;
+                trusted_browser::store::TABLE.delete_all(transaction, user_id).await?;
+                trusted_browser::store::TABLE.trust(transaction, user_id, &browser.hash(), now).await?;
+                trusted_network::store::TABLE.delete_all(transaction, user_id).await?;
                 rate_limits::reset_account(transaction, user_id, &token.email).await?;
                 audit::record(transaction, user_id, &self.audit_event(Event::PasswordReset, client)).await?;
-                if let Some(account) = store::find_in(transaction, user_id).await? {
+                if let Some(account) = store::find_by_id(&mut *transaction, user_id).await? {
                     let event = Event::PasswordChanged;
                     let notice = SecurityNotice { event, new_email: None, client, message: &message };
                     self.notify(transaction, &account, notice).await?;

@@ -13,12 +13,12 @@ use super::link_page::{LinkQuery, link_expired, masked, without_referrer};
 use crate::accounts::audit::{self, Event};
 use crate::accounts::{Accounts, ClaimedBrowser, LoginContext, Password, rate_limits, store};
 use crate::database::{self, Transaction};
-use crate::domain::{Email, SessionId, wait_in_words};
+use crate::domain::{Email, SessionId, format_retry_after};
 use crate::mail::tokens::{self, EmailToken, Purpose, Token};
 use crate::mail::{self, Message, RequestOrigin};
 use crate::orders;
 use crate::rate_limit;
-use crate::sessions::{Audience, Authenticated, CurrentUser, Expiry, MaybeAuthenticated};
+use crate::sessions::{Authenticated, CurrentUser, Expiry, MaybeAuthenticated};
 use crate::web::body::Form;
 use crate::web::{Client, Error, Layout, NextPath, Notice, page, see_other};
 
@@ -45,7 +45,7 @@ struct ConfirmedPage {
     email: String,
 }
 
-pub(in crate::accounts) async fn form(
+pub async fn form(
     layout: Layout,
     user: Option<CurrentUser>,
     accounts: web::Data<Accounts>,
@@ -58,14 +58,14 @@ pub(in crate::accounts) async fn form(
 }
 
 #[derive(Deserialize)]
-pub(in crate::accounts) struct VerifyForm {
+pub struct VerifyForm {
     token: String,
     /// Required if the request has no session of the account.
     #[serde(default)]
     password: String,
 }
 
-pub(in crate::accounts) async fn submit(
+pub async fn submit(
     client: Client,
     browser: ClaimedBrowser,
     accounts: web::Data<Accounts>,
@@ -78,13 +78,12 @@ pub(in crate::accounts) async fn submit(
         return verification.render(StatusCode::UNPROCESSABLE_ENTITY, layout, None);
     }
     if verification.session_id.is_none() {
-        let (audience, expiry) = (Audience::Web, Expiry::Idle);
-        let context = LoginContext { audience, expiry, client: &client, browser: browser.0, zone: None };
+        let context = LoginContext::of_page(Expiry::Idle, &client, browser, "");
         match accounts.is_login_password(&verification.account, &form.password, &context).await {
             Ok(true) => {}
             Ok(false) => return verification.render(StatusCode::UNAUTHORIZED, layout, Some(WRONG.to_owned())),
-            Err(Error::Throttled { retry_after }) => {
-                let error = format!("Too many wrong passwords. Try again {}.", wait_in_words(retry_after));
+            Err(Error::RateLimited { retry_after }) => {
+                let error = format!("Too many wrong passwords. Try again {}.", format_retry_after(retry_after));
                 let mut response = verification.render(StatusCode::TOO_MANY_REQUESTS, layout, Some(error))?;
                 response.headers_mut().insert(header::RETRY_AFTER, retry_after.into());
                 return Ok(response);
@@ -96,7 +95,7 @@ pub(in crate::accounts) async fn submit(
         return link_expired(StatusCode::UNPROCESSABLE_ENTITY, layout, Purpose::Verify);
     }
     let mut response = see_other(if verification.session_id.is_some() { "/orders" } else { "/login" });
-    Notice::Verified.show_next(&mut response);
+    Notice::EmailVerified.show_next(&mut response);
     Ok(response)
 }
 
@@ -128,12 +127,12 @@ impl Verification {
 }
 
 #[derive(Deserialize)]
-pub(in crate::accounts) struct SendAgainForm {
+pub struct SendAgainForm {
     #[serde(default)]
     next: String,
 }
 
-pub(in crate::accounts) async fn send_again(
+pub async fn send_again(
     client: Client,
     accounts: web::Data<Accounts>,
     Authenticated { user, body: Form(form), .. }: Authenticated<Form<SendAgainForm>>,
@@ -142,7 +141,7 @@ pub(in crate::accounts) async fn send_again(
     let next = NextPath::parse(&form.next);
     let mut response = see_other(next.as_ref().map_or("/orders", NextPath::as_str));
     if account.verified_at.is_some() {
-        Notice::Verified.show_next(&mut response);
+        Notice::EmailVerified.show_next(&mut response);
         return Ok(response);
     }
     accounts.count_confirmation(&account.email).await?;
@@ -169,7 +168,7 @@ impl Accounts {
         let Some((token, stored)) = found else {
             return Ok(None);
         };
-        let Some(account) = store::find_by_id(&self.database, &stored.user_id).await? else {
+        let Some(account) = store::find_by_id(self.database.reader(), &stored.user_id).await? else {
             return Ok(None);
         };
         let session_id = user.filter(|user| user.user_id == stored.user_id).map(|user| user.session_id.clone());

@@ -6,7 +6,7 @@ use askama::Template;
 
 use crate::accounts::audit::{self, AuditEvent};
 use crate::accounts::{Accounts, session_ended};
-use crate::domain::{SessionId, UnixSeconds, Zone, day, moment};
+use crate::domain::{SessionId, UnixSeconds, Zone, format_date, format_date_time};
 use crate::sessions::{ActiveSession, Audience, CurrentUser};
 use crate::web::{Error, Layout, page, user_agent};
 
@@ -17,7 +17,7 @@ const MAX_EVENTS: i64 = 300;
 
 /// The errors of the page's forms.
 #[derive(Default)]
-pub(in crate::accounts) struct FormErrors {
+pub struct FormErrors {
     /// The new address as it was typed.
     pub email: String,
     pub email_error: Option<String>,
@@ -79,14 +79,10 @@ struct TimeView {
 }
 
 fn time_view(at: UnixSeconds, zone: &Zone) -> TimeView {
-    TimeView { rfc3339: at.to_string(), text: moment(at, zone) }
+    TimeView { rfc3339: at.to_string(), text: format_date_time(at, zone) }
 }
 
-pub(in crate::accounts) async fn show(
-    layout: Layout,
-    user: CurrentUser,
-    accounts: web::Data<Accounts>,
-) -> Result<HttpResponse, Error> {
+pub async fn show(layout: Layout, user: CurrentUser, accounts: web::Data<Accounts>) -> Result<HttpResponse, Error> {
     render(StatusCode::OK, layout, &user, &accounts, FormErrors::default()).await
 }
 
@@ -116,8 +112,8 @@ async fn render(
     let view = AccountPage {
         layout,
         email: viewer.email,
-        is_verified: viewer.verified,
-        since: day(account_created_at, &zone),
+        is_verified: viewer.is_verified,
+        since: format_date(account_created_at, &zone),
         sessions: sessions.into_iter().map(|session| session_view(session, &user.session_id, &zone)).collect(),
         events: events.iter().map(|event| event_view(event, &zone)).collect(),
         zone: zone.name().to_owned(),
@@ -154,7 +150,7 @@ struct ActivityPage {
     events: Vec<EventView>,
 }
 
-pub(in crate::accounts) async fn all_activity(
+pub async fn all_activity(
     layout: Layout,
     user: CurrentUser,
     accounts: web::Data<Accounts>,

@@ -19,13 +19,13 @@ use crate::web::body::Form;
 use crate::web::{Client, Error, Notice, see_other};
 
 #[derive(Deserialize)]
-pub(in crate::accounts) struct EmailForm {
+pub struct EmailForm {
     email: String,
     #[serde(default)]
     password: String,
 }
 
-pub(in crate::accounts) async fn submit(
+pub async fn submit(
     client: Client,
     accounts: web::Data<Accounts>,
     Authenticated { user, layout, body: Form(form) }: Authenticated<Form<EmailForm>>,
@@ -49,7 +49,7 @@ pub(in crate::accounts) async fn submit(
     let requested = accounts.request_email_change(&account, &rotated.session_id, &email, &client).await;
     let response = requested.map(|()| {
         let mut response = see_other("/account#email");
-        Notice::AddressChangeAsked.show_next(&mut response);
+        Notice::EmailChangeRequested.show_next(&mut response);
         response
     });
     rotated.set_cookie(response)
@@ -108,7 +108,7 @@ impl Accounts {
         client: &Client,
     ) -> Result<bool, database::Error> {
         let (now, user_id, to) = (self.clock.now(), &token.user_id, &token.email);
-        let Some(before) = store::find_in(transaction, user_id).await? else {
+        let Some(before) = store::find_by_id(&mut *transaction, user_id).await? else {
             return Ok(false);
         };
         // Revokes the tokens sent to the old address, and the same token if its mail was delivered twice.

@@ -17,12 +17,12 @@ use crate::web::body::Form;
 use crate::web::{Client, Error, Notice, see_other};
 
 #[derive(Deserialize)]
-pub(in crate::accounts) struct PasswordForm {
+pub struct PasswordForm {
     current_password: String,
     new_password: String,
 }
 
-pub(in crate::accounts) async fn submit(
+pub async fn submit(
     client: Client,
     browser: ClaimedBrowser,
     accounts: web::Data<Accounts>,
@@ -93,9 +93,9 @@ impl Accounts {
                 tokens::revoke_all(transaction, &account.id).await?;
                 // The token of the last reset mail is revoked, so the next mail must not wait.
                 rate_limit::reset(transaction, &rate_limits::reset_mail(&account.email)).await?;
-                trusted_browser::store::delete_all(transaction, &account.id).await?;
+                trusted_browser::store::TABLE.delete_all(transaction, &account.id).await?;
                 if let Some(browser) = &browser {
-                    trusted_browser::store::trust(transaction, &account.id, &browser.hash(), now).await?;
+                    trusted_browser::store::TABLE.trust(transaction, &account.id, &browser.hash(), now).await?;
                 }
                 audit::record(transaction, &account.id, &self.audit_event(Event::PasswordChanged, client)).await?;
                 let event = Event::PasswordChanged;

@@ -20,12 +20,12 @@ use crate::web::{Client, Error};
 const MAX_EVENTS: i64 = 100_000;
 
 #[derive(Deserialize)]
-pub(in crate::accounts) struct ExportForm {
+pub struct ExportForm {
     #[serde(default)]
     password: String,
 }
 
-pub(in crate::accounts) async fn submit(
+pub async fn submit(
     client: Client,
     accounts: web::Data<Accounts>,
     Authenticated { user, layout, body: Form(form) }: Authenticated<Form<ExportForm>>,
@@ -58,8 +58,8 @@ impl Accounts {
     async fn export_data(&self, user: &CurrentUser) -> Result<Value, Error> {
         let account = self.find_account(user).await?;
         let sessions = self.sessions.list(&user.user_id).await?;
-        let browsers = trusted_browser::store::last_used(&self.database, &user.user_id).await?;
-        let networks = trusted_network::store::last_used(&self.database, &user.user_id).await?;
+        let browsers = trusted_browser::store::TABLE.last_used(&self.database, &user.user_id).await?;
+        let networks = trusted_network::store::TABLE.last_used(&self.database, &user.user_id).await?;
         let reserved = recoveries::list(&self.database, &user.user_id, self.clock.now()).await?;
         let events = audit::list(&self.database, &user.user_id, self.clock.now(), MAX_EVENTS).await?;
         Ok(json!({

@@ -21,16 +21,16 @@ struct DeletePage {
     error: Option<String>,
 }
 
-pub(in crate::accounts) async fn form(layout: Layout, _: CurrentUser) -> Result<HttpResponse, Error> {
+pub async fn form(layout: Layout, _: CurrentUser) -> Result<HttpResponse, Error> {
     page(StatusCode::OK, &DeletePage { layout, error: None })
 }
 
 #[derive(Deserialize)]
-pub(in crate::accounts) struct DeleteForm {
+pub struct DeleteForm {
     password: String,
 }
 
-pub(in crate::accounts) async fn submit(
+pub async fn submit(
     client: Client,
     accounts: web::Data<Accounts>,
     Authenticated { user, layout, body: Form(form) }: Authenticated<Form<DeleteForm>>,

@@ -21,16 +21,16 @@ struct TimeZonePage {
     error: Option<&'static str>,
 }
 
-pub(in crate::accounts) async fn form(layout: Layout, _: CurrentUser) -> Result<HttpResponse, Error> {
+pub async fn form(layout: Layout, _: CurrentUser) -> Result<HttpResponse, Error> {
     render(StatusCode::OK, layout, None)
 }
 
 #[derive(Deserialize)]
-pub(in crate::accounts) struct ZoneForm {
+pub struct ZoneForm {
     zone: String,
 }
 
-pub(in crate::accounts) async fn submit(
+pub async fn submit(
     accounts: web::Data<Accounts>,
     Authenticated { user, layout, body: Form(form) }: Authenticated<Form<ZoneForm>>,
 ) -> Result<HttpResponse, Error> {
@@ -44,7 +44,7 @@ pub(in crate::accounts) async fn submit(
     });
     stored.await?;
     let mut response = see_other("/account#time-zone");
-    Notice::ZoneChanged.show_next(&mut response);
+    Notice::TimeZoneChanged.show_next(&mut response);
     Ok(response)
 }
 

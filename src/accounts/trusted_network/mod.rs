@@ -8,6 +8,6 @@ use sha2::{Digest, Sha256};
 use crate::domain::UserId;
 
 /// Includes the user's id, so that the hashes of one network differ between accounts.
-fn hash(user_id: &UserId, network: &str) -> Vec<u8> {
+pub(super) fn hash(user_id: &UserId, network: &str) -> Vec<u8> {
     Sha256::new().chain_update(user_id.as_str()).chain_update([0]).chain_update(network).finalize().to_vec()
 }

@@ -7,7 +7,7 @@ mod query_plans;
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::database::{Database, Error, MAINTENANCE_BATCH, Transaction};
+use crate::database::{Database, Error, Transaction};
 use crate::domain::{Email, UnixSeconds, UserId, days};
 use crate::mail::Message;
 use crate::mail::tokens::Purpose;
@@ -17,9 +17,6 @@ const FAILED_RETENTION: Duration = days(30);
 
 /// Adds a message to the queue, in the transaction of the change that it reports; returns its id. If `user_id` is given, the message is
 /// deleted together with that account.
-///
-/// # Errors
-/// The database's.
 pub async fn enqueue(
     transaction: &mut Transaction,
     clock: &Clock,
@@ -85,27 +82,18 @@ const CLAIM: &str = "UPDATE mail_queue SET due_at = $1, attempts = attempts + 1
          (SELECT id FROM mail_queue WHERE failed_at IS NULL AND due_at > $5 ORDER BY due_at, id LIMIT 1))
      RETURNING id, user_id, recipient, message, COALESCE(retried_at, created_at) AS queued_at, attempts";
 
-/// Schedules the next attempt after one that failed.
-pub(super) async fn defer(database: &Database, id: &str, due_at: UnixSeconds, reason: &str) -> Result<(), Error> {
-    sqlx::query("UPDATE mail_queue SET due_at = $1, failure = $2 WHERE id = $3")
-        .bind(due_at)
-        .bind(reason)
-        .bind(id)
-        .execute(database.writer())
-        .await
-        .map(drop)
-}
-
-/// The same, without counting the attempt.
-pub(super) async fn defer_uncounted(
+/// Schedules the next attempt. `attempts` is the number of those that count.
+pub(super) async fn defer(
     database: &Database,
     id: &str,
+    attempts: i64,
     due_at: UnixSeconds,
     reason: &str,
 ) -> Result<(), Error> {
-    sqlx::query("UPDATE mail_queue SET due_at = $1, failure = $2, attempts = attempts - 1 WHERE id = $3")
+    sqlx::query("UPDATE mail_queue SET due_at = $1, failure = $2, attempts = $3 WHERE id = $4")
         .bind(due_at)
         .bind(reason)
+        .bind(attempts)
         .bind(id)
         .execute(database.writer())
         .await
@@ -130,17 +118,6 @@ pub(super) async fn delete(database: &Database, id: &str) -> Result<(), Error> {
 }
 
 /// Maintenance: deletes a batch of messages that failed long ago; returns how many.
-///
-/// # Errors
-/// The database's.
 pub async fn delete_old_failures(database: &Database, now: UnixSeconds) -> Result<u64, Error> {
-    let deleted = sqlx::query(
-        "DELETE FROM mail_queue
-         WHERE id IN (SELECT id FROM mail_queue WHERE failed_at <= $1 ORDER BY failed_at LIMIT $2)",
-    )
-    .bind(now - FAILED_RETENTION)
-    .bind(MAINTENANCE_BATCH)
-    .execute(database.writer())
-    .await?;
-    Ok(deleted.rows_affected())
+    database.delete_expired("mail_queue", "id", "failed_at", now - FAILED_RETENTION).await
 }

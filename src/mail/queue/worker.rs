@@ -140,7 +140,8 @@ impl MailWorker {
         }
         tracing::warn!(mail = %mail.id, reason = REASON, "mail deferred");
         let due_at = self.clock.now() + NEWER_VERSION_WAIT;
-        store::defer_uncounted(&self.database, &mail.id, due_at, REASON).await?;
+        // Only the attempts of a version that can read it count.
+        store::defer(&self.database, &mail.id, mail.attempts - 1, due_at, REASON).await?;
         Ok(None)
     }
 
@@ -174,7 +175,8 @@ impl MailWorker {
             let seconds = wait.as_secs();
             tracing::warn!(mail = %mail.id, %error, attempts = mail.attempts, wait = seconds, "mail deferred");
             self.revoke(revoked.as_ref()).await?;
-            store::defer(&self.database, &mail.id, self.clock.now() + wait, &error.to_string()).await?;
+            let due_at = self.clock.now() + wait;
+            store::defer(&self.database, &mail.id, mail.attempts, due_at, &error.to_string()).await?;
         }
         Ok(Some(if was_answered { ServerState::Available } else { ServerState::Unavailable }))
     }

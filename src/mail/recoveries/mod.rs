@@ -10,7 +10,7 @@ mod store;
 use crate::domain::{Email, UserId};
 
 pub(super) use store::insert_token;
-pub use store::{consume, delete_expired, find, find_in, insert, list};
+pub use store::{consume, delete_expired, find, insert, list};
 
 /// A change that can be undone.
 pub struct Recovery {

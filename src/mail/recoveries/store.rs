@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use sqlx::{Any, Executor};
+
 use super::Recovery;
-use crate::database::{Database, Error, MAINTENANCE_BATCH, Transaction};
+use crate::database::{Database, Error, Transaction};
 use crate::domain::{Email, UnixSeconds, UserId, days};
 use crate::mail::tokens::Token;
 
@@ -11,9 +13,6 @@ use crate::mail::tokens::Token;
 const LIFETIME: Duration = days(7);
 
 /// Stores that a change can be undone, in the transaction of the change. `id` is the id of the mail about it.
-///
-/// # Errors
-/// The database's.
 pub async fn insert(
     transaction: &mut Transaction,
     id: &str,
@@ -33,12 +32,7 @@ pub async fn insert(
 }
 
 /// Stores the hash of the token in the mail `mail_id`, if the change can still be undone; returns whether it did.
-pub(in crate::mail) async fn insert_token(
-    database: &Database,
-    mail_id: &str,
-    token: &Token,
-    now: UnixSeconds,
-) -> Result<bool, Error> {
+pub async fn insert_token(database: &Database, mail_id: &str, token: &Token, now: UnixSeconds) -> Result<bool, Error> {
     let inserted = sqlx::query(
         "INSERT INTO recovery_tokens (hash, recovery_id) SELECT $1, id FROM recoveries WHERE id = $2 AND expires_at > $3",
     )
@@ -50,44 +44,25 @@ pub(in crate::mail) async fn insert_token(
     Ok(inserted.rows_affected() == 1)
 }
 
-type RecoveryRow = (String, UserId, String);
-
-const FIND: &str = "SELECT r.id, r.user_id, r.email
-     FROM recovery_tokens t JOIN recoveries r ON r.id = t.recovery_id JOIN users u ON u.id = r.user_id
-     WHERE t.hash = $1 AND r.expires_at > $2 AND u.disabled_at IS NULL";
-
-fn recovery((id, user_id, email): RecoveryRow) -> Option<Recovery> {
-    Some(Recovery { id, user_id, email: Email::parse(&email).ok()? })
-}
-
 /// The recovery of a token, if it is valid now. Changes nothing.
-///
-/// # Errors
-/// The database's.
-pub async fn find(database: &Database, token: &Token, now: UnixSeconds) -> Result<Option<Recovery>, Error> {
-    let row: Option<RecoveryRow> =
-        sqlx::query_as(FIND).bind(token.hash()).bind(now).fetch_optional(database.reader()).await?;
-    Ok(row.and_then(recovery))
-}
-
-/// The same, inside a transaction.
-///
-/// # Errors
-/// The database's.
-pub async fn find_in(
-    transaction: &mut Transaction,
+pub async fn find<'e>(
+    executor: impl Executor<'e, Database = Any>,
     token: &Token,
     now: UnixSeconds,
 ) -> Result<Option<Recovery>, Error> {
-    let row: Option<RecoveryRow> =
-        sqlx::query_as(FIND).bind(token.hash()).bind(now).fetch_optional(&mut *transaction).await?;
-    Ok(row.and_then(recovery))
+    let row: Option<(String, UserId, String)> = sqlx::query_as(
+        "SELECT r.id, r.user_id, r.email
+         FROM recovery_tokens t JOIN recoveries r ON r.id = t.recovery_id JOIN users u ON u.id = r.user_id
+         WHERE t.hash = $1 AND r.expires_at > $2 AND u.disabled_at IS NULL",
+    )
+    .bind(token.hash())
+    .bind(now)
+    .fetch_optional(executor)
+    .await?;
+    Ok(row.and_then(|(id, user_id, email)| Some(Recovery { id, user_id, email: Email::parse(&email).ok()? })))
 }
 
 /// Deletes the recovery and all later ones of its account; returns their addresses.
-///
-/// # Errors
-/// The database's.
 pub async fn consume(transaction: &mut Transaction, recovery: &Recovery) -> Result<Vec<String>, Error> {
     let rows: Vec<(String,)> = sqlx::query_as("DELETE FROM recoveries WHERE user_id = $1 AND id >= $2 RETURNING email")
         .bind(&recovery.user_id)
@@ -98,9 +73,6 @@ pub async fn consume(transaction: &mut Transaction, recovery: &Recovery) -> Resu
 }
 
 /// The addresses that are reserved for the user, each with its expiry.
-///
-/// # Errors
-/// The database's.
 pub async fn list(
     database: &Database,
     user_id: &UserId,
@@ -114,17 +86,6 @@ pub async fn list(
 }
 
 /// Maintenance: deletes a batch of expired recoveries with their tokens; returns how many.
-///
-/// # Errors
-/// The database's.
 pub async fn delete_expired(database: &Database, now: UnixSeconds) -> Result<u64, Error> {
-    let deleted = sqlx::query(
-        "DELETE FROM recoveries
-         WHERE id IN (SELECT id FROM recoveries WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)",
-    )
-    .bind(now)
-    .bind(MAINTENANCE_BATCH)
-    .execute(database.writer())
-    .await?;
-    Ok(deleted.rows_affected())
+    database.delete_expired("recoveries", "id", "expires_at", now).await
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use strum::{EnumString, IntoStaticStr};
 
 use crate::domain::days;
 use crate::hex;
@@ -20,7 +21,8 @@ pub(super) use store::{issue, revoke_one};
 const BYTES: usize = 32;
 
 /// What a token is valid for. It is never valid for another purpose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Purpose {
     /// Confirming the account's address.
     Verify,
@@ -30,28 +32,25 @@ pub enum Purpose {
     ChangeEmail,
 }
 
-/// Each purpose with its code in the database, the page of its link, and the lifetime of its token.
-const PURPOSES: [(Purpose, &str, &str, Duration); 3] = [
-    (Purpose::Verify, "verify", "/verify", days(1)),
-    (Purpose::Reset, "reset", "/password/reset", Duration::from_mins(30)),
-    (Purpose::ChangeEmail, "change-email", "/verify", days(1)),
-];
-
 impl Purpose {
+    /// The code in the database.
     pub(super) fn code(self) -> &'static str {
-        PURPOSES[self as usize].1
+        self.into()
     }
 
+    /// The page of its link.
     pub(super) fn path(self) -> &'static str {
-        PURPOSES[self as usize].2
+        match self {
+            Self::Verify | Self::ChangeEmail => "/verify",
+            Self::Reset => "/password/reset",
+        }
     }
 
     fn lifetime(self) -> Duration {
-        PURPOSES[self as usize].3
-    }
-
-    fn parse(code: &str) -> Option<Self> {
-        PURPOSES.iter().find(|(_, known, ..)| *known == code).map(|(purpose, ..)| *purpose)
+        match self {
+            Self::Verify | Self::ChangeEmail => days(1),
+            Self::Reset => Duration::from_mins(30),
+        }
     }
 }
 
@@ -59,8 +58,6 @@ impl Purpose {
 pub struct Token(String);
 
 impl Token {
-    /// # Errors
-    /// The operating system provides no random bytes.
     pub(super) fn generate() -> Result<Self, getrandom::Error> {
         hex::random::<BYTES>().map(Self)
     }
@@ -82,13 +79,6 @@ impl Token {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn purpose_table_is_in_the_order_of_the_enum() {
-        for (index, (purpose, code, ..)) in PURPOSES.into_iter().enumerate() {
-            assert_eq!((purpose as usize, Purpose::parse(code)), (index, Some(purpose)));
-        }
-    }
 
     #[test]
     fn token_has_256_random_bits_and_survives_parsing() {

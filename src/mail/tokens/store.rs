@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Purpose, Token};
-use crate::database::{Database, Error, MAINTENANCE_BATCH, Transaction};
+use crate::database::{Database, Error, Transaction};
 use crate::domain::{Email, UnixSeconds, UserId, days};
 
 /// A token that has confirmed an address is kept this long.
@@ -21,11 +21,11 @@ pub struct EmailToken {
 }
 
 fn email_token(user_id: UserId, purpose: &str, email: &str, is_confirmed: bool) -> Option<EmailToken> {
-    Some(EmailToken { user_id, purpose: Purpose::parse(purpose)?, email: Email::parse(email).ok()?, is_confirmed })
+    Some(EmailToken { user_id, purpose: purpose.parse().ok()?, email: Email::parse(email).ok()?, is_confirmed })
 }
 
 /// Stores the hash of a new token, if the account still needs it and the mail is still in the queue; returns whether it did.
-pub(in crate::mail) async fn issue(
+pub async fn issue(
     database: &Database,
     mail_id: &str,
     (user_id, recipient): (Option<&UserId>, &str),
@@ -62,9 +62,6 @@ pub(in crate::mail) async fn issue(
 }
 
 /// The stored token, if it is valid now: its address is the account's, or is to become so. Changes nothing.
-///
-/// # Errors
-/// The database's.
 pub async fn find(database: &Database, token: &Token, now: UnixSeconds) -> Result<Option<EmailToken>, Error> {
     let row: Option<(UserId, String, String, i64)> = sqlx::query_as(
         "SELECT t.user_id, t.purpose, t.email,
@@ -82,9 +79,6 @@ pub async fn find(database: &Database, token: &Token, now: UnixSeconds) -> Resul
 }
 
 /// Consumes the token if it is valid for one of `purposes`: it is never valid again.
-///
-/// # Errors
-/// The database's.
 pub async fn consume(
     transaction: &mut Transaction,
     token: &Token,
@@ -112,9 +106,6 @@ pub async fn consume(
 }
 
 /// Stores a consumed token again as the record that it has confirmed its address.
-///
-/// # Errors
-/// The database's.
 pub async fn keep_confirmed(
     transaction: &mut Transaction,
     token: &Token,
@@ -137,9 +128,6 @@ pub async fn keep_confirmed(
 }
 
 /// Revokes all tokens of the user, also those of mails in the queue. Recovery links stay valid.
-///
-/// # Errors
-/// The database's.
 pub async fn revoke_all(transaction: &mut Transaction, user_id: &UserId) -> Result<(), Error> {
     for purpose in [Purpose::Verify, Purpose::Reset, Purpose::ChangeEmail] {
         revoke(transaction, user_id, purpose).await?;
@@ -148,9 +136,6 @@ pub async fn revoke_all(transaction: &mut Transaction, user_id: &UserId) -> Resu
 }
 
 /// Revokes the user's tokens for `purpose`, also those of mails in the queue.
-///
-/// # Errors
-/// The database's.
 pub async fn revoke(transaction: &mut Transaction, user_id: &UserId, purpose: Purpose) -> Result<(), Error> {
     sqlx::query("DELETE FROM email_tokens WHERE user_id = $1 AND purpose = $2")
         .bind(user_id)
@@ -161,9 +146,6 @@ pub async fn revoke(transaction: &mut Transaction, user_id: &UserId, purpose: Pu
 }
 
 /// Deletes queued mails to the user with a token for `purpose`.
-///
-/// # Errors
-/// The database's.
 pub async fn remove_queued(transaction: &mut Transaction, user_id: &UserId, purpose: Purpose) -> Result<(), Error> {
     sqlx::query(
         "DELETE FROM mail_queue
@@ -178,7 +160,7 @@ pub async fn remove_queued(transaction: &mut Transaction, user_id: &UserId, purp
 }
 
 /// Revokes one token, or the token of a recovery link.
-pub(in crate::mail) async fn revoke_one(database: &Database, token: &Token) -> Result<(), Error> {
+pub async fn revoke_one(database: &Database, token: &Token) -> Result<(), Error> {
     for sql in ["DELETE FROM email_tokens WHERE hash = $1", "DELETE FROM recovery_tokens WHERE hash = $1"] {
         sqlx::query(sql).bind(token.hash()).execute(database.writer()).await?;
     }
@@ -186,17 +168,6 @@ pub(in crate::mail) async fn revoke_one(database: &Database, token: &Token) -> R
 }
 
 /// Maintenance: deletes a batch of expired tokens; returns how many.
-///
-/// # Errors
-/// The database's.
 pub async fn delete_expired(database: &Database, now: UnixSeconds) -> Result<u64, Error> {
-    let deleted = sqlx::query(
-        "DELETE FROM email_tokens
-         WHERE hash IN (SELECT hash FROM email_tokens WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)",
-    )
-    .bind(now)
-    .bind(MAINTENANCE_BATCH)
-    .execute(database.writer())
-    .await?;
-    Ok(deleted.rows_affected())
+    database.delete_expired("email_tokens", "hash", "expires_at", now).await
 }

@@ -21,7 +21,7 @@ pub(super) async fn request_cancellation(
         "UPDATE orders SET cancellation_asked_at = $1
          WHERE id = $2 AND user_id = $3 AND cancellation_asked_at IS NULL AND status IN ('placed', 'processing')",
     )
-    .bind(now.get())
+    .bind(now)
     .bind(order_id.as_str())
     .bind(user_id)
     .execute(&mut *transaction)
@@ -36,16 +36,15 @@ pub(super) async fn nth_latest_placed_at(
     n: i64,
     since: UnixSeconds,
 ) -> Result<Option<UnixSeconds>, Error> {
-    let placed_at: Option<i64> = sqlx::query_scalar(
+    sqlx::query_scalar(
         "SELECT placed_at FROM orders WHERE user_id = $1 AND placed_at > $2 AND reordered_from IS NOT NULL
          ORDER BY placed_at DESC, id DESC LIMIT 1 OFFSET $3",
     )
     .bind(user_id)
-    .bind(since.get())
+    .bind(since)
     .bind(n - 1)
     .fetch_optional(&mut *transaction)
-    .await?;
-    Ok(placed_at.map(UnixSeconds::new))
+    .await
 }
 
 /// A number for a reorder that no order of the shop has: the next value of a counter. Numbers of failed reorders are skipped. `None`
@@ -95,7 +94,7 @@ pub(super) async fn copy_order(
     .bind(number.as_str())
     .bind(number.as_str())
     .bind(number.as_str())
-    .bind(now.get())
+    .bind(now)
     .bind(Vec::<u8>::new())
     .bind(text.prefix)
     .bind(text.full)
@@ -131,18 +130,15 @@ pub struct PendingRequest {
     pub reordered_from: Option<String>,
 }
 
-type PendingRow = (String, String, i64, i64, String, String, Option<String>);
+type PendingRow = (String, String, UnixSeconds, i64, String, String, Option<String>);
 
 fn pending_request(row: PendingRow) -> Result<PendingRequest, Error> {
     let (name, email, requested_at, total, code, status, reordered_from) = row;
-    let (requested_at, total) = (UnixSeconds::new(requested_at), Money::new(total, currency(&code)?));
+    let total = Money::new(total, currency(&code)?);
     Ok(PendingRequest { name, email, requested_at, total, status, reordered_from })
 }
 
 /// Orders with a requested cancellation that are neither sent nor cancelled, the oldest request first.
-///
-/// # Errors
-/// The database fails.
 pub async fn pending_cancellations(database: &Database) -> Result<Vec<PendingRequest>, Error> {
     let rows: Vec<PendingRow> = sqlx::query_as(
         "SELECT o.name, COALESCE(o.email, u.email, ''), o.cancellation_asked_at, o.total, o.currency, o.status, o.reordered_from
@@ -156,9 +152,6 @@ pub async fn pending_cancellations(database: &Database) -> Result<Vec<PendingReq
 }
 
 /// Reorders that no export of the shop contains yet, the oldest first.
-///
-/// # Errors
-/// The database fails.
 pub async fn pending_reorders(database: &Database) -> Result<Vec<PendingRequest>, Error> {
     let rows: Vec<PendingRow> = sqlx::query_as(
         "SELECT o.name, COALESCE(o.email, u.email, ''), o.placed_at, o.total, o.currency, o.status, o.reordered_from

@@ -28,12 +28,12 @@ const MAX_MAIL_LINES: usize = 30;
 const MAX_MAIL_LINE_CHARS: usize = 120;
 
 #[derive(Deserialize)]
-pub(in crate::orders) struct ActionForm {
+pub struct ActionForm {
     key: String,
 }
 
 #[derive(Clone, Copy)]
-pub(in crate::orders) enum OrderAction {
+pub enum OrderAction {
     Cancel,
     Reorder,
 }
@@ -63,7 +63,7 @@ struct ActionRequest<'a> {
     origin: RequestOrigin,
 }
 
-pub(in crate::orders) async fn submit(
+pub async fn submit(
     action: OrderAction,
     client: Client,
     number: web::Path<String>,
@@ -82,14 +82,14 @@ pub(in crate::orders) async fn submit(
         origin: RequestOrigin::new(clock.now(), &client),
     };
     let (outcome, notice) = match action {
-        OrderAction::Cancel => (request.cancel().await?, Notice::CancellationAsked),
-        OrderAction::Reorder => (request.reorder().await?, Notice::OrderedAgain),
+        OrderAction::Cancel => (request.cancel().await?, Notice::CancellationRequested),
+        OrderAction::Reorder => (request.reorder().await?, Notice::Reordered),
     };
     respond(outcome, notice, layout, &user, &database, &found.detail).await
 }
 
 fn verified_email(layout: &Layout) -> Option<Email> {
-    let viewer = layout.viewer.as_ref().filter(|viewer| viewer.verified)?;
+    let viewer = layout.viewer.as_ref().filter(|viewer| viewer.is_verified)?;
     Email::parse(&viewer.email).ok()
 }
 
@@ -116,7 +116,7 @@ async fn respond(
         Outcome::KeyReused => Err(Error::BadRequest(
             "the form was sent before with something else in it; load the order again".to_owned(),
         )),
-        Outcome::TooManyReorders { retry_after } => Err(Error::Throttled { retry_after }),
+        Outcome::TooManyReorders { retry_after } => Err(Error::RateLimited { retry_after }),
         Outcome::NotFound => Err(Error::NotFound),
     }
 }

@@ -8,7 +8,7 @@ use super::breakdown::{TotalRow, breakdown};
 use super::store::{self, FoundOrder, OrderLink};
 use super::timeline::{Event, timeline};
 use crate::database::Database;
-use crate::domain::{Zone, day, format_count, moment};
+use crate::domain::{Zone, format_count, format_date, format_date_time};
 use crate::orders::idempotency::IdempotencyKey;
 use crate::orders::order::{OrderLine, OrderNumber, ShippingAddress};
 use crate::orders::url::order_url;
@@ -61,7 +61,7 @@ struct EventRow {
     is_pending: bool,
 }
 
-pub(in crate::orders) async fn show(
+pub async fn show(
     user: CurrentUser,
     layout: Layout,
     number: web::Path<String>,
@@ -72,16 +72,12 @@ pub(in crate::orders) async fn show(
 }
 
 /// GET on the URL of an action: a reload of its response, or a login after the session ended before the form was sent.
-pub(in crate::orders) async fn redirect_to_order(number: web::Path<String>) -> Result<HttpResponse, Error> {
+pub async fn redirect_to_order(number: web::Path<String>) -> Result<HttpResponse, Error> {
     OrderNumber::parse(&number).map(|number| see_other(&order_url(&number))).ok_or(Error::NotFound)
 }
 
 /// The user's order of this number, else [`Error::NotFound`].
-pub(in crate::orders) async fn find(
-    database: &Database,
-    user: &CurrentUser,
-    number: &str,
-) -> Result<FoundOrder, Error> {
+pub async fn find(database: &Database, user: &CurrentUser, number: &str) -> Result<FoundOrder, Error> {
     let number = OrderNumber::parse(number).ok_or(Error::NotFound)?;
     let found =
         database.read(async |snapshot| store::find_with_neighbours(snapshot, &user.user_id, &number).await).await?;
@@ -89,7 +85,7 @@ pub(in crate::orders) async fn find(
 }
 
 /// Renders the page, with an error if an action failed.
-pub(in crate::orders) fn render(
+pub fn render(
     status: StatusCode,
     layout: Layout,
     FoundOrder { detail, newer, older, original }: &FoundOrder,
@@ -107,14 +103,14 @@ pub(in crate::orders) fn render(
         status: order.status.label(),
         status_class: order.status.as_str(),
         placed_at: order.placed_at.to_string(),
-        placed_on: day(order.placed_at, &zone),
+        placed_on: format_date(order.placed_at, &zone),
         reordered_from: original.as_ref().map(link),
         lines: detail.lines.iter().map(line_row).collect(),
         totals,
         notes,
         events: timeline(order).into_iter().map(|event| event_row(event, &zone)).collect(),
         address: address_lines(&detail.address),
-        cancellation_asked_on: order.pending_cancellation().map(|at| day(at, &zone)),
+        cancellation_asked_on: order.pending_cancellation().map(|at| format_date(at, &zone)),
         can_be_cancelled: order.can_be_cancelled(),
         key: key.as_str().to_owned(),
         newer: newer.as_ref().map(link),
@@ -139,7 +135,7 @@ fn line_row(line: &OrderLine) -> LineRow {
 }
 
 fn event_row(event: Event, zone: &Zone) -> EventRow {
-    let at = event.at.map(|at| (at.to_string(), moment(at, zone)));
+    let at = event.at.map(|at| (at.to_string(), format_date_time(at, zone)));
     EventRow { label: event.label, at, is_pending: event.is_pending }
 }
 

@@ -3,13 +3,13 @@
 use sqlx::AssertSqlSafe;
 
 use crate::database::{Error, Transaction};
-use crate::orders::order::{OrderDetail, OrderName, OrderNumber, ShippingAddress};
-use crate::orders::store::{ADDRESS_COLUMNS, ORDER_COLUMNS, OrderRow, lines_by_order, parse_details};
+use crate::orders::order::{Order, OrderDetail, OrderName, OrderNumber, ShippingAddress};
+use crate::orders::store::{ADDRESS_COLUMNS, ORDER_COLUMNS, lines_by_order, parse_details};
 
 #[derive(sqlx::FromRow)]
 struct DetailRow {
     #[sqlx(flatten)]
-    order: OrderRow,
+    order: Order,
     #[sqlx(flatten)]
     address: ShippingAddress,
     details: String,
@@ -30,9 +30,6 @@ pub(in crate::orders) struct FoundOrder {
 }
 
 /// The user's order of this number.
-///
-/// # Errors
-/// The database fails.
 pub async fn find_order(
     snapshot: &mut Transaction,
     user_id: &str,
@@ -65,7 +62,6 @@ pub(super) async fn find_with_neighbours(
     let Some(DetailRow { order, address, details, original_name, newer, older }) = row else {
         return Ok(None);
     };
-    let order = order.into_order()?;
     let mut lines = lines_by_order(snapshot, std::slice::from_ref(&order)).await?;
     let lines = lines.remove(&order.id).unwrap_or_default();
     let link = |text: Option<String>| {

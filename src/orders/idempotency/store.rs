@@ -1,21 +1,19 @@
 //! Stored responses.
 
-use sqlx::AssertSqlSafe;
-
 use super::IdempotencyKey;
-use crate::database::{Database, Error, MAINTENANCE_BATCH, Transaction};
+use crate::database::{Database, Error, Transaction};
 use crate::domain::UnixSeconds;
 use crate::orders::order::OrderNumber;
 
 /// The response to an earlier request with the same key.
-pub(in crate::orders) struct StoredResponse {
+pub struct StoredResponse {
     /// What the earlier request asked for.
     pub request: String,
     /// The order that the response led to; `None` when the stored number cannot be parsed.
     pub number: Option<OrderNumber>,
 }
 
-pub(in crate::orders) async fn find_response(
+pub async fn find_response(
     transaction: &mut Transaction,
     user_id: &str,
     key: &IdempotencyKey,
@@ -29,7 +27,7 @@ pub(in crate::orders) async fn find_response(
     Ok(row.map(|(request, number)| StoredResponse { request, number: OrderNumber::parse(&number) }))
 }
 
-pub(in crate::orders) async fn store_response(
+pub async fn store_response(
     transaction: &mut Transaction,
     user_id: &str,
     key: &IdempotencyKey,
@@ -42,19 +40,13 @@ pub(in crate::orders) async fn store_response(
         .bind(key.as_str())
         .bind(request)
         .bind(number.as_str())
-        .bind(now.get())
+        .bind(now)
         .execute(&mut *transaction)
         .await
         .map(drop)
 }
 
 /// Deletes one batch of keys from before `before`; returns their number.
-pub(in crate::orders) async fn delete_expired(database: &Database, before: UnixSeconds) -> Result<u64, Error> {
-    let sql = format!(
-        "DELETE FROM idempotency_keys WHERE created_at <= $1 AND key IN (
-             SELECT key FROM idempotency_keys WHERE created_at <= $2 ORDER BY created_at LIMIT {MAINTENANCE_BATCH})"
-    );
-    let deleted =
-        sqlx::query(AssertSqlSafe(sql)).bind(before.get()).bind(before.get()).execute(database.writer()).await?;
-    Ok(deleted.rows_affected())
+pub async fn delete_expired(database: &Database, before: UnixSeconds) -> Result<u64, Error> {
+    database.delete_expired("idempotency_keys", "key", "created_at", before).await
 }

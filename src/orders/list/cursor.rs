@@ -1,16 +1,11 @@
 //! Cursors: positions in a sorted list, as URLs and API responses carry them.
 
-use sha2::{Digest, Sha256};
-
 use super::sort::{Sort, SortKey};
 use crate::domain::{Money, UnixSeconds};
-use crate::hex;
 use crate::orders::order::{Order, OrderId};
 
-/// The position of one order in a list: its sort key and its id.
-///
-/// Its text ends with a checksum, so that a cursor that was cut or mistyped is rejected. The checksum protects no secret: a forged
-/// cursor only leads to another position in the caller's own list.
+/// The position of one order in a list: its sort key and its id. It is not signed: a forged cursor only leads to another position in the
+/// caller's own list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
     /// Unix seconds or minor units.
@@ -37,12 +32,9 @@ impl Cursor {
     /// Parses a cursor of a list with the same sort key; the direction may differ.
     pub fn parse(text: &str, sort: Sort) -> Option<Self> {
         let key = sort.key();
-        let mut parts = text.strip_prefix(prefix(key))?.split('_');
-        let (Some(value), Some(id), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
-            return None;
-        };
+        let (value, id) = text.strip_prefix(prefix(key))?.strip_suffix('_')?.split_once('_')?;
         let cursor = Self { value: value.parse().ok()?, id: OrderId::parse(id)?, key };
-        // The comparison includes the checksum, and rejects other spellings of the number.
+        // Rejects other spellings of the number.
         (cursor.to_string() == text).then_some(cursor)
     }
 }
@@ -54,12 +46,10 @@ fn prefix(key: SortKey) -> char {
     }
 }
 
-/// Letters, digits, `-` and `_` only: URLs need no escapes.
+/// Letters, digits, `-` and `_` only: URLs need no escapes. The last `_` shows that nothing was cut off.
 impl std::fmt::Display for Cursor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let position = format!("{}{}_{}", prefix(self.key), self.value, self.id.as_str());
-        let checksum = hex::encode(&Sha256::digest(&position)[..4]);
-        write!(f, "{position}_{checksum}")
+        write!(f, "{}{}_{}_", prefix(self.key), self.value, self.id.as_str())
     }
 }
 
@@ -67,13 +57,13 @@ impl std::fmt::Display for Cursor {
 mod tests {
     use super::*;
 
-    fn cursor(value: i64, id: &str) -> Cursor {
-        Cursor { value, id: OrderId::parse(id).unwrap(), key: SortKey::PlacedAt }
+    fn cursor(value: i64) -> Cursor {
+        Cursor { value, id: OrderId::parse("0190-ab").unwrap(), key: SortKey::PlacedAt }
     }
 
     #[test]
     fn cursor_parses_for_lists_with_the_same_sort_key_only() {
-        let cursor = cursor(-5, "0190-ab");
+        let cursor = cursor(-5);
         let text = cursor.to_string();
         assert_eq!(Cursor::parse(&text, Sort::Newest), Some(cursor.clone()));
         assert_eq!(Cursor::parse(&text, Sort::Oldest), Some(cursor));
@@ -81,27 +71,17 @@ mod tests {
     }
 
     #[test]
-    fn cut_altered_or_malformed_cursor_is_rejected() {
-        let text = cursor(836_481_600, "0190-ab").to_string();
+    fn cut_or_malformed_cursor_is_rejected() {
+        let text = cursor(836_481_600).to_string();
         for at in 0..text.len() {
-            let mut bytes = text.clone().into_bytes();
-            bytes[at] = if bytes[at] == b'7' { b'8' } else { b'7' };
-            assert_eq!(Cursor::parse(&String::from_utf8(bytes).unwrap(), Sort::Newest), None, "at {at}");
             assert_eq!(Cursor::parse(&text[..at], Sort::Newest), None, "cut at {at}");
+            assert_eq!(Cursor::parse(&text[at + 1..], Sort::Newest), None, "begins after {at}");
         }
-        for text in ["", "x", "d", "d1", "d_a_b", "d1_a", "d99999999999999999999_a_b", "d1_\u{e9}_b", "d+1_a_b"] {
-            assert_eq!(Cursor::parse(text, Sort::Newest), None, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn other_spelling_of_a_cursor_is_rejected() {
-        let text = cursor(5, &"a".repeat(64)).to_string();
-        assert!(Cursor::parse(&text, Sort::Newest).is_some());
-        for other in
-            [text.replacen("d5", "d05", 1), text.replacen("d5", "d+5", 1), format!("{text}_"), format!("{text}_x")]
-        {
-            assert_eq!(Cursor::parse(&other, Sort::Newest), None, "{other}");
+        let others =
+            ["", "x", "d", "d1", "d1_", "d1__", "d1_a", "d_", "d_a_", "d1_\u{e9}_"].map(str::to_owned).into_iter();
+        let numbers = ["", "a", "99999999999999999999", "+5", "05", "-0"].map(|number| format!("d{number}_a_"));
+        for text in others.chain(numbers).chain([format!("{text}_"), format!("{text}0"), text.to_uppercase()]) {
+            assert_eq!(Cursor::parse(&text, Sort::Newest), None, "{text:?}");
         }
     }
 
@@ -109,7 +89,7 @@ mod tests {
     fn cursor_at_an_order_has_the_value_of_the_sort_key() {
         let mut order = crate::orders::order::tests::order("paid", "fulfilled");
         order.total = Money::new(-7, order.total.currency());
-        for sort in Sort::ALL {
+        for &sort in Sort::ALL {
             let value = if sort.key() == SortKey::PlacedAt { 10 } else { -7 };
             assert_eq!(Cursor::at(&order, sort), Cursor { value, id: order.id.clone(), key: sort.key() });
         }

@@ -4,6 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
+use strum::VariantArray;
 
 use super::chart::{self, Chart};
 use super::cursor::Cursor;
@@ -13,7 +14,7 @@ use super::store::{ListedOrder, OrderPage, PageStart, find_list_page};
 use super::totals::{Found, OrderTotals, find_totals};
 use crate::clock::Clock;
 use crate::database::{self, Database, Transaction};
-use crate::domain::{Money, UnixSeconds, Zone, day, format_count};
+use crate::domain::{Money, UnixSeconds, Zone, format_count, format_date};
 use crate::orders::status::OrderStatus;
 use crate::orders::url::order_url;
 use crate::orders::{CacheKey, ResponseCache};
@@ -82,7 +83,7 @@ struct SelectOption {
 
 /// The query of the URL: a filter, and at most one cursor.
 #[derive(Deserialize)]
-pub(in crate::orders) struct ListQuery {
+pub struct ListQuery {
     #[serde(flatten)]
     params: FilterParams,
     after: Option<String>,
@@ -140,7 +141,7 @@ fn cache_key(
     let viewer = layout.viewer.as_ref().filter(|_| layout.notice.is_none() && !filter.is_search())?;
     // Periods like "this year" depend on the day.
     let day = viewer.zone.date(now).to_string();
-    let verified = if viewer.verified { "verified" } else { "" };
+    let verified = if viewer.is_verified { "verified" } else { "" };
     let context = ["/orders", request.query_string(), &viewer.email, verified, viewer.zone.name(), &day];
     Some(CacheKey::new(user, &context, Coding::accepted(request)))
 }
@@ -178,18 +179,25 @@ fn filter_form(params: &FilterParams, is_active: bool, errors: FilterErrors) -> 
     let period = params.period().map(Period::as_str).unwrap_or_default();
     FilterForm {
         q: submitted(&params.q),
-        statuses: options(OrderStatus::ALL.map(|status| (status.as_str(), status.label())), status),
-        periods: options(Period::ALL.map(|period| (period.as_str(), period.label())), period),
+        statuses: options(OrderStatus::label, status),
+        periods: options(Period::label, period),
         from: submitted(&params.from),
         to: submitted(&params.to),
-        sorts: options(Sort::ALL.map(|sort| (sort.as_str(), sort.label())), sort),
+        sorts: options(Sort::label, sort),
         is_active,
         errors,
     }
 }
 
-fn options<const N: usize>(all: [(&'static str, &'static str); N], selected: &str) -> Vec<SelectOption> {
-    all.map(|(value, label)| SelectOption { value, label, is_selected: value == selected }).into()
+fn options<T>(label: fn(T) -> &'static str, selected: &str) -> Vec<SelectOption>
+where
+    T: VariantArray + Copy + Into<&'static str>,
+{
+    let option = |variant: &T| {
+        let value = (*variant).into();
+        SelectOption { value, label: label(*variant), is_selected: value == selected }
+    };
+    T::VARIANTS.iter().map(option).collect()
 }
 
 fn results(
@@ -217,7 +225,7 @@ fn list_row(order: &ListedOrder, zone: &Zone) -> ListRow {
         url: order_url(&order.number),
         number: order.name.to_string(),
         placed_at: order.placed_at.to_string(),
-        placed_on: day(order.placed_at, zone),
+        placed_on: format_date(order.placed_at, zone),
         status: order.status.label(),
         status_class: order.status.as_str(),
         is_cancellation_asked: order.cancellation_asked_at.is_some() && order.status.can_be_cancelled(),
@@ -277,28 +285,4 @@ fn list_url(path: &str, params: &FilterParams, cursor: Option<(&str, Cursor)>) -
     let cursor = cursor.map(|(name, cursor)| format!("{name}={cursor}"));
     let query: Vec<String> = [filter, cursor].into_iter().flatten().collect();
     if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::totals::CurrencyTotals;
-    use super::*;
-    use crate::domain::Currency;
-
-    #[test]
-    fn summary_lists_each_currency() {
-        let totals = |code: &str, minor| CurrencyTotals {
-            total: Money::new(minor, Currency::parse(code).unwrap()),
-            spent: Money::new(minor - 1, Currency::parse(code).unwrap()),
-            months: Vec::new(),
-            has_earlier: false,
-        };
-        let summary_of = |order_count, currencies| summary(&OrderTotals { order_count, currencies });
-        assert_eq!(summary_of(0, Vec::new()), "0 orders");
-        assert_eq!(summary_of(1, vec![totals("USD", 1250)]), "1 order, $12.50");
-        let three = vec![totals("EUR", 100), totals("JPY", 1200), totals("USD", 1250)];
-        assert_eq!(summary_of(1200, three), "1,200 orders, €1.00, ¥1,200 and $12.50");
-        let refunded = OrderTotals { order_count: 1, currencies: vec![totals("USD", 1250)] };
-        assert_eq!(net_summary(&refunded).unwrap(), "$12.49 after cancellations and refunds");
-    }
 }

@@ -1,7 +1,10 @@
 //! The order of a list: its key and direction.
 
+use strum::{EnumString, IntoStaticStr, VariantArray};
+
 /// The order of a list. The id is always the second key, so that no two orders are equal.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase")]
 pub enum Sort {
     #[default]
     Newest,
@@ -19,29 +22,20 @@ pub(super) enum SortKey {
 }
 
 impl Sort {
-    pub const ALL: [Self; 4] = [Self::Newest, Self::Oldest, Self::Highest, Self::Lowest];
-
-    /// Code and label.
-    fn words(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Newest => ("newest", "Newest first"),
-            Self::Oldest => ("oldest", "Oldest first"),
-            Self::Highest => ("highest", "Highest total first"),
-            Self::Lowest => ("lowest", "Lowest total first"),
-        }
-    }
-
-    pub fn parse(code: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|sort| sort.as_str() == code)
-    }
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// The code in URLs.
     pub fn as_str(self) -> &'static str {
-        self.words().0
+        self.into()
     }
 
     pub fn label(self) -> &'static str {
-        self.words().1
+        match self {
+            Self::Newest => "Newest first",
+            Self::Oldest => "Oldest first",
+            Self::Highest => "Highest total first",
+            Self::Lowest => "Lowest total first",
+        }
     }
 
     pub(super) fn is_descending(self) -> bool {
@@ -62,24 +56,5 @@ impl SortKey {
             Self::PlacedAt => "placed_at",
             Self::Total => "total",
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_sort_has_its_code_key_and_direction() {
-        for (code, sort, key, is_descending) in [
-            ("newest", Sort::Newest, SortKey::PlacedAt, true),
-            ("oldest", Sort::Oldest, SortKey::PlacedAt, false),
-            ("highest", Sort::Highest, SortKey::Total, true),
-            ("lowest", Sort::Lowest, SortKey::Total, false),
-        ] {
-            assert_eq!(Sort::parse(code), Some(sort));
-            assert_eq!((sort.key(), sort.is_descending()), (key, is_descending), "{code}");
-        }
-        assert_eq!(Sort::parse("random"), None);
     }
 }

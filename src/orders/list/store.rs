@@ -9,7 +9,7 @@ use crate::domain::{Money, UnixSeconds};
 use crate::orders::order::{Order, OrderId, OrderName, OrderNumber};
 use crate::orders::search;
 use crate::orders::status::OrderStatus;
-use crate::orders::store::{ORDER_COLUMNS, OrderRow, currency, unreadable};
+use crate::orders::store::{ORDER_COLUMNS, currency, unreadable};
 
 /// What the rows of the list show.
 const LIST_COLUMNS: &str = "id, number, name, placed_at, status, cancellation_asked_at, line_count, currency, total";
@@ -43,9 +43,6 @@ impl<T> OrderPage<T> {
 }
 
 /// Reads at most `limit` orders of the user.
-///
-/// # Errors
-/// The database fails.
 pub async fn find_page(
     snapshot: &mut Transaction,
     user_id: &str,
@@ -54,8 +51,7 @@ pub async fn find_page(
     limit: u32,
 ) -> Result<OrderPage<Order>, Error> {
     let (sql, arguments) = page_sql(snapshot.engine(), ORDER_COLUMNS, user_id, filter, start, limit)?.into_parts();
-    let rows: Vec<OrderRow> = sqlx::query_as_with(sql, arguments).fetch_all(snapshot).await?;
-    let orders = rows.into_iter().map(OrderRow::into_order).collect::<Result<_, _>>()?;
+    let orders: Vec<Order> = sqlx::query_as_with(sql, arguments).fetch_all(snapshot).await?;
     Ok(OrderPage::new(orders, start, limit))
 }
 
@@ -85,7 +81,7 @@ impl ListedOrder {
             number: OrderNumber::parse(&number).ok_or_else(|| unreadable("number"))?,
             name: OrderName::parse(&name).ok_or_else(|| unreadable("name"))?,
             placed_at,
-            status: OrderStatus::parse(&status).ok_or_else(|| unreadable("status"))?,
+            status: status.parse().map_err(|_| unreadable("status"))?,
             cancellation_asked_at,
             line_count,
             total: Money::new(total, currency(&code)?),
@@ -160,10 +156,10 @@ fn push_filter(sql: &mut SqlBuilder, user_id: &str, filter: &Filter) -> Result<(
         sql.push(" AND status = ").bind(status.as_str().to_owned())?;
     }
     if let Some(from) = filter.placed_from {
-        sql.push(" AND placed_at >= ").bind(from.get())?;
+        sql.push(" AND placed_at >= ").bind(from)?;
     }
     if let Some(before) = filter.placed_before {
-        sql.push(" AND placed_at < ").bind(before.get())?;
+        sql.push(" AND placed_at < ").bind(before)?;
     }
     for pattern in &filter.patterns {
         search::store::push_condition(sql.push(" AND "), pattern)?;

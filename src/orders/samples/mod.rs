@@ -80,7 +80,7 @@ mod tests {
             })
             .collect();
         for status in ["placed", "processing", "partly_sent", "sent", "delivered", "refunded", "cancelled"] {
-            assert!(statuses.contains(&OrderStatus::parse(status).unwrap()), "{status}");
+            assert!(statuses.contains(&status.parse().unwrap()), "{status}");
         }
         assert!(orders.iter().all(|order| order.values.placed_at < now.get()));
     }

@@ -5,7 +5,7 @@ use crate::database::{Database, Error, MAINTENANCE_BATCH, SqlBuilder, Transactio
 
 /// Appends the condition that the text of an order matches the pattern. The prefix is part of the index; the row itself is read only
 /// where the text is longer than the prefix.
-pub(in crate::orders) fn push_condition(sql: &mut SqlBuilder, pattern: &str) -> Result<(), Error> {
+pub fn push_condition(sql: &mut SqlBuilder, pattern: &str) -> Result<(), Error> {
     sql.push("(search_prefix LIKE ").bind(pattern.to_owned())?;
     sql.push(&format!(" ESCAPE '\\' OR (LENGTH(search_prefix) = {PREFIX_CHARS} AND search_text LIKE "));
     sql.bind(pattern.to_owned())?.push(" ESCAPE '\\'))");
@@ -13,7 +13,7 @@ pub(in crate::orders) fn push_condition(sql: &mut SqlBuilder, pattern: &str) -> 
 }
 
 /// Fills the search columns of one batch of orders that an earlier version stored without them; returns their number.
-pub(in crate::orders) async fn fill_missing(database: &Database) -> Result<u64, Error> {
+pub async fn fill_missing(database: &Database) -> Result<u64, Error> {
     let orders: Vec<(String, String)> =
         sqlx::query_as("SELECT id, shop_number FROM orders WHERE search_prefix = '' LIMIT $1")
             .bind(MAINTENANCE_BATCH)
@@ -40,11 +40,7 @@ async fn fill(transaction: &mut Transaction, orders: &[(String, String)]) -> Res
 }
 
 /// The search text of an order with this number in the shop and the lines of a stored order.
-pub(in crate::orders) async fn text_of(
-    transaction: &mut Transaction,
-    order_id: &str,
-    number: &str,
-) -> Result<SearchText, Error> {
+pub async fn text_of(transaction: &mut Transaction, order_id: &str, number: &str) -> Result<SearchText, Error> {
     let lines: Vec<(String, String)> =
         sqlx::query_as("SELECT sku, name FROM order_lines WHERE order_id = $1 ORDER BY position")
             .bind(order_id)

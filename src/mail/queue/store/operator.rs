@@ -22,9 +22,6 @@ pub struct QueuedMail {
 type Row = (String, String, String, UnixSeconds, UnixSeconds, i64, Option<UnixSeconds>, Option<String>);
 
 /// The whole queue, oldest message first.
-///
-/// # Errors
-/// The database's.
 pub async fn list(database: &Database) -> Result<Vec<QueuedMail>, Error> {
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT id, recipient, message, created_at, due_at, attempts, failed_at, failure
@@ -54,21 +51,24 @@ pub enum Retry {
     UnknownId,
 }
 
-/// Makes a failed message due now, with two days to be delivered.
-///
-/// # Errors
-/// The database's.
-pub async fn retry(database: &Database, id: &str, now: UnixSeconds) -> Result<Retry, Error> {
+/// Makes a failed message due now, or with `None` all of them, with two days to be delivered; returns how many.
+pub async fn retry_failed(database: &Database, id: Option<&str>, now: UnixSeconds) -> Result<u64, Error> {
     let retried = sqlx::query(
         "UPDATE mail_queue SET failed_at = NULL, failure = NULL, attempts = 0, due_at = $1, retried_at = $2
-         WHERE id = $3 AND failed_at IS NOT NULL",
+         WHERE failed_at IS NOT NULL AND (CAST($3 AS TEXT) IS NULL OR id = $4)",
     )
     .bind(now)
     .bind(now)
     .bind(id)
+    .bind(id)
     .execute(database.writer())
     .await?;
-    if retried.rows_affected() == 1 {
+    Ok(retried.rows_affected())
+}
+
+/// Retries one message.
+pub async fn retry(database: &Database, id: &str, now: UnixSeconds) -> Result<Retry, Error> {
+    if retry_failed(database, Some(id), now).await? == 1 {
         return Ok(Retry::Queued);
     }
     let found: Option<(String,)> =
@@ -76,26 +76,7 @@ pub async fn retry(database: &Database, id: &str, now: UnixSeconds) -> Result<Re
     Ok(if found.is_some() { Retry::NotFailed } else { Retry::UnknownId })
 }
 
-/// Retries all failed messages; returns how many.
-///
-/// # Errors
-/// The database's.
-pub async fn retry_all_failed(database: &Database, now: UnixSeconds) -> Result<u64, Error> {
-    let retried = sqlx::query(
-        "UPDATE mail_queue SET failed_at = NULL, failure = NULL, attempts = 0, due_at = $1, retried_at = $2
-         WHERE failed_at IS NOT NULL",
-    )
-    .bind(now)
-    .bind(now)
-    .execute(database.writer())
-    .await?;
-    Ok(retried.rows_affected())
-}
-
 /// Deletes a message, failed or not; returns whether it existed.
-///
-/// # Errors
-/// The database's.
 pub async fn drop(database: &Database, id: &str) -> Result<bool, Error> {
     let dropped = sqlx::query("DELETE FROM mail_queue WHERE id = $1").bind(id).execute(database.writer()).await?;
     Ok(dropped.rows_affected() == 1)

@@ -1,5 +1,7 @@
 //! Parses the cells of one row. A problem says what is wrong and what the valid form is.
 
+use strum::VariantArray;
+
 use super::amount::{self, Amount};
 use super::time_cell;
 use crate::domain::{Currency, Email, UnixSeconds, Zone};
@@ -123,11 +125,10 @@ impl Cell<'_> {
             "" | "on_hold" => Some(PaymentStatus::Pending),
             "processing" | "completed" => Some(PaymentStatus::Paid),
             "cancelled" | "canceled" | "failed" => Some(PaymentStatus::Voided),
-            word => PaymentStatus::parse(word),
+            word => word.parse().ok(),
         };
         status.ok_or_else(|| {
-            let states = PaymentStatus::ALL.map(PaymentStatus::as_str).join(", ");
-            self.invalid(&format!("is not a payment state; write one of {states}"))
+            self.invalid(&format!("is not a payment state; write one of {}", codes(PaymentStatus::VARIANTS)))
         })
     }
 
@@ -137,11 +138,10 @@ impl Cell<'_> {
             "" | "pending" | "processing" | "refunded" | "failed" => Some(FulfillmentStatus::Unfulfilled),
             "completed" | "shipped" => Some(FulfillmentStatus::Fulfilled),
             "cancelled" | "canceled" => Some(FulfillmentStatus::Restocked),
-            word => FulfillmentStatus::parse(word),
+            word => word.parse().ok(),
         };
         status.ok_or_else(|| {
-            let states = FulfillmentStatus::ALL.map(FulfillmentStatus::as_str).join(", ");
-            self.invalid(&format!("is not a fulfilment state; write one of {states}"))
+            self.invalid(&format!("is not a fulfilment state; write one of {}", codes(FulfillmentStatus::VARIANTS)))
         })
     }
 }
@@ -152,6 +152,10 @@ fn is_scientific(text: &str) -> bool {
     let is_number =
         |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || b".,".contains(&byte));
     is_number(mantissa) && is_number(exponent.trim_start_matches(['+', '-']))
+}
+
+fn codes<T: Copy + Into<&'static str>>(statuses: &[T]) -> String {
+    statuses.iter().map(|status| (*status).into()).collect::<Vec<&str>>().join(", ")
 }
 
 fn status_word(text: &str) -> String {

@@ -10,7 +10,6 @@ use crate::database::{Error, Transaction};
 use crate::domain::Currency;
 use crate::orders::import::fields::{FIELDS, Storage, Value};
 use crate::orders::import::imported::{LineValues, OrderValues};
-use crate::orders::status::{FulfillmentStatus, PaymentStatus};
 use crate::orders::store::unreadable;
 
 /// The values of a stored order.
@@ -92,11 +91,11 @@ impl<'r> FromRow<'r, AnyRow> for ValuesRow {
                 }
                 Value::Payment(lens) => {
                     let code: String = row.try_get(column)?;
-                    *(lens.get_mut)(&mut values) = PaymentStatus::parse(&code).ok_or_else(|| unreadable(column))?;
+                    *(lens.get_mut)(&mut values) = code.parse().map_err(|_| unreadable(column))?;
                 }
                 Value::Fulfillment(lens) => {
                     let code: String = row.try_get(column)?;
-                    *(lens.get_mut)(&mut values) = FulfillmentStatus::parse(&code).ok_or_else(|| unreadable(column))?;
+                    *(lens.get_mut)(&mut values) = code.parse().map_err(|_| unreadable(column))?;
                 }
                 Value::Text(lens) | Value::Code(lens) | Value::Url(lens) => {
                     *(lens.get_mut)(&mut values) = row.try_get(column)?;

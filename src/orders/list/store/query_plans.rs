@@ -35,7 +35,7 @@ fn all_filters() -> Vec<Filter> {
     let dates =
         [(None, None), (Some(UnixSeconds::new(1)), None), (Some(UnixSeconds::new(1)), Some(UnixSeconds::new(9)))];
     let mut filters = Vec::new();
-    for sort in Sort::ALL {
+    for &sort in Sort::ALL {
         for status in statuses {
             for patterns in &searches {
                 for (placed_from, placed_before) in dates {
@@ -76,7 +76,7 @@ async fn list_reads_only_the_customers_part_of_an_index() {
 async fn list_seeks_to_its_cursor_in_each_order_and_skips_no_rows() {
     let directory = tempfile::tempdir().unwrap();
     let database = open_database(&directory).await;
-    for sort in Sort::ALL {
+    for &sort in Sort::ALL {
         let filter = Filter { sort, ..Filter::default() };
         let cursor = cursor(sort);
         let key = match sort.key() {

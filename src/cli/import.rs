@@ -97,7 +97,8 @@ fn report_findings(findings: &Findings, skips_invalid: bool) {
     list(&findings.doubled, "", "more rows are in the files twice", warn);
     list(&findings.emails, "; the order is loaded without an owner", "more email addresses are invalid", warn);
     if findings.rounded_amounts > 0 {
-        warn(format!("{} amounts are finer than their currency and are rounded", count(findings.rounded_amounts)));
+        let amounts = if findings.rounded_amounts == 1 { "amount was" } else { "amounts were" };
+        warn(format!("{} {amounts} finer than the currency and rounded", count(findings.rounded_amounts)));
     }
     let skipped = if skips_invalid { "; the order is skipped" } else { "" };
     list(&findings.invalid, skipped, "more cells or rows are invalid", warn);

@@ -84,7 +84,8 @@ enum Configured {
     ///
     /// Loading the same file again changes nothing; a later export updates, and a column that it does not have leaves the stored values
     /// alone. Orders show to the account with their email address once it is verified.
-    #[command(after_help = IMPORT_HELP)]
+    // Without wrapping, so that the sample can be copied.
+    #[command(after_help = IMPORT_HELP, term_width = 0)]
     Import(import::ImportArguments),
     /// List pending requests of customers: cancellations, reorders
     #[command(subcommand)]

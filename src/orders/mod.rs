@@ -16,6 +16,7 @@ mod import;
 mod json;
 mod list;
 mod monthly_totals;
+mod operator;
 mod order;
 mod response_cache;
 mod samples;
@@ -37,6 +38,7 @@ pub use import::{
 pub use json::{OrderResponse, OrderSummary};
 pub use list::{Cursor, Filter, FilterErrors, FilterParams, OrderPage, PAGE_SIZE, PageStart, Period, Sort, find_page};
 pub use monthly_totals::find_version;
+pub use operator::{OperatorOrder, find_by_number_or_id, link};
 pub use order::{Order, OrderDetail, OrderDetails, OrderId, OrderLine, OrderName, OrderNumber, ShippingAddress};
 pub use response_cache::{CacheKey, ResponseCache};
 pub use samples::add_samples;

@@ -184,6 +184,17 @@ impl Column {
     }
 }
 
+/// Whether an export has a column of that name.
+pub(super) fn is_known_name(name: &str) -> bool {
+    let name = normalize(name);
+    Column::all().any(|column| column.names().iter().any(|known| normalize(known) == name))
+}
+
+/// Names match in any case, and spaces around and within them do not matter.
+pub(super) fn normalize(name: &str) -> String {
+    name.trim_start_matches('\u{feff}').split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+}
+
 /// A set of columns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub(super) struct ColumnSet(u64);

@@ -1,6 +1,5 @@
 //! The errors of an import.
 
-use super::file::ImportFile;
 use crate::database::{self, WriteError};
 use crate::domain::{UnixSeconds, format_count};
 
@@ -68,11 +67,11 @@ pub enum StopCause {
 
 impl StopCause {
     /// From an error of the second pass. The first pass read every row, so any other error means that a file changed.
-    pub(super) fn from_second_pass(error: ImportError, files: &[ImportFile]) -> Self {
+    pub(super) fn from_second_pass(error: ImportError, files: &str) -> Self {
         match error {
             ImportError::Unreadable { file, source } => Self::Unreadable { file, source },
             ImportError::Changed { file } | ImportError::Columns { file, .. } => Self::Changed(file),
-            _ => Self::Changed(files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>().join(", ")),
+            _ => Self::Changed(files.to_owned()),
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::imported::{ImportedOrder, LineValues};
-use super::rows::quote;
+use super::quote::quote;
 use super::store::lookup::{ExistingOrder, find_existing};
 use super::store::stored::find_lines;
 use crate::database::{Error, Transaction};

@@ -60,7 +60,7 @@ impl Load<'_> {
         let mut last_end: Option<Instant> = None;
         loop {
             while pending.len() < size {
-                let next = reader.next().map_err(|error| StopCause::from_second_pass(error, self.run.files))?;
+                let next = reader.next().map_err(|error| StopCause::from_second_pass(error, &self.run.file_names()))?;
                 let Some(named) = next else { break };
                 let bytes = named.bytes_read;
                 pending.extend(named.assembled.orders.into_iter().map(|order| PendingOrder::new(order, bytes)));

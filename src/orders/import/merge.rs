@@ -4,7 +4,7 @@
 use super::columns::{Column, ColumnSet};
 use super::fields::FIELDS;
 use super::imported::{ImportedOrder, LineValues, OrderValues};
-use super::rows::quote;
+use super::quote::quote;
 use crate::domain::{Currency, Money};
 
 /// The values of a later export over those of an earlier one in the same import.

@@ -18,6 +18,7 @@ mod interrupt;
 mod layouts;
 mod load;
 mod merge;
+mod quote;
 mod report;
 mod rows;
 mod samples;
@@ -169,6 +170,10 @@ impl Run<'_> {
 
     fn bytes_total(&self) -> Option<u64> {
         self.files.iter().map(ImportFile::bytes).sum()
+    }
+
+    fn file_names(&self) -> String {
+        self.files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>().join(", ")
     }
 
     fn file_reports(&self) -> Vec<FileReport> {

@@ -2,7 +2,7 @@
 
 use csv::{ByteRecord, ReaderBuilder};
 
-use crate::orders::import::rows::header::is_known_name;
+use crate::orders::import::columns::is_known_name;
 
 /// The separator of cells, and how many lines come before the header row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,11 +6,10 @@ use super::amount::{self, Amount};
 use super::time_cell;
 use crate::domain::{Currency, Email, UnixSeconds, Zone};
 use crate::orders::import::columns::Column;
+use crate::orders::import::quote::quote;
 use crate::orders::order::OrderName;
 use crate::orders::status::{FulfillmentStatus, PaymentStatus};
 
-/// Characters of an invalid value in a message.
-const MAX_SHOWN_CHARS: usize = 60;
 /// Quantities from minus this number to this number.
 const MAX_QUANTITY: i64 = 1_000_000;
 
@@ -41,7 +40,8 @@ impl Cell<'_> {
 
     pub(super) fn invalid(&self, expected: &str) -> CellProblem {
         if self.text.is_empty() {
-            return self.problem(format!("the cell is empty; {expected}"));
+            let advice = expected.split_once("; ").map_or(expected, |(_, advice)| advice);
+            return self.problem(format!("the cell is empty; {advice}"));
         }
         self.problem(format!("{} {expected}", quote(self.text)))
     }
@@ -160,13 +160,6 @@ fn codes<T: Copy + Into<&'static str>>(statuses: &[T]) -> String {
 
 fn status_word(text: &str) -> String {
     text.to_lowercase().replace([' ', '-'], "_")
-}
-
-/// The value in quotes, shortened, with its control characters escaped.
-pub(in crate::orders::import) fn quote(text: &str) -> String {
-    let more = if text.chars().nth(MAX_SHOWN_CHARS).is_some() { "…" } else { "" };
-    let shown: String = text.chars().take(MAX_SHOWN_CHARS).flat_map(char::escape_debug).collect();
-    format!("\"{shown}{more}\"")
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use csv::StringRecord;
 
 use crate::domain::Currency;
-use crate::orders::import::columns::{Column, ColumnSet};
+use crate::orders::import::columns::{Column, ColumnSet, is_known_name, normalize};
 use crate::orders::import::error::ImportError;
 use crate::orders::import::file::ImportFile;
 use crate::orders::import::layouts;
@@ -144,17 +144,6 @@ impl Header {
             None => self.currency.filter(|_| column == Column::Currency).unwrap_or_default(),
         }
     }
-}
-
-/// Whether an export has a column of that name.
-pub(in crate::orders::import) fn is_known_name(name: &str) -> bool {
-    let name = normalize(name);
-    Column::all().any(|column| column.names().iter().any(|known| normalize(known) == name))
-}
-
-/// Names match in any case, and spaces around and within them do not matter.
-fn normalize(name: &str) -> String {
-    name.trim_start_matches('\u{feff}').split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
 }
 
 /// The first names of the file, for a message.

@@ -17,7 +17,6 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use super::error::ImportError;
 use super::file::ImportFile;
 use crate::domain::Zone;
-pub(super) use cell::quote;
 use groups::{Group, GroupReader};
 pub use header::ColumnMapping;
 use orders::assemble;

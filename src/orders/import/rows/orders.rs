@@ -200,8 +200,11 @@ fn parse(draft: &Draft<'_>, zone: &Zone, assembled: &mut Assembled) -> Result<Im
         order.columns.remove(Column::Email);
         assembled.emails.push(cell_note(draft.first, &problem));
     }
+    if !parser.problems.is_empty() {
+        return Err(parser.problems);
+    }
     assembled.rounded += parser.rounded;
-    if parser.problems.is_empty() { Ok(order) } else { Err(parser.problems) }
+    Ok(order)
 }
 
 /// Collects the problems of an order.

@@ -76,11 +76,11 @@ pub(in crate::orders::import) async fn find_owners(
 }
 
 /// The numbers that users have for their orders, as far as orders of the file need one of them.
-pub(in crate::orders::import) struct TakenNumbers(HashSet<(String, String)>);
+pub(in crate::orders) struct TakenNumbers(HashSet<(String, String)>);
 
 impl TakenNumbers {
     /// Looks up pairs of user and number.
-    pub(in crate::orders::import) async fn find(
+    pub(in crate::orders) async fn find(
         transaction: &mut Transaction,
         wanted: impl Iterator<Item = (&str, &str)>,
     ) -> Result<Self, Error> {
@@ -92,7 +92,7 @@ impl TakenNumbers {
     }
 
     /// Takes the number for an order of the user, or the first free one with a suffix.
-    pub(in crate::orders::import) async fn take(
+    pub(in crate::orders) async fn take(
         &mut self,
         transaction: &mut Transaction,
         user_id: &str,

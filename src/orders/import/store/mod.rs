@@ -6,7 +6,7 @@
 
 pub(super) mod history;
 pub(super) mod lease;
-pub(super) mod lookup;
+pub(in crate::orders) mod lookup;
 pub(super) mod stored;
 pub(in crate::orders) mod write;
 

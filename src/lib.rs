@@ -1,6 +1,6 @@
 //! A shop's order pages with cookie sessions that carry JSON Web Tokens.
 //!
-//! Modules are features, not technical layers. Each directory opens with a `mod.rs`: purpose, routes, exports, invariants.
+//! Modules are features, not technical layers. Each feature's directory opens with a `mod.rs`: purpose, routes, exports, invariants.
 //!
 //! | module | purpose |
 //! |---|---|
@@ -10,7 +10,7 @@
 //! | [`accounts`] | sign-up, login, recovery, settings |
 //! | [`orders`] | list, detail, requests to the shop, import, CSV export |
 //! | [`sessions`] | login sessions: token, cookie, row, guard |
-//! | [`rate_limit`] | limits of attempts: definition, counting, table |
+//! | [`rate_limit`] | limits of attempts: types, counting, table; the limits of accounts are in `accounts/rate_limits.rs` |
 //! | [`mail`] | messages, one-time links, delivery |
 //! | [`web`] | layout, pages, errors, forms, headers: shared by all features |
 //! | [`telemetry`] | logs, request ids, metrics |

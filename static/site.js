@@ -154,7 +154,7 @@ function watchSession(body) {
     clearTimeout(timer);
     const seconds = left();
     if (seconds <= -1) {
-      // The server knows better: whoever is still signed in sees the page again, anyone else the login.
+      // The server knows better: a customer who is still logged in sees the page again, others the login page.
       loadAnew();
       return;
     }

@@ -1,10 +1,10 @@
 //! Sign-up.
 
-use crate::app::{PASSWORD, TestApp};
-use crate::http::Answer;
+use crate::app::{ANN, PASSWORD, TestApp};
+use crate::http::Response;
 use crate::token::Token;
 
-async fn sign_up(app: &TestApp, email: &str, password: &str) -> Answer {
+async fn sign_up(app: &TestApp, email: &str, password: &str) -> Response {
     app.visitor().post("/signup", &[("email", email), ("password", password)]).await
 }
 
@@ -14,19 +14,16 @@ async fn sign_up_creates_the_account_and_logs_in() {
     let mut visitor = app.visitor();
     let form = visitor.get("/signup").await;
     assert!(form.is_page(200));
-    assert_eq!(
-        visitor.post("/signup", &[("email", "ann@example.com"), ("password", PASSWORD)]).await.leads_to(),
-        (303, "/orders")
-    );
+    assert_eq!(visitor.post("/signup", &[("email", ANN), ("password", PASSWORD)]).await.redirect(), (303, "/orders"));
     let orders = visitor.get("/orders").await;
     assert!(orders.is_page(200));
-    assert!(orders.text().contains("ann@example.com"));
+    assert!(orders.text().contains(ANN));
 }
 
 #[tokio::test]
 async fn session_cookie_has_the_documented_attributes() {
     let app = TestApp::start().await;
-    let (token, attributes) = sign_up(&app, "ann@example.com", PASSWORD).await.session_cookie().unwrap();
+    let (token, attributes) = sign_up(&app, ANN, PASSWORD).await.session_cookie().unwrap();
     assert_eq!(attributes, ["HttpOnly", "Path=/", "SameSite=Strict", "Secure"]);
     let token = Token::read(&token);
     let mut claims: Vec<&str> = token.claims.keys().map(String::as_str).collect();
@@ -42,16 +39,14 @@ async fn session_cookie_has_the_documented_attributes() {
 #[tokio::test]
 async fn rejected_form_keeps_its_fields_except_the_password() {
     let app = TestApp::start().await;
-    for (email, password) in
-        [("ann@", PASSWORD), ("ann@example.com", "sh0rt!q"), ("", ""), ("ann@example.com", "qwertyuiop")]
-    {
-        let answer = sign_up(&app, email, password).await;
-        assert!(answer.is_page(422), "{email} {password}: {}", answer.status);
-        let page = answer.text();
+    for (email, password) in [("ann@", PASSWORD), (ANN, "sh0rt!q"), ("", ""), (ANN, "qwertyuiop")] {
+        let response = sign_up(&app, email, password).await;
+        assert!(response.is_page(422), "{email} {password}: {}", response.status);
+        let page = response.text();
         assert!(page.contains(&format!("value=\"{email}\"")), "{email} is lost");
         assert!(password.is_empty() || !page.contains(password), "the page contains the password");
         assert!(page.contains("aria-invalid=\"true\""), "no field is marked as invalid");
-        assert!(answer.session_cookie().is_none());
+        assert!(response.session_cookie().is_none());
     }
 }
 
@@ -64,7 +59,7 @@ async fn first_invalid_field_has_the_focus() {
         before.rsplit("<input id=\"").next().unwrap().split('"').next().unwrap().to_owned()
     };
     assert_eq!(focused(sign_up(&app, "ann@", "short").await.text()), "email");
-    assert_eq!(focused(sign_up(&app, "ann@example.com", "short").await.text()), "password");
+    assert_eq!(focused(sign_up(&app, ANN, "short").await.text()), "password");
 }
 
 #[tokio::test]
@@ -98,9 +93,9 @@ async fn guessable_password_is_rejected_with_the_reason() {
     let common = ["password", "12345678", "qwertyuiop", "aaaaaaaaaa", "1g2w3e4r", "Zag12wsx", "homelesspa"];
     let derived = ["lonesome-traveller@example.com", "traveller2026!", "orderportal1", "2026.Lonesome", "Portal-99999"];
     for password in common.into_iter().chain(derived) {
-        let answer = sign_up(&app, "lonesome-traveller@example.com", password).await;
-        assert_eq!(answer.status, 422, "{password}");
-        assert!(answer.text().contains("id=\"password-error\""));
+        let response = sign_up(&app, "lonesome-traveller@example.com", password).await;
+        assert_eq!(response.status, 422, "{password}");
+        assert!(response.text().contains("id=\"password-error\""));
     }
 }
 
@@ -108,7 +103,7 @@ async fn guessable_password_is_rejected_with_the_reason() {
 async fn address_and_password_are_normalized_at_login() {
     let app = TestApp::start().await;
     assert_eq!(sign_up(&app, " Ann@Example.COM ", "une fo\u{ea}t calme et vert").await.status, 303);
-    assert_eq!(sign_up(&app, "ann@example.com", PASSWORD).await.status, 422);
+    assert_eq!(sign_up(&app, ANN, PASSWORD).await.status, 422);
     // The same password, decomposed.
     let fields = [("email", "ANN@example.com"), ("password", "une foe\u{302}t calme et vert")];
     assert_eq!(app.visitor().post("/login", &fields).await.status, 303);
@@ -117,19 +112,19 @@ async fn address_and_password_are_normalized_at_login() {
 #[tokio::test]
 async fn sign_up_with_a_taken_address_keeps_its_password() {
     let app = TestApp::start().await;
-    app.customer("ann@example.com").await;
-    let again = sign_up(&app, "ann@example.com", "another password altogether").await;
-    assert!(again.is_page(422));
-    assert!(again.session_cookie().is_none());
-    assert_eq!(app.visitor().post("/login", &[("email", "ann@example.com"), ("password", PASSWORD)]).await.status, 303);
+    app.customer(ANN).await;
+    let second = sign_up(&app, ANN, "another password altogether").await;
+    assert!(second.is_page(422));
+    assert!(second.session_cookie().is_none());
+    assert_eq!(app.log_in(ANN, PASSWORD).await.status, 303);
 }
 
 #[tokio::test]
 async fn concurrent_sign_ups_with_one_address_succeed_once() {
     let app = TestApp::start().await;
-    let attempts = (0..6).map(|_| sign_up(&app, "ann@example.com", PASSWORD));
-    let answers = futures_util::future::join_all(attempts).await;
-    let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+    let attempts = (0..6).map(|_| sign_up(&app, ANN, PASSWORD));
+    let responses = futures_util::future::join_all(attempts).await;
+    let mut statuses: Vec<u16> = responses.iter().map(|response| response.status).collect();
     statuses.sort_unstable();
     assert_eq!(statuses, [303, 422, 422, 422, 422, 422]);
 }
@@ -152,17 +147,17 @@ async fn malformed_form_is_rejected_with_a_page() {
         "email[]=a&password[x]=b",
     ] {
         for path in ["/signup", "/login"] {
-            let answer = send(path, body).await;
-            assert!(answer.is_page(400), "{path} {body}: {}", answer.status);
+            let response = send(path, body).await;
+            assert!(response.is_page(400), "{path} {body}: {}", response.status);
         }
     }
-    // A form with both fields and invalid values.
+    // Both fields with invalid values.
     assert!(send("/signup", "email=%ff%fe&password=%00").await.is_page(422));
     assert!(send("/login", "email=%ff%fe&password=%00").await.is_page(401));
     for address in ["a\0b@example.com", "a@example.com\r\nbcc: b@example.com", "💥@example.com@", &"a".repeat(5000)] {
         assert!(sign_up(&app, address, PASSWORD).await.is_page(422), "{address:?}");
     }
-    assert_eq!(sign_up(&app, "nul@example.com", "seven\0calm herons on one leg").await.leads_to(), (303, "/orders"));
+    assert_eq!(sign_up(&app, "nul@example.com", "seven\0calm herons on one leg").await.redirect(), (303, "/orders"));
     let with_nul = [("email", "nul@example.com"), ("password", "seven\0calm herons on one leg")];
     assert_eq!(app.visitor().post("/login", &with_nul).await.status, 303);
     let up_to_nul = [("email", "nul@example.com"), ("password", "seven")];
@@ -170,9 +165,9 @@ async fn malformed_form_is_rejected_with_a_page() {
 }
 
 #[tokio::test]
-async fn passwords_are_stored_as_argon2id_with_the_documented_parameters() {
+async fn passwords_are_stored_as_argon2id_with_documented_parameters() {
     let app = TestApp::start().await;
-    app.customer("ann@example.com").await;
+    app.customer(ANN).await;
     let query = "SELECT password_hash FROM users WHERE email = 'ann@example.com'";
     let hash: String = sqlx::query_scalar(query).fetch_one(&app.database().await).await.unwrap();
     assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
@@ -181,37 +176,37 @@ async fn passwords_are_stored_as_argon2id_with_the_documented_parameters() {
 #[tokio::test]
 async fn acknowledged_sign_up_survives_a_kill() {
     let mut app = TestApp::start().await;
-    let mut visitor = app.customer("ann@example.com").await;
-    app.stop_by("KILL");
-    app.start_again().await;
+    let mut visitor = app.customer(ANN).await;
+    app.stop_with("KILL");
+    app.restart().await;
     assert!(visitor.get("/orders").await.is_page(200));
-    assert_eq!(app.visitor().post("/login", &[("email", "ann@example.com"), ("password", PASSWORD)]).await.status, 303);
+    assert_eq!(app.log_in(ANN, PASSWORD).await.status, 303);
 }
 
 #[tokio::test]
 async fn strength_meter_answers_while_another_client_floods_it() {
     let app = TestApp::start_with(&[("TRUSTED_PROXIES", "127.0.0.1")]).await;
-    let ask = async |address: &str, password: &str| {
+    let rate = async |address: &str, password: &str| {
         let request = app.request(reqwest::Method::POST, "/password/strength").header("x-forwarded-for", address);
-        crate::http::send(request.form(&[("email", "ann@example.com"), ("password", password)])).await
+        crate::http::send(request.form(&[("email", ANN), ("password", password)])).await
     };
     // The estimate of this password is slow.
     let hard = format!("4@8({{[<369!10$5{}", "ab".repeat(28));
     let (done, stop) = (std::cell::Cell::new(0), std::cell::Cell::new(false));
-    let hog = async || {
+    let flood = async || {
         while !stop.get() {
-            let status = ask("203.0.113.9", &hard).await.status;
+            let status = rate("203.0.113.9", &hard).await.status;
             assert!(matches!(status, 200 | 503), "{status}");
             done.set(done.get() + 1);
         }
     };
     let customer = async || {
         for number in 0..20 {
-            let answer = ask("198.51.100.7", &format!("seven calm herons {number}")).await;
-            assert_eq!(answer.status, 200, "the meter is blocked: {}", answer.text());
+            let response = rate("198.51.100.7", &format!("seven calm herons {number}")).await;
+            assert_eq!(response.status, 200, "the meter is blocked: {}", response.text());
         }
         stop.set(true);
     };
-    tokio::join!(hog(), hog(), hog(), hog(), customer());
+    tokio::join!(flood(), flood(), flood(), flood(), customer());
     assert!(done.get() > 4, "the other client sent only {} requests", done.get());
 }

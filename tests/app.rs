@@ -1,4 +1,4 @@
-//! The program under test, running.
+//! The server under test, as a process.
 
 use std::fs::File;
 use std::ops::{Deref, DerefMut};
@@ -9,20 +9,31 @@ use reqwest::{Client, Method, RequestBuilder};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-use crate::http::{self, Answer, Visitor};
-use crate::place::Place;
+use crate::http::{self, Response, Visitor};
+use crate::sandbox::Sandbox;
+use crate::shop::Row;
 
-/// A password that nothing is wrong with.
+pub const ANN: &str = "ann@example.com";
+pub const BOB: &str = "bob@example.com";
+
+/// Valid passwords.
 pub const PASSWORD: &str = "seven calm herons on one leg";
+pub const NEW_PASSWORD: &str = "eleven brass owls in a row";
+pub const OTHER_PASSWORD: &str = "a quiet harbour at dusk";
+pub const WRONG_PASSWORD: &str = "not the password at all";
 
-const STARTS_WITHIN: Duration = Duration::from_secs(30);
-const STOPS_WITHIN: Duration = Duration::from_secs(30);
+/// The settings of a production server at `https://shop.example`.
+pub const PRODUCTION: [(&str, &str); 3] =
+    [("APP_ENV", "production"), ("PUBLIC_URL", "https://shop.example"), ("MAIL_URL", "file://data/mail")];
 
-/// A server of its own for one test. Stopped when this is dropped.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A running server with its own sandbox; killed on drop.
 pub struct TestApp {
     child: Child,
     http: Client,
-    place: Place,
+    sandbox: Sandbox,
 }
 
 impl TestApp {
@@ -31,45 +42,53 @@ impl TestApp {
     }
 
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
-        let mut place = Place::new().await;
-        settings.iter().for_each(|(name, value)| place.set(name, value));
-        Self::start_in(place).await
+        let mut sandbox = Sandbox::new().await;
+        settings.iter().for_each(|(name, value)| sandbox.set(name, value));
+        Self::start_in(sandbox).await
     }
 
-    pub async fn start_in(place: Place) -> Self {
-        let child = spawn(&place);
-        let mut app = Self { child, http: http::client(), place };
-        app.wait_until_it_serves().await;
+    pub async fn start_in(sandbox: Sandbox) -> Self {
+        let child = spawn(&sandbox);
+        let mut app = Self { child, http: http::client(), sandbox };
+        app.wait_until_ready().await;
         app
     }
 
-    async fn wait_until_it_serves(&mut self) {
+    /// A server with imported orders, and Ann: verified and logged in.
+    pub async fn start_with_orders(rows: &[Row]) -> (Self, Visitor) {
+        let app = Self::start().await;
+        let ann = app.verified_customer(ANN).await;
+        app.import(rows);
+        (app, ann)
+    }
+
+    async fn wait_until_ready(&mut self) {
         let began = Instant::now();
         loop {
             let probe = self.http.get(format!("{}/healthz", self.origin()));
-            let serves = match self.place.is_set("TLS_CERT") {
-                // This client speaks no TLS; the program prints its address when it serves.
+            let is_ready = match self.sandbox.is_set("TLS_CERT") {
+                // This client has no TLS. The server prints its address when it is ready.
                 true => self.logs().contains("order-portal is at"),
-                false => probe.send().await.is_ok_and(|answer| answer.status() == 200),
+                false => probe.send().await.is_ok_and(|response| response.status() == 200),
             };
-            if serves {
+            if is_ready {
                 return;
             }
             if let Some(status) = self.child.try_wait().unwrap() {
-                panic!("the program ended at its start with {status}:\n{}", self.logs());
+                panic!("the server exited at start with {status}:\n{}", self.logs());
             }
-            assert!(began.elapsed() < STARTS_WITHIN, "the program does not serve:\n{}", self.logs());
+            assert!(began.elapsed() < START_TIMEOUT, "the server is not ready:\n{}", self.logs());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
-    /// Where the program is reached. It is not `PUBLIC_URL`, which says `localhost`, so that both names are tried.
+    /// The address of the server. `PUBLIC_URL` has `localhost` as its host, so the tests use both names.
     pub fn origin(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// What the program has written to standard output and standard error so far. Lines are written after the answer that
-    /// they are about, so this waits until no more come, for a while.
+    /// Standard output and standard error up to now. Lines are written after the response that they describe, so this waits
+    /// until no more arrive.
     pub fn logs(&self) -> String {
         let read = || {
             ["stdout.log", "stderr.log"].map(|name| std::fs::read_to_string(self.path().join(name)).unwrap()).concat()
@@ -86,25 +105,18 @@ impl TestApp {
         logs
     }
 
-    /// Has the signal sent to the program and waits for its end.
-    pub fn stop_by(&mut self, signal: &str) -> ExitStatus {
-        self.signal(signal);
-        self.wait()
-    }
-
-    /// The process that serves.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// The memory that it holds, in KiB.
+    /// The resident memory of the process, in KiB.
     pub fn memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
-    /// Sends one of the signals that tests use, by the system call: a bare machine has no `kill` program.
+    /// Sends a signal by the system call: a minimal machine has no `kill` program.
     pub fn signal(&self, name: &str) {
         let signal = match name {
             "TERM" => Signal::TERM,
@@ -116,100 +128,129 @@ impl TestApp {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    /// Sends the signal and waits for the exit.
+    pub fn stop_with(&mut self, signal: &str) -> ExitStatus {
+        self.signal(signal);
+        self.wait()
+    }
+
+    /// Waits for the exit.
     pub fn wait(&mut self) -> ExitStatus {
         let began = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
-            assert!(began.elapsed() < STOPS_WITHIN, "the program does not stop:\n{}", self.logs());
+            assert!(began.elapsed() < STOP_TIMEOUT, "the server does not stop:\n{}", self.logs());
             std::thread::sleep(Duration::from_millis(10));
         }
     }
 
-    /// Starts the program again, on the same data, after it was stopped.
-    pub async fn start_again(&mut self) {
-        self.child = spawn(&self.place);
-        self.wait_until_it_serves().await;
+    /// Starts the stopped server again with the same data.
+    pub async fn restart(&mut self) {
+        self.child = spawn(&self.sandbox);
+        self.wait_until_ready().await;
     }
 
     pub fn visitor(&self) -> Visitor {
         Visitor::new(self.http.clone(), self.origin())
     }
 
-    /// A visitor with a new account, signed in.
+    /// A logged-in visitor with a new account.
     pub async fn customer(&self, email: &str) -> Visitor {
         let mut visitor = self.visitor();
-        let answer = visitor.post("/signup", &[("email", email), ("password", PASSWORD)]).await;
-        assert_eq!(answer.leads_to(), (303, "/orders"), "sign-up of {email}: {}", answer.text());
+        let response = visitor.post("/signup", &[("email", email), ("password", PASSWORD)]).await;
+        assert_eq!(response.redirect(), (303, "/orders"), "sign-up of {email}: {}", response.text());
         visitor
     }
 
-    /// The same, and the address is verified.
+    /// A logged-in visitor with a new account and a verified address.
     pub async fn verified_customer(&self, email: &str) -> Visitor {
         let visitor = self.customer(email).await;
-        self.done(&["user", "verify", email]);
+        self.run_ok(&["user", "verify", email]);
         visitor
+    }
+
+    /// A login from a new browser.
+    pub async fn log_in(&self, email: &str, password: &str) -> Response {
+        self.visitor().log_in(email, password).await
+    }
+
+    /// A new session of an existing account.
+    pub async fn new_session(&self, email: &str, password: &str) -> Visitor {
+        let mut visitor = self.visitor();
+        assert_eq!(visitor.log_in(email, password).await.redirect(), (303, "/orders"), "login of {email}");
+        visitor
+    }
+
+    /// Confirms an address without a session, by the password of the account.
+    pub async fn confirm_address(&self, token: &str) -> Response {
+        self.visitor().post("/verify", &[("token", token), ("password", PASSWORD)]).await
     }
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}{path}", self.origin()))
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub async fn get(&self, path: &str) -> Response {
         http::send(self.request(Method::GET, path)).await
     }
 
-    /// A page asked for with a `Cookie` header as it stands.
-    pub async fn get_with_cookie(&self, path: &str, cookie: &str) -> Answer {
+    /// A GET request with this `Cookie` header.
+    pub async fn get_with_cookie(&self, path: &str, cookie: &str) -> Response {
         http::send(self.request(Method::GET, path).header("cookie", cookie)).await
     }
 
-    /// A new account by way of the API; answers its token.
+    /// A GET request with this token in the session cookie.
+    pub async fn get_with_token(&self, path: &str, token: &str) -> Response {
+        self.get_with_cookie(path, &format!("__Host-session={token}")).await
+    }
+
+    /// Creates an account by the API; returns its token.
     pub async fn api_account(&self, email: &str) -> String {
-        let answer = self.api_post("/api/createNewUser", &json!({ "email": email, "password": PASSWORD })).await;
-        assert_eq!(answer.status, 201, "{}", answer.text());
-        answer.json()["token"].as_str().unwrap().to_owned()
+        let response = self.api_post("/api/createNewUser", &json!({ "email": email, "password": PASSWORD })).await;
+        assert_eq!(response.status, 201, "{}", response.text());
+        response.json()["token"].as_str().unwrap().to_owned()
     }
 
-    /// A token of an account that exists.
+    /// A new API token of an existing account.
     pub async fn api_token(&self, email: &str) -> String {
-        let answer = self.api_post("/api/login", &json!({ "email": email, "password": PASSWORD })).await;
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        answer.json()["token"].as_str().unwrap().to_owned()
+        let response = self.api_post("/api/login", &json!({ "email": email, "password": PASSWORD })).await;
+        assert_eq!(response.status, 200, "{}", response.text());
+        response.json()["token"].as_str().unwrap().to_owned()
     }
 
-    pub async fn api_post(&self, path: &str, body: &serde_json::Value) -> Answer {
+    pub async fn api_post(&self, path: &str, body: &serde_json::Value) -> Response {
         http::send(self.request(Method::POST, path).json(body)).await
     }
 
-    pub async fn api_get(&self, path: &str, token: &str) -> Answer {
+    pub async fn api_get(&self, path: &str, token: &str) -> Response {
         http::send(self.request(Method::GET, path).bearer_auth(token)).await
     }
 }
 
-fn spawn(place: &Place) -> Child {
-    let log = |name: &str| File::options().create(true).append(true).open(place.path().join(name)).unwrap();
-    let mut command = place.command(&["serve"]);
+fn spawn(sandbox: &Sandbox) -> Child {
+    let log = |name: &str| File::options().create(true).append(true).open(sandbox.path().join(name)).unwrap();
+    let mut command = sandbox.command(&["serve"]);
     command.stdin(Stdio::null()).stdout(log("stdout.log")).stderr(log("stderr.log"));
     command.spawn().unwrap()
 }
 
 impl Deref for TestApp {
-    type Target = Place;
+    type Target = Sandbox;
 
-    fn deref(&self) -> &Place {
-        &self.place
+    fn deref(&self) -> &Sandbox {
+        &self.sandbox
     }
 }
 
 impl DerefMut for TestApp {
-    fn deref_mut(&mut self) -> &mut Place {
-        &mut self.place
+    fn deref_mut(&mut self) -> &mut Sandbox {
+        &mut self.sandbox
     }
 }
 
-/// Must not panic: a panic while another one unwinds aborts the run and hides every other result.
+/// Must not panic: a panic during another panic aborts the run and hides all other results.
 impl Drop for TestApp {
     fn drop(&mut self) {
         self.child.kill().ok();

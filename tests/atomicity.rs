@@ -2,42 +2,33 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use scraper::{Html, Selector};
-use sqlx::{AnyPool, AssertSqlSafe};
+use sqlx::AssertSqlSafe;
 
-use crate::app::{PASSWORD, TestApp};
-use crate::place::{Place, Ran};
+use crate::app::{ANN, BOB, PASSWORD, TestApp};
+use crate::sandbox::{CommandOutput, Sandbox};
 use crate::token::now;
 
-const ANN: &str = "ann@example.com";
 const LOGIN: [(&str, &str); 2] = [("email", ANN), ("password", PASSWORD)];
 
-async fn run(database: &AnyPool, sql: &str) {
-    sqlx::query(AssertSqlSafe(sql.to_owned())).execute(database).await.unwrap();
-}
-
-async fn count(database: &AnyPool, what: &str) -> i64 {
-    sqlx::query_scalar(AssertSqlSafe(format!("SELECT COUNT(*) FROM {what}"))).fetch_one(database).await.unwrap()
-}
-
-/// Makes writing audit events fail, like a crash before that write.
+/// The missing table makes the insert of the audit event fail.
 #[tokio::test]
 async fn login_logout_and_sign_up_roll_back_without_their_audit_event() {
     let app = TestApp::start().await;
     let mut ann = app.customer(ANN).await;
     let token = ann.token();
-    let database = app.database().await;
-    run(&database, "ALTER TABLE audit_events RENAME TO hidden").await;
-    let sessions = count(&database, "sessions WHERE revoked_at IS NULL").await;
+    app.execute("ALTER TABLE audit_events RENAME TO hidden").await;
+    let sessions = app.count("sessions WHERE revoked_at IS NULL").await;
     assert_eq!(app.visitor().post("/login", &LOGIN).await.status, 500);
     assert_eq!(ann.post("/logout", &[]).await.status, 500);
-    let bob = [("email", "bob@example.com"), ("password", PASSWORD)];
+    let bob = [("email", BOB), ("password", PASSWORD)];
     assert_eq!(app.visitor().post("/signup", &bob).await.status, 500);
-    assert_eq!(count(&database, "sessions WHERE revoked_at IS NULL").await, sessions);
-    assert_eq!(count(&database, "users").await, 1);
-    run(&database, "ALTER TABLE hidden RENAME TO audit_events").await;
-    ann.bring(&token);
+    assert_eq!(app.count("sessions WHERE revoked_at IS NULL").await, sessions);
+    assert_eq!(app.count("users").await, 1);
+    app.execute("ALTER TABLE hidden RENAME TO audit_events").await;
+    ann.set_session_token(&token);
     assert_eq!(ann.get("/orders").await.status, 200, "the logout took effect without its audit event");
     assert_eq!(app.visitor().post("/login", &LOGIN).await.status, 303);
     assert_eq!(app.visitor().post("/signup", &bob).await.status, 303);
@@ -62,7 +53,6 @@ async fn login_during_account_deletion_answers_401() {
     }
 }
 
-/// Changes the totals of all orders in one transaction, repeatedly.
 #[tokio::test]
 async fn list_total_matches_its_rows_during_writes() {
     let app = TestApp::start().await;
@@ -74,7 +64,7 @@ async fn list_total_matches_its_rows_during_writes() {
         })
         .collect();
     app.write("orders.csv", format!("{header}{rows}"));
-    app.done(&["import", "orders.csv"]);
+    app.run_ok(&["import", "orders.csv"]);
     let is_over = Arc::new(AtomicBool::new(false));
     let writer = tokio::spawn({
         let (database, is_over) = (app.database().await, Arc::clone(&is_over));
@@ -115,29 +105,27 @@ fn sum_and_rows(page: &str) -> (u64, Vec<u64>) {
 
 #[tokio::test]
 async fn failed_maintenance_step_does_not_stop_the_others() {
-    let place = Place::new().await;
-    place.done(&["migrate"]);
-    let database = place.database().await;
-    run(&database, "INSERT INTO users (id, email, password_hash, created_at) VALUES ('u', 'ann@example.com', '', 0)")
+    let sandbox = Sandbox::new().await;
+    sandbox.run_ok(&["migrate"]);
+    sandbox
+        .execute("INSERT INTO users (id, email, password_hash, created_at) VALUES ('u', 'ann@example.com', '', 0)")
         .await;
-    run(
-        &database,
-        "INSERT INTO audit_events (id, user_id, event, client_address, user_agent, at) VALUES ('a', 'u', 'signed-in', '192.0.2.1', '', 0)",
+    sandbox.execute("INSERT INTO audit_events (id, user_id, event, client_address, user_agent, at) VALUES ('a', 'u', 'signed-in', '192.0.2.1', '', 0)",
     )
     .await;
     for first in ["sessions", "email_tokens", "rate_limits"] {
-        run(&database, &format!("ALTER TABLE {first} RENAME TO hidden_{first}")).await;
+        sandbox.execute(&format!("ALTER TABLE {first} RENAME TO hidden_{first}")).await;
     }
-    let app = TestApp::start_in(place).await;
-    let began = std::time::Instant::now();
-    while count(&database, "audit_events").await > 0 {
-        assert!(began.elapsed() < std::time::Duration::from_secs(20), "{}", app.logs());
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    let app = TestApp::start_in(sandbox).await;
+    let began = Instant::now();
+    while app.count("audit_events").await > 0 {
+        assert!(began.elapsed() < Duration::from_secs(20), "{}", app.logs());
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert!(app.logs().contains("maintenance step failed"), "{}", app.logs());
 }
 
-/// A wait until tomorrow, written while the clock was a day ahead.
+/// A limit until tomorrow, written while the clock was a day ahead.
 #[tokio::test]
 async fn rate_limit_ignores_waits_of_a_wrong_clock() {
     let app = TestApp::start().await;
@@ -145,15 +133,11 @@ async fn rate_limit_ignores_waits_of_a_wrong_clock() {
     let wrong = [("email", ANN), ("password", "eight dull herons on one leg")];
     let mut visitor = app.visitor();
     while visitor.post("/login", &wrong).await.status != 429 {}
-    let database = app.database().await;
     let tomorrow = now() + 86_400;
-    run(
-        &database,
-        &format!(
-            "UPDATE rate_limits SET blocked_until = {tomorrow}, last_at = {tomorrow}, resets_at = {}",
-            tomorrow + 86_400
-        ),
-    )
+    app.execute(&format!(
+        "UPDATE rate_limits SET blocked_until = {tomorrow}, last_at = {tomorrow}, resets_at = {}",
+        tomorrow + 86_400
+    ))
     .await;
     assert_eq!(app.visitor().post("/login", &wrong).await.status, 401);
     assert_eq!(app.visitor().post("/login", &wrong).await.status, 429, "later attempts are not counted");
@@ -162,18 +146,21 @@ async fn rate_limit_ignores_waits_of_a_wrong_clock() {
 #[tokio::test]
 async fn concurrent_migrations_apply_each_migration_once() {
     for _ in 0..3 {
-        let place = Place::new().await;
+        let sandbox = Sandbox::new().await;
         let start = || {
-            let mut command = place.command(&["migrate"]);
+            let mut command = sandbox.command(&["migrate"]);
             command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap()
         };
         let processes: Vec<_> = (0..8).map(|_| start()).collect();
-        let ran: Vec<Ran> = processes.into_iter().map(|process| process.wait_with_output().unwrap().into()).collect();
-        assert!(ran.iter().all(|ran| ran.status == 0), "{ran:?}");
-        let lines = || ran.iter().flat_map(|ran| ran.stdout.lines());
+        let outputs: Vec<CommandOutput> =
+            processes.into_iter().map(|process| process.wait_with_output().unwrap().into()).collect();
+        assert!(outputs.iter().all(|output| output.status == 0), "{outputs:?}");
+        let lines = || outputs.iter().flat_map(|output| output.stdout.lines());
         let applied: Vec<&str> = lines().filter(|line| line.starts_with("applied")).collect();
         let known = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations")).unwrap().count();
         assert_eq!(applied.len(), known, "{applied:?}");
-        assert!(ran.iter().all(|ran| ran.stdout.contains("applied") || ran.stdout.contains("up to date")), "{ran:?}");
+        let is_done =
+            |output: &CommandOutput| output.stdout.contains("applied") || output.stdout.contains("up to date");
+        assert!(outputs.iter().all(is_done), "{outputs:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! More than can be done at once: the rest is told to come back (503 with `Retry-After`), and what needs none of it stays fast.
+//! Overload: rejected requests get 503 with `Retry-After`, and other pages stay fast.
 
 use std::time::{Duration, Instant};
 
@@ -6,41 +6,41 @@ use futures_util::future::{join, join_all};
 use reqwest::Method;
 use serde_json::json;
 
-use crate::app::{PASSWORD, TestApp};
-use crate::http::{self, Answer};
+use crate::app::{ANN, PASSWORD, TestApp, WRONG_PASSWORD};
+use crate::http::{self, Response};
 
-const ANN: &str = "ann@example.com";
-const WRONG: &str = "not the password at all";
-
-/// Logins with a wrong password, half of them by page and half by API, each for an account and from an address of its own, so that no
-/// rate limit meets them; answers those of the pages and those of the API.
-async fn log_in_at_once(app: &TestApp, count: usize) -> (Vec<Answer>, Vec<Answer>) {
+/// Concurrent logins with a wrong password, by page and by API. Each has its own account and client address, so that no rate limit
+/// applies. Returns the responses of the pages and of the API.
+async fn log_in_at_once(app: &TestApp, count: usize) -> (Vec<Response>, Vec<Response>) {
     let of = |path: &str, number: usize| {
         let address = format!("203.0.{}.{}", number / 250, number % 250 + 1);
         app.request(Method::POST, path).header("x-forwarded-for", address)
     };
     let email = |number| format!("customer{number}@example.com");
-    let page =
-        |number| http::send(of("/login", number).form(&[("email", email(number)), ("password", WRONG.to_owned())]));
-    let api = |number| http::send(of("/api/login", number).json(&json!({ "email": email(number), "password": WRONG })));
-    // In turn, so that both meet the queue empty and full.
+    let page = |number| {
+        http::send(of("/login", number).form(&[("email", email(number)), ("password", WRONG_PASSWORD.to_owned())]))
+    };
+    let api = |number| {
+        http::send(of("/api/login", number).json(&json!({ "email": email(number), "password": WRONG_PASSWORD })))
+    };
+    // Alternating, so that both meet an empty and a full queue.
     join_all((0..count).map(|number| join(page(number), api(count + number)))).await.into_iter().unzip()
 }
 
-/// Asserts that each was looked at or told to come back; answers how many were told so.
-fn refused(answers: &[Answer], is_refusal: impl Fn(&Answer) -> bool) -> usize {
-    for answer in answers {
-        let seconds = answer.header("retry-after").map(|seconds| seconds.parse::<u32>().unwrap());
-        match answer.status {
+/// Asserts that each response is 401 or 503; returns the number of 503.
+fn count_rejected(responses: &[Response], is_rejection: impl Fn(&Response) -> bool) -> usize {
+    for response in responses {
+        let seconds = response.header("retry-after").map(|seconds| seconds.parse::<u32>().unwrap());
+        match response.status {
             401 => assert_eq!(seconds, None),
-            503 => assert!(is_refusal(answer) && seconds.is_some_and(|seconds| seconds > 0), "{}", answer.text()),
-            status => panic!("{status}: {}", answer.text()),
+            503 => assert!(is_rejection(response) && seconds.is_some_and(|seconds| seconds > 0), "{}", response.text()),
+            status => panic!("{status}: {}", response.text()),
         }
     }
-    answers.iter().filter(|answer| answer.status == 503).count()
+    responses.iter().filter(|response| response.status == 503).count()
 }
 
-/// On one core the queue has 24 places on every computer: a process that is started by a thread stays on that thread's cores.
+/// On one core the queue has 24 slots. A process inherits the cores of the thread that starts it.
 #[cfg(target_os = "linux")]
 async fn app_on_one_core() -> TestApp {
     use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -55,12 +55,12 @@ async fn app_on_one_core() -> TestApp {
 
 #[tokio::test]
 #[cfg(target_os = "linux")]
-async fn hash_queue_that_is_full_answers_503_and_other_pages_stay_fast() {
+async fn full_hash_queue_answers_503_and_other_pages_stay_fast() {
     let app = app_on_one_core().await;
     let mut ann = app.customer(ANN).await;
-    let crowd = async {
-        let answers = log_in_at_once(&app, 75).await;
-        (answers, Instant::now())
+    let logins = async {
+        let responses = log_in_at_once(&app, 75).await;
+        (responses, Instant::now())
     };
     let browsing = async {
         let mut pages = Vec::new();
@@ -72,23 +72,23 @@ async fn hash_queue_that_is_full_answers_503_and_other_pages_stay_fast() {
         }
         pages
     };
-    let (((pages, api), last_login), browsed) = join(crowd, browsing).await;
-    assert!(refused(&pages, |answer| answer.is_page(503)) > 0, "no page was refused");
-    assert!(refused(&api, |answer| answer.is_problem(503)) > 0, "nothing of the API was refused");
-    let looked_at = pages.iter().chain(&api).filter(|answer| answer.status == 401).count();
-    // On PostgreSQL some find no free connection first.
+    let (((pages, api), last_login), browsed) = join(logins, browsing).await;
+    assert!(count_rejected(&pages, |response| response.is_page(503)) > 0, "no page was rejected");
+    assert!(count_rejected(&api, |response| response.is_problem(503)) > 0, "no API request was rejected");
+    let verified = pages.iter().chain(&api).filter(|response| response.status == 401).count();
+    // On PostgreSQL some get no database connection.
     let at_least = if app.is_postgres() { 1 } else { 25 };
-    assert!(looked_at >= at_least, "{looked_at} were looked at, and the queue holds 24 beside the one at work");
-    assert!(browsed[0].1 < last_login, "the crowd was gone before the first page");
+    assert!(verified >= at_least, "{verified} passwords were verified; one runs and 24 wait");
+    assert!(browsed[0].1 < last_login, "the logins ended before the first page");
     let slowest = browsed.iter().map(|(took, _)| *took).max().unwrap();
     assert!(slowest < Duration::from_secs(3), "a page took {slowest:?}");
-    let login = app.visitor().post("/login", &[("email", ANN), ("password", PASSWORD)]).await;
-    assert_eq!(login.leads_to(), (303, "/orders"), "once the crowd is gone");
+    let login = app.log_in(ANN, PASSWORD).await;
+    assert_eq!(login.redirect(), (303, "/orders"), "after the overload");
 }
 
-/// Another program holds SQLite's only writer, or a lock on PostgreSQL, for longer than a request waits.
+/// Another program locks the database for longer than a request waits.
 #[tokio::test]
-async fn database_that_is_locked_answers_503_until_the_lock_is_released() {
+async fn locked_database_answers_503_until_the_lock_is_released() {
     let app = TestApp::start_with(&[("TRUSTED_PROXIES", "127.0.0.1")]).await;
     app.customer(ANN).await;
     let database = app.database().await;
@@ -100,8 +100,8 @@ async fn database_that_is_locked_answers_503_until_the_lock_is_released() {
         sqlx::raw_sql("ROLLBACK").execute(&mut *other).await.unwrap();
     };
     let ((pages, api), ()) = join(log_in_at_once(&app, 12), release).await;
-    assert!(refused(&pages, |answer| answer.is_page(503)) > 0, "no page was refused");
-    assert!(refused(&api, |answer| answer.is_problem(503)) > 0, "nothing of the API was refused");
-    let login = app.visitor().post("/login", &[("email", ANN), ("password", PASSWORD)]).await;
-    assert_eq!(login.leads_to(), (303, "/orders"), "once the lock is released");
+    assert!(count_rejected(&pages, |response| response.is_page(503)) > 0, "no page was rejected");
+    assert!(count_rejected(&api, |response| response.is_problem(503)) > 0, "no API request was rejected");
+    let login = app.log_in(ANN, PASSWORD).await;
+    assert_eq!(login.redirect(), (303, "/orders"), "after the lock is released");
 }

@@ -1,10 +1,8 @@
 //! The chart of spending by month, with histories longer than a chart.
 
-use crate::filters::app_with;
+use crate::app::{ANN, TestApp};
 use crate::orders::list;
 use crate::shop::{Row, order};
-
-const ANN: &str = "ann@example.com";
 
 fn placed(number: u32, month: &str, currency: &str) -> Row {
     let row = order(&format!("#{number}"), ANN).with("Created at", &format!("{month}-15 12:00:00 +0000"));
@@ -29,7 +27,7 @@ fn two_currencies() -> Vec<Row> {
 
 #[tokio::test]
 async fn chart_ends_with_the_last_month_of_its_currency() {
-    let (_app, mut ann) = app_with(&two_currencies()).await;
+    let (_app, mut ann) = TestApp::start_with_orders(&two_currencies()).await;
     let page = list(&mut ann, "/orders").await;
     assert_eq!(rows(&page, "EUR"), ["April 2012 1 €10.00", "February 2012 1 €10.00", "January 2012 1 €10.00"]);
     assert_eq!(rows(&page, "USD"), ["June 2020 1 $10.00", "May 2020 1 $10.00"]);
@@ -37,7 +35,7 @@ async fn chart_ends_with_the_last_month_of_its_currency() {
 
 #[tokio::test]
 async fn chart_ends_with_the_last_month_before_an_end_date() {
-    let (_app, mut ann) = app_with(&two_currencies()).await;
+    let (_app, mut ann) = TestApp::start_with_orders(&two_currencies()).await;
     let page = list(&mut ann, "/orders?from=2000-01-01&to=2019-12-31").await;
     assert_eq!(rows(&page, "EUR"), ["April 2012 1 €10.00", "February 2012 1 €10.00", "January 2012 1 €10.00"]);
     assert!(rows(&page, "USD").is_empty());
@@ -47,7 +45,7 @@ async fn chart_ends_with_the_last_month_before_an_end_date() {
 async fn months_before_the_chart_count_in_the_total_only() {
     let months = (0..48).map(|month| format!("{}-{:02}", 2016 + month / 12, 1 + month % 12));
     let history: Vec<Row> = months.zip(1..).map(|(month, number)| placed(number, &month, "EUR")).collect();
-    let (_app, mut ann) = app_with(&history).await;
+    let (_app, mut ann) = TestApp::start_with_orders(&history).await;
     let page = list(&mut ann, "/orders").await;
     assert!(page.contains("48 orders, €480.00"));
     let shown = rows(&page, "EUR");

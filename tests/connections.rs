@@ -1,4 +1,4 @@
-//! Many open connections from one client, and what is left for others.
+//! Many open connections of one client leave room for other clients.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -8,19 +8,19 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
 
 use crate::app::TestApp;
-use crate::place::Place;
-use crate::tls::{Pair, https_place};
+use crate::sandbox::Sandbox;
+use crate::tls::{Certificate, https_sandbox};
 
 /// More than the usual 1,024 descriptors.
 const MANY: usize = 1_100;
 
-/// This process needs them, too.
-pub fn allow_many_connections() {
+/// The tests need as many descriptors as the server.
+pub fn raise_descriptor_limit() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
 }
 
-/// A connection from another address of this computer, as from another client.
+/// A connection from another loopback address, like another client.
 pub fn connect_from(address: [u8; 4], port: u16) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from((address, 0)).into()).unwrap();
@@ -30,14 +30,14 @@ pub fn connect_from(address: [u8; 4], port: u16) -> TcpStream {
     stream
 }
 
-/// Gets the front page over a connection of its own; answers how long that took.
+/// Requests the login page over a new connection; returns the time.
 fn time_page(address: [u8; 4], port: u16) -> Duration {
     let began = Instant::now();
     let mut stream = connect_from(address, port);
     write!(stream, "GET /login HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("</html>"), "{answer}");
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    assert!(response.starts_with("HTTP/1.1 200") && response.ends_with("</html>"), "{response}");
     began.elapsed()
 }
 
@@ -65,11 +65,11 @@ async fn descriptor_limit_is_raised_at_start() {
 }
 
 #[tokio::test]
-async fn silent_connections_of_one_client_leave_room_for_others() {
-    allow_many_connections();
-    let mut place = Place::new().await;
-    place.limit_descriptors(1_024);
-    let app = TestApp::start_in(place).await;
+async fn silent_connections_of_a_client_leave_room_for_others() {
+    raise_descriptor_limit();
+    let mut sandbox = Sandbox::new().await;
+    sandbox.limit_descriptors(1_024);
+    let app = TestApp::start_in(sandbox).await;
     let silent: Vec<_> = (0..MANY).map(|_| connect_from([127, 0, 0, 1], app.port)).collect();
     for _ in 0..5 {
         let took = time_page([127, 0, 0, 2], app.port);
@@ -78,7 +78,7 @@ async fn silent_connections_of_one_client_leave_room_for_others() {
     let open = count_open(&silent);
     assert!((50..=MANY / 4).contains(&open), "{open} of {MANY} silent connections are open");
     assert!(app.logs().contains("connection refused: too many are open"), "{}", app.logs());
-    // The silent ones end, too, and then their client is served again.
+    // The silent connections time out, and their client gets pages again.
     let began = Instant::now();
     while count_open(&silent) > 0 {
         assert!(began.elapsed() < Duration::from_secs(25), "{} are open", count_open(&silent));
@@ -88,8 +88,8 @@ async fn silent_connections_of_one_client_leave_room_for_others() {
 }
 
 #[tokio::test]
-async fn silent_connections_are_harmless_with_usual_limits() {
-    allow_many_connections();
+async fn silent_connections_block_no_page_with_usual_limits() {
+    raise_descriptor_limit();
     let app = TestApp::start().await;
     let silent: Vec<_> = (0..MANY).map(|_| connect_from([127, 0, 0, 1], app.port)).collect();
     for address in [[127, 0, 0, 1], [127, 0, 0, 2]] {
@@ -99,32 +99,32 @@ async fn silent_connections_are_harmless_with_usual_limits() {
     drop(silent);
 }
 
-/// The limits hold before the TLS handshake, of which only so many go on at a time.
+/// The limits apply before the TLS handshake; the number of concurrent handshakes is limited.
 #[tokio::test]
-async fn silent_connections_before_the_tls_handshake_leave_room_for_others() {
-    allow_many_connections();
-    let pair = Pair::new();
-    let mut place = https_place(&pair).await;
-    place.limit_descriptors(1_024);
-    let app = TestApp::start_in(place).await;
+async fn silent_connections_before_tls_leave_room_for_others() {
+    raise_descriptor_limit();
+    let certificate = Certificate::new();
+    let mut sandbox = https_sandbox(&certificate).await;
+    sandbox.limit_descriptors(1_024);
+    let app = TestApp::start_in(sandbox).await;
     let silent: Vec<_> = (0..MANY).map(|_| connect_from([127, 0, 0, 1], app.port)).collect();
     let began = Instant::now();
-    let mut tls = pair.connect(connect_from([127, 0, 0, 2], app.port));
+    let mut tls = certificate.connect(connect_from([127, 0, 0, 2], app.port));
     write!(tls, "GET /login HTTP/1.1\r\nHost: localhost:{}\r\nConnection: close\r\n\r\n", app.port).unwrap();
-    let mut answer = String::new();
-    tls.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let mut response = String::new();
+    tls.read_to_string(&mut response).unwrap();
+    assert!(response.starts_with("HTTP/1.1 200"), "{response}");
     assert!(began.elapsed() < Duration::from_secs(3), "the page took {:?}", began.elapsed());
     assert!(count_open(&silent) <= MANY / 4);
 }
 
 #[tokio::test]
-async fn trusted_proxy_has_no_share() {
-    allow_many_connections();
-    let mut place = Place::new().await;
-    place.limit_descriptors(1_024);
-    place.set("TRUSTED_PROXIES", "127.0.0.1");
-    let app = TestApp::start_in(place).await;
+async fn trusted_proxy_has_no_connection_limit() {
+    raise_descriptor_limit();
+    let mut sandbox = Sandbox::new().await;
+    sandbox.limit_descriptors(1_024);
+    sandbox.set("TRUSTED_PROXIES", "127.0.0.1");
+    let app = TestApp::start_in(sandbox).await;
     let silent: Vec<_> = (0..200).map(|_| connect_from([127, 0, 0, 1], app.port)).collect();
     time_page([127, 0, 0, 2], app.port);
     assert_eq!(count_open(&silent), 200);

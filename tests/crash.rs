@@ -1,4 +1,4 @@
-//! SIGKILL at any moment: what was answered is there afterwards. `CRASH_ROUNDS` says how often, 3 times if left out.
+//! Acknowledged writes survive SIGKILL at any moment. `CRASH_ROUNDS` sets the number of kills (3).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,10 +7,10 @@ use std::time::Duration;
 use crate::app::{PASSWORD, TestApp};
 use crate::http::Visitor;
 
-/// What one customer was told before the server was gone.
+/// The acknowledged writes of one customer.
 struct Acknowledged {
     email: String,
-    /// The last session that was begun, and whether it was ended.
+    /// The token of the last login, and whether its session is revoked.
     session: Option<(String, bool)>,
 }
 
@@ -25,20 +25,20 @@ async fn acknowledged_writes_survive_sigkill() {
         while answered.load(Ordering::SeqCst) < 4 + round % 7 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        // Another moment each time.
+        // A different delay in each round.
         tokio::time::sleep(Duration::from_millis(round * 37 % 60)).await;
-        app.stop_by("KILL");
-        app.start_again().await;
+        app.stop_with("KILL");
+        app.restart().await;
         let mut acknowledged = Vec::new();
         for customer in customers {
             acknowledged.extend(customer.await.unwrap());
         }
         assert!(!acknowledged.is_empty(), "nothing was acknowledged in round {round}");
         for Acknowledged { email, session } in acknowledged {
-            if let Some((token, has_ended)) = session {
-                let answer = app.get_with_cookie("/orders", &format!("__Host-session={token}")).await;
-                let expected = if has_ended { 303 } else { 200 };
-                assert_eq!(answer.status, expected, "{email} in round {round}: the session");
+            if let Some((token, is_revoked)) = session {
+                let response = app.get_with_token("/orders", &token).await;
+                let expected = if is_revoked { 303 } else { 200 };
+                assert_eq!(response.status, expected, "{email} in round {round}: the session");
             }
             let fields = [("email", email.as_str()), ("password", PASSWORD)];
             let logged_in = session_of(&app.visitor(), "/login", &fields, &format!("203.0.{round}.9"), None).await;
@@ -47,9 +47,9 @@ async fn acknowledged_writes_survive_sigkill() {
     }
 }
 
-/// Signs up, logs out, logs in, until the server is gone. The logout that was under way then may have been done or not.
+/// Signs up, logs out and logs in until the server is killed.
 async fn customer(visitor: Visitor, round: u64, client: u64, answered: Arc<AtomicU64>) -> Vec<Acknowledged> {
-    // No rate limit is to be met.
+    // A separate client address, so that no rate limit applies.
     let address = format!("203.0.{round}.{client}");
     let mut all = Vec::new();
     for number in 0.. {
@@ -59,7 +59,7 @@ async fn customer(visitor: Visitor, round: u64, client: u64, answered: Arc<Atomi
         all.push(Acknowledged { email: email.clone(), session: Some((token.clone(), false)) });
         answered.fetch_add(1, Ordering::SeqCst);
         let last = all.len() - 1;
-        // Until it is answered, either outcome is right.
+        // Without a response, the logout may or may not have happened.
         all[last].session = None;
         let Some(_) = session_of(&visitor, "/logout", &[], &address, Some(&token)).await else { break };
         all[last].session = Some((token, true));
@@ -70,7 +70,7 @@ async fn customer(visitor: Visitor, round: u64, client: u64, answered: Arc<Atomi
     all
 }
 
-/// The session cookie that a form is answered with, empty when it is taken away; `None` when there is no answer.
+/// The session token in the response to a form, empty if the cookie is removed; `None` without a response.
 async fn session_of(
     visitor: &Visitor,
     path: &str,

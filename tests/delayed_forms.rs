@@ -1,4 +1,4 @@
-//! A request whose head arrives before the end of its session and whose body arrives afterwards.
+//! Requests whose head arrives before their session ends, and whose body arrives later.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,22 +7,21 @@ use sqlx::AnyPool;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::app::{PASSWORD, TestApp};
-use crate::http::Answer;
+use crate::app::{ANN, PASSWORD, TestApp};
+use crate::http::Response;
 use crate::mailbox;
 use crate::orders::numbers;
 use crate::routes::guarded_posts;
 
-const ANN: &str = "ann@example.com";
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// A request without its body.
-pub struct HeldBack {
+pub struct DelayedRequest {
     stream: TcpStream,
     body: String,
 }
 
-impl HeldBack {
+impl DelayedRequest {
     /// Sends the head of a form, with the session cookie.
     pub async fn send_head(app: &TestApp, token: &str, path: &str, body: &str) -> Self {
         Self::with_header(app, &format!("Cookie: __Host-session={token}"), path, body).await
@@ -40,8 +39,8 @@ impl HeldBack {
         Self { stream, body: body.to_owned() }
     }
 
-    /// Sends the body and reads the answer.
-    pub async fn send_body(mut self) -> Answer {
+    /// Sends the body and reads the response.
+    pub async fn send_body(mut self) -> Response {
         self.stream.write_all(self.body.as_bytes()).await.unwrap();
         let mut received = Vec::new();
         self.stream.read_to_end(&mut received).await.unwrap();
@@ -50,7 +49,7 @@ impl HeldBack {
         let mut lines = head.split("\r\n");
         let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
         let headers = lines.filter_map(|line| line.split_once(": "));
-        Answer {
+        Response {
             status,
             headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             body: body.as_bytes().to_vec(),
@@ -58,13 +57,13 @@ impl HeldBack {
     }
 }
 
-/// Waits until the server has read the heads that were sent.
-pub async fn heads_are_read(app: &TestApp) {
+/// Waits until the server has read the heads.
+pub async fn wait_until_heads_are_read(app: &TestApp) {
     app.get("/healthz").await;
     tokio::time::sleep(Duration::from_millis(500)).await;
 }
 
-/// A valid form for each route that needs a user.
+/// A valid form for each route that requires a session.
 fn forms(number: &str, other_session: &str) -> Vec<(String, String)> {
     let password = PASSWORD.replace(' ', "+");
     let form = |pattern: &str, body: String| (pattern.replace("{number}", number), body);
@@ -79,12 +78,12 @@ fn forms(number: &str, other_session: &str) -> Vec<(String, String)> {
         form("/account/time-zone", "zone=Europe%2FParis".to_owned()),
         form("/account/session/extend", "x=1".to_owned()),
         form("/account/stay", "x=1".to_owned()),
-        form("/orders/{number}/cancel", "key=held-back-cancel".to_owned()),
-        form("/orders/{number}/again", "key=held-back-again".to_owned()),
+        form("/orders/{number}/cancel", "key=delayed-cancel".to_owned()),
+        form("/orders/{number}/again", "key=delayed-again".to_owned()),
     ]
 }
 
-/// All data that one of the forms can change.
+/// All data that the forms can change.
 async fn contents(database: &AnyPool) -> Vec<String> {
     let queries = [
         "SELECT id || email || password_hash || COALESCE(time_zone, '') FROM users ORDER BY id",
@@ -105,37 +104,36 @@ enum End {
     Disable,
 }
 
-async fn refused_after(end: End) {
+async fn assert_rejected_after(end: End) {
     let app = TestApp::start_with(&[("DEMO_ORDERS", "true")]).await;
     let number = numbers(&app.customer(ANN).await.get("/orders").await.text())[0].clone();
-    mailbox::all_gone(&app).await;
+    mailbox::wait_for_empty_queue(&app).await;
     let database = app.database().await;
     let other: String = sqlx::query_scalar("SELECT id FROM sessions").fetch_one(&database).await.unwrap();
-    let mut held = Vec::new();
+    let mut delayed = Vec::new();
     let mut visitors = Vec::new();
     for (path, body) in forms(&number, &other) {
-        let mut visitor = app.visitor();
-        visitor.post("/login", &[("email", ANN), ("password", PASSWORD)]).await;
-        held.push((path.clone(), HeldBack::send_head(&app, &visitor.token(), &path, &body).await));
+        let visitor = app.new_session(ANN, PASSWORD).await;
+        delayed.push((path.clone(), DelayedRequest::send_head(&app, &visitor.token(), &path, &body).await));
         visitors.push(visitor);
     }
-    heads_are_read(&app).await;
+    wait_until_heads_are_read(&app).await;
     match end {
         End::Logout => {
             for visitor in &mut visitors {
-                assert_eq!(visitor.post("/logout", &[]).await.leads_to(), (303, "/login"));
+                assert_eq!(visitor.post("/logout", &[]).await.redirect(), (303, "/login"));
             }
         }
         End::Disable => {
-            app.done(&["user", "disable", ANN]);
+            app.run_ok(&["user", "disable", ANN]);
         }
     }
     let before = contents(&database).await;
     let mut wrong = Vec::new();
-    for (path, held) in held {
-        let answer = held.send_body().await;
-        if answer.leads_to() != (303, "/login") {
-            wrong.push(format!("{path}: {:?}", answer.leads_to()));
+    for (path, delayed) in delayed {
+        let response = delayed.send_body().await;
+        if response.redirect() != (303, "/login") {
+            wrong.push(format!("{path}: {:?}", response.redirect()));
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
@@ -144,12 +142,12 @@ async fn refused_after(end: End) {
 
 #[tokio::test]
 async fn delayed_forms_are_rejected_after_logout() {
-    refused_after(End::Logout).await;
+    assert_rejected_after(End::Logout).await;
 }
 
 #[tokio::test]
 async fn delayed_forms_are_rejected_after_the_account_is_disabled() {
-    refused_after(End::Disable).await;
+    assert_rejected_after(End::Disable).await;
 }
 
 #[test]
@@ -162,21 +160,21 @@ fn delayed_form_tests_cover_every_authenticated_route() {
 async fn delayed_logout_after_session_end_redirects_to_login() {
     let app = TestApp::start().await;
     let mut visitor = app.customer(ANN).await;
-    let held = HeldBack::send_head(&app, &visitor.token(), "/logout", "x=1").await;
-    heads_are_read(&app).await;
+    let delayed = DelayedRequest::send_head(&app, &visitor.token(), "/logout", "x=1").await;
+    wait_until_heads_are_read(&app).await;
     visitor.post("/logout", &[]).await;
-    assert_eq!(held.send_body().await.leads_to(), (303, "/login"));
-    let logouts = "SELECT COUNT(*) FROM audit_events WHERE event = 'logged-out'";
-    let logouts: i64 = sqlx::query_scalar(logouts).fetch_one(&app.database().await).await.unwrap();
-    assert_eq!(logouts, 1, "an ended session has a logout event");
+    assert_eq!(delayed.send_body().await.redirect(), (303, "/login"));
+    let logouts = "audit_events WHERE event = 'logged-out'";
+    assert_eq!(app.count(logouts).await, 1, "an ended session has a logout event");
 }
 
 #[tokio::test]
 async fn delayed_api_logout_with_revoked_token_answers_403() {
     let app = TestApp::start().await;
     let token = app.api_account(ANN).await;
-    let held = HeldBack::with_header(&app, &format!("Authorization: Bearer {token}"), "/api/logout", "{}").await;
-    heads_are_read(&app).await;
-    app.done(&["user", "disable", ANN]);
-    assert_eq!(held.send_body().await.status, 403);
+    let delayed =
+        DelayedRequest::with_header(&app, &format!("Authorization: Bearer {token}"), "/api/logout", "{}").await;
+    wait_until_heads_are_read(&app).await;
+    app.run_ok(&["user", "disable", ANN]);
+    assert_eq!(delayed.send_body().await.status, 403);
 }

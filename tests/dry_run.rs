@@ -3,12 +3,11 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::app::TestApp;
-use crate::orders::{import, list, numbers};
+use crate::app::{ANN, BOB, TestApp};
+use crate::orders::{list, numbers};
 use crate::shop::{self, export, line, order};
 
-const ANN: &str = "ann@example.com";
-/// Generous, because machines that run many tests at once are slow.
+/// Long, because many tests run at once.
 const MAX_SIGN_UP_TIME: Duration = Duration::from_secs(5);
 
 /// The stored orders and lines.
@@ -23,9 +22,9 @@ async fn stored_rows(app: &TestApp) -> (Vec<(String, String, i64, Option<String>
 async fn dry_run_counts_orders_and_writes_nothing() {
     let app = TestApp::start_with(&[("DEMO_ORDERS", "true")]).await;
     let mut ann = app.verified_customer(ANN).await;
-    import(&app, &shop::orders(5, "bob@example.com"));
+    app.import(&shop::orders(5, BOB));
     let (before, samples) = (stored_rows(&app).await, numbers(&list(&mut ann, "/orders").await));
-    let mut rows = shop::orders(5, "bob@example.com");
+    let mut rows = shop::orders(5, BOB);
     rows[0] = rows[0].clone().with("Total", "99.00");
     rows.extend([order("#1", ANN), line("#1", ANN, "Pen"), order("#2", ANN)]);
     app.write("next.csv", export(&rows));
@@ -48,9 +47,12 @@ async fn dry_run_counts_orders_and_writes_nothing() {
 async fn dry_run_reads_noncontiguous_rows_and_standard_input() {
     let app = TestApp::start().await;
     let text = export(&[order("#1", ANN), order("#2", ANN), line("#1", ANN, "Pen")]);
-    let ran = app.run_with_input(&["import", "--dry-run", "-"], text.as_bytes());
-    let expected = "2 orders with 3 lines: 2 new, 0 changed, 0 unchanged; nothing was written";
-    assert_eq!(ran.stdout.lines().next(), Some(expected), "{ran:?}");
+    let output = app.run_with_input(&["import", "--dry-run", "-"], text.as_bytes());
+    assert_eq!(
+        output.stdout.lines().next().unwrap(),
+        "2 orders with 3 lines: 2 new, 0 changed, 0 unchanged; nothing was written",
+        "{output:?}"
+    );
     assert_eq!(stored_rows(&app).await.0.len(), 0);
 }
 
@@ -58,9 +60,9 @@ async fn dry_run_reads_noncontiguous_rows_and_standard_input() {
 async fn dry_run_reports_an_invalid_row() {
     let app = TestApp::start().await;
     app.write("orders.csv", export(&[order("#1", ANN), order("#2", ANN).with("Total", "free")]));
-    let ran = app.run(&["import", "--dry-run", "orders.csv"]);
-    assert!(ran.status == 1 && ran.stderr.contains("orders.csv, line 3, column \"Total\""), "{ran:?}");
-    assert_eq!(ran.stdout, "", "{ran:?}");
+    let output = app.run(&["import", "--dry-run", "orders.csv"]);
+    assert!(output.status == 1 && output.stderr.contains("orders.csv, line 3, column \"Total\""), "{output:?}");
+    assert_eq!(output.stdout, "", "{output:?}");
     assert_eq!(stored_rows(&app).await.0.len(), 0);
 }
 
@@ -84,10 +86,10 @@ async fn dry_run_does_not_block_sign_ups() {
     }
     assert!(signed_up >= 3, "{signed_up} customers signed up meanwhile");
     assert!(slowest < MAX_SIGN_UP_TIME, "a sign-up took {slowest:?}");
-    let ran = running.wait_with_output().unwrap();
-    let output = String::from_utf8(ran.stdout).unwrap();
+    let finished = running.wait_with_output().unwrap();
+    let output = String::from_utf8(finished.stdout).unwrap();
     assert!(
-        ran.status.success() && output.contains("12,000 new") && output.contains("nothing was written"),
+        finished.status.success() && output.contains("12,000 new") && output.contains("nothing was written"),
         "{output}"
     );
     assert_eq!(stored_rows(&app).await.0.len(), 0);

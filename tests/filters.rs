@@ -2,12 +2,10 @@
 
 use time::OffsetDateTime;
 
-use crate::app::TestApp;
+use crate::app::{ANN, BOB, TestApp};
 use crate::http::Visitor;
-use crate::orders::{import, link, list, numbers};
-use crate::shop::{self, Row, export, line, order};
-
-const ANN: &str = "ann@example.com";
+use crate::orders::{link, list, numbers};
+use crate::shop::{self, Row, line, order};
 
 /// An escaped query parameter.
 fn parameter(name: &str, value: &str) -> String {
@@ -15,19 +13,16 @@ fn parameter(name: &str, value: &str) -> String {
     format!("{name}={value}")
 }
 
-pub async fn app_with(rows: &[Row]) -> (TestApp, Visitor) {
-    let app = TestApp::start().await;
-    let ann = app.verified_customer(ANN).await;
-    import(&app, rows);
-    (app, ann)
-}
-
 /// The numbers on the first page; the API must return the same.
 async fn found(app: &TestApp, ann: &mut Visitor, token: &str, query: &str) -> Vec<String> {
     let shown = numbers(&list(ann, &format!("/orders?{query}")).await);
-    let answer = app.api_get(&format!("/api/userOrders?{query}"), token).await.json();
-    let returned: Vec<String> =
-        answer["orders"].as_array().unwrap().iter().map(|order| order["number"].as_str().unwrap().to_owned()).collect();
+    let response = app.api_get(&format!("/api/userOrders?{query}"), token).await.json();
+    let returned: Vec<String> = response["orders"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|order| order["number"].as_str().unwrap().to_owned())
+        .collect();
     assert_eq!(shown, returned, "page and API differ for {query}");
     shown
 }
@@ -51,7 +46,7 @@ async fn search_finds_order_by_number_product_and_sku() {
         product("#EU-7", "TE-1", "Chai"),
         line("#EU-7", ANN, "ΜΈΛΙ ΚΑΙ ΟΔΌΣ"),
     ];
-    let (app, mut ann) = app_with(&rows).await;
+    let (app, mut ann) = TestApp::start_with_orders(&rows).await;
     let token = app.api_token(ANN).await;
     let cases: [(&str, &[&str]); 27] = [
         ("1001", &["1001", "11001"]),
@@ -91,7 +86,7 @@ async fn search_finds_order_by_number_product_and_sku() {
 
 #[tokio::test]
 async fn search_does_not_match_across_two_products() {
-    let (app, mut ann) = app_with(&[product("#1", "A1", "Green"), line("#1", ANN, "house")]).await;
+    let (app, mut ann) = TestApp::start_with_orders(&[product("#1", "A1", "Green"), line("#1", ANN, "house")]).await;
     let token = app.api_token(ANN).await;
     assert_eq!(found(&app, &mut ann, &token, "q=greenhouse").await, Vec::<String>::new());
     assert_eq!(found(&app, &mut ann, &token, "q=house+green").await, ["1"]);
@@ -113,7 +108,7 @@ async fn search_finds_words_beyond_the_indexed_prefix() {
     ];
     rows.extend((0..40).map(|index| line("#8", ANN, &format!("Candle number {index}, made of wax"))));
     rows.push(line("#8", ANN, "Walrus made of felt"));
-    let (app, mut ann) = app_with(&rows).await;
+    let (app, mut ann) = TestApp::start_with_orders(&rows).await;
     let token = app.api_token(ANN).await;
     let mut seen = found(&app, &mut ann, &token, "q=walrus").await;
     seen.sort();
@@ -137,7 +132,7 @@ async fn status_filter_finds_each_status() {
         ("cancelled", "Cancelled", paid("#6").with("Cancelled at", "2024-03-02 10:00:00 +0000")),
         ("refunded", "Refunded", blank("#7").with("Financial Status", "refunded")),
     ];
-    let (app, mut ann) = app_with(&rows.clone().map(|(_, _, row)| row)).await;
+    let (app, mut ann) = TestApp::start_with_orders(&rows.clone().map(|(_, _, row)| row)).await;
     let token = app.api_token(ANN).await;
     for (index, (word, label, _)) in rows.into_iter().enumerate() {
         let query = format!("status={word}");
@@ -162,7 +157,7 @@ async fn date_filter_includes_its_first_and_last_second() {
         placed("#7", "2004-02-29 23:59:59 +0000"),
         placed("#8", "2004-03-01 00:00:00 +0000"),
     ];
-    let (app, mut ann) = app_with(&rows).await;
+    let (app, mut ann) = TestApp::start_with_orders(&rows).await;
     let token = app.api_token(ANN).await;
     let first_day = format!("from={year}-01-01&to={year}-01-01");
     let cases: [(&str, &[&str]); 11] = [
@@ -187,7 +182,7 @@ async fn date_filter_includes_its_first_and_last_second() {
 async fn form_pager_and_csv_link_keep_the_filter() {
     let mut rows = shop::orders(45, ANN);
     rows.push(product("#1", "X-1", "Something else"));
-    let (_app, mut ann) = app_with(&rows).await;
+    let (_app, mut ann) = TestApp::start_with_orders(&rows).await;
     let parameters =
         ["q=notebook%2C%20nb%2D1", "status=sent", "from=2024%2D01%2D01", "to=2024%2D12%2D31", "sort=lowest"];
     let first = list(&mut ann, &format!("/orders?{}", parameters.join("&"))).await;
@@ -226,7 +221,7 @@ async fn empty_list_differs_from_an_empty_result() {
     let mut ann = app.verified_customer(ANN).await;
     let none = list(&mut ann, "/orders?q=walrus").await;
     assert!(none.contains("No orders yet") && !none.contains("No order matches"), "{none}");
-    import(&app, &shop::orders(3, ANN));
+    app.import(&shop::orders(3, ANN));
     let unmatched = list(&mut ann, "/orders?q=walrus&status=sent").await;
     assert!(unmatched.contains("No order matches") && !unmatched.contains("No orders yet"), "{unmatched}");
     assert!(unmatched.contains("<a href=\"/orders\">show all orders</a>"), "no link to all orders:\n{unmatched}");
@@ -248,7 +243,7 @@ async fn totals_are_by_currency_gross_and_net() {
         costs("#4", "USD", "20.00").with("Financial Status", "refunded").with("Refunded Amount", "20.00"),
         yen("#5"),
     ];
-    let (_app, mut ann) = app_with(&rows).await;
+    let (_app, mut ann) = TestApp::start_with_orders(&rows).await;
     let all = list(&mut ann, "/orders").await;
     assert!(all.contains(">5 orders, €1,234.50, ¥1,200 and $70.00<"), "{all}");
     assert!(all.contains(">€1,000.00, ¥1,200 and $37.66 after cancellations and refunds<"), "{all}");
@@ -262,7 +257,7 @@ async fn totals_are_by_currency_gross_and_net() {
 
 #[tokio::test]
 async fn unknown_code_in_a_filter_is_400_with_the_valid_codes() {
-    let (app, mut ann) = app_with(&shop::orders(3, ANN)).await;
+    let (app, mut ann) = TestApp::start_with_orders(&shop::orders(3, ANN)).await;
     let token = app.api_token(ANN).await;
     for (query, expected) in [
         ("status=lost", "takes one of placed, processing, partly_sent, sent, delivered, cancelled, refunded"),
@@ -275,6 +270,8 @@ async fn unknown_code_in_a_filter_is_400_with_the_valid_codes() {
     ] {
         let page = ann.get(&format!("/orders?{query}")).await;
         assert!(page.is_page(400) && page.text().contains(expected), "{query}: {} {}", page.status, page.text());
+        let export = ann.get(&format!("/orders.csv?{query}")).await;
+        assert!(export.is_page(400) && export.header("content-disposition").is_none(), "{query}: {}", export.status);
         let problem = app.api_get(&format!("/api/userOrders?{query}"), &token).await;
         assert!(problem.is_problem(400) && problem.text().contains(expected), "{query}: {}", problem.text());
     }
@@ -282,7 +279,7 @@ async fn unknown_code_in_a_filter_is_400_with_the_valid_codes() {
 
 #[tokio::test]
 async fn invalid_filter_is_422_with_a_message_at_its_field() {
-    let (app, mut ann) = app_with(&shop::orders(3, ANN)).await;
+    let (app, mut ann) = TestApp::start_with_orders(&shop::orders(3, ANN)).await;
     let token = app.api_token(ANN).await;
     let (long, many) = ("q".repeat(201), "a b c d e f g h i j k");
     for (query, field, value) in [
@@ -297,9 +294,9 @@ async fn invalid_filter_is_422_with_a_message_at_its_field() {
         (parameter("q", &long), "q", &long),
         (parameter("q", many), "q", many),
     ] {
-        let answer = ann.get(&format!("/orders?{query}&sort=oldest")).await;
-        assert!(answer.is_page(422), "{query}: {}", answer.status);
-        let page = answer.text();
+        let response = ann.get(&format!("/orders?{query}&sort=oldest")).await;
+        assert!(response.is_page(422), "{query}: {}", response.status);
+        let page = response.text();
         let input = page.split(&format!("<input id=\"{field}\"")).nth(1).unwrap().split('>').next().unwrap();
         assert!(input.contains(&format!("value=\"{value}\"")), "{query}: {input}");
         assert!(input.contains("aria-invalid=\"true\"") && input.contains("autofocus"), "{query}: {input}");
@@ -317,7 +314,7 @@ async fn invalid_filter_is_422_with_a_message_at_its_field() {
 
 #[tokio::test]
 async fn malformed_or_foreign_cursor_is_400() {
-    let (app, mut ann) = app_with(&shop::orders(25, ANN)).await;
+    let (app, mut ann) = TestApp::start_with_orders(&shop::orders(25, ANN)).await;
     let token = app.api_token(ANN).await;
     let first = list(&mut ann, "/orders").await;
     let (_, cursor) =
@@ -325,7 +322,7 @@ async fn malformed_or_foreign_cursor_is_400() {
     assert_eq!(
         ann.get(&format!("/orders?sort=oldest&after={cursor}")).await.status,
         200,
-        "the other direction is rejected"
+        "the cursor is rejected for the opposite order"
     );
     let middle = cursor.len() / 2;
     let not_plain = format!("{}.{}", &cursor[..middle], &cursor[middle + 1..]);
@@ -346,11 +343,11 @@ async fn malformed_or_foreign_cursor_is_400() {
         ("", "99999999999999999999999999"),
     ] {
         for name in ["after", "before"] {
-            let answer = ann.get(&format!("/orders?{query}{name}={cursor}")).await;
-            assert!(answer.is_page(400), "{query}{name}={cursor}: {}", answer.status);
+            let response = ann.get(&format!("/orders?{query}{name}={cursor}")).await;
+            assert!(response.is_page(400), "{query}{name}={cursor}: {}", response.status);
         }
-        let answer = app.api_get(&format!("/api/userOrders?{query}after={cursor}"), &token).await;
-        assert!(answer.is_problem(400), "{query}after={cursor}: {}", answer.text());
+        let response = app.api_get(&format!("/api/userOrders?{query}after={cursor}"), &token).await;
+        assert!(response.is_problem(400), "{query}after={cursor}: {}", response.text());
     }
     for query in [format!("after={cursor}&before={cursor}"), format!("after={cursor}&after={cursor}")] {
         assert!(ann.get(&format!("/orders?{query}")).await.is_page(400), "{query}");
@@ -359,20 +356,19 @@ async fn malformed_or_foreign_cursor_is_400() {
 
 #[tokio::test]
 async fn unknown_parameters_are_ignored() {
-    let (_app, mut ann) = app_with(&shop::orders(3, ANN)).await;
+    let (_app, mut ann) = TestApp::start_with_orders(&shop::orders(3, ANN)).await;
     for query in ["x=y", "limit=0", "%"] {
         assert_eq!(numbers(&list(&mut ann, &format!("/orders?{query}")).await).len(), 3, "{query}");
     }
 }
 
 #[tokio::test]
-async fn cursor_of_another_customer_leads_to_own_orders() {
+async fn cursor_of_another_customer_shows_only_own_orders() {
     let app = TestApp::start().await;
     let mut ann = app.verified_customer(ANN).await;
-    let mut bob = app.verified_customer("bob@example.com").await;
-    import(&app, &shop::orders(25, ANN));
-    app.write("bob.csv", export(&[order("#1", "bob@example.com").with("Created at", "2023-01-01 10:00:00 +0000")]));
-    app.done(&["import", "bob.csv"]);
+    let mut bob = app.verified_customer(BOB).await;
+    app.import(&shop::orders(25, ANN));
+    app.import(&[order("#1", BOB).with("Created at", "2023-01-01 10:00:00 +0000")]);
     let next = link(&list(&mut ann, "/orders").await, "next").unwrap();
     assert_eq!(numbers(&list(&mut bob, &next).await), ["1"]);
     assert_eq!(numbers(&list(&mut bob, "/orders?q=notebook").await), ["1"]);

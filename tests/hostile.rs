@@ -1,16 +1,16 @@
-//! Orders with hostile data: every page, mail and export shows it as text.
+//! Orders with hostile data: pages, mail and exports show it as text.
 
 use serde_json::Value;
 
-use crate::actions::{reorder, wait_for_mail};
-use crate::app::TestApp;
+use crate::actions::reorder;
+use crate::app::{ANN, TestApp};
 use crate::csv_export::rows;
-use crate::orders::{import, list, numbers};
+use crate::http::Visitor;
+use crate::mailbox;
+use crate::orders::{list, numbers};
 use crate::shop::{Row, export, line, order};
 
-const ANN: &str = "ann@example.com";
-
-/// Hostile values of a product name, an article number or a part of an address.
+/// Hostile values for product names, article numbers and address fields.
 const NAMES: [&str; 16] = [
     "<script>alert(1)</script>",
     "\"><img src=x onerror=alert(1)>",
@@ -30,7 +30,7 @@ const NAMES: [&str; 16] = [
     "x'; DROP TABLE orders; --",
 ];
 
-/// An order with this text in every free-text column.
+/// An order with this text in each free-text column.
 pub fn filled(number: &str, text: &str) -> [Row; 2] {
     let columns = [
         "Lineitem name",
@@ -75,12 +75,10 @@ fn decode_entities(page: &str) -> String {
     text.replace("&amp;", "&").replace("&#38;", "&")
 }
 
-async fn app_with(rows: &[Row]) -> (TestApp, crate::http::Visitor) {
-    let app = TestApp::start().await;
-    let mut ann = app.verified_customer(ANN).await;
-    // The first page after sign-up has a notice.
+async fn app_with(rows: &[Row]) -> (TestApp, Visitor) {
+    let (app, mut ann) = TestApp::start_with_orders(rows).await;
+    // The first page after the sign-up has a notice.
     list(&mut ann, "/orders").await;
-    import(&app, rows);
     (app, ann)
 }
 
@@ -98,7 +96,7 @@ async fn hostile_order_data_is_text_on_every_page() {
         assert_eq!(elements(&page), elements(&expected), "{text:?} adds or removes elements:\n{page}");
         let decoded = decode_entities(&page);
         let shown = without_bidi_controls(text);
-        assert_eq!(decoded.matches(&shown).count(), 11, "{text:?} is not shown as it is:\n{page}");
+        assert_eq!(decoded.matches(&shown).count(), 11, "{text:?} is changed:\n{page}");
         let json: Value = app.api_get(&format!("/api/userOrders/{index}"), &token).await.json();
         assert_eq!((&json["lines"][0]["name"], &json["lines"][1]["name"]), (&Value::from(*text), &Value::from(*text)));
         assert_eq!(
@@ -124,13 +122,13 @@ async fn hostile_order_data_is_text_in_mail() {
     let (app, mut ann) =
         app_with(&[vec![order("#1", ANN)], rows, vec![line("#1", ANN, &"W".repeat(10_000))]].concat()).await;
     reorder(&mut ann, "1").await;
-    let mail = wait_for_mail(&app, ANN, "Your order is placed").await;
+    let mail = mailbox::mail_to(&app, ANN, "Your order is placed").await;
     for raw in ["<script", "<img", "<svg", "<h1>", "<!-- "] {
         assert!(!mail.html.contains(raw), "{raw} in {}", mail.html);
     }
     let decoded = decode_entities(&mail.html);
     for text in NAMES {
-        // A name is one line of the mail, without control characters.
+        // Mail shows a name on one line, without control characters.
         let text: String = without_bidi_controls(text)
             .replace("\r\n", "  ")
             .chars()
@@ -150,12 +148,16 @@ async fn hostile_search_is_text_in_the_form() {
     let plain = list(&mut ann, "/orders?q=nothing+like+it").await;
     for text in NAMES {
         let query = percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC);
-        let answer = ann.get(&format!("/orders?q={query}")).await;
-        let page = answer.text();
+        let response = ann.get(&format!("/orders?q={query}")).await;
+        let page = response.text();
         if text.split_whitespace().count() > 10 {
-            assert!(answer.is_page(422) && page.contains("id=\"q-error\""), "{text:?}: {}\n{page}", answer.status);
+            assert!(response.is_page(422) && page.contains("id=\"q-error\""), "{text:?}: {}\n{page}", response.status);
         } else {
-            assert!(answer.is_page(200) && elements(&page) == elements(&plain), "{text:?}: {}\n{page}", answer.status);
+            assert!(
+                response.is_page(200) && elements(&page) == elements(&plain),
+                "{text:?}: {}\n{page}",
+                response.status
+            );
         }
         let value = page.split("<input id=\"q\"").nth(1).unwrap().split("value=\"").nth(1).unwrap();
         assert_eq!(decode_entities(value.split('"').next().unwrap()), without_bidi_controls(text));
@@ -198,17 +200,20 @@ async fn import_rejects_nul_in_every_column() {
     {
         let rows = [order("#1", ANN), line("#1", ANN, "Pen"), order("#2", ANN).with(column, "a\0b@example.com")];
         app.write("orders.csv", export(&rows));
-        let ran = app.run(&["import", "orders.csv"]);
-        assert_eq!((ran.status, ran.stderr.trim_end().lines().count()), (1, 2), "{column}: {ran:?}");
-        assert!(ran.stderr.contains("orders.csv, line 4") && ran.stderr.contains(&format!("\"{column}\"")), "{ran:?}");
+        let output = app.run(&["import", "orders.csv"]);
+        assert_eq!((output.status, output.stderr.trim_end().lines().count()), (1, 2), "{column}: {output:?}");
+        assert!(
+            output.stderr.contains("orders.csv, line 4") && output.stderr.contains(&format!("\"{column}\"")),
+            "{output:?}"
+        );
     }
     for column in ["Lineitem name", "Lineitem sku"] {
         let rows = [order("#1", ANN), line("#1", ANN, "Pen").with(column, "\0")];
         app.write("orders.csv", export(&rows));
-        let ran = app.run(&["import", "orders.csv"]);
-        assert!(ran.status == 1 && ran.stderr.contains("line 3") && ran.stderr.contains(column), "{ran:?}");
+        let output = app.run(&["import", "orders.csv"]);
+        assert!(output.status == 1 && output.stderr.contains("line 3") && output.stderr.contains(column), "{output:?}");
     }
     app.write("orders.csv", export(&[order("#1", ANN).with("Email", "a\0b@example.com")]));
-    let ran = app.run(&["import", "orders.csv"]);
-    assert!(ran.status == 0 && ran.stderr.contains("orders.csv, line 2, column \"Email\""), "{ran:?}");
+    let output = app.run(&["import", "orders.csv"]);
+    assert!(output.status == 0 && output.stderr.contains("orders.csv, line 2, column \"Email\""), "{output:?}");
 }

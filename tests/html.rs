@@ -1,10 +1,10 @@
-//! What holds for every HTML document of this program.
+//! Checks of HTML documents.
 
 use std::collections::HashMap;
 
 use scraper::{ElementRef, Html, Selector};
 
-/// Text made to break out of wherever it is shown: where it does, there is an element of a name that nothing else has.
+/// Text that breaks out of every unescaped context, and then creates an element with a unique name.
 pub const HOSTILE: &str = "\"'><hostile-element onclick=x>&lt;</title></textarea></select></script>";
 
 fn all<'a>(document: &'a Html, selector: &str) -> Vec<ElementRef<'a>> {
@@ -15,32 +15,32 @@ fn text(element: ElementRef) -> String {
     element.text().collect::<String>().trim().to_owned()
 }
 
-/// What is wrong with a whole document, one line each; with a page of the site, more is asked of it than of a mail.
+/// The faults of a document, one line each.
 pub fn faults(html: &str) -> Vec<String> {
     let document = Html::parse_document(html);
     let mut faults: Vec<String> = document.errors.iter().map(|error| format!("not well-formed: {error}")).collect();
-    let mut must = |is_so: bool, what: String| {
-        if !is_so {
+    let mut check = |is_met: bool, what: String| {
+        if !is_met {
             faults.push(what);
         }
     };
-    must(html.starts_with("<!doctype html>"), "no doctype".to_owned());
+    check(html.starts_with("<!doctype html>"), "no doctype".to_owned());
     let texts_of = |selector| all(&document, selector).into_iter().map(text).collect::<Vec<_>>();
     for (selector, what) in [("head > title", "title"), ("body h1", "h1")] {
         let texts = texts_of(selector);
-        must(texts.len() == 1 && !texts[0].is_empty(), format!("{what}: {texts:?}"));
+        check(texts.len() == 1 && !texts[0].is_empty(), format!("{what}: {texts:?}"));
     }
-    must(all(&document, "html[lang=en]").len() == 1, "no language".to_owned());
-    must(all(&document, "[autofocus]").len() <= 1, "two elements want the focus".to_owned());
-    must(all(&document, "hostile-element").is_empty(), "text became markup".to_owned());
+    check(all(&document, "html[lang=en]").len() == 1, "no language".to_owned());
+    check(all(&document, "[autofocus]").len() <= 1, "two elements have autofocus".to_owned());
+    check(all(&document, "hostile-element").is_empty(), "unescaped text".to_owned());
     let mut ids: HashMap<&str, usize> = HashMap::new();
     for element in all(&document, "*") {
         let element = element.value();
         for (name, value) in element.attrs() {
             let at = format!("<{} {name}={value:?}>", element.name());
-            must(!name.starts_with("on"), format!("script in an attribute: {at}"));
-            must(!value.starts_with("javascript:"), format!("script in an address: {at}"));
-            must(
+            check(!name.starts_with("on"), format!("script in an attribute: {at}"));
+            check(!value.starts_with("javascript:"), format!("script in an address: {at}"));
+            check(
                 !(["href", "src", "action", "id", "for", "name"].contains(&name) && value.is_empty()),
                 format!("empty: {at}"),
             );
@@ -50,31 +50,31 @@ pub fn faults(html: &str) -> Vec<String> {
         }
     }
     for (id, count) in &ids {
-        must(*count == 1, format!("{count} elements have the id {id:?}"));
+        check(*count == 1, format!("{count} elements have the id {id:?}"));
     }
     for name in ["for", "aria-describedby", "aria-labelledby"] {
         for element in all(&document, &format!("[{name}]")) {
             for id in element.attr(name).unwrap().split_whitespace() {
-                must(ids.contains_key(id), format!("{name}={id:?} names no element"));
+                check(ids.contains_key(id), format!("{name}={id:?} names no element"));
             }
         }
     }
     for link in all(&document, "a") {
         let href = link.attr("href").unwrap_or_default();
-        must(!href.is_empty(), format!("a link that leads nowhere: {:?}", text(link)));
-        must(href.strip_prefix('#').is_none_or(|id| ids.contains_key(id)), format!("{href} leads nowhere"));
-        must(!text(link).is_empty(), format!("a link without words to {href}"));
+        check(!href.is_empty(), format!("a link without a target: {:?}", text(link)));
+        check(href.strip_prefix('#').is_none_or(|id| ids.contains_key(id)), format!("{href} has no target"));
+        check(!text(link).is_empty(), format!("a link without text to {href}"));
     }
     for field in all(&document, "input:not([type=hidden]):not([hidden]), select, textarea") {
         let labels = field.value().id().map_or(0, |id| all(&document, &format!("label[for={id:?}]")).len());
-        must(labels == 1 || field.attr("aria-label").is_some(), format!("{} labels for {:?}", labels, field.html()));
-        must(field.attr("name").is_some(), format!("a field without a name: {:?}", field.html()));
+        check(labels == 1 || field.attr("aria-label").is_some(), format!("{} labels for {:?}", labels, field.html()));
+        check(field.attr("name").is_some(), format!("a field without a name: {:?}", field.html()));
     }
     for button in all(&document, "button") {
-        must(!text(button).is_empty(), format!("a button without words: {:?}", button.html()));
+        check(!text(button).is_empty(), format!("a button without text: {:?}", button.html()));
     }
     for image in all(&document, "img") {
-        must(image.attr("alt").is_some(), format!("an image without alt: {:?}", image.html()));
+        check(image.attr("alt").is_some(), format!("an image without alt: {:?}", image.html()));
     }
     faults
 }
@@ -86,7 +86,7 @@ fn html_check_finds_each_kind_of_error() {
     };
     assert_eq!(faults(&page("A", "<h1>A</h1><table><tbody><tr><th>a<td>b</table>")), Vec::<String>::new());
     let good = "<h1>A</h1>";
-    for (wrong, fault) in [
+    for (html, fault) in [
         (page("", good), "title"),
         (page("A", "<h1>A</h1><h1>B</h1>"), "h1"),
         (page("A", &format!("{good}<div><section></div>")), "not well-formed"),
@@ -95,19 +95,19 @@ fn html_check_finds_each_kind_of_error() {
         (page("A", &format!("{good}</span>")), "not well-formed"),
         (page("A", &format!("{good}<table><p>a</p></table>")), "not well-formed"),
         (page("A", &format!("{good}<p a=1 a=2>")), "not well-formed"),
-        (page("A", &format!("{good}<p>{HOSTILE}")), "text became markup"),
+        (page("A", &format!("{good}<p>{HOSTILE}")), "unescaped text"),
         (page("A", &format!("{good}<p onclick=\"x\">")), "script in an attribute"),
-        (page("A", &format!("{good}<a href=\"\">x</a>")), "a link that leads nowhere"),
-        (page("A", &format!("{good}<a href=\"/x\"></a>")), "a link without words"),
-        (page("A", &format!("{good}<a href=\"#x\">x</a>")), "leads nowhere"),
+        (page("A", &format!("{good}<a href=\"\">x</a>")), "a link without a target"),
+        (page("A", &format!("{good}<a href=\"/x\"></a>")), "a link without text"),
+        (page("A", &format!("{good}<a href=\"#x\">x</a>")), "has no target"),
         (page("A", &format!("{good}<form action=\"\"></form>")), "empty"),
         (page("A", &format!("{good}<input name=\"x\" id=\"x\">")), "0 labels"),
         (page("A", &format!("{good}<label for=\"x\">X</label>")), "names no element"),
         (page("A", &format!("{good}<p id=\"x\"></p><p id=\"x\"></p>")), "2 elements have the id"),
-        (page("A", &format!("{good}<button></button>")), "a button without words"),
+        (page("A", &format!("{good}<button></button>")), "a button without text"),
         (page("A", &format!("{good}<img src=\"/x\">")), "without alt"),
     ] {
-        let found = faults(&wrong);
-        assert!(found.iter().any(|found| found.contains(fault)), "{fault} is not found in {wrong}: {found:?}");
+        let found = faults(&html);
+        assert!(found.iter().any(|found| found.contains(fault)), "{fault} is not found in {html}: {found:?}");
     }
 }

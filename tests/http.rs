@@ -1,4 +1,4 @@
-//! Asking and answers, as plain as HTTP is; redirects are not followed and cookies go only where a test puts them.
+//! Requests and responses. Redirects are not followed; only a `Visitor` keeps cookies.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -7,15 +7,15 @@ use std::time::Duration;
 use reqwest::{Client, Method, RequestBuilder, redirect};
 use serde_json::Value;
 
-/// An answer, read whole.
+/// A response with its whole body.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
 
-impl Answer {
+impl Response {
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
@@ -24,26 +24,26 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {}: {}", self.status, self.text()))
     }
 
-    /// The only header of that name, if there is one.
+    /// The value of the only header of that name, if present.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let all = self.all(name);
-        assert!(all.len() <= 1, "{name} is there {} times: {all:?}", all.len());
+        let all = self.header_values(name);
+        assert!(all.len() <= 1, "{} headers {name}: {all:?}", all.len());
         all.first().copied()
     }
 
-    pub fn all(&self, name: &str) -> Vec<&str> {
+    pub fn header_values(&self, name: &str) -> Vec<&str> {
         let of_name = self.headers.iter().filter(|(sent, _)| sent.eq_ignore_ascii_case(name));
         of_name.map(|(_, value)| value.as_str()).collect()
     }
 
     /// Status and `Location` together: `(303, "/login")`.
-    pub fn leads_to(&self) -> (u16, &str) {
+    pub fn redirect(&self) -> (u16, &str) {
         (self.status, self.header("location").unwrap_or_default())
     }
 
-    /// The session cookie's value and its attributes in alphabetical order.
+    /// The value of the session cookie, and its attributes in alphabetical order.
     pub fn session_cookie(&self) -> Option<(String, Vec<String>)> {
-        let cookies = self.all("set-cookie");
+        let cookies = self.header_values("set-cookie");
         let mut of_session = cookies.iter().filter_map(|cookie| cookie.strip_prefix("__Host-session="));
         let cookie = of_session.next()?;
         assert!(of_session.next().is_none(), "two session cookies: {cookies:?}");
@@ -54,7 +54,7 @@ impl Answer {
         Some((value, attributes))
     }
 
-    /// Whether this is a problem document (RFC 9457) about this status.
+    /// Whether this is a problem document (RFC 9457) with this status.
     pub fn is_problem(&self, status: u16) -> bool {
         self.status == status
             && self.header("content-type").is_some_and(|kind| kind.starts_with("application/problem+json"))
@@ -62,7 +62,7 @@ impl Answer {
             && self.json()["title"].as_str().is_some_and(|title| !title.is_empty())
     }
 
-    /// Whether this is a page in the site's own layout.
+    /// Whether this is a page in the layout of the site.
     pub fn is_page(&self, status: u16) -> bool {
         self.status == status
             && self.header("content-type") == Some("text/html; charset=utf-8")
@@ -71,27 +71,27 @@ impl Answer {
     }
 }
 
-/// A client that does nothing by itself.
+/// A client without redirects, cookies, proxy and decompression.
 pub fn client() -> Client {
     let builder = Client::builder().redirect(redirect::Policy::none()).no_proxy().no_gzip();
     builder.timeout(Duration::from_secs(30)).build().unwrap()
 }
 
-pub async fn send(request: RequestBuilder) -> Answer {
+pub async fn send(request: RequestBuilder) -> Response {
     let response = request.send().await.unwrap();
     let text = |value: &reqwest::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    Answer {
+    Response {
         status: response.status().as_u16(),
         headers: response.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
         body: response.bytes().await.unwrap().to_vec(),
     }
 }
 
-/// Sends bytes that no client would and reads until the other side closes; `None` when it closes without an answer.
-pub fn send_raw(port: u16, request: &[u8]) -> Option<Answer> {
+/// Sends bytes over a new connection and reads until the server closes it; `None` if it closes without a response.
+pub fn send_raw(port: u16, request: &[u8]) -> Option<Response> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    // The other side may have heard enough before all is written.
+    // The server may close before it has received everything.
     stream.write_all(request).ok();
     let mut received = Vec::new();
     stream.read_to_end(&mut received).ok();
@@ -101,10 +101,10 @@ pub fn send_raw(port: u16, request: &[u8]) -> Option<Answer> {
     let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
     let headers =
         lines.filter_map(|line| line.split_once(": ")).map(|(name, value)| (name.to_owned(), value.to_owned()));
-    Some(Answer { status, headers: headers.collect(), body: received[end + 4..].to_vec() })
+    Some(Response { status, headers: headers.collect(), body: received[end + 4..].to_vec() })
 }
 
-/// A browser without a screen: keeps the cookies it is given and sends them back.
+/// A client with a cookie jar, as a browser has.
 pub struct Visitor {
     http: Client,
     origin: String,
@@ -116,12 +116,20 @@ impl Visitor {
         Self { http, origin, cookies: Vec::new() }
     }
 
-    pub async fn get(&mut self, path: &str) -> Answer {
+    pub async fn get(&mut self, path: &str) -> Response {
         let request = self.request(Method::GET, path);
         self.send(request).await
     }
 
-    pub async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
+    pub async fn log_in(&mut self, email: &str, password: &str) -> Response {
+        self.post("/login", &[("email", email), ("password", password)]).await
+    }
+
+    pub async fn change_password(&mut self, current: &str, new: &str) -> Response {
+        self.post("/account/password", &[("current_password", current), ("new_password", new)]).await
+    }
+
+    pub async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Response {
         let request = self.request(Method::POST, path).form(fields);
         self.send(request).await
     }
@@ -135,10 +143,10 @@ impl Visitor {
         request.header("cookie", pairs.join("; "))
     }
 
-    /// Sends and keeps what cookies come back.
-    pub async fn send(&mut self, request: RequestBuilder) -> Answer {
-        let answer = send(request).await;
-        for cookie in answer.all("set-cookie") {
+    /// Sends the request and keeps the cookies of the response.
+    pub async fn send(&mut self, request: RequestBuilder) -> Response {
+        let response = send(request).await;
+        for cookie in response.header_values("set-cookie") {
             let (pair, attributes) = cookie.split_once(';').unwrap_or((cookie, ""));
             let (name, value) = pair.split_once('=').unwrap();
             self.cookies.retain(|(kept, _)| kept != name);
@@ -146,17 +154,17 @@ impl Visitor {
                 self.cookies.push((name.to_owned(), value.to_owned()));
             }
         }
-        answer
+        response
     }
 
     /// The token in the session cookie.
     pub fn token(&self) -> String {
         let session = self.cookies.iter().find(|(name, _)| name == "__Host-session");
-        session.expect("nobody is signed in").1.clone()
+        session.expect("no session cookie").1.clone()
     }
 
-    /// Puts another token into the session cookie.
-    pub fn bring(&mut self, token: &str) {
+    /// Replaces the cookies by a session cookie with this token.
+    pub fn set_session_token(&mut self, token: &str) {
         self.cookies = vec![("__Host-session".to_owned(), token.to_owned())];
     }
 }

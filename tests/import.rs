@@ -3,11 +3,9 @@
 use serde_json::{Value, json};
 use sqlx::Row as _;
 
-use crate::app::TestApp;
-use crate::place::Ran;
+use crate::app::{ANN, BOB, TestApp};
+use crate::sandbox::CommandOutput;
 use crate::shop::{self, COLUMNS, Row, export, export_of, line, order};
-
-const ANN: &str = "ann@example.com";
 
 /// Ann's orders from the API, the newest first.
 async fn orders_of_ann(app: &TestApp) -> Vec<Value> {
@@ -27,27 +25,27 @@ async fn app_with_ann() -> TestApp {
     app
 }
 
-fn import(app: &TestApp, content: impl AsRef<[u8]>) -> Ran {
+fn import(app: &TestApp, content: impl AsRef<[u8]>) -> CommandOutput {
     let file = app.write("orders.csv", content);
     app.run(&["import", &file])
 }
 
 fn import_valid(app: &TestApp, content: impl AsRef<[u8]>) -> String {
-    let ran = import(app, content);
-    assert_eq!(ran.status, 0, "{ran:?}");
-    ran.output()
+    let output = import(app, content);
+    assert_eq!(output.status, 0, "{output:?}");
+    output.text()
 }
 
 /// Asserts that the import fails with a message that contains each of `parts`, and stores nothing.
 async fn assert_rejected(app: &TestApp, content: impl AsRef<[u8]>, parts: &[&str]) {
     let content = content.as_ref();
-    let ran = import(app, content);
+    let output = import(app, content);
     let shown = String::from_utf8_lossy(content).chars().take(300).collect::<String>();
-    assert_eq!(ran.status, 1, "{shown}\n{ran:?}");
-    let errors = ran.stderr.lines().filter(|line| line.starts_with("order-portal: ")).count();
-    assert!(errors == 1 && ran.stderr.lines().last().unwrap().starts_with("order-portal: "), "{}", ran.stderr);
+    assert_eq!(output.status, 1, "{shown}\n{output:?}");
+    let errors = output.stderr.lines().filter(|line| line.starts_with("order-portal: ")).count();
+    assert!(errors == 1 && output.stderr.lines().last().unwrap().starts_with("order-portal: "), "{output:?}");
     for part in [&["orders.csv"], parts].concat() {
-        assert!(ran.stderr.contains(part), "{part:?} is missing: {}", ran.stderr);
+        assert!(output.stderr.contains(part), "{part:?} is missing: {}", output.stderr);
     }
     let stored = sqlx::query("SELECT (SELECT COUNT(*) FROM orders), (SELECT COUNT(*) FROM order_lines)");
     let stored = stored.fetch_one(&app.database().await).await.unwrap();
@@ -260,11 +258,11 @@ async fn import_on_postgres_reads_few_rows_and_vacuums() {
 }
 
 #[tokio::test]
-async fn order_moves_when_its_email_changes() {
+async fn order_changes_its_owner_with_its_email() {
     let app = app_with_ann().await;
-    let mut bob = app.verified_customer("bob@example.com").await;
+    let mut bob = app.verified_customer(BOB).await;
     import_valid(&app, export(&[order("#1", ANN)]));
-    import_valid(&app, export(&[order("#1", "bob@example.com")]));
+    import_valid(&app, export(&[order("#1", BOB)]));
     assert!(bob.get("/orders/1").await.is_page(200));
     assert_eq!(orders_of_ann(&app).await.len(), 0, "the former owner still sees the order");
 }
@@ -312,7 +310,7 @@ async fn invalid_value_is_reported_by_file_line_and_column() {
 }
 
 #[tokio::test]
-async fn error_counts_lines_as_editors_do() {
+async fn invalid_row_after_line_breaks_has_its_line_number() {
     let app = app_with_ann().await;
     let rows = [order("#1", ANN).with("Shipping Address1", "Long Lane\n5\n"), order("#2", ANN).with("Total", "x")];
     assert_rejected(&app, export(&rows), &["5", "Total"]).await;
@@ -349,20 +347,20 @@ async fn failed_import_changes_nothing() {
 #[tokio::test]
 async fn import_reads_standard_input_for_a_dash() {
     let app = app_with_ann().await;
-    let ran = app.run_with_input(&["import", "-"], export(&[order("#1", ANN)]).as_bytes());
-    assert_eq!(ran.status, 0, "{ran:?}");
+    let output = app.run_with_input(&["import", "-"], export(&[order("#1", ANN)]).as_bytes());
+    assert_eq!(output.status, 0, "{output:?}");
     assert_eq!(orders_of_ann(&app).await.len(), 1);
-    let ran = app.run_with_input(&["import", "-"], export(&[order("#1", ANN).with("Total", "x")]).as_bytes());
-    assert!(ran.status == 1 && ran.stderr.contains("Total"), "{ran:?}");
+    let output = app.run_with_input(&["import", "-"], export(&[order("#1", ANN).with("Total", "x")]).as_bytes());
+    assert!(output.status == 1 && output.stderr.contains("Total"), "{output:?}");
 }
 
 #[tokio::test]
 async fn missing_file_is_reported_by_name() {
     let app = app_with_ann().await;
-    let ran = app.run(&["import", "nowhere.csv"]);
+    let output = app.run(&["import", "nowhere.csv"]);
     assert!(
-        ran.status == 1 && ran.stderr.contains("nowhere.csv") && ran.stderr.trim_end().lines().count() == 1,
-        "{ran:?}"
+        output.status == 1 && output.stderr.contains("nowhere.csv") && output.stderr.trim_end().lines().count() == 1,
+        "{output:?}"
     );
     assert_eq!(app.run(&["import", "."]).status, 1);
     assert_eq!(app.run(&["import"]).status, 2);

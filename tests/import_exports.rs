@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use crate::place::Place;
+use crate::sandbox::Sandbox;
 
 /// File, exit status, orders, lines, a part of the output, further arguments separated by `|`.
 const EXPECTED: &str = include_str!("import_exports.tsv");
@@ -48,14 +48,14 @@ async fn sample_exports_are_imported_as_expected() {
         .filter(|name| name.ends_with(".csv") && !expectations.iter().any(|expected| expected.file == name))
         .collect();
     assert!(unlisted.is_empty(), "no expectation: {unlisted:?}");
-    let place = Place::new().await;
-    place.done(&["migrate"]);
+    let sandbox = Sandbox::new().await;
+    sandbox.run_ok(&["migrate"]);
     let mut unmet = Vec::new();
     for Expectation { file, status, orders, lines, part, arguments } in expectations {
         let path = directory().join(file);
         let path = path.to_str().unwrap();
-        let dry = place.run(&[&["import", "--dry-run", path], &arguments[..]].concat());
-        let ran = place.run(&[&["import", path], &arguments[..]].concat());
+        let dry = sandbox.run(&[&["import", "--dry-run", path], &arguments[..]].concat());
+        let ran = sandbox.run(&[&["import", path], &arguments[..]].concat());
         let first = ran.stdout.lines().next().unwrap_or_default();
         let counts = format!("{orders} orders with {lines} lines: {orders} new, 0 changed, 0 unchanged");
         let is_met = ran.status == status
@@ -63,7 +63,7 @@ async fn sample_exports_are_imported_as_expected() {
             && format!("{}{}", ran.stdout, ran.stderr).contains(part);
         let is_predicted =
             dry.status == status && (status != 0 || dry.stdout.starts_with(&format!("{first}; nothing")));
-        let database = place.database().await;
+        let database = sandbox.database().await;
         let stored: (i64, i64) =
             sqlx::query_as("SELECT (SELECT COUNT(*) FROM orders), (SELECT COUNT(*) FROM order_lines)")
                 .fetch_one(&database)

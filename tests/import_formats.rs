@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::app::TestApp;
-use crate::place::Ran;
+use crate::sandbox::CommandOutput;
 use crate::shop::{COLUMNS, Row, export, export_of, line, order};
 
 const ANN: &str = "ann@example.com";
@@ -14,7 +14,7 @@ async fn app_with_ann() -> TestApp {
     app
 }
 
-fn import(app: &TestApp, arguments: &[&str], content: impl AsRef<[u8]>) -> Ran {
+fn import(app: &TestApp, arguments: &[&str], content: impl AsRef<[u8]>) -> CommandOutput {
     app.write("orders.csv", content);
     app.run(&[&["import", "orders.csv"], arguments].concat())
 }
@@ -294,7 +294,7 @@ async fn columns_of_other_shops_are_mapped() {
 #[tokio::test]
 async fn sample_of_the_help_loads() {
     let app = app_with_ann().await;
-    let help = app.done(&["import", "--help"]);
+    let help = app.run_ok(&["import", "--help"]);
     let sample = help.lines().skip_while(|line| !line.starts_with("  Name,Email,")).take(3).map(str::trim);
     let sample: Vec<&str> = sample.collect();
     let order = imported(&app, sample.join("\n"), "1001").await;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::app::TestApp;
-use crate::place::Ran;
+use crate::sandbox::CommandOutput;
 use crate::shop::{COLUMNS, Row, export, export_of, line, order};
 
 const ANN: &str = "ann@example.com";
@@ -26,7 +26,7 @@ fn order_of_bob(number: &str) -> Row {
     order(number, BOB).with("Created at", "2024-05-09 08:00:00 +0000").with("Lineitem name", "Teapot")
 }
 
-fn import(app: &TestApp, arguments: &[&str], content: String) -> Ran {
+fn import(app: &TestApp, arguments: &[&str], content: String) -> CommandOutput {
     app.write("orders.csv", content);
     app.run(&[&["import", "orders.csv"], arguments].concat())
 }
@@ -261,7 +261,7 @@ async fn several_files_are_one_import_and_later_ones_count() {
     app.write("february.csv", export_of(&FEW_COLUMNS, &[order("#2", ANN).with("Total", "31.00"), order("#3", ANN)]));
     for _ in 0..2 {
         let dry = app.first_line(&["import", "--dry-run", "january.csv", "february.csv"]);
-        let done = app.done(&["import", "january.csv", "february.csv"]);
+        let done = app.run_ok(&["import", "january.csv", "february.csv"]);
         assert_eq!(dry, format!("{}; nothing was written", done.lines().next().unwrap()));
         assert!(done.starts_with("3 orders with 3 lines: "), "{done}");
     }

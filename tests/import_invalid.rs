@@ -1,12 +1,12 @@
 //! Invalid rows: all are listed, nothing is loaded, or with `--skip-invalid` the valid orders.
 
 use crate::app::TestApp;
-use crate::place::Ran;
+use crate::sandbox::CommandOutput;
 use crate::shop::{Row, export, line, order};
 
 const ANN: &str = "ann@example.com";
 
-fn import(app: &TestApp, arguments: &[&str], rows: &[Row]) -> Ran {
+fn import(app: &TestApp, arguments: &[&str], rows: &[Row]) -> CommandOutput {
     app.write("orders.csv", export(rows));
     app.run(&[&["import", "orders.csv"], arguments].concat())
 }
@@ -109,10 +109,10 @@ async fn user_link_gives_an_order_to_an_account() {
     let app = TestApp::start().await;
     let mut ann = app.verified_customer(ANN).await;
     import(&app, &[], &[order("#1", "till@pos"), order("#2", "")]);
-    let printed = app.done(&["user", "link", ANN, "1"]);
+    let printed = app.run_ok(&["user", "link", ANN, "1"]);
     assert!(printed.contains("#1") && printed.contains(ANN), "{printed}");
     assert!(ann.get("/orders/1").await.is_page(200));
-    app.done(&["user", "link", ANN, "#2"]);
+    app.run_ok(&["user", "link", ANN, "#2"]);
     assert!(ann.get("/orders/2").await.is_page(200));
     // A later export of the order keeps the account.
     import(&app, &[], &[order("#1", "till@pos").with("Total", "31.00"), order("#2", "").with("Total", "31.00")]);
@@ -136,7 +136,7 @@ async fn number_of_several_orders_is_listed_and_changes_nothing() {
     let mut ann = app.verified_customer(ANN).await;
     for (shop, at) in [("Tea", "2024-03-01 10:00:00 +0000"), ("Pots", "2024-04-02 10:00:00 +0000")] {
         app.write("orders.csv", export(&[order("#1", "").with("Created at", at)]));
-        app.done(&["import", "--shop", shop, "orders.csv"]);
+        app.run_ok(&["import", "--shop", shop, "orders.csv"]);
     }
     let ran = app.run(&["user", "link", ANN, "1"]);
     assert_eq!(ran.status, 1, "{ran:?}");

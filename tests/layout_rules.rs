@@ -222,8 +222,8 @@ fn only_stores_contain_sql() {
     }
 }
 
-/// What a bare Debian has (packages util-linux, mount, coreutils, dash), what is built here, and what `tests/run` installs. No `kill`,
-/// no `ps`: those are in procps, which is not there.
+/// The programs of a minimal Debian (packages util-linux, mount, coreutils, dash), the binary under test, and what `tests/run` installs.
+/// `kill` and `ps` are in the package procps, which may be missing.
 const PROGRAMS: [&str; 11] = [
     "env!(\"CARGO_BIN_EXE_order-portal\")",
     "\"runuser\"",
@@ -235,17 +235,22 @@ const PROGRAMS: [&str; 11] = [
     "\"geckodriver\"",
     "\"WebKitWebDriver\"",
     "\"Xvfb\"",
-    // PostgreSQL's own, by full path, and pgbouncer.
+    // The programs of PostgreSQL by full path, and pgbouncer.
     "program)",
 ];
+
+/// What `benches/compare` builds the peers with. It starts them, with `node` among them, as `program`.
+const BENCH_PROGRAMS: [&str; 2] = ["\"cargo\"", "\"npm\""];
 
 #[test]
 fn tests_run_only_installed_programs() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for file in rust_files(&root.join("tests")).iter().chain(&rust_files(&root.join("benches"))) {
+    let (tests, benches) = (rust_files(&root.join("tests")), rust_files(&root.join("benches")));
+    let tests = tests.iter().map(|file| (file, &[][..]));
+    for (file, more_programs) in tests.chain(benches.iter().map(|file| (file, &BENCH_PROGRAMS[..]))) {
         let text = std::fs::read_to_string(file).unwrap();
         for run in text.split(concat!("Command", "::new(")).skip(1) {
-            let is_known = PROGRAMS.iter().any(|program| run.starts_with(program));
+            let is_known = PROGRAMS.iter().chain(more_programs).any(|program| run.starts_with(program));
             assert!(is_known, "{} runs {}", file.display(), run.lines().next().unwrap());
         }
     }

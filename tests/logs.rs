@@ -1,9 +1,9 @@
-//! The log says what happened and gives nothing away.
+//! The log: security events, format, no secrets.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::app::{PASSWORD, TestApp};
+use crate::app::{ANN, PASSWORD, TestApp};
 use crate::http;
 
 const WRONG: &str = "sunflower-sonata-in-b-flat";
@@ -12,7 +12,7 @@ const WRONG: &str = "sunflower-sonata-in-b-flat";
 async fn log_has_no_password_token_or_cookie_at_any_level() {
     for level in ["info", "debug", "trace"] {
         let mut app = TestApp::start_with(&[("RUST_LOG", level)]).await;
-        let mut visitor = app.customer("ann@example.com").await;
+        let mut visitor = app.customer(ANN).await;
         let mut secrets = vec![
             visitor.token(),
             PASSWORD.to_owned(),
@@ -22,14 +22,14 @@ async fn log_has_no_password_token_or_cookie_at_any_level() {
         ];
         visitor.get("/orders").await;
         visitor.post("/logout", &[]).await;
-        app.visitor().post("/login", &[("email", "ann@example.com"), ("password", WRONG)]).await;
+        app.log_in(ANN, WRONG).await;
         app.visitor().post("/signup", &[("email", "nobody"), ("password", WRONG)]).await;
-        let login = [("email", "ann@example.com"), ("password", PASSWORD), ("remember", "on")];
+        let login = [("email", ANN), ("password", PASSWORD), ("remember", "on")];
         visitor.post("/login", &login).await;
         secrets.push(visitor.token());
-        let token = app.api_token("ann@example.com").await;
+        let token = app.api_token(ANN).await;
         app.api_get("/api/userOrders", &token).await;
-        app.api_post("/api/login", &json!({ "email": "ann@example.com", "password": [WRONG] })).await;
+        app.api_post("/api/login", &json!({ "email": ANN, "password": [WRONG] })).await;
         http::send(app.request(Method::POST, "/api/logout").bearer_auth(&token)).await;
         app.get(&format!("/login?next=/{WRONG}")).await;
         for path in ["/password/reset", "/verify", "/not-me"] {
@@ -38,17 +38,17 @@ async fn log_has_no_password_token_or_cookie_at_any_level() {
             assert_eq!(app.visitor().post(path, &fields).await.status, 422, "{path}");
         }
         secrets.push(token);
-        // What is logged is written by its end.
-        app.stop_by("TERM");
+        // The log is complete after the exit.
+        app.stop_with("TERM");
         let logs = app.logs();
-        let asked = ["/login", "/signup", "/orders", "/logout", "/password/reset", "/verify", "/api/login"];
-        let unsaid = asked.iter().find(|path| !logs.contains(**path));
-        assert_eq!(unsaid, None, "the log at {level} says nothing about a request");
+        let paths = ["/login", "/signup", "/orders", "/logout", "/password/reset", "/verify", "/api/login"];
+        let missing = paths.iter().find(|path| !logs.contains(**path));
+        assert_eq!(missing, None, "a request is missing in the log at {level}");
         for secret in secrets {
-            // The signature alone would do harm as well.
+            // The signature is a secret too.
             let tail = secret.rsplit('.').next().unwrap();
             let line = logs.lines().find(|line| line.contains(tail));
-            assert!(line.is_none(), "at {level}, {secret:?} stands in the log: {}", line.unwrap());
+            assert!(line.is_none(), "the log at {level} contains {secret:?}: {}", line.unwrap());
         }
     }
 }
@@ -58,8 +58,8 @@ async fn json_log_has_one_object_a_line_with_request_id() {
     let mut app = TestApp::start_with(&[("LOG_FORMAT", "json")]).await;
     let id = app.get("/login").await.header("x-request-id").unwrap().to_owned();
     app.get("/nothing%0ahere").await;
-    app.visitor().post("/login", &[("email", "a\nb"), ("password", WRONG)]).await;
-    app.stop_by("TERM");
+    app.log_in("a\nb", WRONG).await;
+    app.stop_with("TERM");
     let lines = json_lines(&app);
     let answered = lines.iter().find(|line| line["span"]["id"] == id.as_str() && line["message"] == "answered");
     let answered = answered.unwrap_or_else(|| panic!("no line of {id}: {lines:#?}"));
@@ -67,7 +67,7 @@ async fn json_log_has_one_object_a_line_with_request_id() {
     assert!(lines.iter().any(|line| line["message"] == "stopped"), "the last line is missing: {lines:#?}");
 }
 
-/// The log, in which each line must be an object; what the program tells its operator goes to standard output.
+/// The lines of standard error; each must be a JSON object.
 fn json_lines(app: &TestApp) -> Vec<Value> {
     let log = std::fs::read_to_string(app.path().join("stderr.log")).unwrap();
     let read = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in the line {line:?}"));
@@ -86,10 +86,10 @@ async fn client_input_cannot_forge_log_lines() {
         app.port
     );
     http::send_raw(app.port, agent.as_bytes());
-    app.visitor().post("/login", &[("email", &format!("x\n{forged}")), ("password", WRONG)]).await;
-    app.stop_by("TERM");
+    app.log_in(&format!("x\n{forged}"), WRONG).await;
+    app.stop_with("TERM");
     let logs = app.logs();
-    assert!(logs.contains("/nothing") && logs.contains("/login"), "the log says nothing about the requests:\n{logs}");
+    assert!(logs.contains("/nothing") && logs.contains("/login"), "the requests are missing in the log:\n{logs}");
     assert!(!logs.lines().any(|line| line.starts_with(forged)) && !logs.contains("\u{1b}[2J"), "{logs}");
 }
 
@@ -97,8 +97,8 @@ async fn client_input_cannot_forge_log_lines() {
 async fn libraries_with_tokens_are_capped_at_warn() {
     let filter = "info,actix_http::h1=trace,actix_http::h1::dispatcher=trace,sqlx::query=trace";
     let mut app = TestApp::start_with(&[("RUST_LOG", filter), ("LOG_FORMAT", "json")]).await;
-    app.customer("ann@example.com").await.get("/orders").await;
-    app.stop_by("TERM");
+    app.customer(ANN).await.get("/orders").await;
+    app.stop_with("TERM");
     let lines = json_lines(&app);
     assert!(lines.iter().any(|line| line["target"].as_str().is_some_and(|target| target.starts_with("order_portal"))));
     let loud = |line: &&Value| {
@@ -111,11 +111,11 @@ async fn libraries_with_tokens_are_capped_at_warn() {
     assert!(loudest.is_none(), "{}", loudest.unwrap());
 }
 
-/// The database driver asks whether its own lines are wanted, which must not cost others.
+/// The log filter of the database driver must not affect other lines.
 #[tokio::test]
 async fn every_request_is_logged_at_trace_level() {
     let app = TestApp::start_with(&[("RUST_LOG", "trace"), ("LOG_FORMAT", "json")]).await;
-    let mut ann = app.customer("ann@example.com").await;
+    let mut ann = app.customer(ANN).await;
     for _ in 0..20 {
         ann.get("/orders").await;
         ann.get("/account").await;
@@ -130,27 +130,27 @@ async fn every_request_is_logged_at_trace_level() {
     assert!(logs.contains("\"message\":\"serving\"") && logs.contains("migration applied"), "{logs}");
 }
 
-/// ASVS 5.0 V16.2.1 and V16.3: an attack can be followed in the log alone.
+/// ASVS 5.0 V16.2.1 and V16.3.
 #[tokio::test]
 async fn security_events_have_a_fixed_message_client_and_account() {
     let settings = [("LOG_FORMAT", "json"), ("TRUSTED_PROXIES", "127.0.0.1")];
     let mut app = TestApp::start_with(&settings).await;
     let from = |path: &str| app.request(Method::POST, path).header("x-forwarded-for", "203.0.113.9");
-    let mut ann = app.customer("ann@example.com").await;
-    let mut elsewhere = app.visitor();
-    let right = [("email", "ann@example.com"), ("password", PASSWORD)];
-    elsewhere.post("/login", &right).await;
-    let ended = ann.token();
+    let mut ann = app.customer(ANN).await;
+    let mut other = app.visitor();
+    let valid = [("email", ANN), ("password", PASSWORD)];
+    other.post("/login", &valid).await;
+    let revoked = ann.token();
     for _ in 0..12 {
-        http::send(from("/login").form(&[("email", "ann@example.com"), ("password", WRONG)])).await;
+        http::send(from("/login").form(&[("email", ANN), ("password", WRONG)])).await;
     }
     for email in ["unknown@example.com", "no address"] {
         http::send(from("/login").form(&[("email", email), ("password", WRONG)])).await;
     }
-    http::send(from("/password/forgot").form(&[("email", "ann@example.com")])).await;
-    http::send(from("/login").header("origin", "https://other.example").form(&right)).await;
+    http::send(from("/password/forgot").form(&[("email", ANN)])).await;
+    http::send(from("/login").header("origin", "https://other.example").form(&valid)).await;
     for token in [format!("{}x", ann.token()), "nonsense".to_owned()] {
-        app.get_with_cookie("/orders", &format!("__Host-session={token}")).await;
+        app.get_with_token("/orders", &token).await;
         app.api_get("/api/userOrders", &token).await;
     }
     ann.post("/account/sessions/end-others", &[]).await;
@@ -158,9 +158,9 @@ async fn security_events_have_a_fixed_message_client_and_account() {
     ann.post("/account/password", &passwords).await;
     ann.post("/account/password", &[("current_password", PASSWORD), passwords[1]]).await;
     ann.post("/logout", &[]).await;
-    app.get_with_cookie("/orders", &format!("__Host-session={ended}")).await;
+    app.get_with_token("/orders", &revoked).await;
     let account: String = sqlx::query_scalar("SELECT id FROM users").fetch_one(&app.database().await).await.unwrap();
-    app.stop_by("TERM");
+    app.stop_with("TERM");
 
     let lines = json_lines(&app);
     let known = Some(account.as_str());
@@ -187,18 +187,18 @@ async fn security_events_have_a_fixed_message_client_and_account() {
     let count = |message: &str| lines.iter().filter(|line| line["message"] == message).count();
     assert_eq!((count("login failed"), count("rate limited")), (12, 2), "one line for each");
     let log = std::fs::read_to_string(app.path().join("stderr.log")).unwrap();
-    assert!(!log.contains('@'), "an address stands in the log:\n{log}");
+    assert!(!log.contains('@'), "the log contains an email address:\n{log}");
 }
 
 #[tokio::test]
 async fn audit_event_of_a_failed_transaction_is_not_logged() {
     let mut app = TestApp::start_with(&[("LOG_FORMAT", "json")]).await;
-    let mut ann = app.customer("ann@example.com").await;
+    let mut ann = app.customer(ANN).await;
     ann.post("/logout", &[]).await;
-    // A login in a known browser writes the network after its audit event.
-    sqlx::query("DROP TABLE trusted_networks").execute(&app.database().await).await.unwrap();
-    assert_eq!(ann.post("/login", &[("email", "ann@example.com"), ("password", PASSWORD)]).await.status, 500);
-    app.stop_by("TERM");
+    // A login with a trusted browser writes the network after the audit event.
+    app.execute("DROP TABLE trusted_networks").await;
+    assert_eq!(ann.log_in(ANN, PASSWORD).await.status, 500);
+    app.stop_with("TERM");
     let lines = json_lines(&app);
     assert!(lines.iter().any(|line| line["message"] == "account created"));
     assert!(!lines.iter().any(|line| line["message"] == "login succeeded"), "{lines:#?}");

@@ -2,11 +2,10 @@
 
 use reqwest::Method;
 
-use crate::app::{PASSWORD, TestApp};
+use crate::app::{ANN, BOB, PASSWORD, PRODUCTION, TestApp};
 use crate::http;
-use crate::mailbox::{self, CONFIRM, NEW_PASSWORD, SentMail};
+use crate::mailbox::{self, CONFIRM, RESET, SentMail};
 
-const ANN: &str = "ann@example.com";
 const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 
 fn header(mail: &SentMail, name: &str) -> String {
@@ -22,10 +21,10 @@ async fn mail_has_text_and_html_parts_and_required_headers() {
     let app = TestApp::start_with(&[("MAIL_FROM", "The Shop <no-reply@shop.example>")]).await;
     let mut visitor = app.customer(ANN).await;
     mailbox::mail_to(&app, ANN, CONFIRM).await;
-    app.done(&["user", "verify", ANN]);
+    app.run_ok(&["user", "verify", ANN]);
     visitor.post("/password/forgot", &[("email", ANN)]).await;
     visitor.post("/account/email", &[("email", "ann@elsewhere.example"), ("password", PASSWORD)]).await;
-    mailbox::all_gone(&app).await;
+    mailbox::wait_for_empty_queue(&app).await;
     let mails = mailbox::mails(&app);
     assert_eq!(mails.len(), 4);
     for mail in &mails {
@@ -62,20 +61,20 @@ async fn mail_escapes_input_and_describes_the_device() {
         let fields = [("email", email), ("password", PASSWORD)];
         http::send(app.request(Method::POST, "/signup").header("user-agent", agent).form(&fields))
     };
-    sign_up("bob@example.com", "<script>alert(1)</script>\"'&").await;
+    sign_up(BOB, "<script>alert(1)</script>\"'&").await;
     sign_up("carol@example.com", FIREFOX).await;
-    let odd = "tom&jerry's{{7*7}}@example.com";
+    let special = "tom&jerry's{{7*7}}@example.com";
     let mut visitor = app.verified_customer(ANN).await;
-    assert_eq!(visitor.post("/account/email", &[("email", odd), ("password", PASSWORD)]).await.status, 303);
-    let mail = mailbox::mail_to(&app, "bob@example.com", CONFIRM).await;
+    assert_eq!(visitor.post("/account/email", &[("email", special), ("password", PASSWORD)]).await.status, 303);
+    let mail = mailbox::mail_to(&app, BOB, CONFIRM).await;
     assert!(!mail.raw.contains("alert") && mail.text.contains("An unknown program"), "{}", mail.text);
     let mail = mailbox::mail_to(&app, "carol@example.com", CONFIRM).await;
     assert!(mail.text.contains("Firefox on Linux") && !mail.raw.contains("Gecko"), "{}", mail.text);
     let mail = mailbox::mail_to(&app, ANN, "Your e-mail address is about to change").await;
-    assert!(mail.text.contains(odd), "{}", mail.text);
+    assert!(mail.text.contains(special), "{}", mail.text);
     assert!(mail.html.contains("tom&#38;jerry&#39;s{{7*7}}@example.com"), "{}", mail.html);
-    mailbox::all_gone(&app).await;
-    assert_eq!(mailbox::mails_to(&app, odd, mailbox::CONFIRM_NEW).len(), 1);
+    mailbox::wait_for_empty_queue(&app).await;
+    assert_eq!(mailbox::mails_to(&app, special, mailbox::CONFIRM_NEW).len(), 1);
 }
 
 #[tokio::test]
@@ -88,14 +87,14 @@ async fn development_server_shows_sent_mail() {
     let sent = visitor.get("/password/forgot?sent=1").await;
     assert!(sent.text().contains("href=\"/dev/mail\""), "{}", sent.text());
     assert!(visitor.get("/orders").await.text().contains("href=\"/dev/mail\""));
-    mailbox::all_gone(&app).await;
+    mailbox::wait_for_empty_queue(&app).await;
     let inbox = visitor.get("/dev/mail").await;
     assert!(inbox.is_page(200) && inbox.text().contains(ANN) && inbox.text().contains(CONFIRM));
     let inbox = inbox.text();
-    let of_reset = inbox.split("<li>").find(|line| line.contains(NEW_PASSWORD)).unwrap();
+    let of_reset = inbox.split("<li>").find(|line| line.contains(RESET)).unwrap();
     let path = of_reset.split('"').find(|part| part.starts_with("/dev/mail/")).unwrap();
     let mail = visitor.get(path).await;
-    let url = mailbox::mail_to(&app, ANN, NEW_PASSWORD).await.url().to_owned();
+    let url = mailbox::mail_to(&app, ANN, RESET).await.url().to_owned();
     assert!(mail.is_page(200) && mail.text().contains(&format!("<a href=\"{url}\">")), "{}", mail.text());
     let html = visitor.get(&format!("{path}/html")).await;
     let policy = html.header("content-security-policy").unwrap();
@@ -107,21 +106,19 @@ async fn development_server_shows_sent_mail() {
 
 #[tokio::test]
 async fn production_server_has_no_mail_pages() {
-    let production =
-        [("APP_ENV", "production"), ("PUBLIC_URL", "https://shop.example"), ("MAIL_URL", "file://data/mail")];
-    let app = TestApp::start_with(&production).await;
-    let of_site = |method, path: &str| app.request(method, path).header("host", "shop.example");
+    let app = TestApp::start_with(&PRODUCTION).await;
+    let request = |method, path: &str| app.request(method, path).header("host", "shop.example");
     let fields = [("email", ANN), ("password", PASSWORD)];
-    assert_eq!(http::send(of_site(Method::POST, "/signup").form(&fields)).await.status, 303);
+    assert_eq!(http::send(request(Method::POST, "/signup").form(&fields)).await.status, 303);
     let mail = mailbox::mail_to(&app, ANN, CONFIRM).await;
     assert!(mail.url().starts_with("https://shop.example/verify?token="), "{}", mail.url());
-    assert!(http::send(of_site(Method::GET, mail.path())).await.is_page(200));
+    assert!(http::send(request(Method::GET, mail.path())).await.is_page(200));
     let file = std::fs::read_dir(app.path().join("data/mail")).unwrap().next().unwrap().unwrap();
     let id = file.file_name().to_string_lossy().replace(".eml", "");
     for path in ["/dev/mail", &format!("/dev/mail/{id}"), &format!("/dev/mail/{id}/html")] {
-        assert!(http::send(of_site(Method::GET, path)).await.is_page(404), "{path}");
+        assert!(http::send(request(Method::GET, path)).await.is_page(404), "{path}");
     }
-    let sent = http::send(of_site(Method::GET, "/password/forgot?sent=1")).await;
+    let sent = http::send(request(Method::GET, "/password/forgot?sent=1")).await;
     assert!(sent.is_page(200) && !sent.text().contains("/dev/mail"));
 }
 
@@ -132,10 +129,10 @@ async fn mail_files_are_readable_only_by_their_owner() {
     let app = TestApp::start().await;
     app.customer(ANN).await;
     mailbox::mail_to(&app, ANN, CONFIRM).await;
-    let folder = app.path().join("data/mail");
+    let directory = app.path().join("data/mail");
     let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode(&folder), 0o700);
-    for entry in std::fs::read_dir(&folder).unwrap() {
+    assert_eq!(mode(&directory), 0o700);
+    for entry in std::fs::read_dir(&directory).unwrap() {
         assert_eq!(mode(&entry.unwrap().path()), 0o600);
     }
 }

@@ -1,17 +1,17 @@
-//! The mail that the program has sent, read from its directory.
+//! Delivered mail, read from the directory of `MAIL_URL`.
 
 use std::time::{Duration, Instant};
 
 use mail_parser::MessageParser;
 
-use crate::place::Place;
+use crate::sandbox::Sandbox;
 
 pub const CONFIRM: &str = "Confirm your e-mail address";
 pub const CONFIRM_NEW: &str = "Confirm your new e-mail address";
-pub const NEW_PASSWORD: &str = "Choose a new password";
+pub const RESET: &str = "Choose a new password";
 
-const ARRIVES_WITHIN: Duration = Duration::from_secs(30);
-const LOOK_AGAIN: Duration = Duration::from_millis(25);
+const MAIL_TIMEOUT: Duration = Duration::from_secs(30);
+const POLL_INTERVAL: Duration = Duration::from_millis(25);
 
 /// A decoded mail.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub struct SentMail {
     pub subject: String,
     pub text: String,
     pub html: String,
-    /// With its headers.
+    /// The undecoded message with its headers.
     pub raw: String,
 }
 
@@ -37,7 +37,7 @@ impl SentMail {
         }
     }
 
-    /// The URL of its only link with a token.
+    /// The only URL with a token.
     pub fn url(&self) -> &str {
         let mut urls = self.text.lines().filter(|line| line.starts_with("http") && line.contains("?token="));
         let url = urls.next().unwrap_or_else(|| panic!("no link in: {}", self.text));
@@ -45,7 +45,7 @@ impl SentMail {
         url
     }
 
-    /// The same without the origin.
+    /// The URL without the origin.
     pub fn path(&self) -> &str {
         let url = self.url();
         &url[url.find("//").and_then(|start| url[start + 2..].find('/').map(|slash| start + 2 + slash)).unwrap()..]
@@ -57,54 +57,51 @@ impl SentMail {
 }
 
 /// All mails, oldest first.
-pub fn mails(place: &Place) -> Vec<SentMail> {
-    let folder = std::fs::read_dir(place.path().join("data/mail")).into_iter().flatten().flatten();
-    let mut files: Vec<_> = folder.map(|entry| entry.path()).filter(|path| path.extension().is_some()).collect();
+pub fn mails(sandbox: &Sandbox) -> Vec<SentMail> {
+    let entries = std::fs::read_dir(sandbox.path().join("data/mail")).into_iter().flatten().flatten();
+    let mut files: Vec<_> = entries.map(|entry| entry.path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "eml"));
     files.sort();
-    files.iter().filter(|path| path.extension().unwrap() == "eml").map(|path| SentMail::read(&read(path))).collect()
+    files.iter().map(|path| SentMail::read(&std::fs::read(path).unwrap())).collect()
 }
 
-fn read(path: &std::path::Path) -> Vec<u8> {
-    std::fs::read(path).unwrap()
+pub fn mails_to(sandbox: &Sandbox, to: &str, subject: &str) -> Vec<SentMail> {
+    mails(sandbox).into_iter().filter(|mail| mail.to == to && mail.subject == subject).collect()
 }
 
-pub fn mails_to(place: &Place, to: &str, subject: &str) -> Vec<SentMail> {
-    mails(place).into_iter().filter(|mail| mail.to == to && mail.subject == subject).collect()
-}
-
-/// Waits for the only mail with that subject to that address.
-pub async fn mail_to(place: &Place, to: &str, subject: &str) -> SentMail {
+/// Waits for the only mail to that address with that subject.
+pub async fn mail_to(sandbox: &Sandbox, to: &str, subject: &str) -> SentMail {
     let what = format!("\"{subject}\" to {to}");
-    let mut found = until(&what, || Some(mails_to(place, to, subject)).filter(|found| !found.is_empty())).await;
+    let mut found = wait_for(&what, || Some(mails_to(sandbox, to, subject)).filter(|found| !found.is_empty())).await;
     assert_eq!(found.len(), 1, "{what}");
     found.remove(0)
 }
 
-/// Waits until the queue is empty, except failed mail.
-pub async fn all_gone(place: &Place) {
-    let database = place.database().await;
+/// Waits until the queue has only failed mail.
+pub async fn wait_for_empty_queue(sandbox: &Sandbox) {
+    let database = sandbox.database().await;
     let began = Instant::now();
     loop {
-        let waiting: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM mail_queue WHERE failed_at IS NULL")
+        let queued: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM mail_queue WHERE failed_at IS NULL")
             .fetch_one(&database)
             .await
             .unwrap();
-        if waiting == 0 {
+        if queued == 0 {
             return;
         }
-        assert!(began.elapsed() < ARRIVES_WITHIN, "{waiting} mails are still in the queue");
-        tokio::time::sleep(LOOK_AGAIN).await;
+        assert!(began.elapsed() < MAIL_TIMEOUT, "{queued} mails are still in the queue");
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
-/// Repeats `look` until it returns something.
-pub async fn until<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
+/// Repeats `find` until it returns a value.
+pub async fn wait_for<T>(what: &str, find: impl Fn() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
-        if let Some(found) = look() {
+        if let Some(found) = find() {
             return found;
         }
-        assert!(began.elapsed() < ARRIVES_WITHIN, "still missing: {what}");
-        tokio::time::sleep(LOOK_AGAIN).await;
+        assert!(began.elapsed() < MAIL_TIMEOUT, "still missing: {what}");
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }

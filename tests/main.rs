@@ -1,7 +1,7 @@
-//! The program as its users meet it: the real binary on a port, in a folder and with a database of its own.
+//! Integration tests: each starts the real binary on its own port, with its own directory and database.
 //!
-//! Plain `cargo test` needs Rust alone. What needs a browser or the sample data is ignored and says so; `tests/run`
-//! includes it, and repeats the rest on PostgreSQL.
+//! `cargo test` needs only Rust. Tests that need a browser, root, or the sample data are ignored; `tests/run` includes them, and repeats
+//! the others on PostgreSQL.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -15,6 +15,7 @@ mod browser;
 mod busy;
 mod change_email;
 mod chart;
+mod check;
 mod compression;
 mod connections;
 mod crash;
@@ -24,6 +25,7 @@ mod dry_run;
 mod filters;
 mod full_disk;
 mod guard;
+mod guard_cookies;
 mod hostile;
 mod html;
 mod http;
@@ -51,7 +53,6 @@ mod order_versions;
 mod orders;
 mod pages;
 mod paging;
-mod place;
 mod postgres_faults;
 mod postgres_server;
 mod rate_limits;
@@ -61,6 +62,7 @@ mod rejected_cookies;
 mod reset;
 mod restore;
 mod routes;
+mod sandbox;
 mod sessions;
 mod settings;
 mod shop;

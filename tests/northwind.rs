@@ -1,12 +1,27 @@
 //! The totals of sample data on pages, compared with totals that this file computes from the CSV itself.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use crate::app::TestApp;
 use crate::http::Visitor;
-use crate::orders::{link, list, numbers, sample_orders};
+use crate::orders::{link, list, numbers};
 
 pub const CUSTOMERS: [&str; 3] = ["savea@northwind.example", "ernsh@northwind.example", "quick@northwind.example"];
+
+/// The export of the sample shop Northwind: 830 orders of 89 customers.
+pub fn sample_orders() -> PathBuf {
+    let named = std::env::var_os("ORDERS_SAMPLE_DATA").map(PathBuf::from);
+    named.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/northwind_orders_export.csv"))
+}
+
+/// The sum of all totals in the file, in cents.
+fn total_in_file(file: &Path) -> i64 {
+    let mut reader = csv::Reader::from_path(file).unwrap();
+    let total = reader.headers().unwrap().iter().position(|header| header == "Total").unwrap();
+    let rows = reader.records().map(Result::unwrap).filter(|row| !row[total].is_empty());
+    rows.map(|row| row[total].replace('.', "").parse::<i64>().unwrap()).sum()
+}
 
 /// The totals of a customer in the file; amounts in cents.
 #[derive(Debug, Default)]
@@ -113,9 +128,26 @@ fn assert_months_add_up(page: &str, expected: &Expected) {
 
 #[tokio::test]
 #[ignore = "needs the sample orders; tests/run includes it when they are there"]
+async fn sample_orders_are_imported_completely_and_once() {
+    let app = TestApp::start().await;
+    let file = sample_orders();
+    let path = file.to_str().unwrap();
+    let counts = "830 orders with 2,155 lines: ";
+    assert_eq!(app.first_line(&["import", path]), format!("{counts}830 new, 0 changed, 0 unchanged"));
+    let sums: (i64, i64, i64) =
+        sqlx::query_as("SELECT COUNT(*), CAST(SUM(total) AS BIGINT), (SELECT COUNT(*) FROM order_lines) FROM orders")
+            .fetch_one(&app.database().await)
+            .await
+            .unwrap();
+    assert_eq!(sums, (830, total_in_file(&file), 2155));
+    assert_eq!(app.first_line(&["import", path]), format!("{counts}0 new, 0 changed, 830 unchanged"));
+}
+
+#[tokio::test]
+#[ignore = "needs the sample orders; tests/run includes it when they are there"]
 async fn sample_orders_add_up_on_list_detail_and_chart() {
     let app = TestApp::start().await;
-    app.done(&["import", sample_orders().to_str().unwrap()]);
+    app.run_ok(&["import", sample_orders().to_str().unwrap()]);
     for email in CUSTOMERS {
         let mut visitor = app.verified_customer(email).await;
         assert_pages_add_up(&mut visitor, &expected(email)).await;
@@ -126,7 +158,7 @@ async fn sample_orders_add_up_on_list_detail_and_chart() {
 #[ignore = "needs the sample orders; tests/run includes it when they are there"]
 async fn sample_orders_add_up_by_year() {
     let app = TestApp::start().await;
-    app.done(&["import", sample_orders().to_str().unwrap()]);
+    app.run_ok(&["import", sample_orders().to_str().unwrap()]);
     let mut visitor = app.verified_customer(CUSTOMERS[0]).await;
     let all = expected(CUSTOMERS[0]);
     let mut sum = 0;

@@ -1,22 +1,23 @@
-//! A database that an older version has used: its rows survive the migrations and the restore.
+//! The database of an older version: rows survive migrations and a restore.
 
 use std::path::Path;
 
 use sqlx::AnyPool;
 use sqlx::migrate::Migrator;
 
-use crate::place::Place;
+use crate::sandbox::Sandbox;
 use crate::token::now;
 
-/// The last version before tables of accounts were renamed.
+/// The last version before the account tables were renamed.
 const BEFORE_RENAMES: i64 = 9;
+
 /// The last version before columns of orders were renamed.
 const BEFORE_ORDER_RENAMES: i64 = 8;
 
 /// An empty database of that version.
-async fn place_of_version(version: i64) -> (Place, AnyPool) {
-    let place = Place::new().await;
-    let migrations = place.path().join("older-migrations");
+async fn empty_database(version: i64) -> (Sandbox, AnyPool) {
+    let sandbox = Sandbox::new().await;
+    let migrations = sandbox.path().join("older-migrations");
     std::fs::create_dir(&migrations).unwrap();
     let all = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
     for file in std::fs::read_dir(all).unwrap().map(|file| file.unwrap()) {
@@ -25,18 +26,18 @@ async fn place_of_version(version: i64) -> (Place, AnyPool) {
             std::fs::copy(file.path(), migrations.join(name)).unwrap();
         }
     }
-    let file = place.path().join("portal.db");
-    if !place.is_postgres() {
+    let file = sandbox.path().join("portal.db");
+    if !sandbox.is_postgres() {
         std::fs::File::create(file).unwrap();
     }
-    let database = place.database().await;
+    let database = sandbox.database().await;
     Migrator::new(migrations).await.unwrap().run(&database).await.unwrap();
-    (place, database)
+    (sandbox, database)
 }
 
-/// A database with one row of each table that migration 10 renames.
-async fn place_of_older_version() -> (Place, AnyPool) {
-    let (place, database) = place_of_version(BEFORE_RENAMES).await;
+/// A database with a row in each table that migration 10 renames.
+async fn older_version() -> (Sandbox, AnyPool) {
+    let (sandbox, database) = empty_database(BEFORE_RENAMES).await;
     for insert in [
         "INSERT INTO users (id, email, password_hash, created_at) VALUES ('u', 'ann@example.com', '', 0)",
         "INSERT INTO sessions (id, user_id, audience, idle_end, client_address, user_agent, created_at, last_seen_at, expires_at)
@@ -53,13 +54,13 @@ async fn place_of_older_version() -> (Place, AnyPool) {
     for insert in trusted.into_iter().chain([token.to_owned()]) {
         sqlx::query(sqlx::AssertSqlSafe(insert)).bind(&b"hash"[..]).execute(&database).await.unwrap();
     }
-    (place, database)
+    (sandbox, database)
 }
 
 #[tokio::test]
 async fn migration_keeps_the_rows_of_renamed_tables() {
-    let (place, database) = place_of_older_version().await;
-    let printed = place.done(&["migrate"]);
+    let (sandbox, database) = older_version().await;
+    let printed = sandbox.run_ok(&["migrate"]);
     assert!(printed.contains("applied 0010"), "{printed}");
     let sessions: Vec<(String, String)> =
         sqlx::query_as("SELECT id, is_persistent FROM sessions ORDER BY id").fetch_all(&database).await.unwrap();
@@ -72,12 +73,10 @@ async fn migration_keeps_the_rows_of_renamed_tables() {
             .unwrap();
     assert_eq!((attempts, resets_at), (3, 4_102_444_800));
     for table in ["audit_events", "email_tokens", "trusted_browsers", "trusted_networks"] {
-        let sql = sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {table} WHERE user_id = 'u'"));
-        assert_eq!(sqlx::query_scalar::<_, i64>(sql).fetch_one(&database).await.unwrap(), 1, "{table}");
+        assert_eq!(sandbox.count(&format!("{table} WHERE user_id = 'u'")).await, 1, "{table}");
     }
     sqlx::query("DELETE FROM users").execute(&database).await.unwrap();
-    let left: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM email_tokens").fetch_one(&database).await.unwrap();
-    assert_eq!(left, 0, "the foreign key of a renamed table is lost");
+    assert_eq!(sandbox.count("email_tokens").await, 0, "the foreign key of a renamed table is lost");
 }
 
 /// Ann has an order with two lines and a reorder of it, and a sample with the number of the order.
@@ -122,9 +121,9 @@ type Row = (String, String, Option<String>, String, String, String, String, Stri
 
 #[tokio::test]
 async fn migrations_keep_orders_with_their_lines_and_owners() {
-    let (place, database) = place_of_version(BEFORE_ORDER_RENAMES).await;
+    let (sandbox, database) = empty_database(BEFORE_ORDER_RENAMES).await;
     insert_orders(&database).await;
-    place.done(&["migrate"]);
+    sandbox.run_ok(&["migrate"]);
     let orders: Vec<Row> = sqlx::query_as(
         "SELECT id, source, sample_owner_id, shop_number, name, number, status, COALESCE(reordered_from, '') FROM orders ORDER BY id",
     )
@@ -176,16 +175,16 @@ async fn migrations_keep_orders_with_their_lines_and_owners() {
 
 #[tokio::test]
 async fn restore_ends_sessions_and_tokens_of_an_older_version() {
-    let (place, database) = place_of_older_version().await;
+    let (sandbox, database) = older_version().await;
     database.close().await;
-    if place.is_postgres() {
+    if sandbox.is_postgres() {
         return;
     }
-    std::fs::rename(place.path().join("portal.db"), place.path().join("copy.db")).unwrap();
-    let printed = place.done(&["restore", "copy.db"]);
+    std::fs::rename(sandbox.path().join("portal.db"), sandbox.path().join("copy.db")).unwrap();
+    let printed = sandbox.run_ok(&["restore", "copy.db"]);
     assert!(printed.contains("2 sessions ended, 1 link and 0 queued messages removed"), "{printed}");
-    place.done(&["migrate"]);
-    let database = place.database().await;
+    sandbox.run_ok(&["migrate"]);
+    let database = sandbox.database().await;
     let active: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM sessions WHERE revoked_at IS NULL AND expires_at > $1")
         .bind(now())
         .fetch_one(&database)

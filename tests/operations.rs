@@ -1,10 +1,8 @@
-//! The commands, and how the program starts and stops.
+//! Commands, the database files, metrics.
 
-use std::time::Duration;
-
-use crate::app::{PASSWORD, TestApp};
+use crate::app::{ANN, BOB, PASSWORD, TestApp};
 use crate::mailbox;
-use crate::place::{Place, Ran};
+use crate::sandbox::Sandbox;
 
 const COMMANDS: [&[&str]; 19] = [
     &[],
@@ -28,18 +26,14 @@ const COMMANDS: [&[&str]; 19] = [
     &["check"],
 ];
 
-fn is_one_line(ran: &Ran) -> bool {
-    ran.stderr.trim_end().lines().count() == 1 && !ran.stderr.contains("panicked")
-}
-
 #[tokio::test]
 async fn every_command_has_help() {
-    let place = Place::new().await;
+    let sandbox = Sandbox::new().await;
     for command in COMMANDS {
-        let help = place.done(&[command, &["--help"]].concat());
+        let help = sandbox.run_ok(&[command, &["--help"]].concat());
         assert!(help.contains("Usage: order-portal"), "{command:?}: {help}");
     }
-    let help = place.done(&["--help"]);
+    let help = sandbox.run_ok(&["--help"]);
     for command in ["serve", "secret", "import", "user", "mail", "migrate", "backup", "restore", "check"] {
         assert!(help.contains(&format!("  {command}")), "{command} is not in the help");
     }
@@ -49,16 +43,16 @@ async fn every_command_has_help() {
         (["orders", "placed"], "repeats"),
         (["orders", "cancellations"], "time of the request"),
     ] {
-        let help = place.done(&[&list[..], &["--help"]].concat());
+        let help = sandbox.run_ok(&[&list[..], &["--help"]].concat());
         assert!(help.contains("The columns:") && help.contains(column), "{help}");
     }
-    assert!(place.done(&["--version"]).contains(env!("CARGO_PKG_VERSION")));
+    assert!(sandbox.run_ok(&["--version"]).contains(env!("CARGO_PKG_VERSION")));
 }
 
 #[tokio::test]
 async fn wrong_usage_exits_with_2() {
-    let place = Place::new().await;
-    let wrong: [&[&str]; 8] = [
+    let sandbox = Sandbox::new().await;
+    let invalid: [&[&str]; 12] = [
         &["dance"],
         &["--dance"],
         &["import"],
@@ -66,101 +60,102 @@ async fn wrong_usage_exits_with_2() {
         &["restore"],
         &["user"],
         &["user", "verify"],
-        &["user", "dance", "ann@example.com"],
+        &["user", "dance", ANN],
+        &["mail"],
+        &["mail", "retry"],
+        &["mail", "retry", "x", "--all-failed"],
+        &["mail", "drop"],
     ];
-    for command in wrong {
-        let ran = place.run(command);
-        assert!(ran.status == 2 && ran.stdout.is_empty() && !ran.stderr.is_empty(), "{command:?}: {ran:?}");
+    for command in invalid {
+        let output = sandbox.run(command);
+        assert!(output.status == 2 && output.stdout.is_empty() && !output.stderr.is_empty(), "{command:?}: {output:?}");
     }
 }
 
 #[tokio::test]
 async fn secret_prints_64_random_bytes_in_hex() {
-    let mut place = Place::new().await;
-    place.unset("TOKEN_SECRET");
-    let (first, second) = (place.done(&["secret"]), place.done(&["secret"]));
+    let mut sandbox = Sandbox::new().await;
+    sandbox.unset("TOKEN_SECRET");
+    let (first, second) = (sandbox.run_ok(&["secret"]), sandbox.run_ok(&["secret"]));
     let hex = first.trim_end();
     assert!(hex.len() == 128 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()), "{first}");
     assert_ne!(first, second);
-    assert!(!place.path().join("data").exists(), "printing a secret made files");
+    assert!(!sandbox.path().join("data").exists(), "the command created files");
 }
 
 #[tokio::test]
 async fn user_commands_list_verify_disable_and_enable() {
     let app = TestApp::start().await;
-    app.customer("ann@example.com").await;
-    app.customer("bob@example.com").await;
-    let list = app.done(&["user", "list"]);
+    app.customer(ANN).await;
+    app.customer(BOB).await;
+    let list = app.run_ok(&["user", "list"]);
     let line = |list: &str, email: &str| list.lines().find(|line| line.contains(email)).unwrap().to_owned();
-    let before = line(&list, "ann@example.com");
-    app.done(&["user", "verify", " Ann@Example.com "]);
-    assert_ne!(line(&app.done(&["user", "list"]), "ann@example.com"), before, "the list does not tell who is verified");
-    app.done(&["user", "verify", "ann@example.com"]);
-    let before = line(&list, "bob@example.com");
-    app.done(&["user", "disable", "bob@example.com"]);
-    assert_ne!(line(&app.done(&["user", "list"]), "bob@example.com"), before, "the list does not tell who is disabled");
-    app.done(&["user", "enable", "bob@example.com"]);
-    assert_eq!(line(&app.done(&["user", "list"]), "bob@example.com"), before);
+    let before = line(&list, ANN);
+    app.run_ok(&["user", "verify", " Ann@Example.com "]);
+    assert_ne!(line(&app.run_ok(&["user", "list"]), ANN), before, "the list does not show the verification");
+    app.run_ok(&["user", "verify", ANN]);
+    let before = line(&list, BOB);
+    app.run_ok(&["user", "disable", BOB]);
+    assert_ne!(line(&app.run_ok(&["user", "list"]), BOB), before, "the list does not show the disabled account");
+    app.run_ok(&["user", "enable", BOB]);
+    assert_eq!(line(&app.run_ok(&["user", "list"]), BOB), before);
     assert!(!list.contains("argon2"));
 }
 
 #[tokio::test]
 async fn user_show_prints_the_account_without_secrets() {
     let app = TestApp::start_with(&[("DEMO_ORDERS", "true")]).await;
-    let mut visitor = app.customer("ann@example.com").await;
+    let mut visitor = app.customer(ANN).await;
     visitor.post("/account/time-zone", &[("zone", "Europe/Berlin")]).await;
-    let value = |said: &str, name: &str| {
-        let line = said.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name} in {said}"));
+    let value = |output: &str, name: &str| {
+        let line =
+            output.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name} in {output}"));
         line[16..].trim().to_owned()
     };
-    let said = app.done(&["user", "show", " Ann@Example.com "]);
-    assert_eq!(value(&said, "email"), "ann@example.com");
-    assert_eq!((value(&said, "verified"), value(&said, "disabled")), ("no".to_owned(), "no".to_owned()));
-    assert_eq!((value(&said, "sessions"), value(&said, "known browsers")), ("1".to_owned(), "1".to_owned()));
-    assert_eq!(value(&said, "known networks"), "1");
-    assert_eq!(value(&said, "time zone"), "Europe/Berlin");
-    assert!(value(&said, "orders").parse::<u32>().unwrap() > 20, "{said}");
-    assert!(value(&said, "last login").ends_with('Z') && !said.contains("argon2"), "{said}");
-    app.done(&["user", "verify", "ann@example.com"]);
-    app.done(&["user", "disable", "ann@example.com"]);
-    let said = app.done(&["user", "show", "ann@example.com"]);
-    assert!(value(&said, "verified").ends_with('Z') && value(&said, "disabled").ends_with('Z'), "{said}");
-    assert_eq!(value(&said, "sessions"), "0");
+    let output = app.run_ok(&["user", "show", " Ann@Example.com "]);
+    assert_eq!(value(&output, "email"), ANN);
+    assert_eq!((value(&output, "verified"), value(&output, "disabled")), ("no".to_owned(), "no".to_owned()));
+    assert_eq!((value(&output, "sessions"), value(&output, "known browsers")), ("1".to_owned(), "1".to_owned()));
+    assert_eq!(value(&output, "known networks"), "1");
+    assert_eq!(value(&output, "time zone"), "Europe/Berlin");
+    assert!(value(&output, "orders").parse::<u32>().unwrap() > 20, "{output}");
+    assert!(value(&output, "last login").ends_with('Z') && !output.contains("argon2"), "{output}");
+    app.run_ok(&["user", "verify", ANN]);
+    app.run_ok(&["user", "disable", ANN]);
+    let output = app.run_ok(&["user", "show", ANN]);
+    assert!(value(&output, "verified").ends_with('Z') && value(&output, "disabled").ends_with('Z'), "{output}");
+    assert_eq!(value(&output, "sessions"), "0");
 }
 
 #[tokio::test]
-async fn user_delete_does_what_the_account_page_does() {
+async fn user_delete_deletes_like_the_account_page() {
     let app = TestApp::start_with(&[("DEMO_ORDERS", "true")]).await;
-    let mut ann = app.verified_customer("ann@example.com").await;
-    app.customer("bob@example.com").await;
-    for email in ["ann@example.com", "bob@example.com"] {
-        let said = app.done(&["user", "delete", email]);
-        assert!(said.contains(email) && said.contains("is deleted"), "{said}");
+    let mut ann = app.verified_customer(ANN).await;
+    app.customer(BOB).await;
+    for email in [ANN, BOB] {
+        let output = app.run_ok(&["user", "delete", email]);
+        assert!(output.contains(email) && output.contains("is deleted"), "{output}");
     }
-    assert_eq!(ann.get("/orders").await.status, 303, "a session of a deleted account works");
-    let database = app.database().await;
+    assert_eq!(ann.get("/orders").await.status, 303, "a session of a deleted account is valid");
     for table in ["users", "orders", "sessions", "audit_events", "email_tokens"] {
-        let sql = sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));
-        let left: i64 = sqlx::query_scalar(sql).fetch_one(&database).await.unwrap();
-        assert_eq!(left, 0, "{table}");
+        assert_eq!(app.count(table).await, 0, "{table}");
     }
-    let mail = mailbox::mail_to(&app, "ann@example.com", "Your account was deleted").await;
+    let mail = mailbox::mail_to(&app, ANN, "Your account was deleted").await;
     assert!(mail.text.contains("by the shop") && !mail.text.contains("0.0.0.0"), "{}", mail.text);
-    mailbox::all_gone(&app).await;
-    let to_bob = mailbox::mails_to(&app, "bob@example.com", "Your account was deleted");
-    assert!(to_bob.is_empty(), "mail about a deletion went to an address that was never confirmed");
-    assert_eq!(app.visitor().post("/login", &[("email", "ann@example.com"), ("password", PASSWORD)]).await.status, 401);
+    mailbox::wait_for_empty_queue(&app).await;
+    let to_bob = mailbox::mails_to(&app, BOB, "Your account was deleted");
+    assert!(to_bob.is_empty(), "an unconfirmed address got mail about the deletion");
+    assert_eq!(app.log_in(ANN, PASSWORD).await.status, 401);
 }
 
 #[tokio::test]
 async fn user_disable_and_enable_leave_audit_events() {
     let app = TestApp::start().await;
-    app.customer("ann@example.com").await;
+    app.customer(ANN).await;
     for verb in ["disable", "disable", "enable", "enable"] {
-        app.done(&["user", verb, "ann@example.com"]);
+        app.run_ok(&["user", verb, ANN]);
     }
-    let mut visitor = app.visitor();
-    visitor.post("/login", &[("email", "ann@example.com"), ("password", PASSWORD)]).await;
+    let mut visitor = app.new_session(ANN, PASSWORD).await;
     let page = visitor.get("/account/activity").await.text();
     for words in ["Account disabled", "Account enabled"] {
         assert_eq!(page.matches(words).count(), 1, "{words}: {page}");
@@ -169,21 +164,21 @@ async fn user_disable_and_enable_leave_audit_events() {
 
 #[tokio::test]
 async fn user_commands_name_an_unknown_account() {
-    let place = Place::new().await;
-    place.done(&["migrate"]);
+    let sandbox = Sandbox::new().await;
+    sandbox.run_ok(&["migrate"]);
     for verb in ["show", "verify", "disable", "enable", "delete"] {
-        let ran = place.run(&["user", verb, "nobody@example.com"]);
-        assert!(ran.status == 1 && is_one_line(&ran) && ran.stderr.contains("nobody@example.com"), "{verb}: {ran:?}");
-        let ran = place.run(&["user", verb, "no address"]);
-        assert!(ran.status == 2 && is_one_line(&ran) && ran.stderr.contains("no address"), "{verb}: {ran:?}");
+        let output = sandbox.run(&["user", verb, "nobody@example.com"]);
+        assert!(output.is_one_line_error(1) && output.stderr.contains("nobody@example.com"), "{verb}: {output:?}");
+        let output = sandbox.run(&["user", verb, "no address"]);
+        assert!(output.is_one_line_error(2) && output.stderr.contains("no address"), "{verb}: {output:?}");
     }
 }
 
 #[tokio::test]
 async fn migrate_prints_migrations_and_is_idempotent() {
-    let place = Place::new().await;
-    let first = place.done(&["migrate"]);
-    let second = place.done(&["migrate"]);
+    let sandbox = Sandbox::new().await;
+    let first = sandbox.run_ok(&["migrate"]);
+    let second = sandbox.run_ok(&["migrate"]);
     let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations")).unwrap().count();
     assert_eq!(first.lines().filter(|line| line.starts_with("applied ")).count(), files, "{first}");
     assert!(first.starts_with("applied 0001 users sessions orders\n"), "{first}");
@@ -192,14 +187,14 @@ async fn migrate_prints_migrations_and_is_idempotent() {
 
 #[tokio::test]
 async fn database_of_a_newer_version_is_rejected() {
-    let place = Place::new().await;
-    place.done(&["migrate"]);
-    let database = place.database().await;
+    let sandbox = Sandbox::new().await;
+    sandbox.run_ok(&["migrate"]);
+    let database = sandbox.database().await;
     let insert = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (99990101000000, 'later', TRUE, $1, 0)";
     sqlx::query(insert).bind(vec![0_u8; 48]).execute(&database).await.unwrap();
     for command in [["serve"], ["migrate"]] {
-        let ran = place.run(&command);
-        assert!(ran.status == 1 && is_one_line(&ran) && ran.stderr.contains("newer"), "{command:?}: {ran:?}");
+        let output = sandbox.run(&command);
+        assert!(output.is_one_line_error(1) && output.stderr.contains("newer"), "{command:?}: {output:?}");
     }
 }
 
@@ -211,137 +206,132 @@ const WITH_DATABASE: [&[&str]; 14] = [
     &["orders", "cancellations"],
     &["orders", "placed"],
     &["user", "list"],
-    &["user", "show", "ann@example.com"],
-    &["user", "verify", "ann@example.com"],
-    &["user", "disable", "ann@example.com"],
-    &["user", "enable", "ann@example.com"],
-    &["user", "delete", "ann@example.com"],
+    &["user", "show", ANN],
+    &["user", "verify", ANN],
+    &["user", "disable", ANN],
+    &["user", "enable", ANN],
+    &["user", "delete", ANN],
     &["mail", "list"],
     &["mail", "retry", "--all-failed"],
     &["backup", "copy.db"],
 ];
 
-fn files_in(place: &Place) -> Vec<std::ffi::OsString> {
-    let mut names: Vec<_> = std::fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+fn files_in(sandbox: &Sandbox) -> Vec<std::ffi::OsString> {
+    let mut names: Vec<_> =
+        std::fs::read_dir(sandbox.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
     names
 }
 
 #[tokio::test]
 async fn commands_create_no_database_and_name_the_missing_file() {
-    let mut place = Place::new().await;
-    if place.is_postgres() {
+    let mut sandbox = Sandbox::new().await;
+    if sandbox.is_postgres() {
         return;
     }
-    place.write("orders.csv", "Name\n");
-    place.set("DATABASE_URL", "sqlite://nowhere/portal.db");
-    let full = place.path().join("nowhere/portal.db");
-    let before = files_in(&place);
+    sandbox.write("orders.csv", "Name\n");
+    sandbox.set("DATABASE_URL", "sqlite://nowhere/portal.db");
+    let full = sandbox.path().join("nowhere/portal.db");
+    let before = files_in(&sandbox);
     for command in WITH_DATABASE {
-        let ran = place.run(command);
-        assert!(ran.status == 1 && is_one_line(&ran), "{command:?}: {ran:?}");
-        assert!(ran.stderr.contains(full.to_str().unwrap()), "{command:?}: {ran:?}");
-        assert_eq!(files_in(&place), before, "{command:?} created something");
+        let output = sandbox.run(command);
+        assert!(output.is_one_line_error(1), "{command:?}: {output:?}");
+        assert!(output.stderr.contains(full.to_str().unwrap()), "{command:?}: {output:?}");
+        assert_eq!(files_in(&sandbox), before, "{command:?} created a file");
     }
 }
 
 #[tokio::test]
-async fn commands_name_migrate_when_migrations_are_missing_and_apply_none() {
-    let place = Place::new().await;
-    place.write("orders.csv", "Name\n");
-    place.done(&["migrate"]);
-    let database = place.database().await;
-    let forget = "DELETE FROM _sqlx_migrations WHERE version = (SELECT MAX(version) FROM _sqlx_migrations)";
-    sqlx::query(forget).execute(&database).await.unwrap();
-    let versions = async || -> i64 {
-        sqlx::query_scalar("SELECT COUNT(*) FROM _sqlx_migrations").fetch_one(&database).await.unwrap()
-    };
-    let before = versions().await;
+async fn commands_apply_no_migrations_and_name_migrate() {
+    let sandbox = Sandbox::new().await;
+    sandbox.write("orders.csv", "Name\n");
+    sandbox.run_ok(&["migrate"]);
+    sandbox.execute("DELETE FROM _sqlx_migrations WHERE version = (SELECT MAX(version) FROM _sqlx_migrations)").await;
+    let before = sandbox.count("_sqlx_migrations").await;
     for command in WITH_DATABASE {
-        let ran = place.run(command);
-        assert!(ran.status == 1 && is_one_line(&ran), "{command:?}: {ran:?}");
-        assert!(ran.stderr.contains("order-portal migrate"), "{command:?}: {ran:?}");
+        let output = sandbox.run(command);
+        assert!(output.is_one_line_error(1), "{command:?}: {output:?}");
+        assert!(output.stderr.contains("order-portal migrate"), "{command:?}: {output:?}");
     }
-    assert_eq!(versions().await, before);
-    assert!(!place.path().join("copy.db").exists());
+    assert_eq!(sandbox.count("_sqlx_migrations").await, before);
+    assert!(!sandbox.path().join("copy.db").exists());
 }
 
 #[tokio::test]
-async fn commands_refuse_a_database_of_another_version() {
+async fn commands_reject_a_database_of_another_version() {
     for change in [
         "UPDATE _sqlx_migrations SET version = 99990101000000 WHERE version = 3",
         "UPDATE _sqlx_migrations SET checksum = (SELECT checksum FROM _sqlx_migrations WHERE version = 1) WHERE version = 3",
     ] {
-        let place = Place::new().await;
-        place.write("orders.csv", "Name\n");
-        place.done(&["migrate"]);
-        sqlx::query(change).execute(&place.database().await).await.unwrap();
+        let sandbox = Sandbox::new().await;
+        sandbox.write("orders.csv", "Name\n");
+        sandbox.run_ok(&["migrate"]);
+        sandbox.execute(change).await;
         for command in WITH_DATABASE.into_iter().chain([&["serve"][..], &["migrate"]]) {
-            let ran = place.run(command);
-            assert!(ran.status == 1 && is_one_line(&ran) && ran.stderr.contains("migration"), "{command:?}: {ran:?}");
+            let output = sandbox.run(command);
+            assert!(output.is_one_line_error(1) && output.stderr.contains("migration"), "{command:?}: {output:?}");
         }
     }
 }
 
-/// In a folder that was there before, which anyone may enter.
+/// In an existing directory with mode 0755.
 #[cfg(unix)]
 #[tokio::test]
 async fn database_files_have_mode_0600() {
     use std::os::unix::fs::PermissionsExt;
-    let mut place = Place::new().await;
-    let folder = place.path().join("shared");
-    std::fs::create_dir(&folder).unwrap();
-    std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).unwrap();
-    place.set("DATABASE_URL", "sqlite://shared/portal.db");
-    let app = TestApp::start_in(place).await;
-    app.customer("ann@example.com").await;
+    let mut sandbox = Sandbox::new().await;
+    let directory = sandbox.path().join("shared");
+    std::fs::create_dir(&directory).unwrap();
+    std::fs::set_permissions(&directory, PermissionsExt::from_mode(0o755)).unwrap();
+    sandbox.set("DATABASE_URL", "sqlite://shared/portal.db");
+    let app = TestApp::start_in(sandbox).await;
+    app.customer(ANN).await;
     for name in ["portal.db", "portal.db-wal", "portal.db-shm"] {
-        let mode = std::fs::metadata(folder.join(name)).unwrap().permissions().mode() & 0o777;
+        let mode = std::fs::metadata(directory.join(name)).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o600, "{name}");
     }
 }
 
 #[tokio::test]
-async fn uncreatable_database_file_is_explained() {
-    let mut place = Place::new().await;
-    place.write("file", "");
-    place.set("DATABASE_URL", "sqlite://file/portal.db");
-    let ran = place.run(&["migrate"]);
-    assert!(ran.status == 1 && is_one_line(&ran) && ran.stderr.contains("DATABASE_URL"), "{ran:?}");
+async fn database_file_that_cannot_be_created_names_the_setting() {
+    let mut sandbox = Sandbox::new().await;
+    sandbox.write("file", "");
+    sandbox.set("DATABASE_URL", "sqlite://file/portal.db");
+    let output = sandbox.run(&["migrate"]);
+    assert!(output.is_one_line_error(1) && output.stderr.contains("DATABASE_URL"), "{output:?}");
 }
 
 #[tokio::test]
 async fn backup_during_serve_is_complete_and_private() {
     let app = TestApp::start().await;
-    app.customer("ann@example.com").await;
-    let ran = app.run(&["backup", "copy.db"]);
+    app.customer(ANN).await;
+    let output = app.run(&["backup", "copy.db"]);
     if app.is_postgres() {
-        assert!(ran.status == 1 && is_one_line(&ran) && ran.stderr.contains("pg_dump"), "{ran:?}");
+        assert!(output.is_one_line_error(1) && output.stderr.contains("pg_dump"), "{output:?}");
         return;
     }
-    assert_eq!(ran.status, 0, "{ran:?}");
-    app.customer("bob@example.com").await;
+    assert_eq!(output.status, 0, "{output:?}");
+    app.customer(BOB).await;
     let copy = app.path().join("copy.db");
     #[cfg(unix)]
     assert_eq!(
         std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&copy).unwrap().permissions()) & 0o777,
         0o600
     );
-    let again = app.run(&["backup", "copy.db"]);
-    assert!(again.status == 1 && is_one_line(&again), "an older backup was overwritten: {again:?}");
-    let mut place = Place::new().await;
-    place.set("DATABASE_URL", &format!("sqlite://{}", copy.display()));
-    let restored = TestApp::start_in(place).await;
-    let log_in =
-        async |email| restored.visitor().post("/login", &[("email", email), ("password", PASSWORD)]).await.status;
-    assert_eq!((log_in("ann@example.com").await, log_in("bob@example.com").await), (303, 401));
+    let second = app.run(&["backup", "copy.db"]);
+    assert!(second.is_one_line_error(1), "an older backup was overwritten: {second:?}");
+    let mut sandbox = Sandbox::new().await;
+    sandbox.set("DATABASE_URL", &format!("sqlite://{}", copy.display()));
+    let restored = TestApp::start_in(sandbox).await;
+    let log_in = async |email| restored.log_in(email, PASSWORD).await.status;
+    assert_eq!((log_in(ANN).await, log_in(BOB).await), (303, 401));
 }
 
 #[tokio::test]
-async fn unwritable_backup_is_explained() {
+async fn backup_that_cannot_be_written_is_a_one_line_error() {
     let app = TestApp::start().await;
-    let ran = app.run(&["backup", "no/such/folder/copy.db"]);
-    assert!(ran.status == 1 && is_one_line(&ran), "{ran:?}");
+    let output = app.run(&["backup", "no/such/folder/copy.db"]);
+    assert!(output.is_one_line_error(1), "{output:?}");
 }
 
 #[tokio::test]
@@ -353,71 +343,35 @@ async fn start_prints_the_address() {
 #[tokio::test]
 async fn port_in_use_is_named() {
     let app = TestApp::start().await;
-    let ran = app.run(&["serve"]);
-    assert_eq!(ran.status, 1, "{ran:?}");
-    assert!(ran.stderr.lines().last().unwrap().contains(&app.port.to_string()), "{ran:?}");
-}
-
-#[tokio::test]
-async fn stop_finishes_requests_and_closes_the_database() {
-    for signal in ["TERM", "INT"] {
-        let mut app = TestApp::start().await;
-        let requests = (0..6).map(|number| {
-            let fields = [("email", format!("customer{number}@example.com")), ("password", PASSWORD.to_owned())];
-            let request = app.request(reqwest::Method::POST, "/signup").form(&fields);
-            tokio::spawn(async move { crate::http::send(request).await.status })
-        });
-        let requests: Vec<_> = requests.collect();
-        tokio::time::sleep(Duration::from_millis(60)).await;
-        app.signal(signal);
-        for request in requests {
-            assert_eq!(request.await.unwrap(), 303, "{signal}");
-        }
-        let status = app.wait();
-        assert_eq!(status.code(), Some(0), "{signal}: {}", app.logs());
-        assert!(!app.path().join("portal.db-wal").exists(), "the write-ahead log was left");
-        assert!(std::net::TcpStream::connect(("127.0.0.1", app.port)).is_err());
-        app.start_again().await;
-        let made: i64 =
-            sqlx::query_scalar("SELECT COUNT(*) FROM users").fetch_one(&app.database().await).await.unwrap();
-        assert_eq!(made, 6);
-    }
-}
-
-#[tokio::test]
-async fn idle_connection_does_not_delay_the_stop() {
-    let mut app = TestApp::start().await;
-    let _idle = std::net::TcpStream::connect(("127.0.0.1", app.port)).unwrap();
-    app.get("/login").await;
-    let began = std::time::Instant::now();
-    app.stop_by("TERM");
-    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    let output = app.run(&["serve"]);
+    assert_eq!(output.status, 1, "{output:?}");
+    assert!(output.stderr.lines().last().unwrap().contains(&app.port.to_string()), "{output:?}");
 }
 
 #[tokio::test]
 async fn two_nodes_share_one_database() {
     let first = TestApp::start().await;
-    let mut place = Place::new().await;
-    place.set("DATABASE_URL", first.setting("DATABASE_URL"));
-    place.set("PUBLIC_URL", first.setting("PUBLIC_URL"));
-    let second = TestApp::start_in(place).await;
-    let token = first.customer("ann@example.com").await.token();
-    let on_second = async || second.get_with_cookie("/orders", &format!("__Host-session={token}")).await.status;
+    let mut sandbox = Sandbox::new().await;
+    sandbox.set("DATABASE_URL", first.setting("DATABASE_URL"));
+    sandbox.set("PUBLIC_URL", first.setting("PUBLIC_URL"));
+    let second = TestApp::start_in(sandbox).await;
+    let token = first.customer(ANN).await.token();
+    let on_second = async || second.get_with_token("/orders", &token).await.status;
     assert_eq!(on_second().await, 200);
     let mut visitor = first.visitor();
-    visitor.bring(&token);
+    visitor.set_session_token(&token);
     visitor.post("/logout", &[]).await;
-    assert_eq!(on_second().await, 303, "a session revoked on one node lived on the other");
+    assert_eq!(on_second().await, 303, "a session revoked on one node is valid on the other");
 }
 
 #[tokio::test]
 async fn metrics_use_a_separate_listener() {
-    let port = crate::place::free_port();
+    let port = crate::sandbox::free_port();
     let app = TestApp::start_with(&[("METRICS_ADDR", &format!("127.0.0.1:{port}"))]).await;
     app.get("/login").await;
     let request = format!("GET /metrics HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n");
-    let answer = crate::http::send_raw(port, request.as_bytes()).unwrap();
-    assert!(answer.status == 200 && answer.text().contains("# TYPE"), "{}", answer.text());
-    assert!(answer.text().contains("/login") && !answer.text().contains("@example.com"));
+    let response = crate::http::send_raw(port, request.as_bytes()).unwrap();
+    assert!(response.status == 200 && response.text().contains("# TYPE"), "{}", response.text());
+    assert!(response.text().contains("/login") && !response.text().contains("@example.com"));
     assert_eq!(app.get("/metrics").await.status, 404);
 }

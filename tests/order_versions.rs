@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::actions::{press, reorder};
+use crate::actions::{reorder, submit};
 use crate::app::{PASSWORD, TestApp};
 use crate::http::Visitor;
-use crate::mailbox::{self, CONFIRM, CONFIRM_NEW, NEW_PASSWORD};
-use crate::place::{Place, free_port};
-use crate::shop::{Row, export, order};
+use crate::mailbox::{self, CONFIRM, CONFIRM_NEW, RESET};
+use crate::sandbox::{Sandbox, free_port};
+use crate::shop::{Row, order};
 
 const ANN: &str = "ann@example.com";
 const BOB: &str = "bob@example.com";
@@ -27,15 +27,15 @@ struct Shop {
 
 impl Shop {
     async fn start(settings: &[(&str, &str)]) -> Self {
-        let mut place = Place::new().await;
-        settings.iter().for_each(|(name, value)| place.set(name, value));
-        let mut second = Place::new().await;
+        let mut first = Sandbox::new().await;
+        settings.iter().for_each(|(name, value)| first.set(name, value));
+        let mut second = Sandbox::new().await;
         for name in ["DATABASE_URL", "PUBLIC_URL"] {
-            second.set(name, place.setting(name));
+            second.set(name, first.setting(name));
         }
         // Either server delivers the mail.
-        second.set("MAIL_URL", &format!("file://{}", place.path().join("data/mail").display()));
-        let first = TestApp::start_in(place).await;
+        second.set("MAIL_URL", &format!("file://{}", first.path().join("data/mail").display()));
+        let first = TestApp::start_in(first).await;
         let second = TestApp::start_in(second).await;
         Self { first, second, before: Stored::new() }
     }
@@ -43,7 +43,7 @@ impl Shop {
     /// The customer's list on the second server.
     async fn list(&self, token: &str) -> String {
         let mut visitor = self.second.visitor();
-        visitor.bring(token);
+        visitor.set_session_token(token);
         visitor.get("/orders").await.text()
     }
 
@@ -110,8 +110,7 @@ impl Shop {
     }
 
     fn import(&self, rows: &[Row]) {
-        let file = self.first.write("orders.csv", export(rows));
-        self.first.done(&["import", &file]);
+        self.first.import(rows);
     }
 }
 
@@ -166,7 +165,7 @@ async fn changes_by_customers_show_on_another_server_at_the_next_request() {
     shop.assert_changed("verification, which removes samples").await;
     assert!(shop.list(&ann.token()).await.contains("2 orders, €59.80"));
 
-    assert_eq!(press(&mut ann, "1", "cancel").await.status, 303);
+    assert_eq!(submit(&mut ann, "1", "cancel").await.status, 303);
     shop.assert_changed("cancellation request").await;
     assert!(shop.list(&ann.token()).await.contains("cancellation asked for"));
 
@@ -190,13 +189,13 @@ async fn changes_by_customers_show_on_another_server_at_the_next_request() {
     let undo = mailbox::mail_to(&shop.first, ANN, ADDRESS_CHANGED).await;
     assert_eq!(shop.first.visitor().post("/not-me", &[("token", undo.token())]).await.status, 303);
     shop.assert_changed("undone change of the address").await;
-    let reset = mailbox::mail_to(&shop.first, ANN, NEW_PASSWORD).await;
+    let reset = mailbox::mail_to(&shop.first, ANN, RESET).await;
     let mut ann = shop.first.visitor();
     ann.post("/password/reset", &[("token", reset.token()), ("password", NEW)]).await;
     assert_eq!(ann.post("/login", &[("email", ANN), ("password", NEW)]).await.status, 303);
     assert!(shop.list(&ann.token()).await.contains("3 orders, €89.70"));
 
-    shop.first.done(&["user", "delete", ANN]);
+    shop.first.run_ok(&["user", "delete", ANN]);
     shop.import(&[order("#2", ANN)]);
     assert_eq!(shop.stored().await, Stored::new());
 }
@@ -210,12 +209,12 @@ async fn orders_claimed_by_a_reset_or_the_operator_show_at_the_next_request() {
     shop.before = shop.stored().await;
     assert!(shop.list(&ann).await.contains("No orders yet") && shop.list(&bob).await.contains("No orders yet"));
 
-    shop.first.done(&["user", "verify", ANN]);
+    shop.first.run_ok(&["user", "verify", ANN]);
     shop.assert_changed("user verify").await;
     assert!(shop.list(&ann).await.contains("1 order, €29.90"));
 
     shop.first.visitor().post("/password/forgot", &[("email", BOB)]).await;
-    let reset = mailbox::mail_to(&shop.first, BOB, NEW_PASSWORD).await;
+    let reset = mailbox::mail_to(&shop.first, BOB, RESET).await;
     let mut bob = shop.first.visitor();
     bob.post("/password/reset", &[("token", reset.token()), ("password", NEW)]).await;
     shop.assert_changed("password reset").await;
@@ -224,7 +223,7 @@ async fn orders_claimed_by_a_reset_or_the_operator_show_at_the_next_request() {
 }
 
 /// Reads a metric of one value.
-async fn metric(port: u16, name: &str) -> i64 {
+fn metric(port: u16, name: &str) -> i64 {
     let request = format!("GET /metrics HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n");
     let text = crate::http::send_raw(port, request.as_bytes()).unwrap().text();
     let line = text.lines().find(|line| line.starts_with(&format!("{name} ")));
@@ -235,9 +234,9 @@ async fn metric(port: u16, name: &str) -> i64 {
 async fn fewest_statements(port: u16, mut request: impl AsyncFnMut()) -> i64 {
     let mut fewest = i64::MAX;
     for _ in 0..10 {
-        let before = metric(port, "db_statements_total").await;
+        let before = metric(port, "db_statements_total");
         request().await;
-        fewest = fewest.min(metric(port, "db_statements_total").await - before);
+        fewest = fewest.min(metric(port, "db_statements_total") - before);
     }
     fewest
 }
@@ -248,13 +247,13 @@ async fn pages_take_few_statements() {
     let settings = [("METRICS_ADDR", &*format!("127.0.0.1:{port}")), ("DEMO_ORDERS", "false")];
     let app = TestApp::start_with(&settings).await;
     let mut ann = app.verified_customer(ANN).await;
-    crate::orders::import(&app, &crate::shop::orders(60, ANN));
+    app.import(&crate::shop::orders(60, ANN));
     let token = app.api_token(ANN).await;
 
-    let hits = metric(port, "response_cache_hits_total").await;
+    let hits = metric(port, "response_cache_hits_total");
     assert_eq!(fewest_statements(port, async || drop(ann.get("/orders").await)).await, 1, "list in memory");
     // The first page shows a notice, the second is stored.
-    assert_eq!(metric(port, "response_cache_hits_total").await, hits + 8);
+    assert_eq!(metric(port, "response_cache_hits_total"), hits + 8);
     let mut day = 0;
     let miss = async || {
         day += 1;

@@ -13,14 +13,14 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::place::Place;
+use crate::sandbox::Sandbox;
 use crate::shop::{Row, export, line, order};
 
 /// 2024-01-30T00:00:00Z, the first day on which orders are placed.
 const FIRST_DAY: i64 = 1_706_572_800;
 const DAY: i64 = 86_400;
 
-/// More pages than any list here has: a paging loop ends, and the test fails.
+/// More pages than any list has, so that an endless paging loop fails.
 const MAX_PAGES: usize = 100;
 
 /// Words and their folded forms.
@@ -154,18 +154,18 @@ fn rows(case: usize, index: usize, email: &str, generated: &GeneratedOrder) -> V
 }
 
 struct Fixture {
-    place: Place,
+    sandbox: Sandbox,
     database: Database,
     clock: Clock,
 }
 
 impl Fixture {
     async fn new() -> Self {
-        let place = Place::new().await;
+        let sandbox = Sandbox::new().await;
         let database =
-            Database::create_or_open(&DatabaseUrl::parse(place.setting("DATABASE_URL")).unwrap()).await.unwrap();
+            Database::create_or_open(&DatabaseUrl::parse(sandbox.setting("DATABASE_URL")).unwrap()).await.unwrap();
         database.migrate().await.unwrap();
-        Self { place, database, clock: Clock::set_to(UnixSeconds::new(FIRST_DAY + 30 * DAY)) }
+        Self { sandbox, database, clock: Clock::set_to(UnixSeconds::new(FIRST_DAY + 30 * DAY)) }
     }
 
     /// Inserts a user with a verified email; returns id and email.
@@ -181,7 +181,7 @@ impl Fixture {
     }
 
     async fn import(&self, rows: &[Row]) {
-        let file = self.place.path().join(self.place.write("orders.csv", export(rows)));
+        let file = self.sandbox.path().join(self.sandbox.write("orders.csv", export(rows)));
         let options = ImportOptions {
             mode: ImportMode::Load,
             skip_invalid: false,

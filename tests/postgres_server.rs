@@ -1,4 +1,4 @@
-//! A PostgreSQL server of a test's own, to be stopped, locked and made read-only; and a pgbouncer in front of it.
+//! PostgreSQL servers of single tests, which they stop, lock or make read-only; and a pgbouncer.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection};
 use tempfile::TempDir;
 
-use crate::place::free_port;
+use crate::sandbox::free_port;
 
-/// The programs refuse to run as root.
+/// The programs do not run as root.
 fn as_postgres(program: impl AsRef<std::ffi::OsStr>) -> Command {
     if !rustix::process::geteuid().is_root() {
         return Command::new(program);
@@ -19,21 +19,21 @@ fn as_postgres(program: impl AsRef<std::ffi::OsStr>) -> Command {
     command
 }
 
-fn done(command: &mut Command) {
+fn run_ok(command: &mut Command) {
     let output = command.stdin(Stdio::null()).output().unwrap();
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// A directory that the servers' user may write to.
+/// A directory that the user of the servers can write.
 fn directory() -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     if rustix::process::geteuid().is_root() {
-        done(Command::new("chown").arg("postgres").arg(directory.path()));
+        run_ok(Command::new("chown").arg("postgres").arg(directory.path()));
     }
     directory
 }
 
-/// The newest installed server's programs.
+/// The programs of the newest installed server.
 fn programs() -> PathBuf {
     let installed = std::fs::read_dir("/usr/lib/postgresql").expect("tests/run installs PostgreSQL");
     let mut versions: Vec<PathBuf> = installed.map(|version| version.unwrap().path().join("bin")).collect();
@@ -50,12 +50,12 @@ impl PostgresServer {
     pub fn start() -> Self {
         let server = Self { directory: directory(), port: free_port() };
         let data = server.data();
-        done(
+        run_ok(
             as_postgres(programs().join("initdb"))
                 .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "-D"])
                 .arg(data),
         );
-        server.start_again();
+        server.launch();
         server
     }
 
@@ -65,12 +65,12 @@ impl PostgresServer {
 
     fn control(&self, arguments: &[&str]) {
         let mut command = as_postgres(programs().join("pg_ctl"));
-        // The server keeps what it inherits: nobody is to wait for the end of its output.
+        // The server inherits the output; a pipe would stay open as long as it runs.
         command.arg("-D").arg(self.data()).arg("-w").args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
         assert!(command.status().unwrap().success(), "{command:?}");
     }
 
-    pub fn start_again(&self) {
+    pub fn launch(&self) {
         let options = format!(
             "-c listen_addresses=127.0.0.1 -c port={} -c unix_socket_directories={} -c fsync=off",
             self.port,

@@ -1,28 +1,27 @@
-//! The login page explains to a browser without cookies why a correct password leads back to it.
+//! The login page explains the missing cookie to a browser that rejects cookies.
 
 use reqwest::Method;
 
-use crate::app::{PASSWORD, TestApp};
-use crate::http::{self, Answer};
+use crate::app::{ANN, PASSWORD, PRODUCTION, TestApp};
+use crate::http::{self, Response};
 
-const EMAIL: &str = "ann@example.com";
-const UNKEPT: &str = "did not keep the cookie that logs you in";
+const MESSAGE: &str = "did not keep the cookie that logs you in";
 
 /// Submits the form of a page and follows redirects without cookies, with that page as `Referer`, as browsers do. Returns the redirects
 /// and the last page.
-async fn send_without_cookies(app: &TestApp, form: &str, next: &str) -> (Vec<String>, Answer) {
+async fn send_without_cookies(app: &TestApp, form: &str, next: &str) -> (Vec<String>, Response) {
     let referer = format!("{}{form}", app.origin());
     let path = form.split('?').next().unwrap();
-    let fields = [("email", EMAIL), ("password", PASSWORD), ("next", next)];
+    let fields = [("email", ANN), ("password", PASSWORD), ("next", next)];
     let request = app.request(Method::POST, path).header("referer", &referer).form(&fields);
-    let (mut answer, mut redirects) = (http::send(request).await, Vec::new());
-    while let (303, location) = answer.leads_to() {
+    let (mut response, mut redirects) = (http::send(request).await, Vec::new());
+    while let (303, location) = response.redirect() {
         let location = location.to_owned();
         assert!(redirects.len() < 5, "{redirects:?}");
-        answer = http::send(app.request(Method::GET, &location).header("referer", &referer)).await;
+        response = http::send(app.request(Method::GET, &location).header("referer", &referer)).await;
         redirects.push(location);
     }
-    (redirects, answer)
+    (redirects, response)
 }
 
 #[tokio::test]
@@ -30,13 +29,13 @@ async fn login_page_explains_a_missing_cookie() {
     let app = TestApp::start().await;
     let (redirects, page) = send_without_cookies(&app, "/signup", "").await;
     assert_eq!(redirects, ["/orders", "/login?next=%2Forders"]);
-    assert!(page.is_page(200) && page.text().contains(&format!("Your account is ready, but your browser {UNKEPT}")));
+    assert!(page.is_page(200) && page.text().contains(&format!("Your account is ready, but your browser {MESSAGE}")));
     let forms = [("/login", "", "/orders"), ("/login?next=%2Forders%2F1", "/orders/1", "/orders/1")];
     for (form, next, target) in forms {
         let (redirects, page) = send_without_cookies(&app, form, next).await;
         assert_eq!(redirects, [target.to_owned(), format!("/login?next={}", target.replace('/', "%2F"))]);
         let text = page.text();
-        assert!(page.is_page(200) && text.contains(&format!("Your browser {UNKEPT}")), "{form}: {text}");
+        assert!(page.is_page(200) && text.contains(&format!("Your browser {MESSAGE}")), "{form}: {text}");
         assert!(text.contains("TLS_CERT") && text.contains("Safari"), "{form}: {text}");
     }
 }
@@ -64,17 +63,15 @@ async fn login_page_shows_no_cookie_message_without_a_login() {
             request = value.map_or(request.try_clone().unwrap(), |value| request.header(name, value));
         }
         let page = http::send(request).await;
-        assert!(page.is_page(200) && !page.text().contains(UNKEPT), "{path} {referer:?} {cookie:?}");
+        assert!(page.is_page(200) && !page.text().contains(MESSAGE), "{path} {referer:?} {cookie:?}");
     }
 }
 
 #[tokio::test]
 async fn cookie_message_in_production_is_for_customers() {
-    let production =
-        [("APP_ENV", "production"), ("PUBLIC_URL", "https://shop.example"), ("MAIL_URL", "file://data/mail")];
-    let app = TestApp::start_with(&production).await;
+    let app = TestApp::start_with(&PRODUCTION).await;
     let request = app.request(Method::GET, "/login?next=%2Forders").header("host", "shop.example");
     let page = http::send(request.header("referer", "https://shop.example/login")).await.text();
-    assert!(page.contains(UNKEPT) && page.contains("Allow cookies for this site"), "{page}");
+    assert!(page.contains(MESSAGE) && page.contains("Allow cookies for this site"), "{page}");
     assert!(!page.contains("TLS_CERT") && !page.contains("Safari"), "{page}");
 }

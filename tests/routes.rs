@@ -1,137 +1,135 @@
-//! Every route of the program: what it answers to someone who is not logged in, to a session that was revoked, and to a customer.
+//! Every route: its response without a session, with a revoked session, and with a valid one.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use serde_json::json;
 
-use crate::app::{PASSWORD, TestApp};
-use crate::http::{self, Answer, Visitor};
+use crate::app::{ANN, PASSWORD, TestApp};
+use crate::http::{self, Response, Visitor};
 use crate::layout_rules::{code_of, rust_files, source};
 use crate::mailbox::{self, CONFIRM};
 use crate::orders::numbers;
-use crate::place::free_port;
+use crate::sandbox::free_port;
 
-const ANN: &str = "ann@example.com";
-
-/// Status and where it leads to; `LOGIN` is the login page, which leads back.
-type Answered = (u16, &'static str);
+/// Status and `Location`; `LOGIN` is the login page with the path as `next`.
+type Expected = (u16, &'static str);
 const LOGIN: &str = "/login?next=…";
 
 struct Route {
     method: Method,
-    /// As it is registered, with the scopes it stands in.
+    /// The registered path with its scopes.
     pattern: &'static str,
-    anonymous: Answered,
-    revoked: Answered,
-    customer: Answered,
+    anonymous: Expected,
+    revoked: Expected,
+    customer: Expected,
 }
 
 const fn route(
     method: Method,
     pattern: &'static str,
-    anonymous: Answered,
-    revoked: Answered,
-    customer: Answered,
+    anonymous: Expected,
+    revoked: Expected,
+    customer: Expected,
 ) -> Route {
     Route { method, pattern, anonymous, revoked, customer }
 }
 
-/// The same for everyone.
-const fn open(method: Method, pattern: &'static str, answered: Answered) -> Route {
-    route(method, pattern, answered, answered, answered)
+/// The same response for all.
+const fn public(method: Method, pattern: &'static str, expected: Expected) -> Route {
+    route(method, pattern, expected, expected, expected)
 }
 
-/// For those who are not logged in; a customer is sent to the orders.
-const fn entrance(method: Method, pattern: &'static str, anonymous: Answered) -> Route {
+/// Redirects a customer to the orders.
+const fn for_anonymous(method: Method, pattern: &'static str, anonymous: Expected) -> Route {
     route(method, pattern, anonymous, anonymous, (303, "/orders"))
 }
 
-/// For customers; everyone else is sent to log in, and from a page comes back.
-const fn guarded(method: Method, pattern: &'static str, customer: Answered) -> Route {
+/// Redirects to the login without a valid session, with `next` for a GET.
+const fn for_customers(method: Method, pattern: &'static str, customer: Expected) -> Route {
     let login = if matches!(method, Method::GET) { (303, LOGIN) } else { (303, "/login") };
     route(method, pattern, login, login, customer)
 }
 
-/// For bearer tokens: 401 without one, 403 with one that was revoked.
-const fn bearer(method: Method, pattern: &'static str, customer: Answered) -> Route {
+/// Requires a bearer token: 401 without one, 403 with a revoked one.
+const fn for_tokens(method: Method, pattern: &'static str, customer: Expected) -> Route {
     route(method, pattern, (401, ""), (403, ""), customer)
 }
 
-/// The forms hold no valid value: what lets nobody pass answers 303, what was let pass says what is wrong or does nothing.
+/// The forms have only invalid values, so that a POST changes nothing.
 static ROUTES: [Route; 60] = [
-    entrance(Method::GET, "/", (200, "")),
-    entrance(Method::GET, "/signup", (200, "")),
-    entrance(Method::POST, "/signup", (422, "")),
-    entrance(Method::GET, "/login", (200, "")),
-    entrance(Method::POST, "/login", (401, "")),
-    open(Method::POST, "/logout", (303, "/login")),
-    open(Method::POST, "/password/strength", (200, "")),
-    open(Method::GET, "/password/forgot", (200, "")),
-    open(Method::POST, "/password/forgot", (422, "")),
-    open(Method::GET, "/password/reset", (404, "")),
-    open(Method::POST, "/password/reset", (422, "")),
-    open(Method::GET, "/verify", (404, "")),
-    open(Method::POST, "/verify", (422, "")),
-    open(Method::GET, "/not-me", (404, "")),
-    open(Method::POST, "/not-me", (422, "")),
-    guarded(Method::GET, "/account", (200, "")),
-    guarded(Method::GET, "/account/verification", (303, "/account#email")),
-    guarded(Method::POST, "/account/verification", (303, "/orders")),
-    guarded(Method::GET, "/account/password", (303, "/account#password")),
-    guarded(Method::POST, "/account/password", (422, "")),
-    guarded(Method::GET, "/account/email", (303, "/account#email")),
-    guarded(Method::POST, "/account/email", (422, "")),
-    guarded(Method::GET, "/account/sessions/end", (303, "/account#sessions")),
-    guarded(Method::POST, "/account/sessions/end", (303, "/account#sessions")),
-    guarded(Method::GET, "/account/sessions/end-others", (303, "/account#sessions")),
-    guarded(Method::POST, "/account/sessions/end-others", (303, "/account#sessions")),
-    guarded(Method::GET, "/account/activity", (200, "")),
-    guarded(Method::GET, "/account/export", (303, "/account#data")),
-    guarded(Method::POST, "/account/export", (422, "")),
-    guarded(Method::GET, "/account/delete", (200, "")),
-    guarded(Method::POST, "/account/delete", (422, "")),
-    guarded(Method::GET, "/account/time-zone", (200, "")),
-    guarded(Method::POST, "/account/time-zone", (422, "")),
-    guarded(Method::POST, "/account/session/extend", (200, "")),
-    guarded(Method::POST, "/account/stay", (200, "")),
-    guarded(Method::GET, "/orders", (200, "")),
-    guarded(Method::GET, "/orders/{number}", (200, "")),
-    guarded(Method::GET, "/orders/{number}/cancel", (303, "/orders/{number}")),
-    guarded(Method::POST, "/orders/{number}/cancel", (400, "")),
-    guarded(Method::GET, "/orders/{number}/again", (303, "/orders/{number}")),
-    guarded(Method::POST, "/orders/{number}/again", (400, "")),
-    guarded(Method::GET, "/orders.csv", (200, "")),
-    open(Method::GET, "/.well-known/change-password", (302, "/account#password")),
-    open(Method::GET, "/healthz", (200, "")),
-    open(Method::GET, "/readyz", (200, "")),
-    open(Method::GET, "/robots.txt", (200, "")),
-    open(Method::GET, "/favicon.ico", (200, "")),
-    // Not set.
-    open(Method::GET, "/.well-known/security.txt", (404, "")),
-    open(Method::GET, "/dev/mail", (200, "")),
-    open(Method::GET, "/dev/mail/{id}", (200, "")),
-    open(Method::GET, "/dev/mail/{id}/html", (200, "")),
-    open(Method::POST, "/api/createNewUser", (422, "")),
-    open(Method::POST, "/api/login", (401, "")),
-    bearer(Method::POST, "/api/logout", (204, "")),
-    bearer(Method::GET, "/api/session", (200, "")),
-    bearer(Method::GET, "/api/userOrders", (200, "")),
-    bearer(Method::GET, "/api/userOrders/{number}", (200, "")),
-    open(Method::GET, "/api/openapi.json", (200, "")),
-    // On its own listener alone.
-    open(Method::GET, "/metrics", (404, "")),
-    open(Method::GET, "/static/site.css", (200, "")),
+    for_anonymous(Method::GET, "/", (200, "")),
+    for_anonymous(Method::GET, "/signup", (200, "")),
+    for_anonymous(Method::POST, "/signup", (422, "")),
+    for_anonymous(Method::GET, "/login", (200, "")),
+    for_anonymous(Method::POST, "/login", (401, "")),
+    public(Method::POST, "/logout", (303, "/login")),
+    public(Method::POST, "/password/strength", (200, "")),
+    public(Method::GET, "/password/forgot", (200, "")),
+    public(Method::POST, "/password/forgot", (422, "")),
+    public(Method::GET, "/password/reset", (404, "")),
+    public(Method::POST, "/password/reset", (422, "")),
+    public(Method::GET, "/verify", (404, "")),
+    public(Method::POST, "/verify", (422, "")),
+    public(Method::GET, "/not-me", (404, "")),
+    public(Method::POST, "/not-me", (422, "")),
+    for_customers(Method::GET, "/account", (200, "")),
+    for_customers(Method::GET, "/account/verification", (303, "/account#email")),
+    for_customers(Method::POST, "/account/verification", (303, "/orders")),
+    for_customers(Method::GET, "/account/password", (303, "/account#password")),
+    for_customers(Method::POST, "/account/password", (422, "")),
+    for_customers(Method::GET, "/account/email", (303, "/account#email")),
+    for_customers(Method::POST, "/account/email", (422, "")),
+    for_customers(Method::GET, "/account/sessions/end", (303, "/account#sessions")),
+    for_customers(Method::POST, "/account/sessions/end", (303, "/account#sessions")),
+    for_customers(Method::GET, "/account/sessions/end-others", (303, "/account#sessions")),
+    for_customers(Method::POST, "/account/sessions/end-others", (303, "/account#sessions")),
+    for_customers(Method::GET, "/account/activity", (200, "")),
+    for_customers(Method::GET, "/account/export", (303, "/account#data")),
+    for_customers(Method::POST, "/account/export", (422, "")),
+    for_customers(Method::GET, "/account/delete", (200, "")),
+    for_customers(Method::POST, "/account/delete", (422, "")),
+    for_customers(Method::GET, "/account/time-zone", (200, "")),
+    for_customers(Method::POST, "/account/time-zone", (422, "")),
+    for_customers(Method::POST, "/account/session/extend", (200, "")),
+    for_customers(Method::POST, "/account/stay", (200, "")),
+    for_customers(Method::GET, "/orders", (200, "")),
+    for_customers(Method::GET, "/orders/{number}", (200, "")),
+    for_customers(Method::GET, "/orders/{number}/cancel", (303, "/orders/{number}")),
+    for_customers(Method::POST, "/orders/{number}/cancel", (400, "")),
+    for_customers(Method::GET, "/orders/{number}/again", (303, "/orders/{number}")),
+    for_customers(Method::POST, "/orders/{number}/again", (400, "")),
+    for_customers(Method::GET, "/orders.csv", (200, "")),
+    public(Method::GET, "/.well-known/change-password", (302, "/account#password")),
+    public(Method::GET, "/healthz", (200, "")),
+    public(Method::GET, "/readyz", (200, "")),
+    public(Method::GET, "/robots.txt", (200, "")),
+    public(Method::GET, "/favicon.ico", (200, "")),
+    // Without `SECURITY_CONTACT`.
+    public(Method::GET, "/.well-known/security.txt", (404, "")),
+    public(Method::GET, "/dev/mail", (200, "")),
+    public(Method::GET, "/dev/mail/{id}", (200, "")),
+    public(Method::GET, "/dev/mail/{id}/html", (200, "")),
+    public(Method::POST, "/api/createNewUser", (422, "")),
+    public(Method::POST, "/api/login", (401, "")),
+    for_tokens(Method::POST, "/api/logout", (204, "")),
+    for_tokens(Method::GET, "/api/session", (200, "")),
+    for_tokens(Method::GET, "/api/userOrders", (200, "")),
+    for_tokens(Method::GET, "/api/userOrders/{number}", (200, "")),
+    public(Method::GET, "/api/openapi.json", (200, "")),
+    // Only on its own listener.
+    public(Method::GET, "/metrics", (404, "")),
+    public(Method::GET, "/static/site.css", (200, "")),
 ];
 
-/// The patterns of forms that need a user.
+/// The patterns of POST routes that require a session.
 pub fn guarded_posts() -> BTreeSet<String> {
     let posts = ROUTES.iter().filter(|route| route.method == Method::POST && route.anonymous == (303, "/login"));
     posts.filter(|route| route.pattern != "/logout").map(|route| route.pattern.to_owned()).collect()
 }
 
-/// Scopes, and the functions whose routes stand in one.
+/// The scopes, and the functions that register routes in one.
 const SCOPES: [&str; 4] = ["", "/static", "/account", "/orders"];
 const CONFIGURED_IN: [(&str, &str); 2] =
     [("accounts/mod.rs configure_account", "/account"), ("orders/mod.rs configure", "/orders")];
@@ -140,7 +138,7 @@ fn is_api(path: &str) -> bool {
     path.starts_with("/api/")
 }
 
-/// Who asks: a cookie for the pages, a bearer token for the API.
+/// A session cookie for the pages and a bearer token for the API.
 #[derive(Default)]
 struct Credentials {
     cookie: Option<String>,
@@ -148,25 +146,27 @@ struct Credentials {
 }
 
 impl Credentials {
-    async fn of_new_sessions(app: &TestApp) -> Self {
-        let mut visitor = app.visitor();
-        let login = visitor.post("/login", &[("email", ANN), ("password", PASSWORD)]).await;
-        assert_eq!(login.leads_to(), (303, "/orders"));
+    async fn new_sessions(app: &TestApp) -> Self {
+        let visitor = app.new_session(ANN, PASSWORD).await;
         Self { cookie: Some(visitor.token()), bearer: Some(app.api_token(ANN).await) }
     }
 
     async fn revoked(app: &TestApp) -> Self {
-        let credentials = Self::of_new_sessions(app).await;
+        let credentials = Self::new_sessions(app).await;
         for path in ["/logout", "/api/logout"] {
             credentials.send(app, Method::POST, path).await;
         }
         credentials
     }
 
-    async fn send(&self, app: &TestApp, method: Method, path: &str) -> Answer {
+    async fn send(&self, app: &TestApp, method: Method, path: &str) -> Response {
         if method == Method::HEAD {
             return self.send_head(app, path);
         }
+        http::send(self.request(app, &method, path)).await
+    }
+
+    fn request(&self, app: &TestApp, method: &Method, path: &str) -> RequestBuilder {
         let mut request = app.request(method.clone(), path);
         if let Some(token) = self.cookie.as_ref().filter(|_| !is_api(path)) {
             request = request.header("cookie", format!("__Host-session={token}"));
@@ -174,17 +174,17 @@ impl Credentials {
         if let Some(token) = self.bearer.as_ref().filter(|_| is_api(path)) {
             request = request.bearer_auth(token);
         }
-        if method == Method::POST && is_api(path) {
+        if *method == Method::POST && is_api(path) {
             request = request.json(&json!({ "email": "nobody", "password": "x" }));
-        } else if method == Method::POST {
+        } else if *method == Method::POST {
             let names = ["email", "password", "current_password", "new_password", "token", "key", "zone", "session"];
             request = request.form(&names.map(|name| (name, "x")));
         }
-        http::send(request).await
+        request
     }
 
-    /// Straight over a socket: a client does not read what follows the head of such an answer.
-    fn send_head(&self, app: &TestApp, path: &str) -> Answer {
+    /// Over a socket, because a client does not read a body after such a head.
+    fn send_head(&self, app: &TestApp, path: &str) -> Response {
         let credentials = match (&self.cookie, &self.bearer) {
             (Some(token), _) if !is_api(path) => format!("Cookie: __Host-session={token}\r\n"),
             (_, Some(token)) if is_api(path) => format!("Authorization: Bearer {token}\r\n"),
@@ -195,15 +195,15 @@ impl Credentials {
     }
 }
 
-/// A running program with a customer, who has orders and a mail.
-struct Walk {
+/// A server with a customer who has orders and a mail, and the failures up to now.
+struct RouteCheck {
     app: TestApp,
     number: String,
     mail: String,
-    wrong: Vec<String>,
+    failures: Vec<String>,
 }
 
-impl Walk {
+impl RouteCheck {
     async fn new(settings: &[(&str, &str)]) -> Self {
         let app = TestApp::start_with(&[&[("DEMO_ORDERS", "true")], settings].concat()).await;
         let mut ann: Visitor = app.customer(ANN).await;
@@ -211,10 +211,10 @@ impl Walk {
         mailbox::mail_to(&app, ANN, CONFIRM).await;
         let mails = std::fs::read_dir(app.path().join("data/mail")).unwrap().map(|entry| entry.unwrap().path());
         let mail = mails.filter_map(|path| Some(path.file_name()?.to_str()?.strip_suffix(".eml")?.to_owned())).next();
-        Self { app, number, mail: mail.unwrap(), wrong: Vec::new() }
+        Self { app, number, mail: mail.unwrap(), failures: Vec::new() }
     }
 
-    fn fill_in(&self, pattern: &str) -> String {
+    fn path_of(&self, pattern: &str) -> String {
         pattern.replace("{number}", &self.number).replace("{id}", &self.mail)
     }
 
@@ -224,73 +224,93 @@ impl Walk {
         credentials: &Credentials,
         method: Method,
         pattern: &str,
-        expected: Answered,
+        expected: Expected,
     ) {
-        let path = self.fill_in(pattern);
-        let leads_to = match expected.1 {
+        let path = self.path_of(pattern);
+        let location = match expected.1 {
             LOGIN => format!("/login?next={}", path.replace('/', "%2F")),
-            other => self.fill_in(other),
+            other => self.path_of(other),
         };
-        let answer = credentials.send(&self.app, method.clone(), &path).await;
-        if answer.leads_to() != (expected.0, leads_to.as_str()) {
-            self.wrong.push(format!("{method} {pattern}, {who}: {:?} in place of {expected:?}", answer.leads_to()));
+        let response = credentials.send(&self.app, method.clone(), &path).await;
+        if response.redirect() != (expected.0, location.as_str()) {
+            self.failures.push(format!("{method} {pattern}, {who}: {:?}, expected {expected:?}", response.redirect()));
         }
-        let has_body = answer.status >= 400 && method != Method::HEAD;
-        let is_explained = |answer: &Answer| {
-            if is_api(pattern) { answer.is_problem(answer.status) } else { answer.is_page(answer.status) }
+        let has_body = response.status >= 400 && method != Method::HEAD;
+        let is_explained = |response: &Response| {
+            if is_api(pattern) { response.is_problem(response.status) } else { response.is_page(response.status) }
         };
-        if has_body && !is_explained(&answer) {
-            self.wrong.push(format!("{method} {pattern}, {who}: {} without a page: {}", answer.status, answer.text()));
+        if has_body && !is_explained(&response) {
+            self.failures.push(format!(
+                "{method} {pattern}, {who}: {} without an error page: {}",
+                response.status,
+                response.text()
+            ));
         }
-        if method == Method::HEAD && !answer.body.is_empty() {
-            self.wrong.push(format!("HEAD {pattern}, {who}: a body of {} bytes", answer.body.len()));
+        if method == Method::HEAD && !response.body.is_empty() {
+            self.failures.push(format!("HEAD {pattern}, {who}: a body of {} bytes", response.body.len()));
         }
     }
 }
 
 #[tokio::test]
-async fn every_route_answers_each_kind_of_visitor_as_the_table_says() {
+async fn every_route_responds_as_in_the_table() {
     let port = free_port();
-    let mut walk = Walk::new(&[("METRICS_ADDR", &format!("127.0.0.1:{port}"))]).await;
-    let revoked = Credentials::revoked(&walk.app).await;
+    let mut routes = RouteCheck::new(&[("METRICS_ADDR", &format!("127.0.0.1:{port}"))]).await;
+    let revoked = Credentials::revoked(&routes.app).await;
     for route in &ROUTES {
-        let customer = Credentials::of_new_sessions(&walk.app).await;
+        let customer = Credentials::new_sessions(&routes.app).await;
         for (who, credentials, expected) in [
             ("anonymous", &Credentials::default(), route.anonymous),
             ("revoked", &revoked, route.revoked),
             ("customer", &customer, route.customer),
         ] {
-            walk.expect(who, credentials, route.method.clone(), route.pattern, expected).await;
+            routes.expect(who, credentials, route.method.clone(), route.pattern, expected).await;
             if route.method == Method::GET {
-                walk.expect(who, credentials, Method::HEAD, route.pattern, expected).await;
+                routes.expect(who, credentials, Method::HEAD, route.pattern, expected).await;
             }
         }
     }
-    let has = |method: Method, pattern| ROUTES.iter().any(|route| route.method == method && route.pattern == pattern);
-    let customer = Credentials::of_new_sessions(&walk.app).await;
-    for route in ROUTES.iter().filter(|route| route.method == Method::POST && !has(Method::GET, route.pattern)) {
+    let is_route =
+        |method: Method, pattern| ROUTES.iter().any(|route| route.method == method && route.pattern == pattern);
+    let customer = Credentials::new_sessions(&routes.app).await;
+    for route in ROUTES.iter().filter(|route| route.method == Method::POST && !is_route(Method::GET, route.pattern)) {
         for method in [Method::GET, Method::HEAD] {
-            walk.expect("customer", &customer, method, route.pattern, (405, "")).await;
+            routes.expect("customer", &customer, method, route.pattern, (405, "")).await;
         }
     }
-    assert!(walk.wrong.is_empty(), "{:#?}", walk.wrong);
+    assert!(routes.failures.is_empty(), "{:#?}", routes.failures);
     let metrics = format!("GET /metrics HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n");
     let metrics = http::send_raw(port, metrics.as_bytes()).unwrap().text();
-    // What the table calls a route is one of the program's, and was asked for.
+    // Each route of the table has handled a request.
     for route in ROUTES.iter().filter(|route| !["/metrics", "/static/site.css"].contains(&route.pattern)) {
-        let counted = format!("http_requests_total{{method=\"{}\",route=\"{}\"", route.method, route.pattern);
-        assert!(metrics.contains(&counted), "{counted} was never answered");
+        let counter = format!("http_requests_total{{method=\"{}\",route=\"{}\"", route.method, route.pattern);
+        assert!(metrics.contains(&counter), "{counter} is missing");
     }
 }
 
-/// Each method and pattern that a file registers.
+#[tokio::test]
+async fn csrf_protection_covers_every_post_route() {
+    let routes = RouteCheck::new(&[]).await;
+    let customer = Credentials::new_sessions(&routes.app).await;
+    for route in ROUTES.iter().filter(|route| route.method == Method::POST) {
+        let request = customer.request(&routes.app, &Method::POST, &routes.path_of(route.pattern));
+        for (name, value) in [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")] {
+            let response = http::send(request.try_clone().unwrap().header(name, value)).await;
+            assert_eq!(response.status, 403, "{} with {name}: {value}", route.pattern);
+        }
+    }
+    let session = routes.app.get_with_token("/orders", &customer.cookie.unwrap()).await;
+    assert_eq!(session.status, 200, "a cross-site request has logged out");
+}
+
+/// The methods and patterns that a file registers.
 fn registered(file: &Path) -> Vec<(Method, String)> {
     let text = code_of(file);
     let name = file.strip_prefix(source()).unwrap().display().to_string();
     let mut found = Vec::new();
     for (at, _) in text.match_indices("web::resource(\"") {
         let function = text[..at].rsplit("fn ").next().unwrap().split(['(', '<']).next().unwrap();
-        let scope = CONFIGURED_IN.iter().find(|(place, _)| *place == format!("{name} {function}"));
+        let scope = CONFIGURED_IN.iter().find(|(location, _)| *location == format!("{name} {function}"));
         let mut rest = text[at..].splitn(3, '"').skip(1);
         let pattern = format!("{}{}", scope.map_or("", |(_, scope)| scope), rest.next().unwrap());
         let methods = rest.next().unwrap();
@@ -307,11 +327,11 @@ fn registered(file: &Path) -> Vec<(Method, String)> {
 }
 
 #[test]
-fn route_table_names_every_route_that_the_source_registers() {
+fn route_table_has_every_registered_route() {
     let files = rust_files(&source());
     let in_source: BTreeSet<String> =
         files.iter().flat_map(|file| registered(file)).map(|(method, pattern)| format!("{method} {pattern}")).collect();
-    // Static files are a scope of their own, without resources.
+    // Static files are a scope without resources.
     let in_table = ROUTES.iter().filter(|route| !route.pattern.starts_with("/static"));
     let in_table: BTreeSet<String> = in_table.map(|route| format!("{} {}", route.method, route.pattern)).collect();
     assert_eq!(in_source, in_table);
@@ -322,19 +342,15 @@ fn route_table_names_every_route_that_the_source_registers() {
             assert_eq!(
                 text.matches(call).count(),
                 strings(call),
-                "{}: a {call}…) whose address is not a literal",
+                "{}: {call}…) without a literal path",
                 file.display()
             );
         }
         for call in [".route(", "web::patch(", "web::put(", "web::delete(", "#[get(", "#[post("] {
-            assert!(
-                !text.contains(call),
-                "{} registers a route by {call}…), which the table's check does not see",
-                file.display()
-            );
+            assert!(!text.contains(call), "{}: {call}…) is not supported by this test", file.display());
         }
         for scope in text.split("web::scope(\"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
-            assert!(SCOPES.contains(&scope), "{}: the scope {scope} is not in the table's check", file.display());
+            assert!(SCOPES.contains(&scope), "{}: the scope {scope} is not in SCOPES", file.display());
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Generates a shop's export, row by row.
+//! Generates order exports in Shopify's layout.
 
 use std::collections::BTreeMap;
 
-/// The columns of a shop's export, in its order, with those that the import ignores.
+/// The columns of an export in order, including those that the import ignores.
 pub const COLUMNS: [&str; 36] = [
     "Name",
     "Email",
@@ -42,7 +42,7 @@ pub const COLUMNS: [&str; 36] = [
     "Lineitem discount",
 ];
 
-/// One row: its non-empty columns.
+/// The non-empty columns of a row.
 #[derive(Clone, Debug, Default)]
 pub struct Row(BTreeMap<String, String>);
 
@@ -83,6 +83,22 @@ pub fn order(number: &str, email: &str) -> Row {
         ("Refunded Amount", "0.00"),
     ];
     fields.into_iter().fold(Row::default(), |row, (column, value)| row.with(column, value))
+}
+
+/// An order that can be cancelled.
+pub fn unsent(number: &str, email: &str) -> Row {
+    order(number, email).with("Fulfillment Status", "unfulfilled").with("Fulfilled at", "")
+}
+
+/// An order with discounts, taxes and a partial refund.
+pub fn partly_refunded(number: &str, email: &str) -> Row {
+    order(number, email)
+        .with("Discount Amount", "3.00")
+        .with("Taxes", "1.00")
+        .with("Total", "27.90")
+        .with("Financial Status", "partially_refunded")
+        .with("Refunded Amount", "5.00")
+        .with("Lineitem discount", "1.50")
 }
 
 /// A further row of an order: one line item.

@@ -6,16 +6,17 @@ use std::time::{Duration, Instant};
 
 use crate::app::TestApp;
 use crate::connections::connect_from;
-use crate::tls::{self, Pair};
+use crate::http::send_raw;
+use crate::tls::{self, Certificate};
 
-/// How many sockets the server has open.
+/// The number of open sockets of the server.
 fn sockets(app: &TestApp) -> usize {
     let descriptors = std::fs::read_dir(format!("/proc/{}/fd", app.pid())).unwrap();
     let targets = descriptors.flatten().filter_map(|entry| std::fs::read_link(entry.path()).ok());
     targets.filter(|target| target.to_string_lossy().starts_with("socket:")).count()
 }
 
-/// Waits until the server has no more than `count` sockets; answers how long that took.
+/// Waits until the server has at most `count` sockets; returns the time.
 fn wait_for_sockets(app: &TestApp, count: usize) -> Duration {
     let began = Instant::now();
     while sockets(app) > count {
@@ -25,43 +26,43 @@ fn wait_for_sockets(app: &TestApp, count: usize) -> Duration {
     began.elapsed()
 }
 
-/// Asks for more than any buffer holds, and reads nothing.
-fn ask_and_not_read(stream: &mut impl Write, port: u16) {
+/// Requests more than fits into the buffers, and reads nothing.
+fn send_without_reading(stream: &mut impl Write, port: u16) {
     let request = format!("GET /static/site.css HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n");
     stream.write_all(request.repeat(1_000).as_bytes()).ok();
 }
 
 #[tokio::test]
-async fn client_that_does_not_read_is_cut_off() {
+async fn client_that_does_not_read_is_disconnected() {
     let app = TestApp::start().await;
     let idle = sockets(&app);
     let mut slow: Vec<TcpStream> = (0..20).map(|_| connect_from([127, 0, 0, 1], app.port)).collect();
     for stream in &mut slow {
         stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
-        ask_and_not_read(stream, app.port);
+        send_without_reading(stream, app.port);
     }
     std::thread::sleep(Duration::from_secs(15));
-    // The client that waited for the start may have left.
-    assert!(sockets(&app) >= idle + 15, "cut off too early");
+    // The client of the start may have closed its connection.
+    assert!(sockets(&app) >= idle + 15, "disconnected too early");
     wait_for_sockets(&app, idle);
 }
 
 #[tokio::test]
-async fn client_that_does_not_read_is_cut_off_from_tls() {
-    let pair = Pair::new();
-    let app = tls::start(&pair).await;
+async fn tls_client_that_does_not_read_is_disconnected() {
+    let certificate = Certificate::new();
+    let app = tls::start(&certificate).await;
     let idle = sockets(&app);
-    let mut slow: Vec<_> = (0..5).map(|_| pair.connect(connect_from([127, 0, 0, 1], app.port))).collect();
+    let mut slow: Vec<_> = (0..5).map(|_| certificate.connect(connect_from([127, 0, 0, 1], app.port))).collect();
     for stream in &mut slow {
         stream.sock.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
-        ask_and_not_read(stream, app.port);
+        send_without_reading(stream, app.port);
     }
     wait_for_sockets(&app, idle);
 }
 
-/// actix-http parses all that has arrived, and each request takes a kilobyte or two.
+/// actix-http parses everything received; each request takes one or two kilobytes.
 #[tokio::test]
-async fn requests_of_a_client_that_does_not_read_take_little_memory() {
+async fn pipelined_requests_of_slow_clients_take_little_memory() {
     let app = TestApp::start().await;
     let before = app.memory();
     let request = format!("GET /static/site.css HTTP/1.1\r\nHost: localhost:{}\r\n\r\n", app.port);
@@ -76,9 +77,8 @@ async fn requests_of_a_client_that_does_not_read_take_little_memory() {
     assert!(above <= 64, "{above} MiB for 100 clients");
 }
 
-/// One that reads slowly, but reads, gets everything.
 #[tokio::test]
-async fn client_that_reads_slowly_is_served() {
+async fn client_that_reads_slowly_gets_everything() {
     let app = TestApp::start().await;
     let mut stream = connect_from([127, 0, 0, 1], app.port);
     stream.set_write_timeout(Some(Duration::from_secs(30))).unwrap();
@@ -104,16 +104,16 @@ async fn client_that_reads_slowly_is_served() {
     assert!(received > count * css.len(), "{received} bytes");
 }
 
-/// actix-http limits the time of the first head alone.
+/// actix-http limits the time of the first head only.
 #[tokio::test]
-async fn later_request_that_stays_incomplete_is_cut_off() {
+async fn incomplete_later_request_is_disconnected() {
     let app = TestApp::start().await;
     let mut stream = connect_from([127, 0, 0, 1], app.port);
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let request = format!("GET /healthz HTTP/1.1\r\nHost: localhost:{}\r\n\r\n", app.port);
     stream.write_all(request.as_bytes()).unwrap();
     assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
-    // The connection waits for its next request, of which only the beginning comes.
+    // Only the beginning of the next request.
     std::thread::sleep(Duration::from_millis(500));
     stream.write_all(b"GET /he").unwrap();
     let closed = stream.read(&mut [0; 16]);
@@ -124,9 +124,9 @@ fn is_timeout(result: &std::io::Result<usize>) -> bool {
     result.as_ref().is_err_and(|error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut))
 }
 
-/// Each byte alone would keep the connection open.
+/// No single pause is longer than the timeout.
 #[tokio::test]
-async fn later_head_that_arrives_byte_by_byte_is_cut_off() {
+async fn later_head_sent_byte_by_byte_is_disconnected() {
     let app = TestApp::start().await;
     let mut stream = connect_from([127, 0, 0, 1], app.port);
     let request = format!("GET /healthz HTTP/1.1\r\nHost: localhost:{}\r\n\r\n", app.port);
@@ -144,5 +144,33 @@ async fn later_head_that_arrives_byte_by_byte_is_cut_off() {
             }
         }
         assert!(began.elapsed() < Duration::from_secs(100), "the connection is still open");
+    }
+}
+
+#[tokio::test]
+async fn incomplete_first_request_gets_408() {
+    let app = TestApp::start().await;
+    let cases = [
+        "GET / HTTP/1.1\r\nHost: loc".to_owned(),
+        format!(
+            "POST /login HTTP/1.1\r\nHost: localhost:{}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\nemail=a",
+            app.port
+        ),
+    ];
+    let port = app.port;
+    let threads: Vec<_> = cases
+        .into_iter()
+        .map(|request| {
+            std::thread::spawn(move || {
+                let began = Instant::now();
+                let response = send_raw(port, request.as_bytes());
+                (request, began.elapsed(), response.map(|response| response.status))
+            })
+        })
+        .collect();
+    for thread in threads {
+        let (request, took, status) = thread.join().unwrap();
+        assert!(took < Duration::from_secs(25), "{request:?} took {took:?}");
+        assert_eq!(status, Some(408), "{request:?}");
     }
 }

@@ -2,20 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use crate::app::{PASSWORD, TestApp};
-use crate::mail_server::{MailServer, Mood, Tls};
-use crate::mailbox::{self, CONFIRM, NEW_PASSWORD};
-use crate::place::{Place, Ran};
+use crate::app::{ANN, BOB, PASSWORD, TestApp};
+use crate::mail_server::{MailServer, Mode, Tls};
+use crate::mailbox::{self, CONFIRM, RESET};
+use crate::sandbox::{CommandOutput, Sandbox};
 use crate::token::now;
-
-const ANN: &str = "ann@example.com";
 
 async fn app_with(server: &MailServer) -> TestApp {
     TestApp::start_with(&[("MAIL_URL", &server.url())]).await
 }
 
-/// Waits until that many mails are deferred.
-async fn are_deferred(app: &TestApp, count: i64) {
+/// Waits until this number of mails is deferred.
+async fn wait_for_deferred(app: &TestApp, count: i64) {
     let database = app.database().await;
     let began = Instant::now();
     loop {
@@ -31,8 +29,8 @@ async fn are_deferred(app: &TestApp, count: i64) {
 }
 
 /// Makes deferred mail due at once.
-async fn are_due_now(app: &TestApp) {
-    sqlx::query("UPDATE mail_queue SET due_at = 0").execute(&app.database().await).await.unwrap();
+async fn make_due(app: &TestApp) {
+    app.execute("UPDATE mail_queue SET due_at = 0").await;
 }
 
 fn recipients(server: &MailServer) -> Vec<String> {
@@ -42,18 +40,18 @@ fn recipients(server: &MailServer) -> Vec<String> {
 }
 
 /// The time of the fastest of three sign-ups.
-async fn quickest_sign_up(app: &TestApp, name: &str) -> Duration {
-    let mut quickest = Duration::MAX;
+async fn fastest_sign_up(app: &TestApp, name: &str) -> Duration {
+    let mut fastest = Duration::MAX;
     for number in 0..3 {
         let began = Instant::now();
         app.customer(&format!("{name}{number}@example.com")).await;
-        quickest = quickest.min(began.elapsed());
+        fastest = fastest.min(began.elapsed());
     }
-    quickest
+    fastest
 }
 
-fn fails_in_one_line(ran: &Ran) -> bool {
-    ran.status == 1 && ran.stderr.trim_end().lines().count() == 1 && ran.stderr.contains("MAIL_URL")
+fn is_mail_error(output: &CommandOutput) -> bool {
+    output.is_one_line_error(1) && output.stderr.contains("MAIL_URL")
 }
 
 #[tokio::test]
@@ -61,46 +59,46 @@ async fn mail_is_delivered_once() {
     let server = MailServer::start();
     let app = app_with(&server).await;
     app.customer(ANN).await;
-    let mail = server.has_taken(1).await.remove(0);
+    let mail = server.wait_for_mails(1).await.remove(0);
     assert_eq!((mail.to.as_str(), mail.subject.as_str()), (ANN, CONFIRM));
-    assert_eq!(app.visitor().post("/verify", &[("token", mail.token()), ("password", PASSWORD)]).await.status, 303);
-    mailbox::all_gone(&app).await;
+    assert_eq!(app.confirm_address(mail.token()).await.status, 303);
+    mailbox::wait_for_empty_queue(&app).await;
     assert_eq!(server.mails().len(), 1);
-    assert!(app.get("/dev/mail").await.is_page(200), "the inbox of a development server has nothing to show");
+    assert!(app.get("/dev/mail").await.is_page(200), "the development inbox is unavailable");
 }
 
 #[tokio::test]
-async fn dots_anywhere_in_the_local_part_are_delivered_quoted() {
+async fn local_part_with_unusual_dots_is_quoted() {
     let server = MailServer::start();
     let app = app_with(&server).await;
     for (number, email) in ["taro..yama@docomo.ne.jp", "x.@ezweb.ne.jp", ".hana@docomo.ne.jp"].into_iter().enumerate() {
         let mut visitor = app.customer(email).await;
-        let mail = server.has_taken(number + 1).await.remove(number);
+        let mail = server.wait_for_mails(number + 1).await.remove(number);
         let (local, domain) = email.split_once('@').unwrap();
         let quoted = format!("\"{local}\"@{domain}");
         assert_eq!(mail.to, quoted);
         assert!(mail.raw.contains(&format!("To: <{quoted}>\r\n")), "{}", mail.raw);
-        assert!(server.overheard().contains(&format!("RCPT TO:<{quoted}>\r\n")), "{}", server.overheard());
+        assert!(server.received().contains(&format!("RCPT TO:<{quoted}>\r\n")), "{}", server.received());
         assert_eq!(visitor.post("/verify", &[("token", mail.token())]).await.status, 303);
-        assert_eq!(app.visitor().post("/login", &[("email", email), ("password", PASSWORD)]).await.status, 303);
+        assert_eq!(app.log_in(email, PASSWORD).await.status, 303);
     }
     app.customer("plain.dots@example.com").await;
-    assert_eq!(server.has_taken(4).await[3].to, "plain.dots@example.com");
-    assert!(app.done(&["user", "show", "x.@ezweb.ne.jp"]).contains("x.@ezweb.ne.jp"));
+    assert_eq!(server.wait_for_mails(4).await[3].to, "plain.dots@example.com");
+    assert!(app.run_ok(&["user", "show", "x.@ezweb.ne.jp"]).contains("x.@ezweb.ne.jp"));
 }
 
 #[tokio::test]
 async fn unavailable_mail_server_does_not_delay_sign_up() {
     let mut server = MailServer::start();
     let app = app_with(&server).await;
-    let usual = quickest_sign_up(&app, "early").await;
-    server.has_taken(3).await;
+    let usual = fastest_sign_up(&app, "early").await;
+    server.wait_for_mails(3).await;
     server.stop();
-    let without = quickest_sign_up(&app, "late").await;
+    let without = fastest_sign_up(&app, "late").await;
     assert!(without < usual * 3 + Duration::from_millis(500), "usual {usual:?}, without {without:?}");
-    are_deferred(&app, 3).await;
-    server.start_again();
-    mailbox::all_gone(&app).await;
+    wait_for_deferred(&app, 3).await;
+    server.listen();
+    mailbox::wait_for_empty_queue(&app).await;
     let all = ["early0", "early1", "early2", "late0", "late1", "late2"].map(|name| format!("{name}@example.com"));
     assert_eq!(recipients(&server), all);
 }
@@ -108,13 +106,13 @@ async fn unavailable_mail_server_does_not_delay_sign_up() {
 #[tokio::test]
 async fn silent_mail_server_delays_no_page() {
     let server = MailServer::start();
-    server.is_now(Mood::Silent);
+    server.set_mode(Mode::Silent);
     let mut app = app_with(&server).await;
     app.customer("first@example.com").await;
-    mailbox::until("a connection", || server.is_spoken_to().then_some(())).await;
-    let took = quickest_sign_up(&app, "ann").await;
+    mailbox::wait_for("a connection", || server.has_connections().then_some(())).await;
+    let took = fastest_sign_up(&app, "ann").await;
     assert!(took < Duration::from_secs(3), "{took:?}");
-    app.stop_by("KILL");
+    app.stop_with("KILL");
 }
 
 #[tokio::test]
@@ -123,88 +121,85 @@ async fn queued_mail_survives_a_stop_and_a_kill() {
     server.stop();
     let mut app = app_with(&server).await;
     app.customer(ANN).await;
-    are_deferred(&app, 1).await;
-    assert_eq!(app.stop_by("TERM").code(), Some(0));
-    app.start_again().await;
-    app.customer("bob@example.com").await;
-    are_deferred(&app, 2).await;
-    app.stop_by("KILL");
-    server.start_again();
-    are_due_now(&app).await;
-    app.start_again().await;
-    mailbox::all_gone(&app).await;
-    assert_eq!(recipients(&server), [ANN, "bob@example.com"]);
+    wait_for_deferred(&app, 1).await;
+    assert_eq!(app.stop_with("TERM").code(), Some(0));
+    app.restart().await;
+    app.customer(BOB).await;
+    wait_for_deferred(&app, 2).await;
+    app.stop_with("KILL");
+    server.listen();
+    make_due(&app).await;
+    app.restart().await;
+    mailbox::wait_for_empty_queue(&app).await;
+    assert_eq!(recipients(&server), [ANN, BOB]);
 }
 
 #[tokio::test]
-async fn permanently_rejected_mail_is_not_retried_and_not_logged_in_detail() {
+async fn rejected_mail_is_not_retried_and_logged_without_addresses() {
     let server = MailServer::start();
     let app = TestApp::start_with(&[("MAIL_URL", &server.url()), ("RUST_LOG", "trace")]).await;
-    server.is_now(Mood::Refuses);
-    app.customer("ann-of-the-hills@example.com").await;
-    mailbox::all_gone(&app).await;
-    server.is_now(Mood::RefusesContent);
-    app.customer("bob-of-the-dales@example.com").await;
-    mailbox::all_gone(&app).await;
+    server.set_mode(Mode::RejectRecipient);
+    app.customer("ann-secret-address@example.com").await;
+    mailbox::wait_for_empty_queue(&app).await;
+    server.set_mode(Mode::RejectContent);
+    app.customer("bob-secret-address@example.com").await;
+    mailbox::wait_for_empty_queue(&app).await;
     let logs = app.logs();
-    assert!(
-        logs.contains("550") && logs.contains("554") && logs.contains("5.1.1"),
-        "the reasons are not said:\n{logs}"
-    );
-    let refused = server.refused();
-    assert_eq!(refused.len(), 1, "tried again");
-    for secret in ["ann-of-the-hills", "bob-of-the-dales", refused[0].token()] {
+    assert!(logs.contains("550") && logs.contains("554") && logs.contains("5.1.1"), "the log has no reasons:\n{logs}");
+    let rejected = server.rejected();
+    assert_eq!(rejected.len(), 1, "a rejected mail was retried");
+    for secret in ["ann-secret-address", "bob-secret-address", rejected[0].token()] {
         let line = logs.lines().find(|line| line.contains(secret));
-        assert!(line.is_none(), "{secret} stands in the log: {}", line.unwrap());
+        assert!(line.is_none(), "the log contains {secret}: {}", line.unwrap());
     }
-    server.is_now(Mood::Takes);
+    server.set_mode(Mode::Accept);
     app.customer("carol@example.com").await;
-    mailbox::all_gone(&app).await;
-    assert_eq!(recipients(&server), ["carol@example.com"], "others suffer");
+    mailbox::wait_for_empty_queue(&app).await;
+    assert_eq!(recipients(&server), ["carol@example.com"], "other mail is blocked");
 }
 
 #[tokio::test]
 async fn deferred_mail_is_retried() {
     let server = MailServer::start();
-    server.is_now(Mood::PutsOff);
+    server.set_mode(Mode::Defer);
     let app = app_with(&server).await;
     app.customer(ANN).await;
-    are_deferred(&app, 1).await;
+    wait_for_deferred(&app, 1).await;
     assert!(app.logs().contains("451 4.7.1") && !app.logs().contains(ANN), "{}", app.logs());
-    server.is_now(Mood::Takes);
-    are_due_now(&app).await;
-    mailbox::all_gone(&app).await;
+    server.set_mode(Mode::Accept);
+    make_due(&app).await;
+    mailbox::wait_for_empty_queue(&app).await;
     assert_eq!(recipients(&server), [ANN]);
     let token = server.mails()[0].token().to_owned();
-    assert_eq!(app.visitor().post("/verify", &[("token", &token), ("password", PASSWORD)]).await.status, 303);
+    assert_eq!(app.confirm_address(&token).await.status, 303);
 }
 
 #[tokio::test]
-async fn rejected_smtp_credentials_lose_no_mail() {
+async fn rejected_smtp_credentials_defer_mail() {
     let server = MailServer::start();
-    server.is_now(Mood::DoubtsPassword);
+    server.set_mode(Mode::RejectCredentials);
     let url = server.url().replace("://", "://portal:sunflower-sonata@");
     let app = TestApp::start_with(&[("MAIL_URL", &url)]).await;
     app.customer(ANN).await;
-    are_deferred(&app, 1).await;
-    let ran = app.run(&["check"]);
-    assert!(fails_in_one_line(&ran) && ran.stderr.contains("535"), "{ran:?}");
-    server.is_now(Mood::Takes);
-    are_due_now(&app).await;
-    mailbox::all_gone(&app).await;
+    wait_for_deferred(&app, 1).await;
+    let output = app.run(&["check"]);
+    assert!(is_mail_error(&output) && output.stderr.contains("535"), "{output:?}");
+    server.set_mode(Mode::Accept);
+    make_due(&app).await;
+    mailbox::wait_for_empty_queue(&app).await;
     assert_eq!(recipients(&server), [ANN]);
-    assert!(!app.logs().contains("sunflower-sonata") && !ran.output().contains("sunflower-sonata"));
+    assert!(!app.logs().contains("sunflower-sonata") && !output.text().contains("sunflower-sonata"));
 }
 
 #[tokio::test]
 async fn two_nodes_deliver_each_mail_once() {
     let server = MailServer::start();
     let first = app_with(&server).await;
-    let mut place = Place::new().await;
+    let mut sandbox = Sandbox::new().await;
     for name in ["DATABASE_URL", "PUBLIC_URL", "MAIL_URL"] {
-        place.set(name, first.setting(name));
+        sandbox.set(name, first.setting(name));
     }
-    let second = TestApp::start_in(place).await;
+    let second = TestApp::start_in(sandbox).await;
     first.customer(ANN).await;
     let mut expected = vec![ANN.to_owned()];
     let database = first.database().await;
@@ -218,50 +213,49 @@ async fn two_nodes_deliver_each_mail_once() {
         assert_eq!(node.visitor().post("/password/forgot", &[("email", &email)]).await.status, 303);
         expected.push(email);
     }
-    mailbox::all_gone(&first).await;
+    mailbox::wait_for_empty_queue(&first).await;
     assert_eq!(recipients(&server), expected);
     let mails = server.mails();
-    assert_eq!(mails.iter().filter(|mail| mail.subject == NEW_PASSWORD).count(), 20);
+    assert_eq!(mails.iter().filter(|mail| mail.subject == RESET).count(), 20);
 }
 
 #[tokio::test]
 async fn check_connects_to_the_mail_server_and_explains_errors() {
     let mut server = MailServer::start();
-    let mut place = Place::new().await;
-    place.done(&["migrate"]);
-    place.set("MAIL_URL", &server.url());
-    place.done(&["migrate"]);
-    place.done(&["check"]);
+    let mut sandbox = Sandbox::new().await;
+    sandbox.run_ok(&["migrate"]);
+    sandbox.set("MAIL_URL", &server.url());
+    sandbox.run_ok(&["check"]);
     server.stop();
-    let ran = place.run(&["check"]);
-    assert!(fails_in_one_line(&ran), "{ran:?}");
-    server.start_again();
-    place.done(&["check"]);
+    let output = sandbox.run(&["check"]);
+    assert!(is_mail_error(&output), "{output:?}");
+    server.listen();
+    sandbox.run_ok(&["check"]);
     assert!(server.mails().is_empty(), "check sent a mail");
 }
 
 #[tokio::test]
 async fn untrusted_server_certificate_is_rejected() {
-    for tls in [Tls::FromTheStart, Tls::Offered] {
+    for tls in [Tls::Implicit, Tls::Upgrade] {
         let server = MailServer::start_with(tls);
-        let url = if tls == Tls::Offered { format!("{}?tls=required", server.url()) } else { server.url() };
+        let url = if tls == Tls::Upgrade { format!("{}?tls=required", server.url()) } else { server.url() };
         let mut app = TestApp::start_with(&[("MAIL_URL", &url)]).await;
-        let ran = app.run(&["check"]);
-        assert!(fails_in_one_line(&ran) && ran.stderr.contains("certificate"), "{tls:?}: {ran:?}");
+        let output = app.run(&["check"]);
+        assert!(is_mail_error(&output) && output.stderr.contains("certificate"), "{tls:?}: {output:?}");
         app.customer(ANN).await;
-        are_deferred(&app, 1).await;
-        app.stop_by("TERM");
+        wait_for_deferred(&app, 1).await;
+        app.stop_with("TERM");
         let trusted = app.write("mail.pem", &server.certificate);
         let trusted = app.path().join(trusted).display().to_string();
         app.set("SSL_CERT_FILE", &trusted);
-        app.done(&["check"]);
-        are_due_now(&app).await;
-        app.start_again().await;
-        mailbox::all_gone(&app).await;
-        assert_eq!(recipients(&server), [ANN], "{tls:?}: once it is vouched for, mail leaves");
-        let overheard = server.overheard();
-        assert!(!overheard.is_empty() && overheard.contains("EHLO") == (tls == Tls::Offered), "{overheard}");
-        assert!(!overheard.contains("MAIL FROM") && !overheard.contains(ANN), "{tls:?}: in the clear: {overheard}");
+        app.run_ok(&["check"]);
+        make_due(&app).await;
+        app.restart().await;
+        mailbox::wait_for_empty_queue(&app).await;
+        assert_eq!(recipients(&server), [ANN], "{tls:?}: with a trusted certificate");
+        let received = server.received();
+        assert!(!received.is_empty() && received.contains("EHLO") == (tls == Tls::Upgrade), "{received}");
+        assert!(!received.contains("MAIL FROM") && !received.contains(ANN), "{tls:?}: unencrypted: {received}");
     }
 }
 
@@ -270,10 +264,10 @@ async fn required_tls_is_enforced() {
     let server = MailServer::start();
     let url = format!("smtp://portal:{}@127.0.0.1:{}?tls=required", PASSWORD.replace(' ', "-"), server.port);
     let app = TestApp::start_with(&[("MAIL_URL", &url)]).await;
-    let ran = app.run(&["check"]);
-    assert!(fails_in_one_line(&ran), "{ran:?}");
+    let output = app.run(&["check"]);
+    assert!(is_mail_error(&output), "{output:?}");
     app.customer(ANN).await;
-    are_deferred(&app, 1).await;
-    let overheard = server.overheard();
-    assert!(overheard.contains("EHLO") && !overheard.contains("AUTH") && !overheard.contains("MAIL"), "{overheard}");
+    wait_for_deferred(&app, 1).await;
+    let received = server.received();
+    assert!(received.contains("EHLO") && !received.contains("AUTH") && !received.contains("MAIL"), "{received}");
 }

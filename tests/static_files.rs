@@ -1,14 +1,14 @@
-//! Static files: representations, their tags, parts.
+//! Static files: representations, entity tags, ranges, caching.
 
 use reqwest::Method;
 
 use crate::app::TestApp;
-use crate::http::{self, Answer};
-use crate::place::Place;
+use crate::http::{self, Response, send_raw};
+use crate::sandbox::Sandbox;
 
 const CSS: &str = "/static/site.css";
 
-async fn get(app: &TestApp, path: &str, headers: &[(&str, &str)]) -> Answer {
+async fn get(app: &TestApp, path: &str, headers: &[(&str, &str)]) -> Response {
     let request = app.request(Method::GET, path);
     http::send(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
 }
@@ -17,18 +17,18 @@ fn on_disk(name: &str) -> Vec<u8> {
     std::fs::read(format!("{}/static/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
-fn unpacked(answer: &Answer) -> Vec<u8> {
-    let (mut packed, mut plain) = (answer.body.as_slice(), Vec::new());
-    match answer.header("content-encoding") {
-        Some("br") => brotli::BrotliDecompress(&mut packed, &mut plain).unwrap(),
-        Some("gzip") => drop(std::io::copy(&mut flate2::read::GzDecoder::new(packed), &mut plain).unwrap()),
+fn decompressed(response: &Response) -> Vec<u8> {
+    let (mut compressed, mut plain) = (response.body.as_slice(), Vec::new());
+    match response.header("content-encoding") {
+        Some("br") => brotli::BrotliDecompress(&mut compressed, &mut plain).unwrap(),
+        Some("gzip") => drop(std::io::copy(&mut flate2::read::GzDecoder::new(compressed), &mut plain).unwrap()),
         other => panic!("{other:?}"),
     }
     plain
 }
 
 #[tokio::test]
-async fn etag_stands_for_one_representation() {
+async fn etag_identifies_one_representation() {
     let app = TestApp::start().await;
     for name in ["site.css", "site.js", "icon.svg"] {
         let path = format!("/static/{name}");
@@ -36,17 +36,17 @@ async fn etag_stands_for_one_representation() {
         let brotli = get(&app, &path, &[("accept-encoding", "gzip, br")]).await;
         let gzip = get(&app, &path, &[("accept-encoding", "gzip")]).await;
         assert!(plain.body == on_disk(name) && plain.header("content-encoding").is_none(), "{name}");
-        assert!(unpacked(&brotli) == plain.body && unpacked(&gzip) == plain.body, "{name}");
+        assert!(decompressed(&brotli) == plain.body && decompressed(&gzip) == plain.body, "{name}");
         assert_eq!((brotli.header("content-encoding"), gzip.header("content-encoding")), (Some("br"), Some("gzip")));
         let all = [&plain, &brotli, &gzip];
-        let mut tags: Vec<_> = all.iter().map(|answer| answer.header("etag").unwrap().to_owned()).collect();
+        let mut tags: Vec<_> = all.iter().map(|response| response.header("etag").unwrap().to_owned()).collect();
         assert!(tags.iter().all(|tag| tag.starts_with('"')), "not strong: {tags:?}");
-        for answer in all {
-            assert_eq!(answer.header("vary"), Some("Accept-Encoding"), "{name}");
-            assert_eq!(answer.header("content-length"), Some(answer.body.len().to_string().as_str()), "{name}");
-            assert_eq!(answer.header("content-type"), plain.header("content-type"));
+        for response in all {
+            assert_eq!(response.header("vary"), Some("Accept-Encoding"), "{name}");
+            assert_eq!(response.header("content-length"), Some(response.body.len().to_string().as_str()), "{name}");
+            assert_eq!(response.header("content-type"), plain.header("content-type"));
         }
-        // A tag of another representation does not count.
+        // The tag of another representation does not match.
         for (encoding, tag) in [("identity", &tags[0]), ("br", &tags[1]), ("gzip", &tags[2])] {
             for offered in &tags {
                 let headers = [("accept-encoding", encoding), ("if-none-match", offered.as_str())];
@@ -62,30 +62,30 @@ async fn etag_stands_for_one_representation() {
     }
 }
 
-/// Of content, so that it is the same on every node and after every deployment.
+/// The tag must be equal on every node and after a deployment without changes.
 #[tokio::test]
-async fn etag_is_made_of_content() {
-    let (mut first, mut second) = (Place::new().await, Place::new().await);
-    for (place, pause) in [(&mut first, 0), (&mut second, 1_100)] {
+async fn etag_depends_only_on_content() {
+    let (mut first, mut second) = (Sandbox::new().await, Sandbox::new().await);
+    for (sandbox, pause) in [(&mut first, 0), (&mut second, 1_100)] {
         tokio::time::sleep(std::time::Duration::from_millis(pause)).await;
-        copy_static_files(place);
+        copy_static_files(sandbox);
     }
     let (first, second) = (TestApp::start_in(first).await, TestApp::start_in(second).await);
     let tags = [get(&first, CSS, &[]).await, get(&second, CSS, &[]).await]
-        .map(|answer| answer.header("etag").map(str::to_owned));
+        .map(|response| response.header("etag").map(str::to_owned));
     assert!(tags[0].is_some() && tags[0] == tags[1], "{tags:?}");
 }
 
-fn copy_static_files(place: &mut Place) {
-    std::fs::create_dir(place.path().join("files")).unwrap();
+fn copy_static_files(sandbox: &mut Sandbox) {
+    std::fs::create_dir(sandbox.path().join("files")).unwrap();
     for name in ["site.css", "site.js", "icon.svg", "favicon.ico"] {
-        place.write(&format!("files/{name}"), on_disk(name));
+        sandbox.write(&format!("files/{name}"), on_disk(name));
     }
-    place.set("STATIC_DIR", "files");
+    sandbox.set("STATIC_DIR", "files");
 }
 
 #[tokio::test]
-async fn part_is_of_the_plain_representation() {
+async fn range_applies_to_the_plain_representation() {
     let app = TestApp::start().await;
     let whole = on_disk("site.css");
     let plain_tag = get(&app, CSS, &[]).await.header("etag").unwrap().to_owned();
@@ -106,11 +106,11 @@ async fn part_is_of_the_plain_representation() {
         assert_eq!(part.header("vary"), Some("Accept-Encoding"), "{headers:?}");
         assert_eq!(part.header("content-type"), Some("text/css; charset=utf-8"));
     }
-    // Who has the beginning of something else gets the whole.
+    // A client with a part of another representation gets the whole file.
     for tag in [brotli_tag.as_str(), "\"another\"", "W/\"weak\"", "Wed, 21 Oct 2015 07:28:00 GMT", "nonsense"] {
-        let answer = get(&app, CSS, &[range, ("if-range", tag), ("accept-encoding", "br")]).await;
-        assert_eq!((answer.status, answer.header("content-encoding")), (200, Some("br")), "{tag}");
-        assert!(answer.body == brotli.body, "{tag}");
+        let response = get(&app, CSS, &[range, ("if-range", tag), ("accept-encoding", "br")]).await;
+        assert_eq!((response.status, response.header("content-encoding")), (200, Some("br")), "{tag}");
+        assert!(response.body == brotli.body, "{tag}");
     }
     let unchanged = get(&app, CSS, &[range, ("if-none-match", &plain_tag)]).await;
     assert_eq!(unchanged.status, 304);
@@ -122,39 +122,38 @@ async fn part_is_of_the_plain_representation() {
     assert!(other_unit.status == 200 && other_unit.body == whole);
 }
 
-/// A file that was replaced while the server runs is not mixed with what is in memory.
 #[tokio::test]
 async fn replaced_file_is_not_mixed_with_the_one_in_memory() {
-    let mut place = Place::new().await;
-    copy_static_files(&mut place);
-    let app = TestApp::start_in(place).await;
+    let mut sandbox = Sandbox::new().await;
+    copy_static_files(&mut sandbox);
+    let app = TestApp::start_in(sandbox).await;
     let before = get(&app, CSS, &[]).await;
     let tag = before.header("etag").unwrap().to_owned();
     app.write("files/site.css", b"replaced ".repeat(5_000));
-    let answer = get(&app, CSS, &[("range", "bytes=10-19"), ("if-range", &tag)]).await;
-    assert!(answer.status == 200 && answer.body == before.body, "{}", answer.status);
+    let response = get(&app, CSS, &[("range", "bytes=10-19"), ("if-range", &tag)]).await;
+    assert!(response.status == 200 && response.body == before.body, "{}", response.status);
 }
 
 #[tokio::test]
-async fn files_that_are_not_in_memory_are_served_from_disk() {
-    let mut place = Place::new().await;
-    copy_static_files(&mut place);
-    std::fs::create_dir(place.path().join("files/fonts")).unwrap();
-    place.write("files/fonts/small.txt", "small text ".repeat(200));
-    place.write("files/large.txt", "large text ".repeat(200_000));
-    let app = TestApp::start_in(place).await;
+async fn files_not_in_memory_are_served_from_disk() {
+    let mut sandbox = Sandbox::new().await;
+    copy_static_files(&mut sandbox);
+    std::fs::create_dir(sandbox.path().join("files/fonts")).unwrap();
+    sandbox.write("files/fonts/small.txt", "small text ".repeat(200));
+    sandbox.write("files/large.txt", "large text ".repeat(200_000));
+    let app = TestApp::start_in(sandbox).await;
     app.write("files/new.txt", "new text ".repeat(1_000));
     let br = [("accept-encoding", "br")];
     let small = get(&app, "/static/fonts/small.txt", &br).await;
     assert_eq!((small.status, small.header("content-encoding")), (200, Some("br")));
     for (path, length) in [("/static/large.txt", 2_200_000), ("/static/new.txt", 9_000)] {
-        let answer = get(&app, path, &br).await;
-        assert_eq!((answer.status, answer.body.len()), (200, length), "{path}");
-        assert_eq!((answer.header("content-encoding"), answer.header("etag")), (None, None), "{path}");
-        assert_eq!(answer.header("cache-control"), Some("no-cache"), "{path}");
+        let response = get(&app, path, &br).await;
+        assert_eq!((response.status, response.body.len()), (200, length), "{path}");
+        assert_eq!((response.header("content-encoding"), response.header("etag")), (None, None), "{path}");
+        assert_eq!(response.header("cache-control"), Some("no-cache"), "{path}");
         let part = get(&app, path, &[("range", "bytes=0-3"), ("accept-encoding", "br")]).await;
         assert_eq!((part.status, part.body.len()), (206, 4), "{path}");
-        let stamp = answer.header("last-modified").unwrap();
+        let stamp = response.header("last-modified").unwrap();
         assert_eq!(get(&app, path, &[("if-modified-since", stamp)]).await.status, 304, "{path}");
     }
 }
@@ -164,15 +163,64 @@ async fn head_ignores_range() {
     let app = TestApp::start().await;
     let whole = http::send(app.request(Method::HEAD, "/static/site.css")).await;
     let with_range = app.request(Method::HEAD, "/static/site.css").header("range", "bytes=0-9");
-    let answer = http::send(with_range).await;
-    assert_eq!((answer.status, answer.header("content-length")), (200, whole.header("content-length")));
+    let response = http::send(with_range).await;
+    assert_eq!((response.status, response.header("content-length")), (200, whole.header("content-length")));
 }
 
 #[tokio::test]
-async fn wrong_method_names_the_right_ones() {
+async fn wrong_method_is_405_with_allow() {
     let app = TestApp::start().await;
     for path in ["/static/site.css", "/static/missing.css"] {
-        let answer = http::send(app.request(Method::POST, path)).await;
-        assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD")), "{path}");
+        let response = http::send(app.request(Method::POST, path)).await;
+        assert_eq!((response.status, response.header("allow")), (405, Some("GET, HEAD")), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn static_files_with_content_hash_are_cached_for_a_year() {
+    let app = TestApp::start().await;
+    let page = app.get("/login").await.text();
+    for name in ["site.css", "site.js", "icon.svg"] {
+        let address = page
+            .split('"')
+            .find(|part| part.starts_with(&format!("/static/{name}")))
+            .unwrap_or_else(|| panic!("no {name}"));
+        let file = app.get(address).await;
+        assert_eq!(file.status, 200);
+        let cache_control = file.header("cache-control").unwrap();
+        assert!(cache_control.contains("max-age=31536000") && cache_control.contains("immutable"), "{cache_control}");
+        let tag = file.header("etag").unwrap().to_owned();
+        let again = http::send(app.request(Method::GET, address).header("if-none-match", tag)).await;
+        assert_eq!((again.status, again.body.len()), (304, 0));
+    }
+    for address in ["/static/site.css", "/static/site.css?v=0123456789abcdef"] {
+        let cache_control = app.get(address).await.header("cache-control").unwrap().to_owned();
+        assert!(!cache_control.contains("31536000"), "{address}: {cache_control}");
+    }
+    let css = app.get("/static/site.css").await;
+    assert!(css.header("content-type").unwrap().starts_with("text/css"));
+}
+
+#[tokio::test]
+async fn only_static_files_are_served() {
+    let app = TestApp::start().await;
+    for (path, status) in [
+        ("/static/", 404),
+        ("/static", 404),
+        ("/static/../Cargo.toml", 404),
+        ("/static/%2e%2e/Cargo.toml", 404),
+        ("/static/..%2fCargo.toml", 400),
+        ("/static/%2e%2e%2f%2e%2e%2fetc/passwd", 400),
+        ("/static//etc/passwd", 404),
+        ("/static/..\\Cargo.toml", 400),
+        ("/static/%00", 404),
+        ("/static/.env", 400),
+        ("/.env", 404),
+        ("/Cargo.toml", 404),
+        ("/data/portal.db", 404),
+    ] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost:{}\r\nConnection: close\r\n\r\n", app.port);
+        let response = send_raw(app.port, request.as_bytes()).unwrap();
+        assert!(response.is_page(status), "{path}: {} {}", response.status, response.text());
     }
 }

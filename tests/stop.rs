@@ -1,4 +1,4 @@
-//! How the server stops: balancers are told, no accepted request is cut, a second signal ends the wait.
+//! Graceful shutdown: readiness during the drain, no interrupted request, a second signal.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -7,18 +7,18 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::app::TestApp;
-use crate::http::send_raw;
+use crate::app::{PASSWORD, TestApp};
+use crate::http::{self, send_raw};
 
 const ROUNDS: usize = 10;
 
-/// What one request on one connection came to.
+/// The outcome of one request on one connection.
 enum Exchange {
-    /// A whole answer; whether it announced that the connection closes.
-    Whole { closes: bool },
-    /// The connection ended before the first byte of an answer.
+    /// A complete response; `closes` if it has `Connection: close`.
+    Complete { closes: bool },
+    /// The connection ended before the first byte of a response.
     Nothing(String),
-    /// The connection ended within the answer.
+    /// The connection ended within a response.
     Cut(String),
 }
 
@@ -32,8 +32,8 @@ fn exchange(stream: &mut TcpStream, request: &[u8]) -> Exchange {
             Ok(0) => "closed".to_owned(),
             Ok(read) => {
                 received.extend_from_slice(&buffer[..read]);
-                if let Some(closes) = whole_answer(&received) {
-                    return Exchange::Whole { closes };
+                if let Some(closes) = complete_response(&received) {
+                    return Exchange::Complete { closes };
                 }
                 continue;
             }
@@ -44,8 +44,8 @@ fn exchange(stream: &mut TcpStream, request: &[u8]) -> Exchange {
     }
 }
 
-/// Whether the answer closes its connection, once it is whole.
-fn whole_answer(received: &[u8]) -> Option<bool> {
+/// Whether a response has `Connection: close`; `None` while it is incomplete.
+fn complete_response(received: &[u8]) -> Option<bool> {
     let end = received.windows(4).position(|four| four == b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(&received[..end]).to_ascii_lowercase();
     let length: usize = head.lines().find_map(|line| line.strip_prefix("content-length: "))?.trim().parse().unwrap();
@@ -65,36 +65,38 @@ struct Load {
 }
 
 impl Load {
-    /// A connection for each request, until the server refuses connections. Answers what was cut.
-    fn fresh_connections(&self, port: u16) -> JoinHandle<Option<String>> {
+    /// A connection for each request until the server refuses connections. Returns the first interrupted request.
+    fn new_connections(&self, port: u16) -> JoinHandle<Option<String>> {
         let load = self.clone();
         let request = format!("GET /login HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n");
         std::thread::spawn(move || {
             while let Some(mut stream) = connect(port) {
                 match exchange(&mut stream, request.as_bytes()) {
-                    Exchange::Whole { .. } => load.answered.fetch_add(1, Ordering::Relaxed),
-                    Exchange::Nothing(ended) => return Some(format!("no answer on a fresh connection: {ended}")),
-                    Exchange::Cut(ended) => return Some(format!("half an answer on a fresh connection: {ended}")),
+                    Exchange::Complete { .. } => load.answered.fetch_add(1, Ordering::Relaxed),
+                    Exchange::Nothing(ended) => return Some(format!("no response on a new connection: {ended}")),
+                    Exchange::Cut(ended) => {
+                        return Some(format!("an incomplete response on a new connection: {ended}"));
+                    }
                 };
             }
             None
         })
     }
 
-    /// Many requests on each connection, until the server refuses connections. The server may close an idle connection
-    /// just when a request is sent on it (RFC 9112 section 9.3.1); then it must not have answered a part.
-    fn kept_connections(&self, port: u16) -> JoinHandle<Option<String>> {
+    /// Many requests on each connection until the server refuses connections. The server may close an idle connection at the moment of
+    /// a request (RFC 9112 section 9.3.1), but not within a response.
+    fn persistent_connections(&self, port: u16) -> JoinHandle<Option<String>> {
         let load = self.clone();
         let request = format!("GET /login HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n");
         std::thread::spawn(move || {
             while let Some(mut stream) = connect(port) {
                 for number in 0.. {
                     match exchange(&mut stream, request.as_bytes()) {
-                        Exchange::Whole { closes: false } => {}
-                        Exchange::Whole { closes: true } => break,
+                        Exchange::Complete { closes: false } => {}
+                        Exchange::Complete { closes: true } => break,
                         Exchange::Nothing(_) if number > 0 => break,
-                        Exchange::Nothing(ended) => return Some(format!("no answer to a first request: {ended}")),
-                        Exchange::Cut(ended) => return Some(format!("half an answer: {ended}")),
+                        Exchange::Nothing(ended) => return Some(format!("no response to a first request: {ended}")),
+                        Exchange::Cut(ended) => return Some(format!("an incomplete response: {ended}")),
                     }
                     load.answered.fetch_add(1, Ordering::Relaxed);
                     std::thread::sleep(Duration::from_millis(5));
@@ -104,7 +106,7 @@ impl Load {
         })
     }
 
-    /// Connections that are there at the stop and send their first request a while after it.
+    /// A connection that is open at the stop and sends its first request later.
     fn late_request(&self, port: u16) -> JoinHandle<Option<String>> {
         let load = self.clone();
         let request = format!("GET /login HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n");
@@ -115,8 +117,8 @@ impl Load {
             }
             std::thread::sleep(Duration::from_millis(700));
             match exchange(&mut stream, request.as_bytes()) {
-                Exchange::Whole { closes: true } => None,
-                Exchange::Whole { closes: false } => Some("the answer announces no close".to_owned()),
+                Exchange::Complete { closes: true } => None,
+                Exchange::Complete { closes: false } => Some("the response has no Connection: close".to_owned()),
                 Exchange::Nothing(ended) | Exchange::Cut(ended) => Some(format!("a late first request: {ended}")),
             }
         })
@@ -124,60 +126,60 @@ impl Load {
 }
 
 #[tokio::test]
-async fn stop_cuts_no_accepted_request_under_load() {
+async fn stop_interrupts_no_accepted_request_under_load() {
     let mut app = TestApp::start().await;
     for round in 0..ROUNDS {
         let load = Load::default();
-        let mut clients: Vec<_> = (0..6).map(|_| load.fresh_connections(app.port)).collect();
-        clients.extend((0..6).map(|_| load.kept_connections(app.port)));
+        let mut clients: Vec<_> = (0..6).map(|_| load.new_connections(app.port)).collect();
+        clients.extend((0..6).map(|_| load.persistent_connections(app.port)));
         clients.push(load.late_request(app.port));
         let began = Instant::now();
         while load.answered.load(Ordering::Relaxed) < 60 {
-            assert!(began.elapsed() < Duration::from_secs(30), "there is no load");
+            assert!(began.elapsed() < Duration::from_secs(30), "no load");
             std::thread::sleep(Duration::from_millis(5));
         }
         app.signal("TERM");
         load.is_over.store(true, Ordering::Relaxed);
-        let cut: Vec<String> = clients.into_iter().filter_map(|client| client.join().unwrap()).collect();
-        assert!(cut.is_empty(), "round {round}: {cut:?}");
+        let interrupted: Vec<String> = clients.into_iter().filter_map(|client| client.join().unwrap()).collect();
+        assert!(interrupted.is_empty(), "round {round}: {interrupted:?}");
         assert_eq!(app.wait().code(), Some(0), "{}", app.logs());
         assert!(!app.logs().contains("requests cut"), "{}", app.logs());
-        app.start_again().await;
+        app.restart().await;
     }
 }
 
-fn get(port: u16, path: &str) -> crate::http::Answer {
+fn get(port: u16, path: &str) -> http::Response {
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n");
-    send_raw(port, request.as_bytes()).unwrap_or_else(|| panic!("no answer for {path}"))
+    send_raw(port, request.as_bytes()).unwrap_or_else(|| panic!("no response for {path}"))
 }
 
 #[tokio::test]
 async fn draining_server_is_unready_serves_and_announces_close() {
-    let metrics = crate::place::free_port();
+    let metrics = crate::sandbox::free_port();
     let settings = [("DRAIN_SECONDS", "2"), ("METRICS_ADDR", &format!("127.0.0.1:{metrics}"))];
     let mut app = TestApp::start_with(&settings).await;
     assert_eq!(app.get("/readyz").await.status, 200);
     assert_eq!(app.get("/healthz").await.header("connection"), None);
     app.signal("TERM");
-    let told = Instant::now();
+    let signalled_at = Instant::now();
     while app.get("/readyz").await.status == 200 {
-        assert!(told.elapsed() < Duration::from_secs(1), "still ready");
+        assert!(signalled_at.elapsed() < Duration::from_secs(1), "still ready");
     }
-    while told.elapsed() < Duration::from_millis(1500) {
-        // These read until the server closes, which it does at once.
-        let asked = Instant::now();
+    while signalled_at.elapsed() < Duration::from_millis(1500) {
+        // Each reads until the server closes the connection, which happens at once.
+        let began = Instant::now();
         let (ready, lives, page) = (get(app.port, "/readyz"), get(app.port, "/healthz"), get(app.port, "/login"));
         assert_eq!((ready.status, lives.status, page.status), (503, 200, 200));
-        for answer in [ready, lives, page] {
-            assert_eq!(answer.header("connection"), Some("close"));
+        for response in [ready, lives, page] {
+            assert_eq!(response.header("connection"), Some("close"));
         }
-        assert!(asked.elapsed() < Duration::from_secs(1), "the connections stayed open");
+        assert!(began.elapsed() < Duration::from_secs(1), "the connections stayed open");
         let request = format!("GET /metrics HTTP/1.1\r\nHost: localhost:{metrics}\r\nConnection: close\r\n\r\n");
         assert_eq!(send_raw(metrics, request.as_bytes()).unwrap().status, 200);
         std::thread::sleep(Duration::from_millis(100));
     }
     assert_eq!(app.wait().code(), Some(0), "{}", app.logs());
-    assert!(told.elapsed() >= Duration::from_secs(2), "{:?}", told.elapsed());
+    assert!(signalled_at.elapsed() >= Duration::from_secs(2), "{:?}", signalled_at.elapsed());
     assert!(TcpStream::connect(("127.0.0.1", app.port)).is_err());
 }
 
@@ -202,11 +204,11 @@ async fn request_with_unfinished_body_at_the_stop_is_answered() {
     std::thread::sleep(Duration::from_millis(200));
     app.signal("TERM");
     std::thread::sleep(Duration::from_secs(4));
-    assert!(TcpStream::connect(("127.0.0.1", app.port)).is_err(), "the server takes new connections");
+    assert!(TcpStream::connect(("127.0.0.1", app.port)).is_err(), "the server accepts new connections");
     stream.write_all(&LOGIN.as_bytes()[10..]).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 401") && answer.trim_end().ends_with("</html>"), "{answer}");
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    assert!(response.starts_with("HTTP/1.1 401") && response.trim_end().ends_with("</html>"), "{response}");
     assert_eq!(app.wait().code(), Some(0), "{}", app.logs());
 }
 
@@ -216,34 +218,68 @@ async fn second_signal_stops_at_once() {
         let mut app = TestApp::start_with(&[("DRAIN_SECONDS", "300")]).await;
         app.signal(first);
         std::thread::sleep(Duration::from_millis(500));
-        assert_eq!(app.get("/healthz").await.status, 200, "{first} alone ended the program");
-        let told = Instant::now();
-        assert_eq!(app.stop_by(second).code(), Some(0), "{first}, {second}: {}", app.logs());
-        assert!(told.elapsed() < Duration::from_secs(3), "{first}, {second}: {:?}", told.elapsed());
+        assert_eq!(app.get("/healthz").await.status, 200, "{first} alone stopped the server");
+        let signalled_at = Instant::now();
+        assert_eq!(app.stop_with(second).code(), Some(0), "{first}, {second}: {}", app.logs());
+        assert!(signalled_at.elapsed() < Duration::from_secs(3), "{first}, {second}: {:?}", signalled_at.elapsed());
     }
 }
 
 #[tokio::test]
-async fn second_signal_cuts_a_request_that_does_not_end() {
+async fn second_signal_interrupts_an_unfinished_request() {
     let mut app = TestApp::start().await;
     let mut stream = connect(app.port).unwrap();
     stream.write_all(login_head(app.port).as_bytes()).unwrap();
     std::thread::sleep(Duration::from_millis(200));
     app.signal("TERM");
     std::thread::sleep(Duration::from_secs(3));
-    // The first signal waits for the body.
+    // The server waits for the body.
     stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
     assert_eq!(stream.read(&mut [0; 1]).unwrap_err().kind(), ErrorKind::WouldBlock);
-    let told = Instant::now();
-    assert_eq!(app.stop_by("TERM").code(), Some(0), "{}", app.logs());
-    assert!(told.elapsed() < Duration::from_secs(3), "{:?}", told.elapsed());
+    let signalled_at = Instant::now();
+    assert_eq!(app.stop_with("TERM").code(), Some(0), "{}", app.logs());
+    assert!(signalled_at.elapsed() < Duration::from_secs(3), "{:?}", signalled_at.elapsed());
 }
 
 #[tokio::test]
-async fn idle_server_stops_soon() {
+async fn idle_server_stops_within_3_seconds() {
     let mut app = TestApp::start().await;
     app.get("/login").await;
-    let told = Instant::now();
-    app.stop_by("TERM");
-    assert!(told.elapsed() < Duration::from_millis(2500), "{:?}", told.elapsed());
+    let signalled_at = Instant::now();
+    app.stop_with("TERM");
+    assert!(signalled_at.elapsed() < Duration::from_millis(2500), "{:?}", signalled_at.elapsed());
+}
+
+#[tokio::test]
+async fn stop_finishes_requests_and_closes_the_database() {
+    for signal in ["TERM", "INT"] {
+        let mut app = TestApp::start().await;
+        let requests = (0..6).map(|number| {
+            let fields = [("email", format!("customer{number}@example.com")), ("password", PASSWORD.to_owned())];
+            let request = app.request(reqwest::Method::POST, "/signup").form(&fields);
+            tokio::spawn(async move { http::send(request).await.status })
+        });
+        let requests: Vec<_> = requests.collect();
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        app.signal(signal);
+        for request in requests {
+            assert_eq!(request.await.unwrap(), 303, "{signal}");
+        }
+        let status = app.wait();
+        assert_eq!(status.code(), Some(0), "{signal}: {}", app.logs());
+        assert!(!app.path().join("portal.db-wal").exists(), "the write-ahead log exists");
+        assert!(std::net::TcpStream::connect(("127.0.0.1", app.port)).is_err());
+        app.restart().await;
+        assert_eq!(app.count("users").await, 6);
+    }
+}
+
+#[tokio::test]
+async fn idle_connection_does_not_delay_the_stop() {
+    let mut app = TestApp::start().await;
+    let _idle = std::net::TcpStream::connect(("127.0.0.1", app.port)).unwrap();
+    app.get("/login").await;
+    let began = std::time::Instant::now();
+    app.stop_with("TERM");
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }

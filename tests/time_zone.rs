@@ -1,12 +1,10 @@
-//! Time zones: reported by the browser or chosen; times, days, months and years in the zone.
+//! Time zones, reported by the browser or chosen: times, days, months and years in the zone.
 
-use crate::app::{PASSWORD, TestApp};
+use crate::app::{ANN, BOB, PASSWORD, TestApp};
 use crate::csv_export::rows;
 use crate::http::Visitor;
-use crate::orders::{import, list, numbers};
+use crate::orders::{list, numbers};
 use crate::shop::{Row, order};
-
-const ANN: &str = "ann@example.com";
 
 fn placed(number: &str, at: &str) -> Row {
     order(number, ANN).with("Created at", at)
@@ -16,29 +14,29 @@ fn placed(number: &str, at: &str) -> Row {
 async fn app_in(zone: &str, rows: &[Row]) -> (TestApp, Visitor) {
     let app = TestApp::start().await;
     let mut ann = app.visitor();
-    let answer = ann.post("/signup", &[("email", ANN), ("password", PASSWORD), ("zone", zone)]).await;
-    assert_eq!(answer.leads_to(), (303, "/orders"), "{}", answer.text());
-    app.done(&["user", "verify", ANN]);
-    import(&app, rows);
+    let response = ann.post("/signup", &[("email", ANN), ("password", PASSWORD), ("zone", zone)]).await;
+    assert_eq!(response.redirect(), (303, "/orders"), "{}", response.text());
+    app.run_ok(&["user", "verify", ANN]);
+    app.import(rows);
     (app, ann)
 }
 
 /// Logs in from a browser in that zone.
 async fn log_in(app: &TestApp, zone: &str) -> Visitor {
     let mut ann = app.visitor();
-    let answer = ann.post("/login", &[("email", ANN), ("password", PASSWORD), ("zone", zone)]).await;
-    assert_eq!(answer.leads_to(), (303, "/orders"), "{}", answer.text());
+    let response = ann.post("/login", &[("email", ANN), ("password", PASSWORD), ("zone", zone)]).await;
+    assert_eq!(response.redirect(), (303, "/orders"), "{}", response.text());
     ann
 }
 
 /// The zone in the page's footer.
-async fn place(visitor: &mut Visitor) -> String {
+async fn zone_name(visitor: &mut Visitor) -> String {
     let page = list(visitor, "/orders").await;
     let (_, rest) = page.split_once("Times are those of <a href=\"/account#time-zone\">").unwrap();
     rest.split('<').next().unwrap().to_owned()
 }
 
-/// The URL of the filter form for a range.
+/// The order numbers of a date range.
 async fn in_range(visitor: &mut Visitor, from: &str, to: &str) -> Vec<String> {
     numbers(&list(visitor, &format!("/orders?from={from}&to={to}&sort=oldest")).await)
 }
@@ -46,13 +44,13 @@ async fn in_range(visitor: &mut Visitor, from: &str, to: &str) -> Vec<String> {
 #[tokio::test]
 async fn sign_up_and_login_store_the_browsers_time_zone() {
     let (app, mut ann) = app_in("America/New_York", &[]).await;
-    assert_eq!(place(&mut ann).await, "New York");
-    let mut elsewhere = log_in(&app, "Asia/Tokyo").await;
-    assert_eq!(place(&mut elsewhere).await, "Tokyo");
-    assert_eq!(place(&mut ann).await, "Tokyo", "the zone is the account's, not the session's");
+    assert_eq!(zone_name(&mut ann).await, "New York");
+    let mut other = log_in(&app, "Asia/Tokyo").await;
+    assert_eq!(zone_name(&mut other).await, "Tokyo");
+    assert_eq!(zone_name(&mut ann).await, "Tokyo", "the zone is the account's, not the session's");
     for page in ["/signup", "/login"] {
         let form = app.get(page).await.text();
-        assert!(form.contains("<input type=\"hidden\" name=\"zone\""), "{page} asks for no zone:\n{form}");
+        assert!(form.contains("<input type=\"hidden\" name=\"zone\""), "{page} has no zone field:\n{form}");
     }
 }
 
@@ -62,13 +60,13 @@ async fn invalid_time_zone_is_ignored() {
     let long = "Europe/".repeat(1_000);
     for zone in ["", "Berlin", "Europe/Atlantis", "../../etc/passwd", "Europe/Berlin\0", "<b>", "GMT+1", "utc", &long] {
         log_in(&app, zone).await;
-        assert_eq!(place(&mut ann).await, "Berlin", "{zone:?} was taken");
+        assert_eq!(zone_name(&mut ann).await, "Berlin", "{zone:?} was stored");
     }
-    let without = app.visitor().post("/login", &[("email", ANN), ("password", PASSWORD)]).await;
+    let without = app.log_in(ANN, PASSWORD).await;
     assert_eq!(without.status, 303);
-    assert_eq!(place(&mut ann).await, "Berlin");
-    let mut bob = app.customer("bob@example.com").await;
-    assert_eq!(place(&mut bob).await, "UTC");
+    assert_eq!(zone_name(&mut ann).await, "Berlin");
+    let mut bob = app.customer(BOB).await;
+    assert_eq!(zone_name(&mut bob).await, "UTC");
 }
 
 #[tokio::test]
@@ -82,11 +80,11 @@ async fn chosen_time_zone_is_not_replaced_by_the_browsers() {
         assert!(!refused.text().contains("<b>"));
     }
     let chosen = ann.post("/account/time-zone", &[("zone", "Pacific/Auckland")]).await;
-    assert_eq!(chosen.leads_to(), (303, "/account#time-zone"));
+    assert_eq!(chosen.redirect(), (303, "/account#time-zone"));
     assert!(list(&mut ann, "/account").await.contains("Times are shown for that place from now on."));
-    assert_eq!(place(&mut ann).await, "Auckland");
+    assert_eq!(zone_name(&mut ann).await, "Auckland");
     let mut again = log_in(&app, "Asia/Tokyo").await;
-    assert_eq!(place(&mut again).await, "Auckland");
+    assert_eq!(zone_name(&mut again).await, "Auckland");
     assert!(list(&mut again, "/account/time-zone").await.contains("<option selected>Pacific/Auckland"));
 }
 
@@ -107,11 +105,11 @@ async fn times_are_shown_in_the_zone_with_utc_in_markup() {
     ] {
         assert!(detail.contains(time), "{time} is not on the page:\n{detail}");
     }
-    let sheet = ann.get("/orders.csv").await;
-    assert!(sheet.text().contains("Placed (Europe/Berlin)"), "{}", sheet.text());
-    assert_eq!(rows(&sheet)[0][1], "2025-01-01 00:30");
-    let told = app.api_get("/api/userOrders/1", &app.api_token(ANN).await).await.json();
-    assert_eq!(told["placed_at"], "2024-12-31T23:30:00Z", "the API must return UTC");
+    let export = ann.get("/orders.csv").await;
+    assert!(export.text().contains("Placed (Europe/Berlin)"), "{}", export.text());
+    assert_eq!(rows(&export)[0][1], "2025-01-01 00:30");
+    let json = app.api_get("/api/userOrders/1", &app.api_token(ANN).await).await.json();
+    assert_eq!(json["placed_at"], "2024-12-31T23:30:00Z", "the API must return UTC");
 }
 
 #[tokio::test]
@@ -119,8 +117,7 @@ async fn account_page_shows_times_in_the_zone() {
     let (app, mut ann) = app_in("Pacific/Kiritimati", &[]).await;
     // Noon in UTC is the next day there, 14 hours ahead.
     for table in ["sessions SET last_seen_at", "sessions SET created_at", "audit_events SET at"] {
-        let sql = sqlx::AssertSqlSafe(format!("UPDATE {table} = 1709208000"));
-        sqlx::query(sql).execute(&app.database().await).await.unwrap();
+        app.execute(&format!("UPDATE {table} = 1709208000")).await;
     }
     let page = list(&mut ann, "/account").await;
     assert!(page.contains("<time datetime=\"2024-02-29T12:00:00Z\">1 March 2024, 02:00</time>"), "{page}");
@@ -156,13 +153,13 @@ async fn filters_use_days_months_and_years_of_the_zone() {
     // The API has no zone.
     let token = app.api_token(ANN).await;
     ann.post("/account/time-zone", &[("zone", "Europe/Berlin")]).await;
-    let told = app.api_get("/api/userOrders?from=2025-01-01&to=2025-01-01", &token).await.json();
-    assert_eq!(told["orders"].as_array().unwrap().len(), 2);
+    let json = app.api_get("/api/userOrders?from=2025-01-01&to=2025-01-01", &token).await.json();
+    assert_eq!(json["orders"].as_array().unwrap().len(), 2);
 }
 
 #[tokio::test]
 async fn this_year_and_last_year_start_in_the_zone() {
-    // New Year comes to Kiritimati 14 hours before it comes to UTC, and to Honolulu 10 hours after.
+    // The year starts in Kiritimati 14 hours before UTC, and in Honolulu 10 hours after UTC.
     let now = time::OffsetDateTime::now_utc();
     let this_year = |hours: i64| (now + time::Duration::hours(hours)).year();
     let year = this_year(14);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::AnyPool;
 
-use crate::app::TestApp;
+use crate::app::{TestApp, WRONG_PASSWORD};
 use crate::http;
 
 /// Hashing takes most of a login's time, so a missing hash is detected with few pairs.
@@ -38,12 +38,12 @@ impl Stopwatch {
     async fn time(&self, path: &str, email: &str, status: u16) -> Duration {
         // An attacker has as many client addresses as needed.
         sqlx::query("DELETE FROM rate_limits").execute(&self.database).await.unwrap();
-        let fields = [("email", email), ("password", "not the password at all")];
+        let fields = [("email", email), ("password", WRONG_PASSWORD)];
         let request = self.app.request(reqwest::Method::POST, path).form(&fields);
         let began = Instant::now();
-        let answer = http::send(request).await;
+        let response = http::send(request).await;
         let took = began.elapsed();
-        assert_eq!(answer.status, status, "{path} {email}");
+        assert_eq!(response.status, status, "{path} {email}");
         took
     }
 

@@ -1,4 +1,4 @@
-//! HTTPS served directly, and certificates that are replaced while it runs.
+//! HTTPS without a proxy, and certificates replaced while the server runs.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -9,32 +9,32 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use crate::app::TestApp;
+use crate::app::{ANN, TestApp};
 use crate::http::send_raw;
-use crate::place::Place;
+use crate::sandbox::Sandbox;
 
-/// A certificate for this computer that signs itself, and its key.
-pub struct Pair {
-    cert: String,
-    key: String,
+/// A self-signed certificate for localhost and its key.
+pub struct Certificate {
+    pub cert: String,
+    pub key: String,
 }
 
-impl Pair {
+impl Certificate {
     pub fn new() -> Self {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         Self { cert: made.cert.pem(), key: made.signing_key.serialize_pem() }
     }
 
-    fn write(&self, place: &Place) {
-        place.write("cert.pem", &self.cert);
-        place.write("key.pem", &self.key);
+    fn write(&self, sandbox: &Sandbox) {
+        sandbox.write("cert.pem", &self.cert);
+        sandbox.write("key.pem", &self.key);
     }
 
     fn der(&self) -> CertificateDer<'static> {
         CertificateDer::from_pem_slice(self.cert.as_bytes()).unwrap()
     }
 
-    /// TLS on a connection to a server that has this certificate.
+    /// A TLS handshake with a server that has this certificate.
     pub fn connect(&self, stream: TcpStream) -> Tls {
         handshake(stream, &[self], &["http/1.1"])
     }
@@ -42,20 +42,20 @@ impl Pair {
 
 pub type Tls = StreamOwned<ClientConnection, TcpStream>;
 
-/// A connection by a client that trusts all of these certificates.
-fn connect(port: u16, trusted: &[&Pair]) -> Tls {
+/// A connection of a client that trusts these certificates.
+fn connect(port: u16, trusted: &[&Certificate]) -> Tls {
     connect_offering(port, trusted, &["http/1.1"])
 }
 
-fn connect_offering(port: u16, trusted: &[&Pair], protocols: &[&str]) -> Tls {
+fn connect_offering(port: u16, trusted: &[&Certificate], protocols: &[&str]) -> Tls {
     let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     handshake(stream, trusted, protocols)
 }
 
-fn handshake(stream: TcpStream, trusted: &[&Pair], protocols: &[&str]) -> Tls {
+fn handshake(stream: TcpStream, trusted: &[&Certificate], protocols: &[&str]) -> Tls {
     let mut roots = RootCertStore::empty();
-    trusted.iter().for_each(|pair| roots.add(pair.der()).unwrap());
+    trusted.iter().for_each(|certificate| roots.add(certificate.der()).unwrap());
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let mut config = builder.with_root_certificates(roots).with_no_client_auth();
@@ -68,8 +68,8 @@ fn handshake(stream: TcpStream, trusted: &[&Pair], protocols: &[&str]) -> Tls {
     tls
 }
 
-/// Asks for `/healthz` and reads the answer.
-fn is_answered(tls: &mut Tls, port: u16) -> bool {
+/// Whether `/healthz` responds.
+fn responds(tls: &mut Tls, port: u16) -> bool {
     let request = format!("GET /healthz HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n");
     tls.write_all(request.as_bytes()).unwrap();
     let (mut received, mut buffer) = (String::new(), [0; 4096]);
@@ -83,56 +83,56 @@ fn is_answered(tls: &mut Tls, port: u16) -> bool {
     received.starts_with("HTTP/1.1 200")
 }
 
-/// Whether new connections get this certificate.
-fn serves(app: &TestApp, pair: &Pair, trusted: &[&Pair]) -> bool {
+/// Whether a new connection gets this certificate.
+fn serves(app: &TestApp, certificate: &Certificate, trusted: &[&Certificate]) -> bool {
     let mut tls = connect(app.port, trusted);
-    assert!(is_answered(&mut tls, app.port));
-    tls.conn.peer_certificates().unwrap()[0] == pair.der()
+    assert!(responds(&mut tls, app.port));
+    tls.conn.peer_certificates().unwrap()[0] == certificate.der()
 }
 
-fn wait_for(what: &str, within: Duration, mut is_so: impl FnMut() -> bool) {
+fn wait_for(what: &str, timeout: Duration, mut condition: impl FnMut() -> bool) {
     let began = Instant::now();
-    while !is_so() {
-        assert!(began.elapsed() < within, "not within {within:?}: {what}");
+    while !condition() {
+        assert!(began.elapsed() < timeout, "not within {timeout:?}: {what}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
 
-pub async fn start(pair: &Pair) -> TestApp {
-    TestApp::start_in(https_place(pair).await).await
+pub async fn start(certificate: &Certificate) -> TestApp {
+    TestApp::start_in(https_sandbox(certificate).await).await
 }
 
-/// Where a program serves HTTPS with that certificate.
-pub async fn https_place(pair: &Pair) -> Place {
-    let mut place = Place::new().await;
-    pair.write(&place);
-    place.set("TLS_CERT", "cert.pem");
-    place.set("TLS_KEY", "key.pem");
-    let origin = format!("https://localhost:{}", place.port);
-    place.set("PUBLIC_URL", &origin);
-    place
+/// A sandbox whose server has this certificate.
+pub async fn https_sandbox(certificate: &Certificate) -> Sandbox {
+    let mut sandbox = Sandbox::new().await;
+    certificate.write(&sandbox);
+    sandbox.set("TLS_CERT", "cert.pem");
+    sandbox.set("TLS_KEY", "key.pem");
+    let origin = format!("https://localhost:{}", sandbox.port);
+    sandbox.set("PUBLIC_URL", &origin);
+    sandbox
 }
 
 #[tokio::test]
 async fn sighup_reloads_certificate_and_keeps_connections() {
-    let (first, second) = (Pair::new(), Pair::new());
+    let (first, second) = (Certificate::new(), Certificate::new());
     let both = [&first, &second];
     let mut app = start(&first).await;
-    let mut kept = connect(app.port, &both);
-    assert!(is_answered(&mut kept, app.port) && serves(&app, &first, &both));
+    let mut open = connect(app.port, &both);
+    assert!(responds(&mut open, app.port) && serves(&app, &first, &both));
     second.write(&app);
     app.signal("HUP");
     wait_for("the new certificate", Duration::from_secs(8), || serves(&app, &second, &both));
     wait_for("the log line", Duration::from_secs(5), || app.logs().contains("SIGHUP"));
     assert!(app.logs().contains("certificate reloaded"), "{}", app.logs());
-    assert!(is_answered(&mut kept, app.port), "an open connection was closed");
-    drop(kept);
-    assert_eq!(app.stop_by("TERM").code(), Some(0));
+    assert!(responds(&mut open, app.port), "an open connection was closed");
+    drop(open);
+    assert_eq!(app.stop_with("TERM").code(), Some(0));
 }
 
 #[tokio::test]
 async fn changed_certificate_files_are_noticed_without_signal() {
-    let (first, second) = (Pair::new(), Pair::new());
+    let (first, second) = (Certificate::new(), Certificate::new());
     let both = [&first, &second];
     let app = start(&first).await;
     assert!(serves(&app, &first, &both));
@@ -142,18 +142,18 @@ async fn changed_certificate_files_are_noticed_without_signal() {
 }
 
 #[tokio::test]
-async fn unusable_certificate_keeps_the_former_one() {
-    let (first, second) = (Pair::new(), Pair::new());
+async fn invalid_certificate_keeps_the_former_one() {
+    let (first, second) = (Certificate::new(), Certificate::new());
     let both = [&first, &second];
     let app = start(&first).await;
     let errors = || app.logs().lines().filter(|line| line.contains("ERROR")).count();
-    let unusable = [
+    let invalid = [
         ("nonsense".to_owned(), first.key.clone()),
         (second.cert.clone(), first.key.clone()),
         (String::new(), String::new()),
         (first.cert.replace('A', "-"), first.key.clone()),
     ];
-    for (number, (cert, key)) in unusable.iter().enumerate() {
+    for (number, (cert, key)) in invalid.iter().enumerate() {
         app.write("cert.pem", cert);
         app.write("key.pem", key);
         app.signal("HUP");
@@ -165,24 +165,24 @@ async fn unusable_certificate_keeps_the_former_one() {
     wait_for("an error in the log", Duration::from_secs(10), || app.logs().contains("key.pem: No such file"));
     assert!(serves(&app, &first, &both));
     let inner = first.key.lines().nth(1).unwrap().to_owned();
-    assert!(!app.logs().contains(&inner), "the key stands in the log");
+    assert!(!app.logs().contains(&inner), "the log contains the key");
     second.write(&app);
     app.signal("HUP");
     wait_for("the new certificate", Duration::from_secs(10), || serves(&app, &second, &both));
 }
 
-/// docs/decisions/http2-only-through-a-proxy.md says why.
+/// See docs/decisions/http2-only-through-a-proxy.md.
 #[tokio::test]
-async fn http2_is_not_spoken() {
-    let pair = Pair::new();
-    let app = start(&pair).await;
-    let mut tls = connect_offering(app.port, &[&pair], &["h2", "http/1.1"]);
+async fn http2_is_not_negotiated() {
+    let certificate = Certificate::new();
+    let app = start(&certificate).await;
+    let mut tls = connect_offering(app.port, &[&certificate], &["h2", "http/1.1"]);
     assert_eq!(tls.conn.alpn_protocol(), Some(&b"http/1.1"[..]));
-    assert!(is_answered(&mut tls, app.port));
-    // A client that speaks it unasked, in TLS and without.
+    assert!(responds(&mut tls, app.port));
+    // A client that sends the HTTP/2 preface without negotiation, with TLS and without.
     let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
     let preface = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &settings[..]].concat();
-    let mut tls = connect_offering(app.port, &[&pair], &["http/1.1"]);
+    let mut tls = connect_offering(app.port, &[&certificate], &["http/1.1"]);
     tls.write_all(&preface).unwrap();
     let mut received = Vec::new();
     tls.read_to_end(&mut received).ok();
@@ -194,7 +194,7 @@ async fn http2_is_not_spoken() {
 #[tokio::test]
 async fn sighup_without_tls_is_ignored() {
     let app = TestApp::start().await;
-    let mut customer = app.customer("ann@example.com").await;
+    let mut customer = app.customer(ANN).await;
     for _ in 0..3 {
         app.signal("HUP");
         tokio::time::sleep(Duration::from_millis(200)).await;

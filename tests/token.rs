@@ -3,7 +3,7 @@
 use jsonwebtoken::{Algorithm, EncodingKey, crypto};
 use serde_json::{Map, Value};
 
-use crate::place::SECRET;
+use crate::sandbox::SECRET;
 
 /// A parsed token.
 #[derive(Clone, Debug)]
@@ -52,7 +52,7 @@ impl Token {
         altered
     }
 
-    /// Signed with the right secret, with any header.
+    /// Signed with the valid secret.
     pub fn signed(&self) -> String {
         self.signed_by(SECRET.as_bytes(), Algorithm::HS256)
     }

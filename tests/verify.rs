@@ -3,12 +3,11 @@
 use reqwest::Method;
 use sha2::{Digest, Sha256};
 
-use crate::app::{PASSWORD, TestApp};
-use crate::http::{Answer, Visitor};
-use crate::mailbox::{self, CONFIRM, NEW_PASSWORD, SentMail};
-use crate::shop::{export, order};
+use crate::app::{ANN, BOB, OTHER_PASSWORD, PASSWORD, TestApp};
+use crate::http::{Response, Visitor};
+use crate::mailbox::{self, CONFIRM, RESET, SentMail};
+use crate::shop::order;
 
-const ANN: &str = "ann@example.com";
 const BANNER: &str = "action=\"/account/verification\"";
 const EXPIRED: &str = "That link no longer works";
 
@@ -18,32 +17,23 @@ async fn is_verified(app: &TestApp, email: &str) -> bool {
     found == 1
 }
 
-async fn execute(app: &TestApp, statement: &'static str) {
-    sqlx::query(statement).execute(&app.database().await).await.unwrap();
-}
-
-async fn confirm(visitor: &mut Visitor, token: &str) -> Answer {
+async fn confirm(visitor: &mut Visitor, token: &str) -> Response {
     visitor.post("/verify", &[("token", token)]).await
 }
 
-/// Confirms without a session, with the account's password.
-async fn confirm_with_password(app: &TestApp, token: &str) -> Answer {
-    app.visitor().post("/verify", &[("token", token), ("password", PASSWORD)]).await
-}
-
-/// A customer and the mail of the sign-up.
+/// A customer and the confirmation mail.
 async fn customer_with_mail(app: &TestApp, email: &str) -> (Visitor, SentMail) {
     let visitor = app.customer(email).await;
     (visitor, mailbox::mail_to(app, email, CONFIRM).await)
 }
 
-/// Asserts that the page and its button say that the link has expired.
+/// Asserts that the page of the link and its form show that the link has expired.
 async fn assert_expired(app: &TestApp, path: &str, token: &str) {
     let page = crate::http::send(app.request(Method::GET, path).query(&[("token", token)])).await;
     assert!(page.is_page(404) && page.text().contains(EXPIRED), "GET with {token:?}: {}", page.status);
-    let fields = [("token", token), ("password", "a quiet harbour at dusk")];
-    let pressed = app.visitor().post(path, &fields).await;
-    assert!(pressed.is_page(422) && pressed.text().contains(EXPIRED), "POST with {token:?}: {}", pressed.status);
+    let fields = [("token", token), ("password", OTHER_PASSWORD)];
+    let response = app.visitor().post(path, &fields).await;
+    assert!(response.is_page(422) && response.text().contains(EXPIRED), "POST with {token:?}: {}", response.status);
 }
 
 #[tokio::test]
@@ -61,7 +51,7 @@ async fn banner_is_shown_until_the_address_is_confirmed() {
         assert!(page.is_page(200) && page.text().contains(ANN) && page.text().contains(mail.token()));
         assert!(!is_verified(&app, ANN).await, "showing the page confirmed the address");
     }
-    assert_eq!(confirm(&mut visitor, mail.token()).await.leads_to(), (303, "/orders"));
+    assert_eq!(confirm(&mut visitor, mail.token()).await.redirect(), (303, "/orders"));
     assert!(is_verified(&app, ANN).await);
     for page in ["/orders", &order] {
         assert!(!visitor.get(page).await.text().contains(BANNER), "{page}");
@@ -72,23 +62,21 @@ async fn banner_is_shown_until_the_address_is_confirmed() {
 async fn confirmation_assigns_existing_and_later_orders() {
     let app = TestApp::start().await;
     let (mut visitor, mail) = customer_with_mail(&app, ANN).await;
-    let file = app.write("first.csv", export(&[order("#7001", "Ann@Example.com"), order("#7002", "bob@example.com")]));
-    app.done(&["import", &file]);
+    app.import(&[order("#7001", "Ann@Example.com"), order("#7002", BOB)]);
     assert_eq!(visitor.get("/orders/7001").await.status, 404);
     confirm(&mut visitor, mail.token()).await;
     assert!(visitor.get("/orders/7001").await.is_page(200));
-    let file = app.write("later.csv", export(&[order("#7003", "ANN@example.com")]));
-    app.done(&["import", &file]);
+    app.import(&[order("#7003", "ANN@example.com")]);
     assert!(visitor.get("/orders/7003").await.is_page(200));
     assert_eq!(visitor.get("/orders/7002").await.status, 404, "another address's order");
 }
 
 #[tokio::test]
-async fn user_verify_confirms_the_address_and_its_link_says_so() {
+async fn user_verify_confirms_the_address_and_expires_the_link() {
     let app = TestApp::start().await;
     let (mut visitor, mail) = customer_with_mail(&app, ANN).await;
     for _ in 0..2 {
-        app.done(&["user", "verify", ANN]);
+        app.run_ok(&["user", "verify", ANN]);
     }
     assert!(is_verified(&app, ANN).await);
     assert_expired(&app, "/verify", mail.token()).await;
@@ -101,8 +89,8 @@ async fn user_verify_confirms_the_address_and_its_link_says_so() {
 async fn verification_token_is_single_use_under_concurrency() {
     let app = TestApp::start().await;
     let (_, mail) = customer_with_mail(&app, ANN).await;
-    let presses = (0..6).map(|_| async { confirm_with_password(&app, mail.token()).await.status });
-    let mut statuses = futures_util::future::join_all(presses).await;
+    let attempts = (0..6).map(|_| async { app.confirm_address(mail.token()).await.status });
+    let mut statuses = futures_util::future::join_all(attempts).await;
     statuses.sort_unstable();
     assert_eq!(statuses, [303, 422, 422, 422, 422, 422]);
     assert_expired(&app, "/verify", mail.token()).await;
@@ -113,7 +101,7 @@ async fn verification_token_is_single_use_under_concurrency() {
 async fn verification_requires_a_session_or_the_password() {
     let app = TestApp::start().await;
     let (mut ann, mail) = customer_with_mail(&app, ANN).await;
-    let mut bob = app.customer("bob@example.com").await;
+    let mut bob = app.customer(BOB).await;
     for (who, visitor) in [("anonymous", &mut app.visitor()), ("another account", &mut bob)] {
         let page = visitor.get(mail.path()).await;
         assert!(page.is_page(200) && page.text().contains(ANN), "{who}: {}", page.status);
@@ -122,18 +110,22 @@ async fn verification_requires_a_session_or_the_password() {
             "{who}"
         );
         for password in ["", "not the password"] {
-            let answer = visitor.post("/verify", &[("token", mail.token()), ("password", password)]).await;
-            assert!(answer.is_page(401) && answer.text().contains("id=\"password-error\""), "{who}: {}", answer.status);
+            let response = visitor.post("/verify", &[("token", mail.token()), ("password", password)]).await;
+            assert!(
+                response.is_page(401) && response.text().contains("id=\"password-error\""),
+                "{who}: {}",
+                response.status
+            );
         }
         assert_eq!(confirm(visitor, mail.token()).await.status, 401, "{who}");
         assert!(!is_verified(&app, ANN).await, "{who} confirmed the address");
     }
-    let mine = ann.get(mail.path()).await.text();
-    assert!(!mine.contains("name=\"password\"") && !mine.contains("/password/forgot"), "{mine}");
-    let answer = confirm_with_password(&app, mail.token()).await;
-    assert_eq!(answer.leads_to(), (303, "/login"));
-    assert!(answer.session_cookie().is_none(), "confirmation logged in");
-    assert!(is_verified(&app, ANN).await && !is_verified(&app, "bob@example.com").await);
+    let own = ann.get(mail.path()).await.text();
+    assert!(!own.contains("name=\"password\"") && !own.contains("/password/forgot"), "{own}");
+    let response = app.confirm_address(mail.token()).await;
+    assert_eq!(response.redirect(), (303, "/login"));
+    assert!(response.session_cookie().is_none(), "confirmation logged in");
+    assert!(is_verified(&app, ANN).await && !is_verified(&app, BOB).await);
 }
 
 #[tokio::test]
@@ -148,25 +140,21 @@ async fn verification_passwords_are_limited_like_logins() {
     let last = last.unwrap();
     assert!(last.is_page(429) && last.text().contains("Try again in"), "{}", last.status);
     assert!(last.header("retry-after").unwrap().parse::<u32>().unwrap() >= 1);
-    assert_eq!(
-        confirm_with_password(&app, mail.token()).await.status,
-        429,
-        "the correct password is verified during a wait"
-    );
-    let login = app.visitor().post("/login", &[("email", ANN), ("password", PASSWORD)]).await;
+    assert_eq!(app.confirm_address(mail.token()).await.status, 429, "a password is verified during a wait");
+    let login = app.log_in(ANN, PASSWORD).await;
     assert_eq!(login.status, 429, "logins have another counter");
     assert_eq!(
-        confirm(&mut ann, mail.token()).await.leads_to(),
+        confirm(&mut ann, mail.token()).await.redirect(),
         (303, "/orders"),
         "a session of the account is limited"
     );
 }
 
 #[tokio::test]
-async fn used_verification_link_tells_its_owner_that_it_is_confirmed() {
+async fn used_verification_link_shows_its_owner_the_confirmation() {
     let app = TestApp::start().await;
     let (mut ann, mail) = customer_with_mail(&app, ANN).await;
-    let mut bob = app.customer("bob@example.com").await;
+    let mut bob = app.customer(BOB).await;
     confirm(&mut ann, mail.token()).await;
     let again = ann.get(mail.path()).await;
     assert!(again.is_page(200) && again.text().contains("is confirmed"), "{}", again.status);
@@ -182,21 +170,21 @@ async fn used_verification_link_tells_its_owner_that_it_is_confirmed() {
 async fn verification_link_from_another_site_finds_the_session() {
     let app = TestApp::start().await;
     let (mut ann, mail) = customer_with_mail(&app, ANN).await;
-    let arrival = |request: reqwest::RequestBuilder| {
+    let from_other_site = |request: reqwest::RequestBuilder| {
         request.header("sec-fetch-site", "cross-site").header("sec-fetch-mode", "navigate")
     };
-    let page = crate::http::send(arrival(app.request(Method::GET, mail.path()))).await;
+    let page = crate::http::send(from_other_site(app.request(Method::GET, mail.path()))).await;
     assert!(page.status == 200 && page.text().contains(&format!("0; url={}", mail.path())), "{}", page.text());
     assert_eq!(page.header("referrer-policy"), Some("strict-origin"));
     assert_eq!(page.header("cache-control"), Some("no-store"));
-    let from_here = ann.request(Method::GET, mail.path()).header("sec-fetch-site", "same-origin");
-    let reloaded = ann.send(from_here.header("sec-fetch-mode", "navigate")).await;
+    let same_site = ann.request(Method::GET, mail.path()).header("sec-fetch-site", "same-origin");
+    let reloaded = ann.send(same_site.header("sec-fetch-mode", "navigate")).await;
     assert!(reloaded.is_page(200) && !reloaded.text().contains("name=\"password\""), "{}", reloaded.text());
     let with_cookie = ann.request(Method::GET, mail.path());
-    assert!(ann.send(arrival(with_cookie)).await.is_page(200), "a request with a cookie gets the reload page");
+    assert!(ann.send(from_other_site(with_cookie)).await.is_page(200), "a request with a cookie gets the reload page");
     let without = app.request(Method::GET, mail.path()).header("sec-fetch-site", "same-origin");
     let without = crate::http::send(without.header("sec-fetch-mode", "navigate")).await;
-    assert!(without.is_page(200) && without.text().contains("name=\"password\""), "it loops");
+    assert!(without.is_page(200) && without.text().contains("name=\"password\""), "the reload page loops");
 }
 
 #[tokio::test]
@@ -210,7 +198,7 @@ async fn invalid_token_looks_like_an_expired_one() {
         token[..63].to_owned(),
         format!("{token}0"),
         format!(" {token}"),
-        token.to_uppercase().replace(|mail: char| mail.is_ascii_digit(), "A"),
+        token.to_uppercase().replace(|character: char| character.is_ascii_digit(), "A"),
         "0".repeat(64),
         String::new(),
         "x".repeat(10_000),
@@ -229,16 +217,16 @@ async fn invalid_token_looks_like_an_expired_one() {
         assert!(page.is_page(404) && page.text().contains(EXPIRED), "{path}: {}", page.status);
     }
     assert!(!is_verified(&app, ANN).await);
-    assert_eq!(confirm_with_password(&app, token).await.status, 303, "the token was consumed");
+    assert_eq!(app.confirm_address(token).await.status, 303, "the token was consumed");
 }
 
 #[tokio::test]
 async fn verification_token_expires() {
     let app = TestApp::start().await;
     let (_, mail) = customer_with_mail(&app, ANN).await;
-    let lasts = "SELECT expires_at - created_at FROM email_tokens";
-    let lasts: i64 = sqlx::query_scalar(lasts).fetch_one(&app.database().await).await.unwrap();
-    assert_eq!(lasts, 24 * 3600);
+    let lifetime = "SELECT expires_at - created_at FROM email_tokens";
+    let lifetime: i64 = sqlx::query_scalar(lifetime).fetch_one(&app.database().await).await.unwrap();
+    assert_eq!(lifetime, 24 * 3600);
     sqlx::query("UPDATE email_tokens SET expires_at = $1")
         .bind(crate::token::now())
         .execute(&app.database().await)
@@ -254,13 +242,13 @@ async fn token_is_invalid_for_another_purpose_and_not_consumed() {
     let mut visitor = app.customer(ANN).await;
     visitor.post("/password/forgot", &[("email", ANN)]).await;
     let verify = mailbox::mail_to(&app, ANN, CONFIRM).await;
-    let reset = mailbox::mail_to(&app, ANN, NEW_PASSWORD).await;
+    let reset = mailbox::mail_to(&app, ANN, RESET).await;
     assert_expired(&app, "/verify", reset.token()).await;
     assert_expired(&app, "/password/reset", verify.token()).await;
     assert!(!is_verified(&app, ANN).await);
-    assert_eq!(app.visitor().post("/login", &[("email", ANN), ("password", PASSWORD)]).await.status, 303);
-    assert_eq!(confirm_with_password(&app, verify.token()).await.status, 303);
-    let fields = [("token", reset.token()), ("password", "a quiet harbour at dusk")];
+    assert_eq!(app.log_in(ANN, PASSWORD).await.status, 303);
+    assert_eq!(app.confirm_address(verify.token()).await.status, 303);
+    let fields = [("token", reset.token()), ("password", OTHER_PASSWORD)];
     assert_eq!(app.visitor().post("/password/reset", &fields).await.status, 303);
 }
 
@@ -273,21 +261,21 @@ async fn tokens_are_stored_as_hashes() {
     assert_eq!(hash, Sha256::digest(mail.token().as_bytes()).to_vec());
     if !app.is_postgres() {
         let files = ["portal.db", "portal.db-wal"].map(|name| std::fs::read(app.path().join(name)).unwrap()).concat();
-        let holds = |text: &str| files.windows(text.len()).any(|window| window == text.as_bytes());
-        assert!(holds(ANN), "the search does not work");
-        assert!(!holds(mail.token()), "the database contains the token");
+        let contains = |text: &str| files.windows(text.len()).any(|window| window == text.as_bytes());
+        assert!(contains(ANN), "the search does not work");
+        assert!(!contains(mail.token()), "the database contains the token");
     }
 }
 
 #[tokio::test]
 async fn queued_mail_contains_no_token() {
-    let nowhere = format!("smtp://127.0.0.1:{}", crate::place::free_port());
-    let app = TestApp::start_with(&[("MAIL_URL", &nowhere)]).await;
+    let unavailable = format!("smtp://127.0.0.1:{}", crate::sandbox::free_port());
+    let app = TestApp::start_with(&[("MAIL_URL", &unavailable)]).await;
     app.customer(ANN).await;
-    mailbox::until("an attempt", || app.logs().contains("mail deferred").then_some(())).await;
+    mailbox::wait_for("an attempt", || app.logs().contains("mail deferred").then_some(())).await;
     let query = "SELECT id || recipient || message FROM mail_queue";
     let row: String = sqlx::query_scalar(query).fetch_one(&app.database().await).await.unwrap();
-    let longest_hex = row.split(|mail: char| !mail.is_ascii_hexdigit()).map(str::len).max().unwrap();
+    let longest_hex = row.split(|character: char| !character.is_ascii_hexdigit()).map(str::len).max().unwrap();
     assert!(row.contains(ANN) && longest_hex < 32, "{row}");
 }
 
@@ -295,27 +283,21 @@ async fn queued_mail_contains_no_token() {
 async fn verification_mail_is_sent_again_up_to_a_limit() {
     let app = TestApp::start().await;
     let (mut visitor, first) = customer_with_mail(&app, ANN).await;
-    let mut sent = 0;
-    let put_off = loop {
-        let answer = visitor.post("/account/verification", &[]).await;
-        if answer.status != 303 {
-            break answer;
-        }
-        assert_eq!(answer.leads_to(), (303, "/orders"));
-        sent += 1;
-        assert!(sent < 30, "{sent} mails without a limit");
-    };
-    assert!(sent >= 3 && put_off.is_page(429), "{sent} mails, then {}", put_off.status);
-    assert!(put_off.header("retry-after").unwrap().parse::<u32>().unwrap() >= 1);
-    mailbox::all_gone(&app).await;
+    for _ in 0..4 {
+        assert_eq!(visitor.post("/account/verification", &[]).await.redirect(), (303, "/orders"));
+    }
+    let limited = visitor.post("/account/verification", &[]).await;
+    assert!(limited.is_page(429), "{}", limited.status);
+    assert!((1..=3600).contains(&limited.header("retry-after").unwrap().parse::<u32>().unwrap()));
+    mailbox::wait_for_empty_queue(&app).await;
     let mails = mailbox::mails_to(&app, ANN, CONFIRM);
-    assert_eq!(mails.len(), 1 + sent);
-    assert_eq!(confirm(&mut visitor, mails[sent].token()).await.status, 303);
+    assert_eq!(mails.len(), 5);
+    assert_eq!(confirm(&mut visitor, mails[4].token()).await.status, 303);
     assert_expired(&app, "/verify", first.token()).await;
-    execute(&app, "DELETE FROM rate_limits").await;
+    app.execute("DELETE FROM rate_limits").await;
     visitor.post("/account/verification", &[]).await;
-    mailbox::all_gone(&app).await;
-    assert_eq!(mailbox::mails_to(&app, ANN, CONFIRM).len(), 1 + sent, "a confirmed address got another mail");
+    mailbox::wait_for_empty_queue(&app).await;
+    assert_eq!(mailbox::mails_to(&app, ANN, CONFIRM).len(), 5, "a confirmed address got another mail");
 }
 
 #[tokio::test]
@@ -324,8 +306,8 @@ async fn token_of_a_former_address_is_invalid() {
     let mut visitor = app.customer(ANN).await;
     visitor.post("/password/forgot", &[("email", ANN)]).await;
     let verify = mailbox::mail_to(&app, ANN, CONFIRM).await;
-    let reset = mailbox::mail_to(&app, ANN, NEW_PASSWORD).await;
-    execute(&app, "UPDATE users SET email = 'ann@elsewhere.example'").await;
+    let reset = mailbox::mail_to(&app, ANN, RESET).await;
+    app.execute("UPDATE users SET email = 'ann@elsewhere.example'").await;
     assert_expired(&app, "/verify", verify.token()).await;
     assert_expired(&app, "/password/reset", reset.token()).await;
     assert!(!is_verified(&app, "ann@elsewhere.example").await);

@@ -1,20 +1,20 @@
-//! What programs look for at a fixed address.
+//! `/favicon.ico` and `/.well-known/`.
 
 use reqwest::Method;
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
-use crate::app::TestApp;
+use crate::app::{ANN, TestApp};
 use crate::http;
 
 #[tokio::test]
-async fn favicon_is_an_icon_that_may_be_cached() {
+async fn favicon_is_an_icon_with_a_cache_lifetime() {
     let app = TestApp::start().await;
     let icon = app.get("/favicon.ico").await;
     assert_eq!((icon.status, icon.header("content-type")), (200, Some("image/x-icon")));
     assert!(icon.header("cache-control").unwrap().contains("max-age="));
     assert!(icon.body.starts_with(&[0, 0, 1, 0]) && icon.body.len() < 5_000, "{} bytes", icon.body.len());
-    assert_eq!(app.customer("ann@example.com").await.get("/favicon.ico").await.body, icon.body);
+    assert_eq!(app.customer(ANN).await.get("/favicon.ico").await.body, icon.body);
 }
 
 #[tokio::test]
@@ -24,7 +24,7 @@ async fn security_txt_is_missing_without_a_contact() {
 }
 
 #[tokio::test]
-async fn security_txt_names_contact_expiry_and_own_address() {
+async fn security_txt_has_contact_expiry_and_canonical_url() {
     let contacts = [
         ("security@shop.example", "mailto:security@shop.example"),
         ("https://shop.example/security", "https://shop.example/security"),
@@ -38,9 +38,9 @@ async fn security_txt_names_contact_expiry_and_own_address() {
         ];
         let app = TestApp::start_with(&production).await;
         let request = app.request(Method::GET, "/.well-known/security.txt").header("host", "orders.shop.example");
-        let answer = http::send(request).await;
-        assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/plain; charset=utf-8")));
-        let text = answer.text();
+        let response = http::send(request).await;
+        assert_eq!((response.status, response.header("content-type")), (200, Some("text/plain; charset=utf-8")));
+        let text = response.text();
         let field = |name: &str| {
             let mut values = text.lines().filter_map(|line| line.split_once(": ")).filter(|(found, _)| *found == name);
             let (_, value) = values.next().unwrap_or_else(|| panic!("no {name}: {text}"));
@@ -52,6 +52,6 @@ async fn security_txt_names_contact_expiry_and_own_address() {
         assert_eq!(field("Preferred-Languages"), "en");
         let left = OffsetDateTime::parse(&field("Expires"), &Rfc3339).unwrap() - OffsetDateTime::now_utc();
         assert!(left > Duration::days(90) && left < Duration::days(365), "{left}");
-        assert!(app.done(&["check"]).contains(uri), "check does not name it");
+        assert!(app.run_ok(&["check"]).contains(uri), "check does not print the contact");
     }
 }

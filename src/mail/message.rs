@@ -152,7 +152,11 @@ impl Message {
             Self::Verify(_) => Some(Purpose::Verify),
             Self::Reset(_) | Self::ResetAfterRecovery(_) => Some(Purpose::Reset),
             Self::ConfirmNewAddress(_) => Some(Purpose::ChangeEmail),
-            _ => None,
+            Self::AddressChangeRequested { .. }
+            | Self::AddressChanged { .. }
+            | Self::PasswordChanged(_)
+            | Self::AccountDeleted(_)
+            | Self::AboutOrder(_) => None,
         }
     }
 

@@ -52,18 +52,12 @@ use monthly_totals::Changes;
 const IDEMPOTENCY_KEY_LIFETIME: i64 = 7 * 86_400;
 
 /// For a new account without orders: its totals are current from the first order on.
-///
-/// # Errors
-/// The database fails.
 pub async fn start_totals(transaction: &mut Transaction, user_id: &UserId) -> Result<(), Error> {
     monthly_totals::rebuild(transaction, user_id).await
 }
 
 /// Assigns the shop's orders of a verified email to its user, unless they have an owner; returns their number. When there are some, the
 /// user's sample orders are deleted.
-///
-/// # Errors
-/// The database fails.
 pub async fn claim(transaction: &mut Transaction, user_id: &UserId, email: &str) -> Result<u64, Error> {
     if !store::has_unclaimed(transaction, email).await? {
         return Ok(0);
@@ -76,26 +70,17 @@ pub async fn claim(transaction: &mut Transaction, user_id: &UserId, email: &str)
 }
 
 /// Takes the shop's orders of an email away from the user.
-///
-/// # Errors
-/// The database fails.
 pub async fn release(transaction: &mut Transaction, user_id: &UserId, email: &str) -> Result<(), Error> {
     store::release(transaction, user_id, email).await?;
     monthly_totals::rebuild(transaction, user_id).await
 }
 
 /// Deletes the sample orders of an account that is deleted in the same transaction. The shop keeps its own orders, without the account.
-///
-/// # Errors
-/// The database fails.
 pub async fn remove_samples(transaction: &mut Transaction, user_id: &UserId) -> Result<(), Error> {
     store::remove_samples(transaction, user_id, &mut Changes::default()).await
 }
 
 /// After a change of the customer's time zone: months are those of the zone.
-///
-/// # Errors
-/// The database fails.
 pub async fn zone_changed(transaction: &mut Transaction, user_id: &UserId) -> Result<(), Error> {
     monthly_totals::store::mark_stale(transaction, user_id).await
 }

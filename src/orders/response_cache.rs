@@ -2,7 +2,7 @@
 //!
 //! A response is stored under the version of the customer's orders and everything else that it shows, so a change of any of them leads to
 //! another key and the old response is never found again. The session is still checked in the database for each request. Responses are stored
-//! compressed, as the client receives them.
+//! as the client receives them, compressed if that makes them smaller.
 
 use std::sync::LazyLock;
 
@@ -55,7 +55,7 @@ pub struct StoredResponse {
 }
 
 impl StoredResponse {
-    /// 200 with the headers of a page that no other cache may keep.
+    /// 200 with the stored content.
     pub fn respond(self, content_type: &'static str) -> HttpResponse {
         let mut response = HttpResponse::Ok();
         response.insert_header((header::CONTENT_TYPE, content_type)).insert_header((header::CACHE_CONTROL, "no-store"));
@@ -81,7 +81,7 @@ pub struct ResponseCache(Cache<CacheKey, StoredResponse, ByBytes>);
 
 impl ResponseCache {
     pub fn new(megabytes: u64) -> Self {
-        // The metrics exist from the start.
+        // So that the metrics show 0 before the first request.
         [&HITS, &MISSES].into_iter().filter_map(|counter| counter.as_ref()).for_each(|counter| counter.inc_by(0));
         BYTES.as_ref().inspect(|gauge| gauge.set(0));
         Self(Cache::with_weighter(EXPECTED_RESPONSES, megabytes * 1024 * 1024, ByBytes))

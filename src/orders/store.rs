@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sqlx::any::AnyRow;
 use sqlx::{FromRow, Row};
 
-use super::monthly_totals::{Changes, Counted};
+use super::monthly_totals::{Changes, OrderAmounts};
 use super::order::{Order, OrderDetails, OrderId, OrderLine, OrderName, OrderNumber, ShippingAddress};
 use crate::database::{Error, SqlBuilder, Transaction};
 use crate::domain::{Currency, Money, UnixSeconds, UserId};
@@ -56,10 +56,10 @@ pub(super) fn currency(code: &str) -> Result<Currency, Error> {
 /// What a stored order counts in the totals of its owner, from its time of placing, status, currency, total and refund.
 pub(super) fn counted(
     (placed_at, status, code, total, refunded): (UnixSeconds, &str, &str, i64, i64),
-) -> Result<Counted, Error> {
+) -> Result<OrderAmounts, Error> {
     let currency = currency(code)?;
     let status = status.parse().map_err(|_| unreadable("status"))?;
-    Ok(Counted { placed_at, status, total: Money::new(total, currency), refunded: Money::new(refunded, currency) })
+    Ok(OrderAmounts { placed_at, status, total: Money::new(total, currency), refunded: Money::new(refunded, currency) })
 }
 
 pub(super) fn unreadable(column: &str) -> Error {

@@ -101,8 +101,7 @@ pub fn wide_network(address: IpAddr) -> String {
 /// [`Error::RateLimited`] with the time until the next attempt, or the database's.
 pub async fn count(database: &Database, clock: &Clock, counters: &[Counter]) -> Result<(), Error> {
     let now = clock.now();
-    let is_blocked = store::blocked_until(database, counters, now).await?.is_some();
-    if is_blocked || !count_in(database.writer(), database.engine(), counters, now).await? {
+    if !count_in(database.writer(), database.engine(), counters, now).await? {
         return Err(rejected(database, clock, counters).await?);
     }
     Ok(())

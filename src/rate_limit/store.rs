@@ -106,19 +106,17 @@ pub async fn count_single(transaction: &mut Transaction, counter: &Counter, now:
 
 /// After a correct password: refunds the attempt, or resets a counter that is [`per_account`](super::Limit::per_account).
 pub async fn refund(transaction: &mut Transaction, counters: &[Counter]) -> Result<(), Error> {
-    for counter in in_lock_order(counters) {
-        if counter.limit.per_account {
-            reset(transaction, counter).await?;
-            continue;
-        }
-        sqlx::query(
-            "UPDATE rate_limits SET attempts = attempts - 1, blocked_until = 0 WHERE key = $1 AND attempts > 0",
-        )
-        .bind(&counter.key)
-        .execute(&mut *transaction)
-        .await?;
-    }
-    Ok(())
+    let mut sql = SqlBuilder::new(
+        transaction.engine(),
+        "UPDATE rate_limits SET blocked_until = 0, attempts = CASE WHEN key IN (",
+    );
+    let resets = counters.iter().filter(|counter| counter.limit.per_account);
+    // The empty key keeps the list valid.
+    sql.bind_list(resets.map(|counter| counter.key.as_str()).chain([""]))?
+        .push(") THEN 0 ELSE attempts - 1 END WHERE key IN (");
+    sql.bind_list(counters.iter().map(|counter| counter.key.as_str()))?.push(") AND attempts > 0");
+    let (sql, arguments) = sql.into_parts();
+    sqlx::query_with(sql, arguments).execute(&mut *transaction).await.map(drop)
 }
 
 /// Resets one counter.

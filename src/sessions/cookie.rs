@@ -31,7 +31,7 @@ pub fn clear(response: &mut HttpResponse) -> Result<(), Error> {
     response.add_cookie(&cookie).map_err(|error| Error::Internal(error.into()))
 }
 
-/// The cookie with a new token. It outlives the browser only with "keep me signed in".
+/// The cookie with a new token. It outlives the browser only with "Keep me logged in".
 pub(super) fn session_cookie(issued: &Issued) -> Cookie<'static> {
     let mut cookie = cookie(issued.token.clone());
     if issued.expiry == Expiry::Fixed {

@@ -1,12 +1,13 @@
-//! The guard, in two steps: [`load_session`] authenticates the request, [`require_user`] redirects anonymous requests to the login page.
+//! The guard: [`load_session`] authenticates the request, [`require_user`] redirects anonymous requests to the login page, and
+//! [`reload_from_same_site`] recognizes a customer who follows a link from another site to a public page.
 //!
-//! 1. Verify the cookie's token and read its session in one query ([`Sessions::resume`]).
+//! 1. Verify the cookie's token, then read the session with one query ([`Sessions::resume`]).
 //! 2. Put [`CurrentUser`] and the layout's `Viewer` into the request.
 //! 3. After half of the token's lifetime, set a cookie with a new token.
 //! 4. On a guarded route without user: redirect to the login page, which leads back afterwards. After a link from another site the browser
 //!    does not send the Strict cookie, so such a request gets a page that reloads itself from this site.
 //!
-//! Both return `Ok(request.into_response(..))`, never `Err`: with `Err` the outer middleware would add neither headers nor a page.
+//! A refusal is `Ok(request.into_response(..))`, not `Err`: with `Err` the outer middleware would add neither headers nor a page.
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -53,8 +54,8 @@ pub async fn load_session<B: MessageBody + 'static>(
 }
 
 /// How long the session lasts if this browser sends no further request, in milliseconds, and whether it can be extended beyond that. The
-/// page's script warns before the end. In a header, because a stored page has no place for what changes each second; in this one, because
-/// it is the only one that the script of a page can read (W3C Server Timing section 4).
+/// page's script warns before the end. It is sent in a header because the page may come from memory; `Server-Timing` is the only header of
+/// its own page that a script can read (W3C Server Timing).
 fn session_timing(request: &HttpRequest, user: &CurrentUser, renewed: Option<&Issued>) -> Option<HeaderValue> {
     let clock = request.app_data::<web::Data<Clock>>()?;
     let expires_at = renewed.map_or(user.token_expires_at, |issued| issued.expires_at);

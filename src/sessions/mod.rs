@@ -48,7 +48,7 @@ pub struct Lifetimes {
     pub token: Duration,
     /// Of a session, however active it is.
     pub session: Duration,
-    /// Of a session with "keep me signed in".
+    /// Of a session with "Keep me logged in".
     pub remembered: Duration,
 }
 
@@ -57,7 +57,7 @@ pub struct Lifetimes {
 pub enum Expiry {
     /// After a token's lifetime without a request, and at the latest at the end of its own lifetime. The cookie ends with the browser.
     Idle,
-    /// At the end of its own lifetime: "keep me signed in", and tokens of the API.
+    /// At the end of its own lifetime: "Keep me logged in", and tokens of the API.
     Fixed,
 }
 

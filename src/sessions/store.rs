@@ -103,6 +103,15 @@ pub(super) async fn find_active(
     }))
 }
 
+type ActiveSessionRow = (SessionId, String, String, String, UnixSeconds, UnixSeconds, UnixSeconds, UnixSeconds);
+
+fn active_session(row: ActiveSessionRow) -> ActiveSession {
+    let (id, audience, client_address, user_agent, created_at, last_seen_at, expires_at, account_created_at) = row;
+    // The database allows no other code.
+    let audience = audience.parse().unwrap_or(Audience::Web);
+    ActiveSession { id, audience, client_address, user_agent, created_at, last_seen_at, expires_at, account_created_at }
+}
+
 /// The user's sessions for which a token can still be valid: an idle session was used after `idle_since`.
 pub(super) async fn list_active(
     database: &Database,
@@ -110,9 +119,9 @@ pub(super) async fn list_active(
     now: UnixSeconds,
     idle_since: UnixSeconds,
 ) -> Result<Vec<ActiveSession>, Error> {
-    type Row = (SessionId, String, String, String, UnixSeconds, UnixSeconds, UnixSeconds, UnixSeconds);
-    let rows: Vec<Row> = sqlx::query_as(
-        "SELECT s.id, s.audience, s.client_address, s.user_agent, s.created_at, s.last_seen_at, s.expires_at, u.created_at
+    let rows: Vec<ActiveSessionRow> = sqlx::query_as(
+        "SELECT s.id, s.audience, s.client_address, s.user_agent, s.created_at, s.last_seen_at, s.expires_at,
+             u.created_at AS account_created_at
          FROM sessions s JOIN users u ON u.id = s.user_id
          WHERE s.user_id = $1 AND s.revoked_at IS NULL AND s.expires_at > $2 AND (s.is_persistent = 'yes' OR s.last_seen_at > $3)
          ORDER BY s.last_seen_at DESC, s.id DESC LIMIT $4",
@@ -123,21 +132,7 @@ pub(super) async fn list_active(
     .bind(MAX_LISTED)
     .fetch_all(database.reader())
     .await?;
-    let session = |row: Row| {
-        let (id, audience, client_address, user_agent, created_at, last_seen_at, expires_at, account_created_at) = row;
-        ActiveSession {
-            id,
-            // The database allows no other code.
-            audience: audience.parse().unwrap_or(Audience::Web),
-            client_address,
-            user_agent,
-            created_at,
-            last_seen_at,
-            expires_at,
-            account_created_at,
-        }
-    };
-    Ok(rows.into_iter().map(session).collect())
+    Ok(rows.into_iter().map(active_session).collect())
 }
 
 pub(super) async fn update_last_seen(

@@ -58,7 +58,7 @@ impl Assets {
     /// The URL of a file, with its content hash, so that browsers can cache it for a year.
     pub fn url(&self, name: &str) -> String {
         match self.files.get(name) {
-            Some(asset) => format!("/static/{name}?v={}", asset.hash),
+            Some(asset) => asset.url.clone(),
             None => format!("/static/{name}"),
         }
     }
@@ -90,6 +90,8 @@ fn list_files(folder: &Path, prefix: &str) -> std::io::Result<Vec<String>> {
 /// A file in memory. Each representation has its own strong `ETag`.
 #[derive(Clone, Debug)]
 pub(super) struct Asset {
+    /// With the content hash, so that browsers can cache it for a year.
+    url: String,
     pub content_type: String,
     hash: String,
     plain: Bytes,
@@ -108,9 +110,11 @@ impl Asset {
             return Ok(None);
         }
         let plain = Bytes::from(std::fs::read(&file)?);
+        let hash = hex::encode(&Sha256::digest(&plain)[..8]);
         Ok(Some(Self {
+            url: format!("/static/{name}?v={hash}"),
             content_type: content_type(name),
-            hash: hex::encode(&Sha256::digest(&plain)[..8]),
+            hash,
             brotli: Coding::Brotli.compress(&plain, Effort::File),
             gzip: Coding::Gzip.compress(&plain, Effort::File),
             plain,

@@ -117,7 +117,7 @@ impl ResponseError for Error {
                 response.insert_header((header::RETRY_AFTER, "10"));
             }
             Self::InvalidToken => {
-                // RFC 6750 section 3.1 names the error; that the status is 403 is this site's contract.
+                // RFC 6750 section 3.1 names the error and answers 401; the status 403 is this API's contract, kept from the tutorial.
                 let challenge = "Bearer realm=\"order-portal\", error=\"invalid_token\"";
                 response.insert_header((header::WWW_AUTHENTICATE, challenge));
             }

@@ -1,4 +1,4 @@
-//! A Chromium of its own for one test.
+//! A Chromium browser with its own profile, controlled through `chromedriver`.
 
 use std::path::Path;
 use std::process::Command;
@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::driver::Driver;
 use crate::app::TestApp;
 
-/// Whether pages may run scripts.
+/// Whether JavaScript is enabled.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Scripts {
     On,
@@ -51,8 +51,8 @@ impl Chromium {
         self.client.goto(&format!("{}{path}", self.origin)).await.unwrap();
     }
 
-    /// Waits until the browser is there.
-    pub async fn arrives_at(&self, path: &str) {
+    /// Waits until the browser shows this path.
+    pub async fn wait_for_path(&self, path: &str) {
         for _ in 0..200 {
             if self.client.current_url().await.unwrap().path() == path {
                 return;
@@ -67,8 +67,8 @@ impl Chromium {
         self.with(selector, |element| async move { element.text().await }).await
     }
 
-    /// Waits until the text of the element is as expected. Right after a click it may still be that of the page before.
-    pub async fn reads(&self, selector: &str, is_expected: impl Fn(&str) -> bool) {
+    /// Waits until the text of the element is as expected: after a click it may be that of the previous page.
+    pub async fn wait_for_text_of(&self, selector: &str, is_expected: impl Fn(&str) -> bool) {
         let mut text = String::new();
         for _ in 0..200 {
             text = self.text(selector).await;
@@ -77,15 +77,15 @@ impl Chromium {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("{selector} at {} reads {text:?}", self.address().await);
+        panic!("{selector} at {} has the text {text:?}", self.address().await);
     }
 
-    pub async fn press(&self, selector: &str) {
+    pub async fn click(&self, selector: &str) {
         self.with(selector, |element| async move { element.click().await }).await;
     }
 
-    /// Does something with the first element that matches. Repeats it when the next page replaced the element meanwhile, and
-    /// for two seconds when another element covers it, as a page's transition does.
+    /// Applies the action to the first matching element. Retries if a new page replaced the element, and for two seconds while another
+    /// element covers it, as a page transition does.
     async fn with<T, F>(&self, selector: &str, action: impl Fn(Element) -> F) -> T
     where
         F: Future<Output = Result<T, CmdError>>,
@@ -107,8 +107,8 @@ impl Chromium {
         !self.client.find_all(Locator::Css(selector)).await.unwrap().is_empty()
     }
 
-    /// Waits until nothing on the page is of that kind any more.
-    pub async fn gone(&self, selector: &str) {
+    /// Waits until no element matches.
+    pub async fn wait_until_gone(&self, selector: &str) {
         for _ in 0..200 {
             if !self.has(selector).await {
                 return;
@@ -118,24 +118,24 @@ impl Chromium {
         panic!("{selector} is still on the page at {}", self.address().await);
     }
 
-    /// Waits until the page shows the words.
-    pub async fn shows(&self, words: &str) {
+    /// Waits until the page shows the text.
+    pub async fn wait_for_text(&self, text: &str) {
         for _ in 0..200 {
-            // Between two pages there may be no body.
+            // During a navigation there may be no body.
             let body = self.run("return document.body?.innerText ?? ''").await;
-            if body.as_str().unwrap().contains(words) {
+            if body.as_str().unwrap().contains(text) {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("{words:?} is not on the page at {}:\n{}", self.address().await, self.text("body").await);
+        panic!("{text:?} is not on the page at {}:\n{}", self.address().await, self.text("body").await);
     }
 
     pub async fn address(&self) -> String {
         self.client.current_url().await.unwrap().to_string()
     }
 
-    /// Types into a field in place of what it holds.
+    /// Replaces the value of a field by typing.
     pub async fn fill(&self, selector: &str, text: &str) {
         let fill = |field: Element| async move {
             field.clear().await?;
@@ -144,38 +144,50 @@ impl Chromium {
         self.with(selector, fill).await;
     }
 
-    /// Fills the form on the page and sends it.
+    pub async fn sign_up(&self, email: &str, password: &str) {
+        self.open("/signup").await;
+        self.send_credentials(email, password).await;
+        self.wait_for_path("/orders").await;
+    }
+
+    pub async fn log_in(&self, email: &str, password: &str) {
+        self.open("/login").await;
+        self.send_credentials(email, password).await;
+        self.wait_for_path("/orders").await;
+    }
+
+    /// Fills and submits the form on the page.
     pub async fn send_credentials(&self, email: &str, password: &str) {
         self.fill("#email", email).await;
         self.client.find(Locator::Css("#password")).await.unwrap().send_keys(password).await.unwrap();
-        self.press("main form [type=submit]").await;
+        self.click("main form [type=submit]").await;
     }
 
     pub async fn run(&self, script: &str) -> Value {
         self.client.execute(script, Vec::new()).await.unwrap()
     }
 
-    /// The mail of that subject, in development's inbox, once it has left.
+    /// Waits for the mail in the inbox of the development server, and opens it.
     pub async fn open_mail(&self, subject: &str) {
         for _ in 0..100 {
             self.open("/dev/mail").await;
             let found = self.client.find(Locator::LinkText(subject)).await;
-            if let Ok(letter) = found {
-                letter.click().await.unwrap();
-                self.shows(subject).await;
+            if let Ok(link) = found {
+                link.click().await.unwrap();
+                self.wait_for_text(subject).await;
                 return;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        panic!("no mail of that subject came: {subject}");
+        panic!("no mail with the subject {subject}");
     }
 
-    /// The session cookie as the browser keeps it, out of scripts' reach.
+    /// The session cookie, which scripts cannot read.
     pub async fn session_cookie(&self) -> Value {
         self.command(reqwest::Method::GET, "cookie/__Host-session", &json!({})).await.unwrap()
     }
 
-    /// Has the browser hold the session cookie of another one.
+    /// Sets the session cookie.
     pub async fn set_session_cookie(&self, token: &str) {
         let cookie = json!({
             "name": "__Host-session", "value": token, "url": format!("{}/", self.origin), "path": "/",
@@ -184,35 +196,35 @@ impl Chromium {
         assert_eq!(self.devtools("Network.setCookie", cookie).await["success"], true);
     }
 
-    /// A command of Chromium's own.
+    /// Sends a command of the Chrome `DevTools` protocol.
     pub async fn devtools(&self, command: &str, parameters: Value) -> Value {
         self.try_devtools(command, parameters).await.unwrap_or_else(|message| panic!("{command}: {message}"))
     }
 
-    /// A command of Chromium's own, or the message of its failure.
+    /// Sends a command of the Chrome `DevTools` protocol; returns its error message on failure.
     pub async fn try_devtools(&self, command: &str, parameters: Value) -> Result<Value, String> {
         let body = json!({ "cmd": command, "params": parameters });
         self.command(reqwest::Method::POST, "goog/cdp/execute", &body).await
     }
 
-    /// A command of the driver that the client does not know, or the message of its failure.
+    /// Sends a `WebDriver` command that the client has no method for; returns its error message on failure.
     async fn command(&self, method: reqwest::Method, path: &str, body: &Value) -> Result<Value, String> {
         let session = self.client.session_id().await.unwrap().unwrap();
         let address = format!("{}/session/{session}/{path}", self.driver.address);
-        let answer = reqwest::Client::new().request(method, address).json(body).send().await.unwrap();
-        let status = answer.status();
-        let mut answer = answer.json::<Value>().await.unwrap();
-        if status.is_success() { Ok(answer["value"].take()) } else { Err(answer["value"]["message"].to_string()) }
+        let response = reqwest::Client::new().request(method, address).json(body).send().await.unwrap();
+        let status = response.status();
+        let mut response = response.json::<Value>().await.unwrap();
+        if status.is_success() { Ok(response["value"].take()) } else { Err(response["value"]["message"].to_string()) }
     }
 
-    /// Has downloads land in the folder.
-    pub async fn download_to(&self, folder: &Path) {
-        let parameters = json!({ "behavior": "allow", "downloadPath": folder.to_str().unwrap() });
+    /// Sets the directory of downloads.
+    pub async fn download_to(&self, directory: &Path) {
+        let parameters = json!({ "behavior": "allow", "downloadPath": directory.to_str().unwrap() });
         self.devtools("Browser.setDownloadBehavior", parameters).await;
     }
 
-    /// Holds the page to phones' widths and to the contrast promised for text and controls, in light and in dark.
-    pub async fn looks_right(&self) {
+    /// Asserts that the page fits the width of a phone, and the contrast of text and controls in the light and the dark scheme.
+    pub async fn assert_layout_and_contrast(&self) {
         let address = self.address().await;
         for width in [320, 390] {
             let metrics = json!({ "width": width, "height": 720, "deviceScaleFactor": 1, "mobile": true });
@@ -223,19 +235,19 @@ impl Chromium {
         for scheme in ["light", "dark"] {
             let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
             self.devtools("Emulation.setEmulatedMedia", features).await;
-            let faint = self.run(include_str!("contrast.js")).await;
-            assert_eq!(faint, json!([]), "{address} in {scheme}");
+            let low = self.run(include_str!("contrast.js")).await;
+            assert_eq!(low, json!([]), "{address} in {scheme}");
         }
         self.devtools("Emulation.setEmulatedMedia", json!({ "features": [] })).await;
         self.devtools("Emulation.clearDeviceMetricsOverride", json!({})).await;
     }
 
-    /// Ends the browser; on none of the pages that it was at may anything have been refused or have failed.
+    /// Closes the browser and asserts that its log has no error.
     pub async fn close(self) {
         let log = self.command(reqwest::Method::POST, "se/log", &json!({ "type": "browser" })).await.unwrap();
-        let worth_a_look = |entry: &&Value| entry["level"] != "INFO" && !is_as_it_should_be(entry);
-        let complaints: Vec<&Value> = log.as_array().unwrap().iter().filter(worth_a_look).collect();
-        assert!(complaints.is_empty(), "{complaints:#?}");
+        let is_error = |entry: &&Value| entry["level"] != "INFO" && !is_expected(entry);
+        let errors: Vec<&Value> = log.as_array().unwrap().iter().filter(is_error).collect();
+        assert!(errors.is_empty(), "{errors:#?}");
         self.client.close().await.unwrap();
     }
 }
@@ -244,26 +256,24 @@ fn is_click_intercepted(error: &CmdError) -> bool {
     matches!(error, CmdError::Standard(error) if error.error() == "element click intercepted")
 }
 
-/// What Chromium notes as an error and is none: a page with a status of its own, a form that was wrong say, as if a file were
-/// missing; and a page that moves in differently from the one before, a mail as HTML say.
-fn is_as_it_should_be(entry: &Value) -> bool {
-    // A page that is left before its view transition begins; nothing failed.
-    if entry["message"].as_str().is_some_and(|message| message.ends_with("Transition was skipped")) {
-        return true;
-    }
+/// Entries that are no fault: pages with a 4xx status, such as a rejected form, and view transitions that do not run.
+fn is_expected(entry: &Value) -> bool {
     let message = entry["message"].as_str().unwrap();
     let is_status = message.contains("the server responded with a status of 4") && !message.contains("/static/");
-    is_status || message.ends_with("ViewTransition opt-in disabled")
+    // A page is left before its transition starts, or the other page has none (a mail as HTML).
+    let is_transition =
+        ["Transition was skipped", "ViewTransition opt-in disabled"].iter().any(|end| message.ends_with(end));
+    is_status || is_transition
 }
 
-/// Serves the page as another site would, and tells where.
-pub async fn page_elsewhere(body: &str) -> String {
+/// Serves a page on another origin; returns its URL.
+pub async fn serve_on_other_origin(body: &str) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://127.0.0.1:{}/", listener.local_addr().unwrap().port());
-    let page = format!("<!doctype html><title>elsewhere</title>{body}");
+    let page = format!("<!doctype html><title>other site</title>{body}");
     tokio::spawn(async move {
         while let Ok((mut connection, _)) = listener.accept().await {
-            // Whatever is asked for, the answer is the same page.
+            // Each request gets the same page.
             let _ = connection.read_u8().await;
             let head = format!(
                 "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",

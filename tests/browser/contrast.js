@@ -1,7 +1,7 @@
-// Answers with what is too faint: text under 7:1, edges of controls under 3:1.
+// Returns texts with a contrast below 7:1 and controls whose edge is below 3:1.
 const brush = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
 
-function mixed(colours) {
+function blend(colours) {
   brush.clearRect(0, 0, 1, 1);
   for (const colour of colours) {
     brush.fillStyle = colour;
@@ -23,30 +23,30 @@ function contrast(one, other) {
   return (light + 0.05) / (dark + 0.05);
 }
 
-// Every background from the page's up to the element's own, to be painted in this order.
+// The backgrounds from the root to the element, in paint order.
 function backgrounds(element) {
   const all = [];
   for (let at = element; at; at = at.parentElement) all.unshift(getComputedStyle(at).backgroundColor);
   return all;
 }
 
-const faint = [];
+const low = [];
 const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
 while (texts.nextNode()) {
   const element = texts.currentNode.parentElement;
   if (!texts.currentNode.data.trim() || !element.checkVisibility()) continue;
   const behind = backgrounds(element);
-  const ratio = contrast(mixed([...behind, getComputedStyle(element).color]), mixed(behind));
-  if (ratio < 7) faint.push(`${ratio.toFixed(2)} text: ${texts.currentNode.data.trim()}`);
+  const ratio = contrast(blend([...behind, getComputedStyle(element).color]), blend(behind));
+  if (ratio < 7) low.push(`${ratio.toFixed(2)} text: ${texts.currentNode.data.trim()}`);
 }
 for (const control of document.querySelectorAll("input:not([type=hidden]), button, a.button")) {
   if (!control.checkVisibility()) continue;
   const style = getComputedStyle(control);
-  // A quiet button is its text alone.
+  // A quiet button has only text.
   if (control.matches(".quiet, .show") || style.appearance === "auto") continue;
   const behind = backgrounds(control.parentElement);
-  const edge = contrast(mixed([...behind, style.borderTopColor]), mixed(behind));
-  const face = contrast(mixed([...behind, style.backgroundColor]), mixed(behind));
-  if (Math.max(edge, face) < 3) faint.push(`${edge.toFixed(2)} edge: ${control.outerHTML.slice(0, 80)}`);
+  const edge = contrast(blend([...behind, style.borderTopColor]), blend(behind));
+  const face = contrast(blend([...behind, style.backgroundColor]), blend(behind));
+  if (Math.max(edge, face) < 3) low.push(`${edge.toFixed(2)} edge: ${control.outerHTML.slice(0, 80)}`);
 }
-return faint;
+return low;

@@ -1,4 +1,4 @@
-//! A `WebDriver` server of its own for one test.
+//! Starts `WebDriver` servers.
 
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -7,23 +7,23 @@ use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::Value;
 
-use crate::place::free_port;
+use crate::sandbox::free_port;
 
-/// The server's process; it ends with this value.
+/// A `WebDriver` server; killed on drop.
 pub struct Driver {
     process: Child,
     pub address: String,
 }
 
 impl Driver {
-    /// Starts the program, which takes `--port`.
+    /// Starts a program that has the option `--port`.
     pub fn start(mut program: Command) -> Self {
         let port = free_port();
         program.arg(format!("--port={port}")).stdout(Stdio::null()).stderr(Stdio::null());
         Self { process: program.spawn().unwrap(), address: format!("http://127.0.0.1:{port}") }
     }
 
-    /// A new browser, as soon as the server answers.
+    /// Opens a browser as soon as the server accepts connections.
     pub async fn open_browser(&self, capabilities: &Value) -> Client {
         let mut builder = ClientBuilder::new(HttpConnector::new());
         builder.capabilities(capabilities.as_object().unwrap().clone());

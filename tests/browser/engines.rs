@@ -1,6 +1,6 @@
-//! What engines disagree on: the same journey in Chromium, Firefox and `WebKit`, the engine of Safari.
+//! Differences between engines: the same steps in Chromium, Firefox and `WebKit` (the engine of Safari).
 //!
-//! Over HTTPS: `WebKit` keeps no `Secure` cookie from plain HTTP, not even from localhost.
+//! Over HTTPS, because `WebKit` rejects `Secure` cookies over HTTP, even from localhost.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -10,10 +10,9 @@ use fantoccini::actions::{InputSource, MOUSE_BUTTON_LEFT, MouseActions, PointerA
 use fantoccini::{Client, Locator};
 use serde_json::{Value, json};
 
-use super::EMAIL;
 use super::driver::Driver;
-use crate::app::{PASSWORD, TestApp};
-use crate::tls::{Pair, https_place};
+use crate::app::{ANN, PASSWORD, TestApp};
+use crate::tls::{Certificate, https_sandbox};
 
 #[derive(Clone, Copy, PartialEq)]
 enum Engine {
@@ -29,7 +28,7 @@ struct Browser {
     _screen: Option<Screen>,
 }
 
-/// A screen in memory: `WebKit`'s browser has no mode without one.
+/// A virtual screen: `WebKit` has no headless mode.
 struct Screen {
     server: Child,
     display: String,
@@ -85,7 +84,7 @@ impl Browser {
         self.client.current_url().await.unwrap().path().to_owned()
     }
 
-    async fn arrives_at(&self, path: &str) {
+    async fn wait_for_path(&self, path: &str) {
         for _ in 0..200 {
             if self.path().await == path {
                 return;
@@ -99,7 +98,7 @@ impl Browser {
         self.client.execute(script, arguments).await.unwrap()
     }
 
-    /// Gives the page that width.
+    /// Sets the width of the page.
     async fn set_width(&self, width: u32) {
         self.client.set_window_size(width, 900).await.unwrap();
         let inner = self.run("return innerWidth", vec![]).await.as_u64().unwrap();
@@ -114,7 +113,7 @@ impl Browser {
         panic!("the page is {} wide, not {width}", self.run("return innerWidth", vec![]).await);
     }
 
-    /// Clicks as a mouse does, at a place on the screen and not on an element.
+    /// Clicks at a position, not on an element.
     async fn click_at(&self, x: f64, y: f64) {
         let mouse = MouseActions::new("mouse".to_owned())
             .then(PointerAction::MoveTo { duration: None, x, y })
@@ -138,17 +137,17 @@ impl Browser {
     }
 }
 
-/// Scrolls the row into view and tells which order it links to, and the point at that share of its width.
+/// Scrolls to the row; returns the path of its order and the point at a share of its width.
 const POINT_IN_ROW: &str = "const row = document.querySelectorAll('table.orders tbody tr')[arguments[0]];
     row.scrollIntoView({ block: 'center', behavior: 'instant' });
     const box = row.getBoundingClientRect();
     const point = [Math.round(box.x + box.width * arguments[1]), Math.round(box.y + box.height / 2)];
     return [row.querySelector('a').pathname, ...point]";
 
-/// Places along a row; the middle one lies on the shape of a status at 700 px.
+/// Positions in a row as shares of its width; at 700 px the middle one is on the shape of a status.
 const SHARES: [f64; 3] = [0.02, 0.5, 0.98];
 
-/// The controls whose middle belongs to something else.
+/// The controls that another element covers.
 const COVERED: &str = "scrollTo(0, 0);
     const controls = [...document.querySelectorAll('header a, header button, main :is(input, select, button)')];
     return controls.filter((control) => control.checkVisibility()).filter((control) => {
@@ -157,18 +156,18 @@ const COVERED: &str = "scrollTo(0, 0);
         return box.bottom < innerHeight && !control.contains(top);
     }).map((control) => control.outerHTML)";
 
-/// Signs up, opens orders by clicks all over the list, and uses what stands around it.
-async fn order_list_takes_clicks(engine: Engine) {
-    let mut place = https_place(&Pair::new()).await;
-    place.set("DEMO_ORDERS", "true");
-    let app = TestApp::start_in(place).await;
+/// Signs up, opens orders by clicks in the list, and uses the filter and the logout.
+async fn clicks_open_orders(engine: Engine) {
+    let mut sandbox = https_sandbox(&Certificate::new()).await;
+    sandbox.set("DEMO_ORDERS", "true");
+    let app = TestApp::start_in(sandbox).await;
     let browser = Browser::start(engine, app.setting("PUBLIC_URL")).await;
     browser.open("/signup").await;
-    browser.fill("#email", EMAIL).await;
+    browser.fill("#email", ANN).await;
     browser.fill("#password", PASSWORD).await;
     browser.click_on("main form [type=submit]").await;
-    browser.arrives_at("/orders").await;
-    // Cards, and a table; no engine but Chromium makes its window as narrow as a phone.
+    browser.wait_for_path("/orders").await;
+    // Cards and a table. Only Chromium can make its window as narrow as a phone.
     for width in [600, 700, 1440] {
         browser.set_width(width).await;
         for row in [0, 9, 19] {
@@ -177,11 +176,11 @@ async fn order_list_takes_clicks(engine: Engine) {
                 let found = browser.run(POINT_IN_ROW, vec![json!(row), json!(share)]).await;
                 let (order, x, y): (String, f64, f64) = serde_json::from_value(found).unwrap();
                 browser.click_at(x, y).await;
-                browser.arrives_at(&order).await;
+                browser.wait_for_path(&order).await;
             }
         }
         browser.open("/orders").await;
-        assert_eq!(browser.run(COVERED, vec![]).await, json!([]), "covered at {width}");
+        assert_eq!(browser.run(COVERED, vec![]).await, json!([]), "covered at {width} px");
         browser.click_on("#q").await;
         assert_eq!(browser.run("return document.activeElement.id", vec![]).await, "q");
         browser.fill("#q", "no such product").await;
@@ -191,39 +190,39 @@ async fn order_list_takes_clicks(engine: Engine) {
     }
     browser.open("/orders").await;
     browser.click_on("form[action='/logout'] button").await;
-    browser.arrives_at("/login").await;
+    browser.wait_for_path("/login").await;
     browser.client.clone().close().await.unwrap();
 }
 
 #[tokio::test]
 #[ignore = "needs Chromium and chromedriver; tests/run includes it"]
-async fn order_list_takes_clicks_in_chromium() {
-    order_list_takes_clicks(Engine::Chromium).await;
+async fn clicks_open_orders_in_chromium() {
+    clicks_open_orders(Engine::Chromium).await;
 }
 
 #[tokio::test]
 #[ignore = "needs Firefox and geckodriver; tests/run includes it"]
-async fn order_list_takes_clicks_in_firefox() {
-    order_list_takes_clicks(Engine::Firefox).await;
+async fn clicks_open_orders_in_firefox() {
+    clicks_open_orders(Engine::Firefox).await;
 }
 
 #[tokio::test]
 #[ignore = "needs WebKitWebDriver and Xvfb; tests/run includes it"]
-async fn order_list_takes_clicks_in_webkit() {
-    order_list_takes_clicks(Engine::WebKit).await;
+async fn clicks_open_orders_in_webkit() {
+    clicks_open_orders(Engine::WebKit).await;
 }
 
 #[tokio::test]
 #[ignore = "needs WebKitWebDriver and Xvfb; tests/run includes it"]
-async fn webkit_is_told_that_it_keeps_no_cookie_over_http() {
+async fn webkit_gets_a_cookie_message_over_http() {
     let app = TestApp::start().await;
     let browser = Browser::start(Engine::WebKit, app.setting("PUBLIC_URL")).await;
     browser.open("/signup").await;
-    browser.fill("#email", EMAIL).await;
+    browser.fill("#email", ANN).await;
     browser.fill("#password", PASSWORD).await;
     browser.click_on("main form [type=submit]").await;
-    browser.arrives_at("/login").await;
-    let told = browser.client.wait().for_element(Locator::Css("[role=alert]")).await.unwrap();
-    assert!(told.text().await.unwrap().contains("did not keep the cookie that logs you in"));
+    browser.wait_for_path("/login").await;
+    let alert = browser.client.wait().for_element(Locator::Css("[role=alert]")).await.unwrap();
+    assert!(alert.text().await.unwrap().contains("did not keep the cookie that logs you in"));
     browser.client.clone().close().await.unwrap();
 }

@@ -7,27 +7,16 @@ use fantoccini::actions::{InputSource, MOUSE_BUTTON_LEFT, MouseActions, PointerA
 use serde_json::{Value, json};
 
 use super::chromium::{Chromium, Scripts};
-use crate::app::{PASSWORD, TestApp};
-use crate::northwind;
-use crate::orders::{import, sample_orders};
+use crate::app::{ANN, PASSWORD, TestApp};
+use crate::northwind::{self, sample_orders};
 use crate::shop::{self, Row, line, order};
 
-const ANN: &str = "ann@example.com";
-
-/// Imports the orders and logs Ann in.
+/// A server with orders of Ann, and a browser with her session.
 async fn logged_in(rows: &[Row], scripts: Scripts) -> (TestApp, Chromium) {
-    let app = TestApp::start().await;
-    app.verified_customer(ANN).await;
-    import(&app, rows);
+    let (app, _) = TestApp::start_with_orders(rows).await;
     let browser = Chromium::start(&app, scripts).await;
-    log_in(&browser, ANN).await;
+    browser.log_in(ANN, PASSWORD).await;
     (app, browser)
-}
-
-async fn log_in(browser: &Chromium, email: &str) {
-    browser.open("/login").await;
-    browser.send_credentials(email, PASSWORD).await;
-    browser.arrives_at("/orders").await;
 }
 
 fn orders_with_a_kettle() -> Vec<Row> {
@@ -40,8 +29,8 @@ async fn wait_for_value(browser: &Chromium, script: &str, expected: impl Into<Va
     let expected = expected.into();
     for _ in 0..200 {
         // During a navigation the script fails.
-        let answer = browser.client.execute(&format!("return {script}"), Vec::new()).await.unwrap_or_default();
-        if answer == expected {
+        let response = browser.client.execute(&format!("return {script}"), Vec::new()).await.unwrap_or_default();
+        if response == expected {
             return;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -80,10 +69,10 @@ async fn filters_update_the_list_and_the_history() {
         browser.run("return [window.x, document.activeElement.id, document.activeElement.value]").await,
         json!([1, "q", "KETTLE"])
     );
-    browser.reads(".count", |text| text.starts_with("1 order, €29.90")).await;
+    browser.wait_for_text_of(".count", |text| text.starts_with("1 order, €29.90")).await;
     select_option(&browser, "#status", "S").await;
     wait_for_value(&browser, QUERY, "?q=KETTLE&status=sent").await;
-    browser.reads("#results", |text| text.contains("No order matches")).await;
+    browser.wait_for_text_of("#results", |text| text.contains("No order matches")).await;
     let kept = browser.run("return [window.x, document.activeElement.id]").await;
     assert_eq!(kept, json!([1, "status"]), "the page was reloaded, or the focus is lost");
     let form = "['q', 'status', 'sort'].map((id) => document.getElementById(id).value)";
@@ -101,7 +90,7 @@ async fn filters_update_the_list_and_the_history() {
     browser.run("history.forward()").await;
     wait_for_value(&browser, form, json!(["KETTLE", "sent", "newest"])).await;
     wait_for_value(&browser, ROWS, 0).await;
-    browser.press("#results a[href='/orders']").await;
+    browser.click("#results a[href='/orders']").await;
     wait_for_value(&browser, ROWS, 20).await;
     wait_for_value(&browser, form, json!(["", "", "newest"])).await;
     browser.close().await;
@@ -113,10 +102,10 @@ async fn back_from_an_order_restores_the_filter() {
     let (_app, browser) = logged_in(&orders_with_a_kettle(), Scripts::On).await;
     type_into(&browser, "#q", "kettle").await;
     wait_for_value(&browser, ROWS, 1).await;
-    browser.press("table.orders a").await;
-    browser.arrives_at("/orders/1").await;
+    browser.click("table.orders a").await;
+    browser.wait_for_path("/orders/1").await;
     browser.run("history.back()").await;
-    browser.arrives_at("/orders").await;
+    browser.wait_for_path("/orders").await;
     wait_for_value(&browser, ROWS, 1).await;
     wait_for_value(&browser, "document.getElementById('q').value", "kettle").await;
     browser.run("history.back()").await;
@@ -130,12 +119,12 @@ async fn back_from_an_order_restores_the_filter() {
 async fn form_and_list_agree_after_back() {
     let (_app, browser) = logged_in(&orders_with_a_kettle(), Scripts::On).await;
     let search = browser.client.find(Locator::Css("#q")).await.unwrap();
-    // A fast click leaves before the list is updated.
+    // The click may come before the list is updated.
     search.send_keys("kettle").await.unwrap();
-    browser.press("table.orders a").await;
+    browser.click("table.orders a").await;
     browser.text(".events").await;
     browser.run("history.back()").await;
-    browser.arrives_at("/orders").await;
+    browser.wait_for_path("/orders").await;
     wait_for_value(&browser, "document.readyState", "complete").await;
     let shown = format!("[document.getElementById('q').value, {ROWS}]");
     let was_updated = browser.client.current_url().await.unwrap().query().is_some();
@@ -157,10 +146,10 @@ async fn date_fields_appear_for_a_range_and_show_their_errors() {
     wait_for_value(&browser, ROWS, 2).await;
     set_date(&browser, "to", "2024-01-01").await;
     wait_for_value(&browser, "document.activeElement.id", "to").await;
-    browser.reads("#to-error", |text| text.contains("not before the first")).await;
+    browser.wait_for_text_of("#to-error", |text| text.contains("not before the first")).await;
     wait_for_value(&browser, shown, true).await;
     set_date(&browser, "to", "2024-01-31").await;
-    browser.press("form.filters button").await;
+    browser.click("form.filters button").await;
     wait_for_value(&browser, ROWS, 1).await;
     select_option(&browser, "#period", "A").await;
     wait_for_value(&browser, ROWS, 20).await;
@@ -172,15 +161,15 @@ async fn date_fields_appear_for_a_range_and_show_their_errors() {
 #[ignore = "needs Chromium and chromedriver; tests/run includes it"]
 async fn changed_filter_starts_at_the_first_page() {
     let (_app, browser) = logged_in(&orders_with_a_kettle(), Scripts::On).await;
-    browser.press("a[rel=next]").await;
+    browser.click("a[rel=next]").await;
     wait_for_value(&browser, ROWS, 6).await;
     select_option(&browser, "#sort", "O").await;
     wait_for_value(&browser, QUERY, "?sort=oldest").await;
     wait_for_value(&browser, ROWS, 20).await;
     // The pager of the updated list keeps its sort.
-    browser.press("a[rel=next]").await;
+    browser.click("a[rel=next]").await;
     wait_for_value(&browser, ROWS, 6).await;
-    browser.reads("table.orders tbody tr:last-child a", |text| text == "#1").await;
+    browser.wait_for_text_of("table.orders tbody tr:last-child a", |text| text == "#1").await;
     assert_eq!(browser.run("return document.getElementById('sort').value").await, "oldest");
     browser.close().await;
 }
@@ -191,23 +180,23 @@ async fn filters_work_without_scripts() {
     let (_app, browser) = logged_in(&orders_with_a_kettle(), Scripts::Off).await;
     type_into(&browser, "#q", "kettle").await;
     browser.client.find(Locator::Css("#sort")).await.unwrap().select_by_value("lowest").await.unwrap();
-    browser.press("form.filters button").await;
+    browser.click("form.filters button").await;
     let rows = async || browser.client.find_all(Locator::Css("table.orders tbody tr")).await.unwrap().len();
-    browser.reads("table.orders a", |text| text == "#1").await;
+    browser.wait_for_text_of("table.orders a", |text| text == "#1").await;
     assert_eq!(rows().await, 1);
     let address = browser.client.current_url().await.unwrap();
     assert!(
         address.query().unwrap().contains("q=kettle&") && address.query().unwrap().ends_with("sort=lowest"),
         "{address}"
     );
-    browser.press(".count a").await;
-    browser.reads("table.orders a", |text| text == "#1").await;
+    browser.click(".count a").await;
+    browser.wait_for_text_of("table.orders a", |text| text == "#1").await;
     browser.client.back().await.unwrap();
     assert_eq!(rows().await, 1);
     browser.close().await;
 }
 
-/// An order with a value for everything that its page can show.
+/// An order with a value in each field of its page.
 fn full_order(number: &str, lines: usize) -> Vec<Row> {
     let address = [
         ("Shipping Company", "Vins et alcools Chevalier, société anonyme"),
@@ -227,14 +216,14 @@ fn full_order(number: &str, lines: usize) -> Vec<Row> {
     let first = order(number, ANN);
     let first = address.into_iter().chain(sums).fold(first, |row, (column, value)| row.with(column, value));
     let further = (1..lines).map(|index| {
-        let name = format!("Stoneware cup number {index}, glazed by hand in the colours of the sea");
+        let name = format!("Stoneware cup number {index}, glazed in blue and green");
         line(number, ANN, &name).with("Lineitem sku", &format!("CUP-ST-{index:03}")).with("Lineitem discount", "0.50")
     });
     std::iter::once(first).chain(further).collect()
 }
 
-/// The number of pages of the printed PDF, and their sizes in points. Chromium fails to print now and then on a busy machine,
-/// so this tries up to three times.
+/// The number of pages of the printed PDF, and their sizes in points. Printing fails at times on a busy machine, so this tries up to
+/// three times.
 async fn print_to_pdf(browser: &Chromium) -> (u64, Vec<(u64, u64)>) {
     let a4 = json!({ "paperWidth": 8.27, "paperHeight": 11.69 });
     let mut printed = browser.try_devtools("Page.printToPDF", a4.clone()).await;
@@ -243,7 +232,7 @@ async fn print_to_pdf(browser: &Chromium) -> (u64, Vec<(u64, u64)>) {
             printed = browser.try_devtools("Page.printToPDF", a4.clone()).await;
         }
     }
-    let pdf = printed.expect("the page prints");
+    let pdf = printed.expect("the page is not printed");
     let script = "const text = atob(arguments[0]);
         const boxes = [...text.matchAll(/\\/MediaBox \\[0 0 ([0-9.]+) ([0-9.]+)\\]/g)];
         return [text.match(/\\/Type\\s*\\/Page(?!s)/g).length, boxes.map((box) => [Math.round(box[1]), Math.round(box[2])])]";
@@ -295,8 +284,8 @@ async fn double_click_on_order_again_makes_one_reorder() {
         browser.open("/orders/1").await;
         double_click(&browser, "form[action='/orders/1/again'] button").await;
         browser.client.wait().for_element(Locator::Css(".notice")).await.unwrap();
-        browser.reads(".notice", |text| text.contains("Your order is placed")).await;
-        let placed = app.done(&["orders", "placed"]);
+        browser.wait_for_text_of(".notice", |text| text.contains("Your order is placed")).await;
+        let placed = app.run_ok(&["orders", "placed"]);
         assert_eq!(placed.lines().filter(|line| line.starts_with('#')).count(), 1, "{placed}");
         browser.close().await;
     }
@@ -307,15 +296,15 @@ async fn double_click_on_order_again_makes_one_reorder() {
 async fn first_page_after_login_uses_the_browsers_time_zone() {
     let app = TestApp::start().await;
     app.verified_customer(ANN).await;
-    import(&app, &[order("#1", ANN).with("Created at", "2024-12-31 20:30:00 +0000")]);
+    app.import(&[order("#1", ANN).with("Created at", "2024-12-31 20:30:00 +0000")]);
     let browser = Chromium::start(&app, Scripts::On).await;
     browser.open("/login").await;
     browser.devtools("Emulation.setTimezoneOverride", json!({ "timezoneId": "Asia/Kolkata" })).await;
-    log_in(&browser, ANN).await;
-    browser.reads("table.orders time", |text| text == "1 January 2025").await;
+    browser.log_in(ANN, PASSWORD).await;
+    browser.wait_for_text_of("table.orders time", |text| text == "1 January 2025").await;
     assert!(["Kolkata", "Calcutta"].contains(&browser.text(".site-footer a").await.as_str()));
     browser.open("/orders/1").await;
-    browser.reads(".events", |text| text.contains("1 January 2025, 02:00")).await;
+    browser.wait_for_text_of(".events", |text| text.contains("1 January 2025, 02:00")).await;
     browser.close().await;
 }
 
@@ -323,14 +312,14 @@ async fn first_page_after_login_uses_the_browsers_time_zone() {
 #[ignore = "needs Chromium and the sample orders; tests/run includes it when they are there"]
 async fn sample_orders_add_up_in_the_browser() {
     let app = TestApp::start().await;
-    app.done(&["import", sample_orders().to_str().unwrap()]);
+    app.run_ok(&["import", sample_orders().to_str().unwrap()]);
     for email in northwind::CUSTOMERS {
         let expected = northwind::expected(email);
         app.verified_customer(email).await;
         let browser = Chromium::start(&app, Scripts::On).await;
-        log_in(&browser, email).await;
+        browser.log_in(email, PASSWORD).await;
         let summary = format!("{} orders, {}", expected.totals.len(), northwind::dollars(expected.total()));
-        browser.reads(".count strong", |text| text == summary).await;
+        browser.wait_for_text_of(".count strong", |text| text == summary).await;
         let mut shown = 0;
         loop {
             let script = "return [...document.querySelectorAll('table.orders tbody tr')].map((row) => [row.querySelector('a').textContent, row.querySelector('.total').textContent])";
@@ -342,7 +331,7 @@ async fn sample_orders_add_up_in_the_browser() {
             if browser.client.find(Locator::Css("a[rel=next]")).await.is_err() {
                 break;
             }
-            browser.press("a[rel=next]").await;
+            browser.click("a[rel=next]").await;
             wait_for_value(&browser, "location.search.startsWith('?after=') && document.readyState", "complete").await;
         }
         assert_eq!(shown, expected.totals.len());

@@ -9,12 +9,15 @@ use serde::Deserialize;
 use super::rejected_cookie::RejectedCookie;
 use super::{LoggedIn, LoginContext};
 use crate::accounts::audit::{self, Event};
-use crate::accounts::{Accounts, ClaimedBrowser, Password, rate_limits, store, trusted_browser, trusted_network};
+use crate::accounts::trusted_browser::store::Trust;
+use crate::accounts::{
+    Accounts, ClaimedBrowser, Password, TrustedBrowser, rate_limits, store, trusted_browser, trusted_network,
+};
 use crate::database::{self, Transaction};
-use crate::domain::{Email, format_retry_after};
+use crate::domain::{Email, UserId, format_retry_after};
 use crate::orders;
 use crate::rate_limit::{self, Counter};
-use crate::sessions::{CurrentUser, Expiry, MaybeAuthenticated, NewSession};
+use crate::sessions::{Audience, CurrentUser, Expiry, MaybeAuthenticated, NewSession};
 use crate::web::body::Form;
 use crate::web::{Client, Error, Layout, NextPath, Site, page, see_other};
 
@@ -60,12 +63,12 @@ pub async fn form(
 pub struct LoginForm {
     email: String,
     password: String,
-    /// "Keep me signed in": every value except an empty one, `false`, `off` and `0`.
+    /// "Keep me logged in": every value except an empty one, `false`, `off` and `0`.
     #[serde(default)]
     remember: String,
     #[serde(default)]
     next: String,
-    /// Set by the script.
+    /// The browser's time zone, filled in by `static/site.js`.
     #[serde(default)]
     zone: String,
 }
@@ -121,17 +124,19 @@ impl Accounts {
             return self.reject_malformed(email, password, &context).await.map(|()| None);
         };
         let account = store::find_by_email(&self.database, &email).await?;
-        let counters = self.login_counters(&email, account.as_ref(), &context).await?;
+        let trust = self.find_trust(account.as_ref(), &context).await?;
+        let counters = login_counters(&email, &context, trust);
         rate_limit::count(&self.database, &self.clock, &counters).await?;
         let stored = account.as_ref().map(|account| account.password_hash.as_str());
         let is_correct = self.hasher.verify(Password::unchecked(password), stored).await?;
         match account.filter(|_| is_correct) {
-            Some(account) => self.complete_login(&account, password, &context, &counters).await,
+            Some(account) => self.complete_login(&account, password, &context, &counters, trust).await,
             None => self.record_login_failure(&email, &context).await.map(|()| None),
         }
     }
 
-    /// A malformed address is counted and hashed like an unknown one, so the response and its time are the same.
+    /// A malformed address is counted, and its password hashed, as for an unknown address. No account can have such an address, so the
+    /// queries are left out.
     async fn reject_malformed(&self, typed: &str, password: &str, context: &LoginContext<'_>) -> Result<(), Error> {
         let counters = rate_limits::malformed_login(typed, context.client.address);
         rate_limit::count(&self.database, &self.clock, &counters).await?;
@@ -140,24 +145,17 @@ impl Accounts {
         Ok(())
     }
 
-    /// The counter of a trusted browser or network; otherwise those of an untrusted login.
-    pub(in crate::accounts) async fn login_counters(
+    /// Whether the account trusts the login's browser and network. An unknown account costs the same query.
+    pub(in crate::accounts) async fn find_trust(
         &self,
-        email: &Email,
         account: Option<&store::Account>,
         context: &LoginContext<'_>,
-    ) -> Result<Vec<Counter>, Error> {
-        if let Some(browser) = &context.browser
-            && trusted_browser::store::is_trusted(&self.database, email, &browser.hash()).await?
-        {
-            return Ok(rate_limits::trusted_browser_login(email, browser.as_str()));
-        }
-        let network = rate_limit::network(context.client.address);
-        let user_id = account.map(|account| &account.id);
-        if trusted_network::store::is_trusted(&self.database, user_id, &network).await? {
-            return Ok(rate_limits::trusted_network_login(email, &network));
-        }
-        Ok(rate_limits::untrusted_login(email, context.client.address))
+    ) -> Result<Trust, Error> {
+        let unknown = UserId::new(String::new());
+        let user_id = account.map_or(&unknown, |account| &account.id);
+        let browser = context.browser.as_ref().map(TrustedBrowser::hash).unwrap_or_default();
+        let network = trusted_network::hash(user_id, &rate_limit::network(context.client.address));
+        Ok(trusted_browser::store::find_trust(&self.database, user_id, &browser, &network).await?)
     }
 
     pub(in crate::accounts) async fn record_login_failure(
@@ -178,9 +176,15 @@ impl Accounts {
         password: &str,
         context: &LoginContext<'_>,
         counters: &[Counter],
+        trust: Trust,
     ) -> Result<Option<LoggedIn>, Error> {
         let upgraded = self.upgraded_hash(account, password).await?;
-        let browser = self.browser_of(context).await?;
+        let reusable = context.browser.clone().filter(|_| trust.is_trusted_by_any_account);
+        let browser = match (context.audience, reusable) {
+            (Audience::Api, _) => None,
+            (Audience::Web, Some(browser)) => Some(browser),
+            (Audience::Web, None) => Some(TrustedBrowser::generate()?),
+        };
         let network = trusted_network::hash(&account.id, &rate_limit::network(context.client.address));
         let (now, event) = (self.clock.now(), self.audit_event(Event::LoggedIn, context.client));
         let LoginContext { audience, expiry, client, .. } = *context;
@@ -198,9 +202,11 @@ impl Accounts {
                     orders::zone_changed(transaction, &account.id).await?;
                 }
                 if let Some(browser) = &browser {
-                    trusted_browser::store::TABLE.trust(transaction, &account.id, &browser.hash(), now).await?;
+                    let (table, hash) = (trusted_browser::store::TABLE, browser.hash());
+                    table.trust_found(transaction, &account.id, &hash, now, trust.browser).await?;
                 }
-                trusted_network::store::TABLE.trust(transaction, &account.id, &network, now).await?;
+                let table = trusted_network::store::TABLE;
+                table.trust_found(transaction, &account.id, &network, now, trust.network).await?;
             }
             Ok::<_, database::Error>(issued)
         });
@@ -219,6 +225,20 @@ impl Accounts {
         }
         self.hasher.hash(Password::unchecked(password)).await.map(Some)
     }
+}
+
+/// The counter of a trusted browser or network; otherwise those of an untrusted login.
+pub(in crate::accounts) fn login_counters(email: &Email, context: &LoginContext<'_>, trust: Trust) -> Vec<Counter> {
+    if let Some(browser) = &context.browser
+        && trust.browser.last_used_at.is_some()
+    {
+        return rate_limits::trusted_browser_login(email, browser.as_str());
+    }
+    let address = context.client.address;
+    if trust.network.last_used_at.is_some() {
+        return rate_limits::trusted_network_login(email, &rate_limit::network(address));
+    }
+    rate_limits::untrusted_login(email, address)
 }
 
 /// Stores the upgraded hash, unless the password was changed meanwhile; returns the account's hash from now on.

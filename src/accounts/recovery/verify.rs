@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::link_page::{LinkQuery, link_expired, masked, without_referrer};
 use crate::accounts::audit::{self, Event};
+use crate::accounts::login::log_in::login_counters;
 use crate::accounts::{Accounts, ClaimedBrowser, LoginContext, Password, rate_limits, store};
 use crate::database::{self, Transaction};
 use crate::domain::{Email, SessionId, format_retry_after};
@@ -183,7 +184,8 @@ impl Accounts {
         password: &str,
         context: &LoginContext<'_>,
     ) -> Result<bool, Error> {
-        let counters = self.login_counters(&account.email, Some(account), context).await?;
+        let trust = self.find_trust(Some(account), context).await?;
+        let counters = login_counters(&account.email, context, trust);
         rate_limit::count(&self.database, &self.clock, &counters).await?;
         if !self.hasher.verify(Password::unchecked(password), Some(&account.password_hash)).await? {
             self.record_login_failure(&account.email, context).await?;

@@ -25,7 +25,7 @@ const COOKIE_LIFETIME: Duration = Duration::days(400);
 pub struct TrustedBrowser(String);
 
 impl TrustedBrowser {
-    fn generate() -> Result<Self, Error> {
+    pub(super) fn generate() -> Result<Self, Error> {
         hex::random::<BYTES>().map(Self).map_err(|error| Error::Internal(error.to_string().into()))
     }
 

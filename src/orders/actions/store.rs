@@ -2,7 +2,7 @@
 
 use crate::database::{Database, Error, Transaction};
 use crate::domain::{Money, UnixSeconds};
-use crate::orders::monthly_totals::Counted;
+use crate::orders::monthly_totals::OrderAmounts;
 use crate::orders::order::{OrderId, OrderNumber};
 use crate::orders::search;
 use crate::orders::store::{counted, currency};
@@ -75,7 +75,7 @@ pub(super) async fn copy_order(
     order_id: &OrderId,
     (new_id, number): (&OrderId, &OrderNumber),
     now: UnixSeconds,
-) -> Result<Option<Counted>, Error> {
+) -> Result<Option<OrderAmounts>, Error> {
     let text = search::store::text_of(transaction, order_id.as_str(), number.as_str()).await?;
     let copied: Option<(UnixSeconds, String, String, i64, i64)> = sqlx::query_as(
         "INSERT INTO orders (id, source, sample_owner_id, shop, shop_number, name, number, user_id, email, placed_at, payment_status, fulfillment_status, status,

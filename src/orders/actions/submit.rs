@@ -152,7 +152,7 @@ impl ActionRequest<'_> {
                     return Ok(Outcome::TooLate);
                 }
                 let mut changes = Changes::default();
-                changes.touch(&self.user.user_id);
+                changes.mark_changed(&self.user.user_id);
                 let (origin, number) = (self.origin.clone(), order.name.to_string());
                 self.enqueue_mail(transaction, AboutOrder::CancellationAsked { origin, number }).await?;
                 self.finish(transaction, &request, order.number.clone(), changes).await

@@ -22,7 +22,7 @@ struct DetailRow {
 pub(super) type OrderLink = (OrderNumber, OrderName);
 
 /// An order with the user's next newer and next older order, and the one that it repeats.
-pub(in crate::orders) struct FoundOrder {
+pub struct FoundOrder {
     pub detail: OrderDetail,
     pub newer: Option<OrderLink>,
     pub older: Option<OrderLink>,

@@ -22,7 +22,7 @@ use crate::sessions::CurrentUser;
 use crate::web::compression::Coding;
 use crate::web::{Error, Layout, page};
 
-const HTML: &str = "text/html; charset=utf-8";
+const HTML_CONTENT_TYPE: &str = "text/html; charset=utf-8";
 
 #[derive(Template)]
 #[template(path = "orders/list.html")]
@@ -53,7 +53,7 @@ struct ListRow {
     placed_on: String,
     status: &'static str,
     status_class: &'static str,
-    is_cancellation_asked: bool,
+    is_cancellation_requested: bool,
     items: String,
     total: String,
 }
@@ -90,7 +90,7 @@ pub struct ListQuery {
     before: Option<String>,
 }
 
-pub(in crate::orders) async fn show(
+pub async fn show(
     request: HttpRequest,
     user: CurrentUser,
     layout: Layout,
@@ -110,22 +110,21 @@ pub(in crate::orders) async fn show(
     let start = page_start(&query, filter.sort())?;
     let key = cache_key(&request, &user, &layout, &filter, clock.now());
     if let Some(stored) = key.as_ref().and_then(|key| responses.find(key)) {
-        return Ok(stored.respond(HTML));
+        return Ok(stored.respond(HTML_CONTENT_TYPE));
     }
     // One snapshot: the totals must agree with the rows.
-    let found = database.read(async |snapshot| {
+    let read = database.read(async |snapshot| {
         let Found { version, totals } = find_totals(snapshot, &user.user_id, &filter, &zone).await?;
         let Some(totals) = totals else { return Ok((version, None)) };
         let (start, page) = find_full_page(snapshot, &user.user_id, &filter, start.clone()).await?;
         Ok::<_, database::Error>((version, Some((totals, start, page))))
     });
-    let (version, found) = found.await?;
-    let form = |_: &_| filter_form(&query.params, filter.is_active(), FilterErrors::default());
-    let form = found.as_ref().map(form);
+    let (version, found) = read.await?;
+    let form = found.as_ref().map(|_| filter_form(&query.params, filter.is_active(), FilterErrors::default()));
     let results = found.map(|(totals, start, orders)| results(&query.params, &filter, &start, &orders, &totals, &zone));
     let view = ListPage { layout, form, results };
     match key {
-        Some(key) => Ok(responses.store(key, version, view.render()?.into_bytes()).respond(HTML)),
+        Some(key) => Ok(responses.store(key, version, view.render()?.into_bytes()).respond(HTML_CONTENT_TYPE)),
         None => page(StatusCode::OK, &view),
     }
 }
@@ -148,7 +147,7 @@ fn cache_key(
 
 fn page_start(query: &ListQuery, sort: Sort) -> Result<PageStart, Error> {
     let invalid =
-        || Error::BadRequest("the place in the list is cut off or was altered; begin at the first page".to_owned());
+        || Error::BadRequest("the link to this page is incomplete or was changed; begin at the first page".to_owned());
     match (&query.after, &query.before) {
         (None, None) => Ok(PageStart::First),
         (Some(after), None) => Cursor::parse(after, sort).map(PageStart::After).ok_or_else(invalid),
@@ -157,7 +156,7 @@ fn page_start(query: &ListQuery, sort: Sort) -> Result<PageStart, Error> {
     }
 }
 
-/// Reads the page. When it reaches the beginning of the list from below, reads the first page instead, which may be longer.
+/// Reads the page. When paging backwards reaches the first order, reads the first page instead, which may be longer.
 async fn find_full_page(
     snapshot: &mut Transaction,
     user_id: &str,
@@ -228,7 +227,7 @@ fn list_row(order: &ListedOrder, zone: &Zone) -> ListRow {
         placed_on: format_date(order.placed_at, zone),
         status: order.status.label(),
         status_class: order.status.as_str(),
-        is_cancellation_asked: order.cancellation_asked_at.is_some() && order.status.can_be_cancelled(),
+        is_cancellation_requested: order.cancellation_asked_at.is_some() && order.status.can_be_cancelled(),
         items: format_count(order.line_count),
         total: order.total.to_string(),
     }

@@ -1,10 +1,11 @@
 //! The version and the monthly totals of each customer's orders.
 //!
-//! Every transaction that inserts, changes, moves or deletes orders ends with [`Changes::record`] or [`rebuild`], which count up the
-//! version and keep the totals current. Lists read the totals instead of all orders, and stored pages are keyed by the version.
+//! Every transaction that inserts, changes, moves or deletes orders ends with [`Changes::record`] or [`rebuild`], which increment the
+//! version and keep the totals current. Lists read the totals instead of all orders, and stored pages are keyed by the version. The deletion of
+//! an account is the exception: its totals are deleted too.
 //! `tests/order_versions.rs` changes orders in every way and fails when the version stays.
 //!
-//! A month is a month in the customer's time zone. Totals of another zone, or of none, are not used: a list then totals the orders
+//! A month is a month in the customer's time zone. Totals that were computed for another zone, or are marked stale (empty zone), are not used: a list then totals the orders
 //! themselves, until maintenance has rebuilt the totals ([`rebuild_stale`]).
 
 pub(super) mod store;
@@ -68,14 +69,14 @@ pub(super) fn months(zone: &Zone, first: UnixSeconds, last: UnixSeconds) -> Vec<
 
 /// What an order adds to the totals of its owner.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Counted {
+pub(super) struct OrderAmounts {
     pub placed_at: UnixSeconds,
     pub status: OrderStatus,
     pub total: Money,
     pub refunded: Money,
 }
 
-impl Counted {
+impl OrderAmounts {
     /// The total without cancelled orders, orders whose payment never came, and refunds; in minor units.
     fn spent(&self) -> i64 {
         match self.status {
@@ -88,26 +89,26 @@ impl Counted {
 /// The changes of orders in one transaction.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
-    /// Every customer of whom something changed, also if the totals stay the same.
+    /// Every customer whose orders changed, even if the totals stay the same.
     users: BTreeSet<String>,
-    amounts: Vec<(String, Counted, i64)>,
+    amounts: Vec<(String, OrderAmounts, i64)>,
 }
 
 impl Changes {
     /// A change of what a customer sees of an order.
-    pub(super) fn touch(&mut self, user_id: &str) {
+    pub(super) fn mark_changed(&mut self, user_id: &str) {
         self.users.insert(user_id.to_owned());
     }
 
     /// An order that the customer has from now on.
-    pub(super) fn add(&mut self, user_id: &str, order: Counted) {
-        self.touch(user_id);
+    pub(super) fn add(&mut self, user_id: &str, order: OrderAmounts) {
+        self.mark_changed(user_id);
         self.amounts.push((user_id.to_owned(), order, 1));
     }
 
     /// An order that the customer no longer has in this form.
-    pub(super) fn remove(&mut self, user_id: &str, order: Counted) {
-        self.touch(user_id);
+    pub(super) fn remove(&mut self, user_id: &str, order: OrderAmounts) {
+        self.mark_changed(user_id);
         self.amounts.push((user_id.to_owned(), order, -1));
     }
 
@@ -119,7 +120,7 @@ impl Changes {
         let users: Vec<&str> = self.users.iter().map(String::as_str).collect();
         let zones = store::find_zones(transaction, &users).await?;
         store::add_totals(transaction, &self.deltas(&zones)).await?;
-        store::count_up(transaction, &users).await
+        store::increment_versions(transaction, &users).await
     }
 
     fn deltas(&self, zones: &BTreeMap<String, Zone>) -> BTreeMap<store::Key, store::Totals> {
@@ -142,7 +143,7 @@ impl Changes {
     }
 }
 
-/// Computes the totals of a customer anew, after many of their orders changed, and counts up the version.
+/// Computes the totals of a customer again, after many of their orders changed, and increments the version.
 pub(super) async fn rebuild(transaction: &mut Transaction, user_id: &UserId) -> Result<(), Error> {
     let zone = store::find_user_zone(transaction, user_id).await?;
     store::compute_totals(transaction, user_id, &zone).await?;

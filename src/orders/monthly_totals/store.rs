@@ -7,7 +7,7 @@ use crate::database::{Database, Error, SqlBuilder, Transaction, batches};
 use crate::domain::{UnixSeconds, UserId, Zone};
 
 /// Months in one statement, which binds three values for each.
-pub(in crate::orders) const MAX_MONTHS: usize = 1_000;
+pub const MAX_MONTHS: usize = 1_000;
 
 /// The key of a row of `order_totals`. Sorted, so that two transactions lock rows in the same order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,9 +27,6 @@ pub(super) struct Totals {
 }
 
 /// The version of the customer's orders, which counts up with each change.
-///
-/// # Errors
-/// The database fails.
 pub async fn find_version(snapshot: &mut Transaction, user_id: &UserId) -> Result<i64, Error> {
     let version = sqlx::query_scalar("SELECT version FROM order_versions WHERE user_id = $1").bind(user_id);
     Ok(version.fetch_optional(snapshot).await?.unwrap_or(0))
@@ -72,8 +69,8 @@ pub(super) async fn add_totals(transaction: &mut Transaction, deltas: &BTreeMap<
     Ok(())
 }
 
-/// Counts up the versions of these customers, who are sorted.
-pub(super) async fn count_up(transaction: &mut Transaction, users: &[&str]) -> Result<(), Error> {
+/// Increments the versions of these customers, who are sorted.
+pub(super) async fn increment_versions(transaction: &mut Transaction, users: &[&str]) -> Result<(), Error> {
     for batch in batches(users) {
         let mut sql = SqlBuilder::new(
             transaction.engine(),
@@ -126,7 +123,7 @@ pub(super) async fn compute_totals(transaction: &mut Transaction, user_id: &User
 }
 
 /// Begins a statement with a table `months (month, starts, ends)`.
-pub(in crate::orders) fn push_months(sql: &mut SqlBuilder, months: &[Month]) -> Result<(), Error> {
+pub fn push_months(sql: &mut SqlBuilder, months: &[Month]) -> Result<(), Error> {
     sql.push("WITH months (month, starts, ends) AS (VALUES ");
     for (index, month) in months.iter().enumerate() {
         sql.push(if index == 0 { "(CAST(" } else { ", (CAST(" }).bind(month.number.0)?.push(" AS BIGINT), CAST(");
@@ -136,7 +133,7 @@ pub(in crate::orders) fn push_months(sql: &mut SqlBuilder, months: &[Month]) -> 
     Ok(())
 }
 
-/// Counts up the version, and stores that the totals are those of the zone.
+/// Increments the version, and stores that the totals are those of the zone.
 pub(super) async fn set_zone(transaction: &mut Transaction, user_id: &UserId, zone: &Zone) -> Result<(), Error> {
     sqlx::query(
         "INSERT INTO order_versions AS v (user_id, version, totals_zone) VALUES ($1, 1, $2)
@@ -158,7 +155,7 @@ pub(super) async fn find_stale(database: &Database, limit: i64) -> Result<Vec<Us
 }
 
 /// Marks the totals of a customer as not current.
-pub(in crate::orders) async fn mark_stale(transaction: &mut Transaction, user_id: &UserId) -> Result<(), Error> {
+pub async fn mark_stale(transaction: &mut Transaction, user_id: &UserId) -> Result<(), Error> {
     sqlx::query("UPDATE order_versions SET totals_zone = '' WHERE user_id = $1")
         .bind(user_id)
         .execute(&mut *transaction)

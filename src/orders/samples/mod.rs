@@ -17,9 +17,6 @@ const EXPORT: &str = include_str!("orders.csv");
 const EXPORTED_AT: i64 = 1_735_689_600;
 
 /// Inserts the sample orders of a new user. Their numbers begin with `S`.
-///
-/// # Errors
-/// The database fails.
 pub async fn add_samples(
     transaction: &mut Transaction,
     user_id: &UserId,

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::{distinct, select_each};
 use crate::database::{Database, Error, Transaction};
 use crate::domain::UnixSeconds;
-use crate::orders::monthly_totals::Counted;
+use crate::orders::monthly_totals::OrderAmounts;
 use crate::orders::order::OrderNumber;
 use crate::orders::store::counted;
 
@@ -29,7 +29,7 @@ pub(in crate::orders::import) struct ExistingOrder {
 
 impl ExistingOrder {
     /// The owner, and what the order counts in the owner's totals.
-    pub(in crate::orders::import) fn owner_and_counted(&self) -> Result<Option<(String, Counted)>, Error> {
+    pub(in crate::orders::import) fn owner_and_counted(&self) -> Result<Option<(String, OrderAmounts)>, Error> {
         let Some(user_id) = self.user_id.clone() else { return Ok(None) };
         let placed_at = UnixSeconds::new(self.placed_at);
         let counted = counted((placed_at, &self.status, &self.currency, self.total, self.refunded))?;

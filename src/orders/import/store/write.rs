@@ -10,7 +10,7 @@ use crate::database::{Database, Engine, Error, Transaction, batches};
 use crate::domain::{Money, UnixSeconds};
 use crate::orders::import::fields::{FIELDS, Value};
 use crate::orders::import::imported::{LineValues, OrderValues};
-use crate::orders::monthly_totals::{Changes, Counted};
+use crate::orders::monthly_totals::{Changes, OrderAmounts};
 use crate::orders::order::OrderName;
 use crate::orders::search::SearchText;
 use crate::orders::status::OrderStatus;
@@ -41,7 +41,7 @@ pub(in crate::orders) struct Upsert<'a> {
     /// Number of stored lines.
     pub existing_lines: i64,
     /// The owner until now, and what the stored order counts in the owner's totals.
-    pub former: Option<(String, Counted)>,
+    pub former: Option<(String, OrderAmounts)>,
 }
 
 impl Upsert<'_> {
@@ -50,9 +50,9 @@ impl Upsert<'_> {
         OrderStatus::derive(values.payment_status, values.fulfillment_status, values.cancelled_at.is_some())
     }
 
-    fn counted(&self) -> Counted {
+    fn counted(&self) -> OrderAmounts {
         let money = |minor| Money::new(minor, self.values.currency);
-        Counted {
+        OrderAmounts {
             placed_at: UnixSeconds::new(self.values.placed_at),
             status: self.status(),
             total: money(self.values.total),

@@ -13,7 +13,7 @@ const MAX_PREPARED_MONTHS: usize = 60;
 
 /// The totals of one month in one currency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::orders::list) struct MonthTotal {
+pub struct MonthTotal {
     pub month: MonthNumber,
     pub order_count: i64,
     pub total: Money,
@@ -30,7 +30,7 @@ fn month_total((month, code, order_count, total, spent): TotalRow) -> Result<Mon
 }
 
 /// What is stored about all orders of a customer.
-pub(in crate::orders::list) struct StoredTotals {
+pub struct StoredTotals {
     pub version: i64,
     pub has_orders: bool,
     /// The time zone of the months; empty if the totals must be computed.
@@ -41,7 +41,7 @@ pub(in crate::orders::list) struct StoredTotals {
 type StoredRow = (i64, i64, String, Option<i64>, Option<String>, Option<i64>, Option<i64>, Option<i64>);
 
 /// The version of the customer's orders and the stored totals of these months, sorted. Without `range`, no totals.
-pub(in crate::orders::list) async fn find_stored(
+pub async fn find_stored(
     snapshot: &mut Transaction,
     user_id: &str,
     filter: &Filter,
@@ -89,7 +89,7 @@ pub(super) fn stored_sql(
 }
 
 /// When the user's first and last orders were placed; `None` without orders.
-pub(in crate::orders::list) async fn find_first_and_last(
+pub async fn find_first_and_last(
     snapshot: &mut Transaction,
     user_id: &str,
 ) -> Result<Option<(UnixSeconds, UnixSeconds)>, Error> {
@@ -105,7 +105,7 @@ pub(in crate::orders::list) async fn find_first_and_last(
 }
 
 /// Totals the orders of each month, sorted by month and currency. Months without orders are left out.
-pub(in crate::orders::list) async fn total_months(
+pub async fn total_months(
     snapshot: &mut Transaction,
     user_id: &str,
     filter: &Filter,

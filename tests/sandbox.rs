@@ -1,4 +1,4 @@
-//! Where a program under test lives: a folder, a database, settings; and its commands run there.
+//! The environment of a program under test: a directory, a database, settings. Runs commands in it.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -10,47 +10,49 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use sqlx::{AnyPool, AssertSqlSafe};
 use tempfile::TempDir;
 
-/// Signs the tokens of every program under test.
+use crate::shop::{Row, export};
+
+/// `TOKEN_SECRET` of every program under test.
 pub const SECRET: &str = "known to the tests alone and longer than thirty-two bytes";
 
-/// A folder, a database and settings. All of it is gone when this is dropped.
-pub struct Place {
-    pub folder: TempDir,
+/// A directory, a database and settings; deleted on drop.
+pub struct Sandbox {
+    directory: TempDir,
     pub port: u16,
     settings: BTreeMap<String, String>,
     descriptors: Option<u32>,
     postgres: Option<PostgresDatabase>,
 }
 
-/// What a command left behind.
+/// The exit status and output of a command.
 #[derive(Debug)]
-pub struct Ran {
+pub struct CommandOutput {
     pub status: i32,
     pub stdout: String,
     pub stderr: String,
 }
 
-impl Place {
+impl Sandbox {
     pub async fn new() -> Self {
         sqlx::any::install_default_drivers();
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let postgres = match std::env::var("TEST_POSTGRES_URL") {
             Ok(admin_url) => Some(PostgresDatabase::create(admin_url).await),
             Err(_) => None,
         };
         let database_url = match &postgres {
             Some(database) => database.url(),
-            None => format!("sqlite://{}", folder.path().join("portal.db").display()),
+            None => format!("sqlite://{}", directory.path().join("portal.db").display()),
         };
         let port = free_port();
-        let mut place = Self { folder, port, settings: BTreeMap::new(), descriptors: None, postgres };
-        place.set("BIND_ADDR", &format!("127.0.0.1:{port}"));
-        place.set("PUBLIC_URL", &format!("http://localhost:{port}"));
-        place.set("DATABASE_URL", &database_url);
-        place.set("TOKEN_SECRET", SECRET);
-        place.set("DEMO_ORDERS", "false");
-        place.set("STATIC_DIR", concat!(env!("CARGO_MANIFEST_DIR"), "/static"));
-        place
+        let mut sandbox = Self { directory, port, settings: BTreeMap::new(), descriptors: None, postgres };
+        sandbox.set("BIND_ADDR", &format!("127.0.0.1:{port}"));
+        sandbox.set("PUBLIC_URL", &format!("http://localhost:{port}"));
+        sandbox.set("DATABASE_URL", &database_url);
+        sandbox.set("TOKEN_SECRET", SECRET);
+        sandbox.set("DEMO_ORDERS", "false");
+        sandbox.set("STATIC_DIR", concat!(env!("CARGO_MANIFEST_DIR"), "/static"));
+        sandbox
     }
 
     pub fn set(&mut self, name: &str, value: &str) {
@@ -61,7 +63,7 @@ impl Place {
         self.settings.remove(name);
     }
 
-    /// From now on programs get no more than so many file descriptors.
+    /// Limits the file descriptors of programs started from now on.
     pub fn limit_descriptors(&mut self, limit: u32) {
         self.descriptors = Some(limit);
     }
@@ -79,10 +81,10 @@ impl Place {
     }
 
     pub fn path(&self) -> &Path {
-        self.folder.path()
+        self.directory.path()
     }
 
-    /// The program, about to run here with these settings and nothing else of the environment.
+    /// A command in this directory whose environment has only these settings.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let program = env!("CARGO_BIN_EXE_order-portal");
         let mut command = match self.descriptors {
@@ -97,44 +99,66 @@ impl Place {
         command
     }
 
-    pub fn run(&self, arguments: &[&str]) -> Ran {
+    pub fn run(&self, arguments: &[&str]) -> CommandOutput {
         self.run_with_input(arguments, b"")
     }
 
-    pub fn run_with_input(&self, arguments: &[&str], input: &[u8]) -> Ran {
+    pub fn run_with_input(&self, arguments: &[&str], input: &[u8]) -> CommandOutput {
         let mut command = self.command(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        // A command that reads nothing may be gone before all is written.
+        // A command that reads no input may exit earlier.
         child.stdin.take().unwrap().write_all(input).ok();
-        Ran::from(child.wait_with_output().unwrap())
+        CommandOutput::from(child.wait_with_output().unwrap())
     }
 
-    /// Runs a command that must succeed; answers what it printed.
-    pub fn done(&self, arguments: &[&str]) -> String {
-        let ran = self.run(arguments);
-        assert_eq!(ran.status, 0, "{arguments:?}: {ran:?}");
-        ran.stdout
+    /// Runs a command that must succeed; returns its standard output.
+    pub fn run_ok(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert_eq!(output.status, 0, "{arguments:?}: {output:?}");
+        output.stdout
     }
 
-    /// The first line of what a command printed that must succeed.
+    /// The first line of the standard output of a command that must succeed.
     pub fn first_line(&self, arguments: &[&str]) -> String {
-        self.done(arguments).lines().next().unwrap_or_default().to_owned()
+        self.run_ok(arguments).lines().next().unwrap_or_default().to_owned()
     }
 
-    /// Writes a file into the folder and answers its name.
+    /// Writes a file into the directory; returns its name.
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
         std::fs::write(self.path().join(name), content).unwrap();
         name.to_owned()
     }
 
-    /// The database behind the program's back.
+    pub fn import(&self, rows: &[Row]) {
+        self.write("orders.csv", export(rows));
+        self.run_ok(&["import", "orders.csv"]);
+    }
+
+    /// Direct access to the database.
     pub async fn database(&self) -> AnyPool {
         AnyPool::connect(self.setting("DATABASE_URL")).await.unwrap()
     }
+
+    /// Executes a statement; returns the number of affected rows.
+    pub async fn execute(&self, sql: &str) -> u64 {
+        let database = self.database().await;
+        let done = sqlx::query(AssertSqlSafe(sql)).execute(&database).await.unwrap();
+        database.close().await;
+        done.rows_affected()
+    }
+
+    /// The rows of a table, with an optional `WHERE` clause.
+    pub async fn count(&self, from: &str) -> i64 {
+        let database = self.database().await;
+        let query = sqlx::query_scalar(AssertSqlSafe(format!("SELECT COUNT(*) FROM {from}")));
+        let count = query.fetch_one(&database).await.unwrap();
+        database.close().await;
+        count
+    }
 }
 
-impl From<Output> for Ran {
+impl From<Output> for CommandOutput {
     fn from(output: Output) -> Self {
         Self {
             status: output.status.code().unwrap_or(-1),
@@ -144,13 +168,18 @@ impl From<Output> for Ran {
     }
 }
 
-impl Ran {
-    pub fn output(&self) -> String {
+impl CommandOutput {
+    pub fn text(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)
+    }
+
+    /// Whether the command failed with this status and one line on standard error.
+    pub fn is_one_line_error(&self, status: i32) -> bool {
+        self.status == status && self.stderr.trim_end().lines().count() == 1 && !self.stderr.contains("panicked")
     }
 }
 
-/// A port that nothing listens on, from a range of this process's own below those that systems hand out themselves.
+/// A free port, from a range of this process below the ephemeral ports.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let process = u16::try_from(std::process::id() % 60).unwrap();
@@ -162,7 +191,7 @@ pub fn free_port() -> u16 {
     }
 }
 
-/// A database on the server that `TEST_POSTGRES_URL` names, made for one test.
+/// A database of one test on the server `TEST_POSTGRES_URL`; dropped with this value.
 struct PostgresDatabase {
     admin_url: String,
     name: String,
@@ -195,14 +224,14 @@ impl PostgresDatabase {
     }
 }
 
-/// Must not panic, as [`crate::app::TestApp`]'s; what is left behind is named.
+/// Must not panic, like the drop of [`crate::app::TestApp`].
 impl Drop for PostgresDatabase {
     fn drop(&mut self) {
-        // A test's own runtime cannot wait inside of a drop.
+        // The runtime of the test cannot block here.
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 if let Err(error) = self.drop_database() {
-                    eprintln!("the test database {} was left behind: {error}", self.name);
+                    eprintln!("the test database {} was not dropped: {error}", self.name);
                 }
             });
         });

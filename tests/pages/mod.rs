@@ -1,0 +1,118 @@
+//! Every page in each of its states: well-formed HTML with title, heading, labels, valid links, and input shown as text.
+
+mod account;
+mod anonymous;
+mod errors;
+mod mail;
+mod orders;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::html::faults;
+use crate::http::Response;
+
+/// The length of a long input.
+const LONG: usize = 5_000;
+
+/// Template, a text that only it contains, and the test that renders it.
+const TEMPLATES: [(&str, &str, &str); 28] = [
+    ("_verify_banner.html", "<button class=\"plain\" type=\"submit\">Send it again</button>", "orders"),
+    ("accounts/_activity.html", "<p class=\"where\"><time datetime=\"", "account"),
+    ("accounts/activity.html", "What happened to your account in the last 90 days", "account"),
+    ("accounts/confirmed.html", "There is nothing left to do.", "anonymous"),
+    ("accounts/link_expired.html", "Links in mail work once and for a limited time", "anonymous"),
+    ("accounts/delete.html", "Delete my account", "account"),
+    ("accounts/forgot.html", "Tell us your e-mail address", "anonymous"),
+    ("accounts/forgot_sent.html", "a mail with a link is on its way", "anonymous"),
+    ("accounts/login.html", "id=\"remember-help\"", "anonymous"),
+    ("accounts/not_me.html", "action=\"/not-me\"", "anonymous"),
+    ("accounts/recovery_expired.html", "The link in a security mail works once", "anonymous"),
+    ("accounts/account.html", "<section id=\"time-zone\"", "account"),
+    ("accounts/reset.html", "action=\"/password/reset\"", "anonymous"),
+    ("accounts/signup.html", "The one that you order with.", "anonymous"),
+    ("accounts/time_zone.html", "as the clocks there show them", "account"),
+    ("accounts/verify.html", "action=\"/verify\"", "anonymous"),
+    ("same_site_reload.html", "http-equiv=\"refresh\"", "errors"),
+    ("error.html", "<p class=\"code\">Error ", "errors"),
+    ("front.html", "<section class=\"front\">", "anonymous"),
+    ("layout.html", "<a class=\"skip\" href=\"#main\">", "anonymous"),
+    ("mail/inbox.html", "Only the development server has this page.", "mail"),
+    ("mail/email.html", "<div class=\"email-text\">", "mail"),
+    ("mail/message.html", "Or copy this address into the browser", "mail"),
+    ("mail/message.txt", "\n--\nOrder portal, ", "mail"),
+    ("orders/_chart.html", "<figure class=\"chart\">", "orders"),
+    ("orders/detail.html", "<h2 id=\"lines\">", "orders"),
+    ("orders/list.html", "<h1 id=\"orders\">", "orders"),
+    ("orders/list.html", "<h2>No orders yet</h2>", "orders"),
+];
+
+#[test]
+fn template_table_has_every_template() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates");
+    let mut files = Vec::new();
+    let mut open = vec![root.clone()];
+    while let Some(directory) = open.pop() {
+        for entry in std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_dir() { open.push(entry) } else { files.push(entry) }
+        }
+    }
+    let name = |file: &Path| file.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
+    let existing: BTreeSet<String> = files.iter().map(|file| name(file)).collect();
+    assert_eq!(existing, TEMPLATES.iter().map(|(file, _, _)| (*file).to_owned()).collect());
+    for (template, words, _) in TEMPLATES {
+        let contains = |file: &&PathBuf| std::fs::read_to_string(file).unwrap().contains(words);
+        let matching: Vec<String> = files.iter().filter(contains).map(|file| name(file)).collect();
+        assert_eq!(matching, [template], "{words:?}");
+    }
+}
+
+/// The pages that one test has checked.
+struct Pages {
+    test: &'static str,
+    seen: BTreeSet<&'static str>,
+    failures: Vec<String>,
+}
+
+impl Pages {
+    fn new(test: &'static str) -> Self {
+        Self { test, seen: BTreeSet::new(), failures: Vec::new() }
+    }
+
+    /// Checks a page, and that it contains the texts of its state.
+    fn check(&mut self, state: &str, response: &Response, status: u16, expected: &[&str]) {
+        let html = response.text();
+        if response.status != status || response.header("content-type") != Some("text/html; charset=utf-8") {
+            self.failures.push(format!("{state}: {} {:?}: {html}", response.status, response.header("content-type")));
+            return;
+        }
+        self.check_html(state, &html, expected);
+    }
+
+    fn check_html(&mut self, state: &str, html: &str, expected: &[&str]) {
+        let missing = expected.iter().filter(|words| !html.contains(**words));
+        self.failures.extend(missing.map(|words| format!("{state}: {words:?} is not on the page: {html}")));
+        self.failures.extend(faults(html).into_iter().map(|fault| format!("{state}: {fault}")));
+        self.record(html);
+    }
+
+    fn record(&mut self, text: &str) {
+        self.seen.extend(TEMPLATES.iter().map(|(_, words, _)| *words).filter(|words| text.contains(words)));
+    }
+
+    fn finish(self) {
+        assert!(self.failures.is_empty(), "{} failures:\n{}", self.failures.len(), self.failures.join("\n"));
+        let of_test = TEMPLATES.iter().filter(|(_, _, test)| *test == self.test);
+        let unseen: Vec<_> = of_test.filter(|(_, words, _)| !self.seen.contains(words)).collect();
+        assert!(unseen.is_empty(), "never rendered: {unseen:?}");
+    }
+}
+
+/// The text as escaped by the templates.
+fn escaped(text: &str) -> String {
+    let characters = text.chars().map(|character| match character {
+        '<' | '>' | '&' | '"' | '\'' => format!("&#{};", u32::from(character)),
+        other => other.to_string(),
+    });
+    characters.collect()
+}

@@ -116,11 +116,11 @@ impl CsvExport {
 fn cells(order: &Order, lines: &[OrderLine], zone: &Zone) -> [String; 14] {
     let products: Vec<String> = lines.iter().map(|line| format!("{} × {}", line.quantity, line.name)).collect();
     [
-        order.number.to_string(),
+        order.name.to_string(),
         format_time(order.placed_at, zone),
         order.status.label().to_owned(),
-        order.payment_status.clone(),
-        order.fulfillment_status.clone(),
+        order.payment_status.as_str().to_owned(),
+        order.fulfillment_status.as_str().to_owned(),
         order.line_count.to_string(),
         products.join("; "),
         order.currency().code().to_owned(),

@@ -5,7 +5,8 @@ use strum::VariantArray;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::order::{Order, OrderDetail, OrderLine, OrderStatus, ShippingAddress};
+use super::order::{Order, OrderDetail, OrderLine, ShippingAddress};
+use super::status::OrderStatus;
 use crate::domain::UnixSeconds;
 
 /// An order without its lines. Times are RFC 3339, amounts are integers in the currency's minor unit.
@@ -18,10 +19,10 @@ pub struct OrderSummary {
     status: &'static str,
     /// Shopify's payment state.
     #[schema(example = "paid")]
-    payment_status: String,
+    payment_status: &'static str,
     /// Shopify's fulfilment state.
     #[schema(example = "fulfilled")]
-    fulfillment_status: String,
+    fulfillment_status: &'static str,
     #[schema(example = "1996-07-04T12:00:00Z", format = "date-time")]
     placed_at: String,
     #[schema(format = "date-time")]
@@ -30,6 +31,9 @@ pub struct OrderSummary {
     fulfilled_at: Option<String>,
     #[schema(format = "date-time")]
     cancelled_at: Option<String>,
+    /// When the customer asked the shop to cancel the order.
+    #[schema(format = "date-time")]
+    cancellation_requested_at: Option<String>,
     /// ISO 4217.
     #[schema(example = "USD")]
     currency: &'static str,
@@ -39,6 +43,7 @@ pub struct OrderSummary {
     discount: i64,
     #[schema(example = 47238)]
     total: i64,
+    refunded: i64,
     line_count: i64,
 }
 
@@ -94,15 +99,17 @@ impl From<Order> for OrderSummary {
             paid_at: time(order.paid_at),
             fulfilled_at: time(order.fulfilled_at),
             cancelled_at: time(order.cancelled_at),
+            cancellation_requested_at: time(order.cancellation_asked_at),
             currency: order.currency().code(),
             subtotal: order.subtotal.minor(),
             shipping: order.shipping.minor(),
             taxes: order.taxes.minor(),
             discount: order.discount.minor(),
             total: order.total.minor(),
+            refunded: order.refunded.minor(),
             line_count: order.line_count,
-            payment_status: order.payment_status,
-            fulfillment_status: order.fulfillment_status,
+            payment_status: order.payment_status.as_str(),
+            fulfillment_status: order.fulfillment_status.as_str(),
         }
     }
 }

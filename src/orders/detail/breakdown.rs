@@ -105,8 +105,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::orders::order::ShippingAddress;
     use crate::orders::order::tests::order;
+    use crate::orders::order::{OrderDetails, ShippingAddress};
 
     /// Subtotal, shipping, taxes, discount, total, refund; quantity, price and discount of each line.
     fn detail(amounts: [i64; 6], lines: &[(i64, i64, i64)]) -> OrderDetail {
@@ -119,10 +119,11 @@ mod tests {
             quantity: *quantity,
             unit_price: money(*price),
             discount: money(*discount),
+            fulfillment_status: String::new(),
         };
         let lines = lines.iter().map(line).collect();
         let order = Order { subtotal, shipping, taxes, discount, total, refunded, ..order };
-        OrderDetail { order, lines, address: ShippingAddress::default() }
+        OrderDetail { order, lines, address: ShippingAddress::default(), details: OrderDetails::default() }
     }
 
     fn rows(detail: &OrderDetail) -> Vec<(&'static str, i64)> {

@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 
 use super::breakdown::{TotalRow, breakdown};
-use super::store::{self, FoundOrder};
+use super::store::{self, FoundOrder, OrderLink};
 use super::timeline::{Event, timeline};
 use crate::database::Database;
 use crate::domain::{Zone, format_count, format_date, format_date_time};
@@ -88,7 +88,7 @@ pub async fn find(database: &Database, user: &CurrentUser, number: &str) -> Resu
 pub fn render(
     status: StatusCode,
     layout: Layout,
-    FoundOrder { detail, newer, older }: &FoundOrder,
+    FoundOrder { detail, newer, older, original }: &FoundOrder,
     error: Option<String>,
 ) -> Result<HttpResponse, Error> {
     let order = &detail.order;
@@ -98,13 +98,13 @@ pub fn render(
     let view = DetailPage {
         layout,
         error,
-        number: order.number.to_string(),
+        number: order.name.to_string(),
         url: order_url(&order.number),
         status: order.status.label(),
         status_class: order.status.as_str(),
         placed_at: order.placed_at.to_string(),
         placed_on: format_date(order.placed_at, &zone),
-        reordered_from: order.reordered_from.as_ref().map(link),
+        reordered_from: original.as_ref().map(link),
         lines: detail.lines.iter().map(line_row).collect(),
         totals,
         notes,
@@ -119,8 +119,8 @@ pub fn render(
     page(status, &view)
 }
 
-fn link(number: &OrderNumber) -> Link {
-    Link { url: order_url(number), number: number.to_string() }
+fn link((number, name): &OrderLink) -> Link {
+    Link { url: order_url(number), number: name.to_string() }
 }
 
 fn line_row(line: &OrderLine) -> LineRow {

@@ -1,7 +1,8 @@
 //! The timeline of an order: past events and expected ones.
 
 use crate::domain::UnixSeconds;
-use crate::orders::order::{Order, OrderStatus};
+use crate::orders::order::Order;
+use crate::orders::status::{FulfillmentStatus, OrderStatus, PaymentStatus};
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Event {
@@ -25,13 +26,14 @@ pub(super) fn timeline(order: &Order) -> Vec<Event> {
 
 fn past_events(order: &Order) -> Vec<(&'static str, Option<UnixSeconds>)> {
     let mut events = vec![("Placed", Some(order.placed_at))];
-    let is_paid = matches!(order.payment_status.as_str(), "paid" | "partially_refunded" | "refunded");
-    if is_paid || order.paid_at.is_some() {
+    if order.payment_status.was_paid() || order.paid_at.is_some() {
         events.push(("Paid", order.paid_at));
     }
-    match order.fulfillment_status.as_str() {
-        "fulfilled" | "delivered" => events.push(("Sent", order.fulfilled_at)),
-        "partial" | "partially_fulfilled" => events.push(("Partly sent", order.fulfilled_at)),
+    match order.fulfillment_status {
+        FulfillmentStatus::Fulfilled | FulfillmentStatus::Delivered => events.push(("Sent", order.fulfilled_at)),
+        FulfillmentStatus::Partial | FulfillmentStatus::PartiallyFulfilled => {
+            events.push(("Partly sent", order.fulfilled_at));
+        }
         _ if order.fulfilled_at.is_some() => events.push(("Sent", order.fulfilled_at)),
         _ => {}
     }
@@ -41,15 +43,15 @@ fn past_events(order: &Order) -> Vec<(&'static str, Option<UnixSeconds>)> {
     if order.cancelled_at.is_some() {
         events.push(("Cancelled", order.cancelled_at));
     }
-    if order.fulfillment_status == "delivered" {
+    if order.fulfillment_status == FulfillmentStatus::Delivered {
         events.push(("Delivered", None));
     }
     events
 }
 
 fn refund(order: &Order) -> Option<String> {
-    match order.payment_status.as_str() {
-        "refunded" => Some("Refunded".to_owned()),
+    match order.payment_status {
+        PaymentStatus::Refunded => Some("Refunded".to_owned()),
         _ if order.refunded.is_zero() => None,
         _ => Some(format!("{} refunded", order.refunded)),
     }
@@ -60,7 +62,11 @@ fn pending(status: OrderStatus) -> &'static [&'static str] {
         OrderStatus::Placed => &["Paid", "Sent", "Delivered"],
         OrderStatus::Processing | OrderStatus::PartlySent => &["Sent", "Delivered"],
         OrderStatus::Sent => &["Delivered"],
-        OrderStatus::Delivered | OrderStatus::Cancelled | OrderStatus::Refunded => &[],
+        OrderStatus::Delivered
+        | OrderStatus::Cancelled
+        | OrderStatus::Refunded
+        | OrderStatus::PaymentVoided
+        | OrderStatus::Expired => &[],
     }
 }
 

@@ -5,6 +5,7 @@
 //! An order of another customer is answered exactly like one that does not exist.
 
 mod breakdown;
+mod facts;
 mod page;
 mod store;
 mod timeline;

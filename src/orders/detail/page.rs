@@ -4,13 +4,15 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
 
-use super::breakdown::{TotalRow, breakdown};
+use super::breakdown::{TotalRow, breakdown, tip_lines};
+use super::facts::{Fact, billing_lines, facts, line_state, sent_lines, shipping_lines};
 use super::store::{self, FoundOrder, OrderLink};
 use super::timeline::{Event, timeline};
 use crate::database::Database;
 use crate::domain::{Zone, format_count, format_date, format_date_time};
 use crate::orders::idempotency::IdempotencyKey;
-use crate::orders::order::{OrderLine, OrderNumber, ShippingAddress};
+use crate::orders::order::{OrderLine, OrderNumber};
+use crate::orders::status::OrderStatus;
 use crate::orders::url::order_url;
 use crate::sessions::CurrentUser;
 use crate::web::{Error, Layout, page, see_other};
@@ -33,6 +35,10 @@ struct DetailPage {
     notes: Vec<String>,
     events: Vec<EventRow>,
     address: Vec<String>,
+    billing: Vec<String>,
+    facts: Vec<Fact>,
+    /// `2 of 3 sent`.
+    sent: Option<String>,
     cancellation_asked_on: Option<String>,
     can_be_cancelled: bool,
     key: String,
@@ -52,6 +58,7 @@ struct LineRow {
     unit_price: String,
     amount: String,
     discount: Option<String>,
+    state: Option<&'static str>,
 }
 
 struct EventRow {
@@ -88,13 +95,17 @@ pub async fn find(database: &Database, user: &CurrentUser, number: &str) -> Resu
 pub fn render(
     status: StatusCode,
     layout: Layout,
-    FoundOrder { detail, newer, older, original }: &FoundOrder,
+    found: &FoundOrder,
     error: Option<String>,
 ) -> Result<HttpResponse, Error> {
+    let FoundOrder { detail, newer, older, original, shop, reports_deliveries } = found;
     let order = &detail.order;
     let key = IdempotencyKey::generate().map_err(|error| Error::Internal(error.to_string().into()))?;
     let zone = layout.zone();
     let (totals, notes) = breakdown(detail);
+    // A tip is one of the totals.
+    let tips: Vec<&OrderLine> = tip_lines(detail).collect();
+    let lines = detail.lines.iter().filter(|line| !tips.iter().any(|tip| std::ptr::eq(*tip, *line)));
     let view = DetailPage {
         layout,
         error,
@@ -105,11 +116,14 @@ pub fn render(
         placed_at: order.placed_at.to_string(),
         placed_on: format_date(order.placed_at, &zone),
         reordered_from: original.as_ref().map(link),
-        lines: detail.lines.iter().map(line_row).collect(),
+        lines: lines.map(|line| line_row(line, order.status)).collect(),
         totals,
         notes,
-        events: timeline(order).into_iter().map(|event| event_row(event, &zone)).collect(),
-        address: address_lines(&detail.address),
+        events: timeline(order, *reports_deliveries).into_iter().map(|event| event_row(event, &zone)).collect(),
+        address: shipping_lines(&detail.address, &detail.details.shipping_province_name),
+        billing: billing_lines(detail),
+        facts: facts(detail, shop),
+        sent: sent_lines(detail),
         cancellation_asked_on: order.pending_cancellation().map(|at| format_date(at, &zone)),
         can_be_cancelled: order.can_be_cancelled(),
         key: key.as_str().to_owned(),
@@ -123,7 +137,7 @@ fn link((number, name): &OrderLink) -> Link {
     Link { url: order_url(number), number: name.to_string() }
 }
 
-fn line_row(line: &OrderLine) -> LineRow {
+fn line_row(line: &OrderLine, status: OrderStatus) -> LineRow {
     LineRow {
         name: line.name.clone(),
         sku: line.sku.clone(),
@@ -131,43 +145,11 @@ fn line_row(line: &OrderLine) -> LineRow {
         unit_price: line.unit_price.to_string(),
         amount: line.amount().map(|amount| amount.to_string()).unwrap_or_default(),
         discount: (!line.discount.is_zero()).then(|| line.discount.negated().to_string()),
+        state: line_state(line).filter(|_| status == OrderStatus::PartlySent),
     }
 }
 
 fn event_row(event: Event, zone: &Zone) -> EventRow {
     let at = event.at.map(|at| (at.to_string(), format_date_time(at, zone)));
     EventRow { label: event.label, at, is_pending: event.is_pending }
-}
-
-/// The address as on a parcel, without unknown parts.
-fn address_lines(address: &ShippingAddress) -> Vec<String> {
-    let city = [address.zip.as_str(), address.city.as_str()].map(str::trim).join(" ");
-    let lines = [
-        &address.name,
-        &address.company,
-        &address.address1,
-        &address.address2,
-        &city,
-        &address.province,
-        &address.country,
-        &address.phone,
-    ];
-    lines.into_iter().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn address_has_no_empty_lines() {
-        let address = ShippingAddress {
-            name: "Ann ".into(),
-            zip: "51100".into(),
-            city: "Reims".into(),
-            ..ShippingAddress::default()
-        };
-        assert_eq!(address_lines(&address), ["Ann", "51100 Reims"]);
-        assert!(address_lines(&ShippingAddress::default()).is_empty());
-    }
 }

@@ -13,10 +13,13 @@ use crate::orders::status::{FulfillmentStatus, PaymentStatus};
 /// Quantities from minus this number to this number.
 const MAX_QUANTITY: i64 = 1_000_000;
 
-/// A cell; its text has no spaces around it.
+/// A cell.
 pub(super) struct Cell<'a> {
     pub column: Column,
+    /// Without spaces around it.
     pub text: &'a str,
+    /// As it stands in the file.
+    pub raw: &'a str,
     pub allows_decimal_comma: bool,
 }
 
@@ -48,20 +51,20 @@ impl Cell<'_> {
 
     /// Any text without NUL, which PostgreSQL cannot store.
     pub(super) fn text(&self) -> Parsed<String> {
-        if self.text.contains('\0') {
+        if self.raw.contains('\0') {
             return Err(self.invalid("contains a NUL character; remove it"));
         }
-        Ok(self.text.to_owned())
+        Ok(self.raw.to_owned())
     }
 
     /// Text without a leading quote, which exports add so that spreadsheet programs do not parse a postcode as a number.
     pub(super) fn code(&self) -> Parsed<String> {
-        self.text().map(|text| text.strip_prefix('\'').map(str::to_owned).unwrap_or(text))
+        self.text().map(|_| self.text.strip_prefix('\'').unwrap_or(self.text).to_owned())
     }
 
     /// A link to show; empty unless it is https.
     pub(super) fn url(&self) -> Parsed<String> {
-        let url = self.text()?;
+        let url = self.text().map(|_| self.text.to_owned())?;
         let is_https = url::Url::parse(&url).is_ok_and(|parsed| parsed.scheme() == "https" && parsed.host().is_some());
         Ok(if is_https { url } else { String::new() })
     }
@@ -167,7 +170,7 @@ mod tests {
     use super::*;
 
     fn cell(column: Column, text: &str) -> Cell<'_> {
-        Cell { column, text, allows_decimal_comma: false }
+        Cell { column, text, raw: text, allows_decimal_comma: false }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod breakdown;
 mod facts;
+mod lines;
 mod page;
 mod store;
 mod timeline;

@@ -3,16 +3,17 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
+use serde::Deserialize;
 
-use super::breakdown::{TotalRow, breakdown, tip_lines};
-use super::facts::{Fact, billing_lines, facts, line_state, sent_lines, shipping_lines};
+use super::breakdown::{TotalRow, breakdown};
+use super::facts::{Fact, billing_lines, facts, sent_lines, shipping_lines};
+use super::lines::{LinePages, LineRow, line_rows};
 use super::store::{self, FoundOrder, OrderLink};
 use super::timeline::{Event, timeline};
 use crate::database::Database;
-use crate::domain::{Zone, format_count, format_date, format_date_time};
+use crate::domain::{Zone, format_date, format_date_time};
 use crate::orders::idempotency::IdempotencyKey;
-use crate::orders::order::{OrderLine, OrderNumber};
-use crate::orders::status::OrderStatus;
+use crate::orders::order::OrderNumber;
 use crate::orders::url::order_url;
 use crate::sessions::CurrentUser;
 use crate::web::{Error, Layout, page, see_other};
@@ -31,6 +32,7 @@ struct DetailPage {
     placed_on: String,
     reordered_from: Option<Link>,
     lines: Vec<LineRow>,
+    line_pages: Option<LinePages>,
     totals: Vec<TotalRow>,
     notes: Vec<String>,
     events: Vec<EventRow>,
@@ -46,19 +48,15 @@ struct DetailPage {
     older: Option<Link>,
 }
 
+/// Which part of the lines is shown, from 1.
+#[derive(Default, Deserialize)]
+pub(in crate::orders) struct PageQuery {
+    lines: Option<usize>,
+}
+
 struct Link {
     url: String,
     number: String,
-}
-
-struct LineRow {
-    name: String,
-    sku: String,
-    quantity: String,
-    unit_price: String,
-    amount: String,
-    discount: Option<String>,
-    state: Option<&'static str>,
 }
 
 struct EventRow {
@@ -72,10 +70,12 @@ pub async fn show(
     user: CurrentUser,
     layout: Layout,
     number: web::Path<String>,
+    query: Result<web::Query<PageQuery>, actix_web::Error>,
     database: web::Data<Database>,
 ) -> Result<HttpResponse, Error> {
     let found = find(&database, &user, &number).await?;
-    render(StatusCode::OK, layout, &found, None)
+    let part = query.ok().and_then(|query| query.lines).unwrap_or(1);
+    render(StatusCode::OK, layout, &found, part, None)
 }
 
 /// GET on the URL of an action: a reload of its response, or a login after the session ended before the form was sent.
@@ -91,11 +91,12 @@ pub async fn find(database: &Database, user: &CurrentUser, number: &str) -> Resu
     found.ok_or(Error::NotFound)
 }
 
-/// Renders the page, with an error if an action failed.
+/// Renders the page with this part of the lines, and with an error if an action failed.
 pub fn render(
     status: StatusCode,
     layout: Layout,
     found: &FoundOrder,
+    part: usize,
     error: Option<String>,
 ) -> Result<HttpResponse, Error> {
     let FoundOrder { detail, newer, older, original, shop, reports_deliveries } = found;
@@ -103,9 +104,7 @@ pub fn render(
     let key = IdempotencyKey::generate().map_err(|error| Error::Internal(error.to_string().into()))?;
     let zone = layout.zone();
     let (totals, notes) = breakdown(detail);
-    // A tip is one of the totals.
-    let tips: Vec<&OrderLine> = tip_lines(detail).collect();
-    let lines = detail.lines.iter().filter(|line| !tips.iter().any(|tip| std::ptr::eq(*tip, *line)));
+    let (lines, line_pages) = line_rows(detail, part);
     let view = DetailPage {
         layout,
         error,
@@ -116,7 +115,8 @@ pub fn render(
         placed_at: order.placed_at.to_string(),
         placed_on: format_date(order.placed_at, &zone),
         reordered_from: original.as_ref().map(link),
-        lines: lines.map(|line| line_row(line, order.status)).collect(),
+        lines,
+        line_pages,
         totals,
         notes,
         events: timeline(order, *reports_deliveries).into_iter().map(|event| event_row(event, &zone)).collect(),
@@ -135,18 +135,6 @@ pub fn render(
 
 fn link((number, name): &OrderLink) -> Link {
     Link { url: order_url(number), number: name.to_string() }
-}
-
-fn line_row(line: &OrderLine, status: OrderStatus) -> LineRow {
-    LineRow {
-        name: line.name.clone(),
-        sku: line.sku.clone(),
-        quantity: format_count(line.quantity),
-        unit_price: line.unit_price.to_string(),
-        amount: line.amount().map(|amount| amount.to_string()).unwrap_or_default(),
-        discount: (!line.discount.is_zero()).then(|| line.discount.negated().to_string()),
-        state: line_state(line).filter(|_| status == OrderStatus::PartlySent),
-    }
 }
 
 fn event_row(event: Event, zone: &Zone) -> EventRow {

@@ -75,11 +75,11 @@ impl Cell<'_> {
             .ok_or_else(|| self.invalid("is not an order name; write it like #1001, in up to 255 printable characters"))
     }
 
-    /// The id of the shop's system: digits, as Excel shows them only up to 11.
+    /// The id of the shop's system; empty when a spreadsheet program has rounded it to `5.55E+12`.
     pub(super) fn id(&self) -> Parsed<String> {
         let id = self.code()?;
         if is_scientific(&id) {
-            return Err(self.invalid("is an Id that a spreadsheet program rounded; export the orders again"));
+            return Ok(String::new());
         }
         if id.chars().count() > 100 {
             return Err(self.invalid("is longer than 100 characters"));
@@ -184,11 +184,12 @@ mod tests {
     }
 
     #[test]
-    fn id_that_excel_rounded_is_rejected() {
+    fn id_that_a_spreadsheet_program_rounded_is_unknown() {
         assert_eq!(cell(Column::Id, "5550001112223").id(), Ok("5550001112223".to_owned()));
         assert_eq!(cell(Column::Id, "'5550001112223.0").id(), Ok("5550001112223".to_owned()));
-        assert!(cell(Column::Id, "5.55E+12").id().is_err() && cell(Column::Id, "5,55E+12").id().is_err());
-        assert!(cell(Column::Id, "3E7").id().is_err());
+        for text in ["5.55E+12", "5,55E+12", "3E7"] {
+            assert_eq!(cell(Column::Id, text).id(), Ok(String::new()), "{text}");
+        }
         assert_eq!(cell(Column::Id, "cafe").id(), Ok("cafe".to_owned()));
     }
 

@@ -82,8 +82,9 @@ async fn import_stores_every_field() {
     for (name, value) in expected {
         assert_eq!(order[name], value, "{name}");
     }
-    let first = json!({ "sku": "NB-1", "name": "Notebook, ruled", "quantity": 2, "unit_price": 1250, "discount": 0 });
-    let second = json!({ "sku": "", "name": "Pen", "quantity": 1, "unit_price": 300, "discount": 0 });
+    let first = json!({ "sku": "NB-1", "name": "Notebook, ruled", "quantity": 2, "unit_price": 1250, "discount": 0, "fulfillment_status": "" });
+    let second =
+        json!({ "sku": "", "name": "Pen", "quantity": 1, "unit_price": 300, "discount": 0, "fulfillment_status": "" });
     let lines = order["lines"].as_array().unwrap().clone();
     assert_eq!(lines.len(), 2);
     assert_eq!(lines, [first, second]);

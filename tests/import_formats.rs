@@ -303,3 +303,92 @@ async fn sample_of_the_help_loads() {
         (&json!(2), &json!(3290), &json!("2024-03-01T09:00:00Z"))
     );
 }
+
+#[tokio::test]
+async fn page_and_api_show_what_the_export_says_besides() {
+    let app = TestApp::start().await;
+    let mut ann = app.verified_customer(ANN).await;
+    let more = [
+        ("Billing Name", "Ann at work"),
+        ("Shipping Method", "Express"),
+        ("Payment Method", "Gift Card + Card"),
+        ("Discount Code", "SPRING"),
+        ("Tax 1 Name", "DE MwSt 19%"),
+        ("Tax 1 Value", "3.99"),
+        ("Duties", "6.00"),
+        ("Outstanding Balance", "10.00"),
+        ("Shipping Province", "GES"),
+        ("Shipping Province Name", "Grand Est"),
+        ("Tracking Company", "Post"),
+        ("Tracking Number", "'0042"),
+        ("Tracking Url", "https://post.example/0042"),
+    ];
+    let first = order("#1", ANN)
+        .with("Fulfillment Status", "partial")
+        .with("Financial Status", "partially_paid")
+        .with("Lineitem fulfillment status", "fulfilled")
+        .with("Total", "35.90");
+    let first = more.iter().fold(first, |row, (column, value)| row.with(column, value));
+    let rows = [first, line("#1", ANN, "Pen").with("Lineitem fulfillment status", "unfulfilled")];
+    let columns: Vec<&str> = COLUMNS.into_iter().chain(more.map(|(column, _)| column)).collect();
+    let columns: Vec<&str> =
+        columns.iter().enumerate().filter(|(at, name)| !columns[..*at].contains(name)).map(|(_, name)| *name).collect();
+    let order = imported(&app, export_of(&columns, &rows), "1").await;
+    assert_eq!(order["tax_lines"], json!([{ "name": "DE MwSt 19%", "amount": 399 }]));
+    assert_eq!((&order["duties"], &order["outstanding"], &order["tip"]), (&json!(600), &json!(1000), &Value::Null));
+    assert_eq!(order["tracking"], json!({ "company": "Post", "number": "0042", "url": "https://post.example/0042" }));
+    assert_eq!((&order["billing_address"]["name"], &order["discount_code"]), (&json!("Ann at work"), &json!("SPRING")));
+    let page = ann.get("/orders/1").await.text();
+    for part in [
+        "1 of 2 sent",
+        "Express",
+        "Gift Card + Card",
+        "SPRING",
+        "DE MwSt 19% €3.99",
+        "Duties",
+        "Still to pay",
+        "Grand Est",
+        "Ann at work",
+        "<a href=\"https://post.example/0042\" rel=\"noreferrer\">Post 0042</a>",
+    ] {
+        assert!(page.contains(part), "{part} is not on {page}");
+    }
+    // The shop never reported a delivery.
+    assert!(!page.contains("Delivered"), "{page}");
+    imported(&app, export(&[self::order("#2", ANN).with("Fulfillment Status", "delivered")]), "2").await;
+    assert!(ann.get("/orders/1").await.text().contains("Delivered"));
+}
+
+#[tokio::test]
+async fn time_without_offset_is_in_the_zone_of_the_shop() {
+    let app = TestApp::start_with(&[("SHOP_TIME_ZONE", "Europe/Berlin")]).await;
+    let mut ann = app.verified_customer(ANN).await;
+    let order = imported(&app, export(&[order("#1", ANN).with("Created at", "2024-05-01 00:30:00")]), "1").await;
+    assert_eq!(order["placed_at"], "2024-04-30T22:30:00Z");
+    assert!(ann.get("/orders/1").await.text().contains("1 May 2024"), "the day is not that of the shop");
+}
+
+#[tokio::test]
+async fn operator_sees_past_imports_and_single_orders() {
+    let app = app_with_ann().await;
+    app.write("orders.csv", export(&[order("#1", ANN), order("#2", "x@y")]));
+    app.run_ok(&["import", "orders.csv"]);
+    let imports = app.run_ok(&["orders", "imports"]);
+    assert!(
+        imports.contains("done: 2 orders with 2 lines: 2 new, 0 changed, 0 unchanged, 0 skipped, 1 without owner"),
+        "{imports}"
+    );
+    assert!(imports.contains("  orders.csv (SHA-256 "), "{imports}");
+    for number in ["1", "#1"] {
+        let shown = app.run_ok(&["orders", "show", number]);
+        assert!(shown.contains(&format!("account       {ANN}")) && shown.contains("€29.90 for 1 lines"), "{shown}");
+    }
+    assert_eq!(app.run(&["orders", "show", "7"]).status, 1);
+    let json: Value = serde_json::from_str(&app.run_ok(&["import", "--json", "orders.csv"])).unwrap();
+    assert_eq!((&json["done"], &json["report"]["summary"]["unchanged"]), (&json!(true), &json!(2)));
+    assert_eq!(json["findings"]["emails"]["count"], 1);
+    app.write("bad.csv", export(&[order("#1", ANN).with("Total", "x")]));
+    let failed = app.run(&["import", "--json", "bad.csv"]);
+    let json: Value = serde_json::from_str(failed.stdout.trim()).unwrap();
+    assert_eq!((failed.status, &json["done"], &json["findings"]["invalid"]["count"]), (1, &json!(false), &json!(1)));
+}

@@ -34,6 +34,7 @@ mod import;
 mod import_concurrency;
 mod import_exports;
 mod import_formats;
+mod import_fuzz;
 mod import_identity;
 mod import_invalid;
 mod layout_rules;

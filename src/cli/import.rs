@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::{Failure, failed, open, print};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domain::{Zone, format_count};
+use crate::domain::format_count;
 use crate::orders::{
     self, ColumnMapping, Event, FindingList, Findings, ImportMode, ImportOptions, ImportReport, ImportSource, Progress,
     ShopName, Stage,
@@ -51,7 +51,7 @@ pub(super) async fn run(config: &Config, clock: &Clock, arguments: ImportArgumen
         skip_invalid: arguments.skip_invalid,
         shop: arguments.shop.unwrap_or_default(),
         columns: arguments.columns,
-        zone: Zone::utc(),
+        zone: config.shop_time_zone.clone(),
     };
     let database = open(config).await?;
     let bar = progress_bar();

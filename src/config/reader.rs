@@ -73,6 +73,21 @@ impl Reader<'_> {
         parsed
     }
 
+    /// The same with a default.
+    pub fn parsed_or<T: Display>(
+        &mut self,
+        name: &'static str,
+        takes: &str,
+        parse: impl Fn(&str) -> Option<T>,
+        default: T,
+    ) -> T {
+        if (self.get)(name).is_some() {
+            return self.parsed(name, takes, parse).unwrap_or(default);
+        }
+        self.show(name, Some(&default));
+        default
+    }
+
     /// Adds a setting to the summary.
     pub fn show(&mut self, name: &'static str, value: Option<impl Display>) {
         self.summary.push((name, value.map_or_else(|| "not set".to_owned(), |value| value.to_string())));

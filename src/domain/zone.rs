@@ -101,6 +101,12 @@ impl Zone {
     }
 }
 
+impl std::fmt::Display for Zone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 /// The first day of the next month; `None` after the last date.
 pub fn next_month(date: Date) -> Option<Date> {
     let (year, month) = match date.month() {

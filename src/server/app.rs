@@ -48,7 +48,7 @@ impl AppState {
             session: seconds(config.session_max_seconds),
             remembered: seconds(config.remember_me_seconds),
         };
-        let sessions = Sessions::new(database.clone(), clock.clone(), keys, lifetimes);
+        let sessions = Sessions::new(database.clone(), clock.clone(), keys, lifetimes, config.shop_time_zone.clone());
         let hasher = Hasher::new(site_words(origin)).map_err(|error| ServeError::Failed(error.to_string()))?;
         let sample_orders = if config.demo_orders { SampleOrders::Added } else { SampleOrders::None };
         let accounts = Accounts::new(database.clone(), clock.clone(), sessions.clone(), hasher, sample_orders);

@@ -111,7 +111,7 @@ async fn respond(
             // The shop may have sent the order since the page was loaded.
             let found = detail::find(database, user, detail.order.number.as_str()).await?;
             let error = Some(too_late(found.detail.order.status).to_owned());
-            detail::render(StatusCode::UNPROCESSABLE_ENTITY, layout, &found, error)
+            detail::render(StatusCode::UNPROCESSABLE_ENTITY, layout, &found, 1, error)
         }
         Outcome::KeyReused => Err(Error::BadRequest(
             "the form was sent before with something else in it; load the order again".to_owned(),

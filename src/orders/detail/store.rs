@@ -14,6 +14,8 @@ struct DetailRow {
     address: ShippingAddress,
     details: String,
     original_name: Option<String>,
+    shop: String,
+    reports_deliveries: i64,
     newer: Option<String>,
     older: Option<String>,
 }
@@ -27,6 +29,10 @@ pub struct FoundOrder {
     pub newer: Option<OrderLink>,
     pub older: Option<OrderLink>,
     pub original: Option<OrderLink>,
+    /// Empty for the only shop.
+    pub shop: String,
+    /// Whether the shop's exports say when an order is delivered.
+    pub reports_deliveries: bool,
 }
 
 /// The user's order of this number.
@@ -47,6 +53,8 @@ pub(super) async fn find_with_neighbours(
     // Number and name are one value, separated by a line break, which neither has.
     let sql = format!(
         "SELECT {ORDER_COLUMNS}, {ADDRESS_COLUMNS}, details,
+             shop, CAST((SELECT COUNT(*) FROM counters c WHERE c.name = 'deliveries:' || o.shop) AS BIGINT)
+                 + CASE WHEN source = 'sample' THEN 1 ELSE 0 END AS reports_deliveries,
              (SELECT n.name FROM orders n WHERE n.user_id = $1 AND n.number = o.reordered_from) AS original_name,
              (SELECT n.number || '\n' || n.name FROM orders n WHERE n.user_id = $2 AND (n.placed_at, n.id) > (o.placed_at, o.id)
               ORDER BY n.placed_at, n.id LIMIT 1) AS newer,
@@ -59,9 +67,10 @@ pub(super) async fn find_with_neighbours(
         query = query.bind(user_id);
     }
     let row: Option<DetailRow> = query.bind(number.as_str()).fetch_optional(&mut *snapshot).await?;
-    let Some(DetailRow { order, address, details, original_name, newer, older }) = row else {
+    let Some(row) = row else {
         return Ok(None);
     };
+    let order = row.order;
     let mut lines = lines_by_order(snapshot, std::slice::from_ref(&order)).await?;
     let lines = lines.remove(&order.id).unwrap_or_default();
     let link = |text: Option<String>| {
@@ -69,7 +78,14 @@ pub(super) async fn find_with_neighbours(
         let (number, name) = text.split_once('\n')?;
         OrderNumber::parse(number).zip(OrderName::parse(name))
     };
-    let original = order.reordered_from.clone().zip(original_name.as_deref().and_then(OrderName::parse));
-    let detail = OrderDetail { order, lines, address, details: parse_details(&details)? };
-    Ok(Some(FoundOrder { detail, newer: link(newer), older: link(older), original }))
+    let original = order.reordered_from.clone().zip(row.original_name.as_deref().and_then(OrderName::parse));
+    let detail = OrderDetail { order, lines, address: row.address, details: parse_details(&row.details)? };
+    Ok(Some(FoundOrder {
+        detail,
+        newer: link(row.newer),
+        older: link(row.older),
+        original,
+        shop: row.shop,
+        reports_deliveries: row.reports_deliveries > 0,
+    }))
 }

@@ -12,15 +12,18 @@ pub(super) struct Event {
     pub is_pending: bool,
 }
 
-/// Past events by time, then past events of unknown time, then pending events.
-pub(super) fn timeline(order: &Order) -> Vec<Event> {
+/// Past events by time, then past events of unknown time, then pending events. A delivery is pending only if the shop reports deliveries.
+pub(super) fn timeline(order: &Order, reports_deliveries: bool) -> Vec<Event> {
     let mut past = past_events(order);
     // The sort is stable: events of the same second keep their order.
     past.sort_by_key(|(_, at)| (at.is_none(), *at));
     let past = past.into_iter().map(|(label, at)| Event { label: label.to_owned(), at, is_pending: false });
     let refund = refund(order).map(|label| Event { label, at: None, is_pending: false });
-    let pending =
-        pending(order.status).iter().map(|label| Event { label: (*label).to_owned(), at: None, is_pending: true });
+    let pending = pending(order).filter(|label| *label != "Delivered" || reports_deliveries).map(|label| Event {
+        label: label.to_owned(),
+        at: None,
+        is_pending: true,
+    });
     past.chain(refund).chain(pending).collect()
 }
 
@@ -57,17 +60,18 @@ fn refund(order: &Order) -> Option<String> {
     }
 }
 
-fn pending(status: OrderStatus) -> &'static [&'static str] {
-    match status {
-        OrderStatus::Placed => &["Paid", "Sent", "Delivered"],
-        OrderStatus::Processing | OrderStatus::PartlySent => &["Sent", "Delivered"],
-        OrderStatus::Sent => &["Delivered"],
+fn pending(order: &Order) -> impl Iterator<Item = &'static str> {
+    let after = match order.status {
+        OrderStatus::Placed => &["Paid", "Sent", "Delivered"][..],
+        OrderStatus::Processing | OrderStatus::PartlySent => &["Sent", "Delivered"][..],
+        OrderStatus::Sent => &["Delivered"][..],
         OrderStatus::Delivered
         | OrderStatus::Cancelled
         | OrderStatus::Refunded
         | OrderStatus::PaymentVoided
-        | OrderStatus::Expired => &[],
-    }
+        | OrderStatus::Expired => &[][..],
+    };
+    after.iter().copied()
 }
 
 #[cfg(test)]
@@ -82,13 +86,21 @@ mod tests {
             (None, true) => format!("({})", event.label),
             (None, false) => event.label.clone(),
         };
-        timeline(order).iter().map(text).collect()
+        timeline(order, true).iter().map(text).collect()
     }
 
     #[test]
     fn paid_order_has_pending_events() {
         let paid = Order { paid_at: Some(UnixSeconds::new(20)), ..order("paid", "unfulfilled") };
         assert_eq!(summary(&paid), ["Placed 10", "Paid 20", "(Sent)", "(Delivered)"]);
+    }
+
+    #[test]
+    fn delivery_is_pending_only_if_the_shop_reports_deliveries() {
+        let paid = order("paid", "unfulfilled");
+        let labels: Vec<String> = timeline(&paid, false).into_iter().map(|event| event.label).collect();
+        assert_eq!(labels, ["Placed", "Paid", "Sent"]);
+        assert!(timeline(&order("voided", "unfulfilled"), true).iter().all(|event| !event.is_pending));
     }
 
     #[test]

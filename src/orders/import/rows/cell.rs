@@ -13,10 +13,13 @@ use crate::orders::status::{FulfillmentStatus, PaymentStatus};
 /// Quantities from minus this number to this number.
 const MAX_QUANTITY: i64 = 1_000_000;
 
-/// A cell; its text has no spaces around it.
+/// A cell.
 pub(super) struct Cell<'a> {
     pub column: Column,
+    /// Without spaces around it.
     pub text: &'a str,
+    /// As it stands in the file.
+    pub raw: &'a str,
     pub allows_decimal_comma: bool,
 }
 
@@ -48,20 +51,20 @@ impl Cell<'_> {
 
     /// Any text without NUL, which PostgreSQL cannot store.
     pub(super) fn text(&self) -> Parsed<String> {
-        if self.text.contains('\0') {
+        if self.raw.contains('\0') {
             return Err(self.invalid("contains a NUL character; remove it"));
         }
-        Ok(self.text.to_owned())
+        Ok(self.raw.to_owned())
     }
 
     /// Text without a leading quote, which exports add so that spreadsheet programs do not parse a postcode as a number.
     pub(super) fn code(&self) -> Parsed<String> {
-        self.text().map(|text| text.strip_prefix('\'').map(str::to_owned).unwrap_or(text))
+        self.text().map(|_| self.text.strip_prefix('\'').unwrap_or(self.text).to_owned())
     }
 
     /// A link to show; empty unless it is https.
     pub(super) fn url(&self) -> Parsed<String> {
-        let url = self.text()?;
+        let url = self.text().map(|_| self.text.to_owned())?;
         let is_https = url::Url::parse(&url).is_ok_and(|parsed| parsed.scheme() == "https" && parsed.host().is_some());
         Ok(if is_https { url } else { String::new() })
     }
@@ -72,11 +75,11 @@ impl Cell<'_> {
             .ok_or_else(|| self.invalid("is not an order name; write it like #1001, in up to 255 printable characters"))
     }
 
-    /// The id of the shop's system: digits, as Excel shows them only up to 11.
+    /// The id of the shop's system; empty when a spreadsheet program has rounded it to `5.55E+12`.
     pub(super) fn id(&self) -> Parsed<String> {
         let id = self.code()?;
         if is_scientific(&id) {
-            return Err(self.invalid("is an Id that a spreadsheet program rounded; export the orders again"));
+            return Ok(String::new());
         }
         if id.chars().count() > 100 {
             return Err(self.invalid("is longer than 100 characters"));
@@ -167,7 +170,7 @@ mod tests {
     use super::*;
 
     fn cell(column: Column, text: &str) -> Cell<'_> {
-        Cell { column, text, allows_decimal_comma: false }
+        Cell { column, text, raw: text, allows_decimal_comma: false }
     }
 
     #[test]
@@ -181,11 +184,12 @@ mod tests {
     }
 
     #[test]
-    fn id_that_excel_rounded_is_rejected() {
+    fn id_that_a_spreadsheet_program_rounded_is_unknown() {
         assert_eq!(cell(Column::Id, "5550001112223").id(), Ok("5550001112223".to_owned()));
         assert_eq!(cell(Column::Id, "'5550001112223.0").id(), Ok("5550001112223".to_owned()));
-        assert!(cell(Column::Id, "5.55E+12").id().is_err() && cell(Column::Id, "5,55E+12").id().is_err());
-        assert!(cell(Column::Id, "3E7").id().is_err());
+        for text in ["5.55E+12", "5,55E+12", "3E7"] {
+            assert_eq!(cell(Column::Id, text).id(), Ok(String::new()), "{text}");
+        }
         assert_eq!(cell(Column::Id, "cafe").id(), Ok("cafe".to_owned()));
     }
 

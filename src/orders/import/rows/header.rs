@@ -137,10 +137,10 @@ impl Header {
         self.cells
     }
 
-    /// The text of a cell, without spaces around it; empty when the row or the file does not have it.
+    /// The text of a cell; empty when the row or the file does not have it.
     pub(super) fn cell<'r>(&self, row: &'r StringRecord, column: Column) -> &'r str {
         match self.indexes[column.index()] {
-            Some(index) => row.get(index).unwrap_or_default().trim(),
+            Some(index) => row.get(index).unwrap_or_default(),
             None => self.currency.filter(|_| column == Column::Currency).unwrap_or_default(),
         }
     }

@@ -253,7 +253,7 @@ impl<'r> Parser<'r> {
                     *(lens.get_mut)(values) = self.money(&cell, values.currency);
                 }
                 Value::Text(lens) if matches!(field.column, Column::Note) => {
-                    *(lens.get_mut)(values) = cell.text.replace('\0', "");
+                    *(lens.get_mut)(values) = cell.raw.replace('\0', "");
                 }
                 Value::Text(lens) => set((lens.get_mut)(values), self.take(cell.text())),
                 Value::Code(lens) => set((lens.get_mut)(values), self.take(cell.code())),

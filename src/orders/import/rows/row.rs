@@ -28,11 +28,12 @@ pub(super) struct Row {
 impl Row {
     pub(super) fn cell(&self, column: Column) -> Cell<'_> {
         let allows_decimal_comma = self.header.allows_decimal_comma();
-        Cell { column, text: self.header.cell(&self.record, column), allows_decimal_comma }
+        let raw = self.header.cell(&self.record, column);
+        Cell { column, text: raw.trim(), raw, allows_decimal_comma }
     }
 
     pub(super) fn text(&self, column: Column) -> &str {
-        self.header.cell(&self.record, column)
+        self.header.cell(&self.record, column).trim()
     }
 
     /// Whether the row has values of the order itself.

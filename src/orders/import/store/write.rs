@@ -13,7 +13,7 @@ use crate::orders::import::imported::{LineValues, OrderValues};
 use crate::orders::monthly_totals::{Changes, OrderAmounts};
 use crate::orders::order::OrderName;
 use crate::orders::search::SearchText;
-use crate::orders::status::OrderStatus;
+use crate::orders::status::{FulfillmentStatus, OrderStatus};
 use crate::orders::store::remove_samples;
 
 /// Where an order comes from.
@@ -100,7 +100,8 @@ pub(in crate::orders) async fn write(
         write_orders(transaction, batch).await?;
     }
     write_lines(transaction, upserts).await?;
-    delete_surplus_lines(transaction, upserts).await
+    delete_surplus_lines(transaction, upserts).await?;
+    record_deliveries(transaction, upserts).await
 }
 
 async fn write_orders(transaction: &mut Transaction, upserts: &[Upsert<'_>]) -> Result<(), Error> {
@@ -191,6 +192,20 @@ async fn delete_surplus_lines(transaction: &mut Transaction, upserts: &[Upsert<'
         query.execute(&mut *transaction).await?;
     }
     Ok(())
+}
+
+/// Stores that the shop's exports report deliveries, once they do.
+async fn record_deliveries(transaction: &mut Transaction, upserts: &[Upsert<'_>]) -> Result<(), Error> {
+    let delivered = upserts.iter().find_map(|upsert| match upsert.source {
+        Source::Shop(shop) if upsert.values.fulfillment_status == FulfillmentStatus::Delivered => Some(shop),
+        _ => None,
+    });
+    let Some(shop) = delivered else { return Ok(()) };
+    sqlx::query("INSERT INTO counters (name, value) VALUES ($1, 1) ON CONFLICT (name) DO NOTHING")
+        .bind(format!("deliveries:{shop}"))
+        .execute(&mut *transaction)
+        .await
+        .map(drop)
 }
 
 /// Deletes the samples of users who get orders of the shop.

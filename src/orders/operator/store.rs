@@ -1,11 +1,11 @@
-//! The operator's commands on orders: find by number, show, link to an account.
+//! The statements of the operator's commands on orders.
 
-use super::import::store::lookup::TakenNumbers;
-use super::monthly_totals::{self, Changes};
-use super::order::{OrderName, OrderNumber};
-use super::store::{currency, remove_samples, unreadable};
 use crate::database::{Database, Error, Transaction};
 use crate::domain::{Money, UnixSeconds, UserId};
+use crate::orders::import::store::lookup::TakenNumbers;
+use crate::orders::monthly_totals::{self, Changes};
+use crate::orders::order::{OrderName, OrderNumber};
+use crate::orders::store::{currency, remove_samples, unreadable};
 
 /// An order of the shop, as commands show it.
 #[derive(sqlx::FromRow)]

@@ -188,17 +188,23 @@ async fn order_json_has_exactly_the_documented_members() {
         "taxes",
         "discount",
         "total",
+        "refunded",
         "line_count",
+        "cancellation_requested_at",
     ];
     documented.sort_unstable();
     let list = app.api_get("/api/userOrders", &token).await.json();
     assert_eq!(members(&list["orders"][0]), documented);
-    documented.extend(["lines", "shipping_address"]);
+    documented.extend(["lines", "shipping_address", "shipping_province_name", "billing_address", "shipping_method"]);
+    documented.extend(["payment_method", "discount_code", "tax_lines", "duties", "tip", "outstanding", "tracking"]);
     documented.sort_unstable();
     let one = app.api_get("/api/userOrders/10248", &token).await;
     assert_eq!(one.status, 200);
     assert_eq!(members(&one.json()), documented);
-    assert_eq!(members(&one.json()["lines"][0]), ["discount", "name", "quantity", "sku", "unit_price"]);
+    assert_eq!(
+        members(&one.json()["lines"][0]),
+        ["discount", "fulfillment_status", "name", "quantity", "sku", "unit_price"]
+    );
     assert!(app.api_get("/api/userOrders/10249", &token).await.is_problem(404));
 }
 

@@ -1,14 +1,13 @@
 //! Transactions: related rows are written and read together.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use scraper::{Html, Selector};
-use sqlx::AssertSqlSafe;
 
 use crate::app::{ANN, BOB, PASSWORD, TestApp};
 use crate::sandbox::{CommandOutput, Sandbox};
+use crate::shop::{self, Row, export};
 use crate::token::now;
 
 const LOGIN: [(&str, &str); 2] = [("email", ANN), ("password", PASSWORD)];
@@ -54,39 +53,28 @@ async fn login_during_account_deletion_answers_401() {
 }
 
 #[tokio::test]
-async fn list_total_matches_its_rows_during_writes() {
-    let app = TestApp::start().await;
-    let mut ann = app.verified_customer(ANN).await;
-    let header = "Name,Email,Financial Status,Fulfillment Status,Currency,Subtotal,Shipping,Taxes,Total,Created at,Lineitem quantity,Lineitem name,Lineitem price\n";
-    let rows: String = (1..=12)
-        .map(|number| {
-            format!("#{number},{ANN},paid,fulfilled,USD,1.00,0,0,1.00,2024-03-{number:02} 10:00:00 +0000,1,Tea,1.00\n")
-        })
-        .collect();
-    app.write("orders.csv", format!("{header}{rows}"));
-    app.run_ok(&["import", "orders.csv"]);
-    let is_over = Arc::new(AtomicBool::new(false));
-    let writer = tokio::spawn({
-        let (database, is_over) = (app.database().await, Arc::clone(&is_over));
-        async move {
-            let mut total = 100;
-            while !is_over.load(Ordering::SeqCst) {
-                total += 1;
-                // Another writer may hold the lock.
-                let update = format!("UPDATE orders SET total = {total}");
-                sqlx::query(AssertSqlSafe(update)).execute(&database).await.ok();
-            }
-            total
+async fn list_total_matches_its_rows_during_imports() {
+    let (app, mut ann) = TestApp::start_with_orders(&orders_of(100)).await;
+    let mut pages = 0;
+    for total in 101..=110 {
+        app.write("orders.csv", export(&orders_of(total)));
+        let mut import = app.command(&["import", "orders.csv"]).stdout(Stdio::null()).spawn().unwrap();
+        while import.try_wait().unwrap().is_none() {
+            let (sum, rows) = sum_and_rows(&ann.get("/orders").await.text());
+            assert_eq!((rows.len(), sum), (12, rows.iter().sum::<u64>()), "the total is not the sum of {rows:?}");
+            pages += 1;
         }
-    });
-    for _ in 0..150 {
-        let page = ann.get("/orders").await.text();
-        let (sum, rows) = sum_and_rows(&page);
-        assert_eq!(rows.len(), 12);
-        assert_eq!(sum, rows.iter().sum::<u64>(), "the total is not the sum of its rows: {rows:?}");
+        assert!(import.wait().unwrap().success());
+        assert_eq!(sum_and_rows(&ann.get("/orders").await.text()).0, 12 * total, "the list is not the imported one");
     }
-    is_over.store(true, Ordering::SeqCst);
-    assert!(writer.await.unwrap() > 150, "too few writes");
+    assert!(pages >= 20, "only {pages} pages were read during the imports");
+}
+
+/// Twelve orders with this total in cents.
+fn orders_of(total: u64) -> Vec<Row> {
+    let total = format!("{}.{:02}", total / 100, total % 100);
+    let order = |number| shop::order(&format!("#{number}"), ANN).with("Currency", "USD").with("Total", &total);
+    (1..=12).map(order).collect()
 }
 
 /// The total above the list and the amount of each row, in cents.
@@ -149,7 +137,7 @@ async fn concurrent_migrations_apply_each_migration_once() {
         let sandbox = Sandbox::new().await;
         let start = || {
             let mut command = sandbox.command(&["migrate"]);
-            command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap()
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
         };
         let processes: Vec<_> = (0..8).map(|_| start()).collect();
         let outputs: Vec<CommandOutput> =

@@ -117,11 +117,11 @@ async fn export_without_orders_is_a_header_row() {
 /// Inserts orders of one line for the only customer: two have the same time, seven the same total.
 async fn insert_orders(app: &TestApp, from: i64, count: i64, name_length: usize) {
     let database = app.database().await;
-    let orders = "INSERT INTO orders (id, issued_by, number, user_id, email, placed_at, payment_status, fulfillment_status, currency, \
+    let orders = "INSERT INTO orders (id, source, shop_number, name, number, user_id, email, placed_at, payment_status, fulfillment_status, currency, \
          subtotal, shipping, taxes, discount, refunded, total, line_count, ship_name, ship_company, ship_address1, ship_address2, \
          ship_zip, ship_city, ship_province, ship_country, ship_phone, content_hash, status, search_prefix) \
          WITH RECURSIVE n(i) AS (SELECT CAST($1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < $2) \
-         SELECT 'order-' || CAST(i AS TEXT), 'shop', CAST(i AS TEXT), users.id, users.email, 1000000000 + i / 2, 'paid', \
+         SELECT 'order-' || CAST(i AS TEXT), 'shop', CAST(i AS TEXT), '#' || CAST(i AS TEXT), CAST(i AS TEXT), users.id, users.email, 1000000000 + i / 2, 'paid', \
          'fulfilled', 'EUR', 1, 0, 0, 0, 0, i / 7, 1, '', '', '', '', '', '', '', '', '', $3, 'sent', CAST(i AS TEXT) FROM n, users";
     let query = sqlx::query(orders).bind(from).bind(from + count - 1).bind(Vec::<u8>::new());
     query.execute(&database).await.unwrap();

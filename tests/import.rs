@@ -36,13 +36,14 @@ fn import_valid(app: &TestApp, content: impl AsRef<[u8]>) -> String {
     output.text()
 }
 
-/// Asserts that the import fails with one line that contains each of `parts`, and stores nothing.
+/// Asserts that the import fails with a message that contains each of `parts`, and stores nothing.
 async fn assert_rejected(app: &TestApp, content: impl AsRef<[u8]>, parts: &[&str]) {
     let content = content.as_ref();
     let output = import(app, content);
     let shown = String::from_utf8_lossy(content).chars().take(300).collect::<String>();
     assert_eq!(output.status, 1, "{shown}\n{output:?}");
-    assert_eq!(output.stderr.trim_end().lines().count(), 1, "not one line: {}", output.stderr);
+    let errors = output.stderr.lines().filter(|line| line.starts_with("order-portal: ")).count();
+    assert!(errors == 1 && output.stderr.lines().last().unwrap().starts_with("order-portal: "), "{output:?}");
     for part in [&["orders.csv"], parts].concat() {
         assert!(output.stderr.contains(part), "{part:?} is missing: {}", output.stderr);
     }
@@ -81,8 +82,9 @@ async fn import_stores_every_field() {
     for (name, value) in expected {
         assert_eq!(order[name], value, "{name}");
     }
-    let first = json!({ "sku": "NB-1", "name": "Notebook, ruled", "quantity": 2, "unit_price": 1250, "discount": 0 });
-    let second = json!({ "sku": "", "name": "Pen", "quantity": 1, "unit_price": 300, "discount": 0 });
+    let first = json!({ "sku": "NB-1", "name": "Notebook, ruled", "quantity": 2, "unit_price": 1250, "discount": 0, "fulfillment_status": "" });
+    let second =
+        json!({ "sku": "", "name": "Pen", "quantity": 1, "unit_price": 300, "discount": 0, "fulfillment_status": "" });
     let lines = order["lines"].as_array().unwrap().clone();
     assert_eq!(lines.len(), 2);
     assert_eq!(lines, [first, second]);
@@ -278,28 +280,26 @@ async fn invalid_value_is_reported_by_file_line_and_column() {
     let app = app_with_ann().await;
     let invalid = [
         ("Lineitem quantity", "two"),
-        ("Lineitem quantity", "-1"),
         ("Lineitem quantity", ""),
         ("Lineitem quantity", "1.5"),
         ("Lineitem quantity", "99999999999999999999"),
         ("Lineitem price", "12,50"),
         ("Lineitem price", "1e3"),
         ("Lineitem price", "NaN"),
-        ("Lineitem price", "12.505"),
         ("Lineitem price", ""),
         ("Total", "free"),
         ("Total", "99999999999999999999.00"),
         ("Total", ""),
         ("Subtotal", "--1"),
+        ("Subtotal", ""),
         ("Created at", "yesterday"),
         ("Created at", "2024-02-30 10:00:00 +0000"),
-        ("Created at", "2024-03-01 10:00:00"),
+        ("Created at", "3/1/2024 10:00"),
         ("Created at", ""),
-        ("Paid at", "2024-03-01"),
+        ("Paid at", "1 March"),
         ("Currency", "EURO"),
         ("Currency", "XYZ"),
         ("Currency", ""),
-        ("Email", "no address"),
         ("Lineitem name", "a\0b"),
     ];
     for (column, value) in invalid {

@@ -133,14 +133,14 @@ async fn sample_orders_are_imported_completely_and_once() {
     let file = sample_orders();
     let path = file.to_str().unwrap();
     let counts = "830 orders with 2,155 lines: ";
-    assert_eq!(app.run_ok(&["import", path]), format!("{counts}830 new, 0 changed, 0 unchanged\n"));
+    assert_eq!(app.first_line(&["import", path]), format!("{counts}830 new, 0 changed, 0 unchanged"));
     let sums: (i64, i64, i64) =
         sqlx::query_as("SELECT COUNT(*), CAST(SUM(total) AS BIGINT), (SELECT COUNT(*) FROM order_lines) FROM orders")
             .fetch_one(&app.database().await)
             .await
             .unwrap();
     assert_eq!(sums, (830, total_in_file(&file), 2155));
-    assert_eq!(app.run_ok(&["import", path]), format!("{counts}0 new, 0 changed, 830 unchanged\n"));
+    assert_eq!(app.first_line(&["import", path]), format!("{counts}0 new, 0 changed, 830 unchanged"));
 }
 
 #[tokio::test]

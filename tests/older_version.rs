@@ -5,23 +5,24 @@ use std::path::Path;
 use sqlx::AnyPool;
 use sqlx::migrate::Migrator;
 
-use crate::app::ANN;
 use crate::sandbox::Sandbox;
-use crate::shop::{export, orders};
 use crate::token::now;
 
 /// The last version before the account tables were renamed.
 const BEFORE_RENAMES: i64 = 9;
 
-/// A database of that version with a row in each table that migration 10 renames.
-async fn older_version() -> (Sandbox, AnyPool) {
+/// The last version before columns of orders were renamed.
+const BEFORE_ORDER_RENAMES: i64 = 8;
+
+/// An empty database of that version.
+async fn empty_database(version: i64) -> (Sandbox, AnyPool) {
     let sandbox = Sandbox::new().await;
     let migrations = sandbox.path().join("older-migrations");
     std::fs::create_dir(&migrations).unwrap();
     let all = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
     for file in std::fs::read_dir(all).unwrap().map(|file| file.unwrap()) {
         let name = file.file_name().into_string().unwrap();
-        if name[..4].parse::<i64>().unwrap() <= BEFORE_RENAMES {
+        if name[..4].parse::<i64>().unwrap() <= version {
             std::fs::copy(file.path(), migrations.join(name)).unwrap();
         }
     }
@@ -31,6 +32,12 @@ async fn older_version() -> (Sandbox, AnyPool) {
     }
     let database = sandbox.database().await;
     Migrator::new(migrations).await.unwrap().run(&database).await.unwrap();
+    (sandbox, database)
+}
+
+/// A database with a row in each table that migration 10 renames.
+async fn older_version() -> (Sandbox, AnyPool) {
+    let (sandbox, database) = empty_database(BEFORE_RENAMES).await;
     for insert in [
         "INSERT INTO users (id, email, password_hash, created_at) VALUES ('u', 'ann@example.com', '', 0)",
         "INSERT INTO sessions (id, user_id, audience, idle_end, client_address, user_agent, created_at, last_seen_at, expires_at)
@@ -72,6 +79,100 @@ async fn migration_keeps_the_rows_of_renamed_tables() {
     assert_eq!(sandbox.count("email_tokens").await, 0, "the foreign key of a renamed table is lost");
 }
 
+/// Ann has an order with two lines and a reorder of it, and a sample with the number of the order.
+async fn insert_orders(database: &AnyPool) {
+    let user = "INSERT INTO users (id, email, password_hash, created_at, verified_at) VALUES ('u', 'ann@example.com', '', 0, 1)";
+    sqlx::query(user).execute(database).await.unwrap();
+    for (id, issued_by, number, fulfillment, payment, copy_of, cancelled_at) in [
+        ("o1", "shop", "5000", "unfulfilled", "voided", None, None),
+        ("o2", "shop", "5001", "fulfilled", "paid", Some("5000"), None),
+        ("o3", "shop", "EU-7", "restocked", "paid", None, None),
+        ("o4", "u", "5000", "unfulfilled", "paid", None, Some(7_i64)),
+    ] {
+        let order = "INSERT INTO orders (id, issued_by, number, user_id, email, placed_at, cancelled_at, payment_status, \
+             fulfillment_status, currency, subtotal, shipping, taxes, discount, refunded, total, line_count, ship_name, ship_company, \
+             ship_address1, ship_address2, ship_zip, ship_city, ship_province, ship_country, ship_phone, fingerprint, status, \
+             search_head, copy_of) \
+             VALUES ($1, $2, $3, 'u', 'ann@example.com', 5, $4, $5, $6, 'EUR', 1, 2, 3, 4, 5, 6, 2, 'n', 'c', 'a1', 'a2', 'z', \
+             'ci', 'p', 'co', 'ph', $7, 'placed', 'text', $8)";
+        sqlx::query(order)
+            .bind(id)
+            .bind(issued_by)
+            .bind(number)
+            .bind(cancelled_at)
+            .bind(payment)
+            .bind(fulfillment)
+            .bind(&b"hash"[..])
+            .bind(copy_of)
+            .execute(database)
+            .await
+            .unwrap();
+        for position in [1_i64, 2] {
+            let line = "INSERT INTO order_lines (order_id, position, sku, name, quantity, unit_price, discount) \
+                        VALUES ($1, $2, 's', 'Pen', 2, 3, 0)";
+            sqlx::query(line).bind(id).bind(position).execute(database).await.unwrap();
+        }
+    }
+    let counter = "UPDATE counters SET value = 1234 WHERE name = 'orders placed here'";
+    sqlx::query(counter).execute(database).await.unwrap();
+}
+
+type Row = (String, String, Option<String>, String, String, String, String, String);
+
+#[tokio::test]
+async fn migrations_keep_orders_with_their_lines_and_owners() {
+    let (sandbox, database) = empty_database(BEFORE_ORDER_RENAMES).await;
+    insert_orders(&database).await;
+    sandbox.run_ok(&["migrate"]);
+    let orders: Vec<Row> = sqlx::query_as(
+        "SELECT id, source, sample_owner_id, shop_number, name, number, status, COALESCE(reordered_from, '') FROM orders ORDER BY id",
+    )
+    .fetch_all(&database)
+    .await
+    .unwrap();
+    let row = |id: &str, owner: Option<&str>, shop_number: &str, number: &str, status: &str, reordered_from: &str| {
+        let source = if owner.is_some() { "sample" } else { "shop" };
+        let text = str::to_owned;
+        let name = format!("#{shop_number}");
+        (
+            text(id),
+            text(source),
+            owner.map(text),
+            text(shop_number),
+            name,
+            text(number),
+            text(status),
+            text(reordered_from),
+        )
+    };
+    let expected = [
+        row("o1", None, "5000", "5000", "payment_voided", ""),
+        row("o2", None, "5001", "5001", "placed", "5000"),
+        row("o3", None, "EU-7", "EU-7", "cancelled", ""),
+        row("o4", Some("u"), "5000", "5000-2", "cancelled", ""),
+    ];
+    assert_eq!(orders, expected);
+    let kept = "SELECT COUNT(*) FROM orders WHERE user_id = 'u' AND email = 'ann@example.com' AND placed_at = 5 AND subtotal = 1 \
+                AND shipping = 2 AND taxes = 3 AND discount = 4 AND refunded = 5 AND total = 6 AND ship_phone = 'ph' AND \
+                ship_name = 'n' AND ship_zip = 'z' AND search_prefix = 'text' AND content_hash = $1";
+    let kept: i64 = sqlx::query_scalar(kept).bind(&b"hash"[..]).fetch_one(&database).await.unwrap();
+    let lines: i64 =
+        sqlx::query_scalar("SELECT COUNT(*) FROM order_lines WHERE sku = 's' AND name = 'Pen' AND quantity = 2")
+            .fetch_one(&database)
+            .await
+            .unwrap();
+    assert_eq!((kept, lines), (4, 8));
+    let counter: i64 =
+        sqlx::query_scalar("SELECT value FROM counters WHERE name = 'reorders'").fetch_one(&database).await.unwrap();
+    assert_eq!(counter, 1234);
+    sqlx::query("DELETE FROM users").execute(&database).await.unwrap();
+    let owned: i64 =
+        sqlx::query_scalar("SELECT COUNT(*) FROM orders WHERE user_id IS NOT NULL").fetch_one(&database).await.unwrap();
+    sqlx::query("DELETE FROM orders WHERE id = 'o1'").execute(&database).await.unwrap();
+    let lines: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM order_lines").fetch_one(&database).await.unwrap();
+    assert_eq!((owned, lines), (0, 6), "a foreign key is lost");
+}
+
 #[tokio::test]
 async fn restore_ends_sessions_and_tokens_of_an_older_version() {
     let (sandbox, database) = older_version().await;
@@ -90,44 +191,4 @@ async fn restore_ends_sessions_and_tokens_of_an_older_version() {
         .await
         .unwrap();
     assert_eq!(active, 0);
-}
-
-/// Reverts `0009_orders_names.sql`.
-async fn revert_renamed_columns(sandbox: &Sandbox) {
-    let revert = "ALTER TABLE orders RENAME COLUMN reordered_from TO copy_of;
-        ALTER TABLE orders RENAME COLUMN search_prefix TO search_head;
-        ALTER TABLE orders RENAME COLUMN content_hash TO fingerprint;
-        DROP INDEX orders_without_search_text;
-        CREATE INDEX orders_unsearchable ON orders (id) WHERE search_head = '';
-        DROP INDEX orders_reorders;
-        CREATE INDEX orders_placed_here ON orders (placed_at) WHERE copy_of IS NOT NULL;
-        UPDATE counters SET name = 'orders placed here', value = 1234 WHERE name = 'reorders';
-        UPDATE orders SET copy_of = '5000' WHERE number = '5001';
-        DELETE FROM _sqlx_migrations WHERE version = 9";
-    let database = sandbox.database().await;
-    sqlx::raw_sql(revert).execute(&database).await.unwrap();
-    database.close().await;
-}
-
-#[tokio::test]
-async fn migration_renames_order_columns_and_keeps_their_values() {
-    let sandbox = Sandbox::new().await;
-    sandbox.run_ok(&["migrate"]);
-    sandbox.write("orders.csv", export(&orders(3, ANN)));
-    sandbox.run_ok(&["import", "orders.csv"]);
-    revert_renamed_columns(&sandbox).await;
-    sandbox.run_ok(&["migrate"]);
-    let unchanged = "3 orders with 3 lines: 0 new, 0 changed, 3 unchanged\n";
-    assert_eq!(sandbox.run_ok(&["import", "orders.csv"]), unchanged, "the content hash is lost");
-    let database = sandbox.database().await;
-    let reorders: Vec<(String, String)> =
-        sqlx::query_as("SELECT number, search_prefix FROM orders WHERE reordered_from = '5000'")
-            .fetch_all(&database)
-            .await
-            .unwrap();
-    assert_eq!(reorders, [("5001".to_owned(), "#5001\nnb-1 notebook, ruled".to_owned())]);
-    let counter: i64 =
-        sqlx::query_scalar("SELECT value FROM counters WHERE name = 'reorders'").fetch_one(&database).await.unwrap();
-    assert_eq!(counter, 1234);
-    database.close().await;
 }

@@ -1,53 +1,49 @@
-//! Every change of orders counts up the version of the customers who see them, keeps their totals, and shows on another server at the next
-//! request, although lists are kept in memory.
+//! A change of orders increments the version of their owners, updates their totals, and is visible on another server at the next request,
+//! although lists are cached in memory.
 
 use std::collections::BTreeMap;
 
 use crate::actions::{reorder, submit};
-use crate::app::{PASSWORD, TestApp};
+use crate::app::{ANN, BOB, OTHER_PASSWORD, PASSWORD, TestApp};
 use crate::http::Visitor;
 use crate::mailbox::{self, CONFIRM, CONFIRM_NEW, RESET};
+use crate::notices::ADDRESS_CHANGED;
 use crate::sandbox::{Sandbox, free_port};
-use crate::shop::{Row, order};
+use crate::shop::{self, Row, order, unsent};
 
-const ANN: &str = "ann@example.com";
-const BOB: &str = "bob@example.com";
-const ADDRESS_CHANGED: &str = "Your e-mail address was changed";
-const NEW: &str = "a quiet harbour at dusk";
+/// The version and the rows of each user.
+type Versions = BTreeMap<String, (i64, Vec<String>)>;
 
-/// What is stored about the customers' orders: by user, the version, and the text of all rows.
-type Stored = BTreeMap<String, (i64, Vec<String>)>;
-
-/// Two servers on one database. Changes are made through the first; the second has its list in memory before each of them.
-struct Shop {
+/// Two servers with one database. The first makes each change; the second has the list in its cache before.
+struct TwoServers {
     first: TestApp,
     second: TestApp,
-    before: Stored,
+    before: Versions,
 }
 
-impl Shop {
+impl TwoServers {
     async fn start(settings: &[(&str, &str)]) -> Self {
-        let mut first = Sandbox::new().await;
-        settings.iter().for_each(|(name, value)| first.set(name, value));
+        let mut sandbox = Sandbox::new().await;
+        settings.iter().for_each(|(name, value)| sandbox.set(name, value));
         let mut second = Sandbox::new().await;
         for name in ["DATABASE_URL", "PUBLIC_URL"] {
-            second.set(name, first.setting(name));
+            second.set(name, sandbox.setting(name));
         }
-        // Either server delivers the mail.
-        second.set("MAIL_URL", &format!("file://{}", first.path().join("data/mail").display()));
-        let first = TestApp::start_in(first).await;
+        // Both servers deliver mail.
+        second.set("MAIL_URL", &format!("file://{}", sandbox.path().join("data/mail").display()));
+        let first = TestApp::start_in(sandbox).await;
         let second = TestApp::start_in(second).await;
-        Self { first, second, before: Stored::new() }
+        Self { first, second, before: Versions::new() }
     }
 
-    /// The customer's list on the second server.
+    /// The list of the customer on the second server.
     async fn list(&self, token: &str) -> String {
         let mut visitor = self.second.visitor();
         visitor.set_session_token(token);
         visitor.get("/orders").await.text()
     }
 
-    async fn stored(&self) -> Stored {
+    async fn versions(&self) -> Versions {
         let pool = self.first.database().await;
         let users: Vec<(String, i64)> = sqlx::query_as(
             "SELECT u.id, COALESCE(v.version, 0) FROM users u LEFT JOIN order_versions v ON v.user_id = u.id",
@@ -55,7 +51,7 @@ impl Shop {
         .fetch_all(&pool)
         .await
         .unwrap();
-        let mut stored = Stored::new();
+        let mut versions = Versions::new();
         for (id, version) in users {
             let orders: Vec<(String, i64, String, String, i64, i64, Option<i64>, String)> = sqlx::query_as(
                 "SELECT number, placed_at, status, currency, total, refunded, cancellation_asked_at, ship_name FROM orders
@@ -65,14 +61,14 @@ impl Shop {
             .fetch_all(&pool)
             .await
             .unwrap();
-            stored.insert(id, (version, orders.iter().map(|order| format!("{order:?}")).collect()));
+            versions.insert(id, (version, orders.iter().map(|order| format!("{order:?}")).collect()));
         }
-        stored
+        versions
     }
 
-    /// After a change: customers with other rows have another version, and all totals are those of the rows.
+    /// Asserts that users with changed rows have a new version, and that the totals match the rows.
     async fn assert_changed(&mut self, change: &str) {
-        let now = self.stored().await;
+        let now = self.versions().await;
         let mut changed = 0;
         for (id, (version, rows)) in &now {
             let (before, rows_before) = self.before.get(id).cloned().unwrap_or_default();
@@ -114,115 +110,110 @@ impl Shop {
     }
 }
 
-/// An order of 29.90 that can be cancelled.
-fn unsent(number: &str, email: &str) -> Row {
-    order(number, email).with("Fulfillment Status", "unfulfilled").with("Fulfilled at", "")
-}
-
 #[tokio::test]
-async fn import_changes_show_on_another_server_at_the_next_request() {
-    let mut shop = Shop::start(&[("DEMO_ORDERS", "false")]).await;
-    let ann = shop.first.verified_customer(ANN).await.token();
-    let bob = shop.first.verified_customer(BOB).await.token();
-    assert!(shop.list(&ann).await.contains("No orders yet") && shop.list(&bob).await.contains("No orders yet"));
-    shop.before = shop.stored().await;
+async fn imported_changes_are_visible_on_another_server_at_once() {
+    let mut servers = TwoServers::start(&[("DEMO_ORDERS", "false")]).await;
+    let ann = servers.first.verified_customer(ANN).await.token();
+    let bob = servers.first.verified_customer(BOB).await.token();
+    assert!(servers.list(&ann).await.contains("No orders yet") && servers.list(&bob).await.contains("No orders yet"));
+    servers.before = servers.versions().await;
 
-    shop.import(&[unsent("#1", ANN), order("#2", ANN)]);
-    shop.assert_changed("new orders").await;
-    assert!(shop.list(&ann).await.contains("2 orders, €59.80"));
+    servers.import(&[unsent("#1", ANN), order("#2", ANN)]);
+    servers.assert_changed("new orders").await;
+    assert!(servers.list(&ann).await.contains("2 orders, €59.80"));
 
     let more = (3..40).map(|number| order(&format!("#{number}"), ANN)).collect::<Vec<_>>();
-    shop.import(&more);
-    shop.assert_changed("further orders").await;
-    assert!(shop.list(&ann).await.contains("39 orders, €1,166.10"));
+    servers.import(&more);
+    servers.assert_changed("further orders").await;
+    assert!(servers.list(&ann).await.contains("39 orders, €1,166.10"));
 
     let refunded = order("#2", ANN).with("Financial Status", "partially_refunded").with("Refunded Amount", "9.90");
-    shop.import(&[refunded, unsent("#1", ANN).with("Cancelled at", "2024-03-02 10:00:00 +0000")]);
-    shop.assert_changed("a refund and a cancellation").await;
-    let page = shop.list(&ann).await;
+    servers.import(&[refunded, unsent("#1", ANN).with("Cancelled at", "2024-03-02 10:00:00 +0000")]);
+    servers.assert_changed("a refund and a cancellation").await;
+    let page = servers.list(&ann).await;
     assert!(page.contains("€1,126.30 after cancellations and refunds"), "{page}");
 
-    shop.import(&[order("#2", BOB).with("Created at", "2023-01-01 10:00:00 +0000").with("Currency", "USD")]);
-    shop.assert_changed("another owner, month and currency").await;
-    assert!(shop.list(&ann).await.contains("38 orders, €1,136.20"));
-    assert!(shop.list(&bob).await.contains("1 order, $29.90"));
+    servers.import(&[order("#2", BOB).with("Created at", "2023-01-01 10:00:00 +0000").with("Currency", "USD")]);
+    servers.assert_changed("another owner, month and currency").await;
+    assert!(servers.list(&ann).await.contains("38 orders, €1,136.20"));
+    assert!(servers.list(&bob).await.contains("1 order, $29.90"));
 
-    shop.before = shop.stored().await;
-    shop.import(&[order("#3", ANN)]);
-    assert_eq!(shop.stored().await, shop.before, "an unchanged order changes no version");
+    servers.before = servers.versions().await;
+    servers.import(&[order("#3", ANN)]);
+    assert_eq!(servers.versions().await, servers.before, "an unchanged order has a new version");
 }
 
 #[tokio::test]
-async fn changes_by_customers_show_on_another_server_at_the_next_request() {
-    let mut shop = Shop::start(&[("DEMO_ORDERS", "true")]).await;
-    let mut ann: Visitor = shop.first.customer(ANN).await;
-    shop.assert_changed("sign-up with samples").await;
-    assert!(shop.list(&ann.token()).await.contains("24 orders"));
+async fn changes_by_customers_are_visible_on_another_server() {
+    let mut servers = TwoServers::start(&[("DEMO_ORDERS", "true")]).await;
+    let mut ann: Visitor = servers.first.customer(ANN).await;
+    servers.assert_changed("sign-up with samples").await;
+    assert!(servers.list(&ann.token()).await.contains("24 orders"));
 
-    shop.import(&[unsent("#1", ANN), order("#2", ANN)]);
-    let confirm = mailbox::mail_to(&shop.first, ANN, CONFIRM).await;
+    servers.import(&[unsent("#1", ANN), order("#2", ANN)]);
+    let confirm = mailbox::mail_to(&servers.first, ANN, CONFIRM).await;
     assert_eq!(ann.post("/verify", &[("token", confirm.token())]).await.status, 303);
-    shop.assert_changed("verification, which removes samples").await;
-    assert!(shop.list(&ann.token()).await.contains("2 orders, €59.80"));
+    servers.assert_changed("verification, which removes samples").await;
+    assert!(servers.list(&ann.token()).await.contains("2 orders, €59.80"));
 
     assert_eq!(submit(&mut ann, "1", "cancel").await.status, 303);
-    shop.assert_changed("cancellation request").await;
-    assert!(shop.list(&ann.token()).await.contains("cancellation asked for"));
+    servers.assert_changed("cancellation request").await;
+    assert!(servers.list(&ann.token()).await.contains("cancellation asked for"));
 
     reorder(&mut ann, "2").await;
-    shop.assert_changed("reorder").await;
-    assert!(shop.list(&ann.token()).await.contains("3 orders, €89.70"));
+    servers.assert_changed("reorder").await;
+    assert!(servers.list(&ann.token()).await.contains("3 orders, €89.70"));
 
     let zone = [("zone", "Pacific/Auckland")];
     assert_eq!(ann.post("/account/time-zone", &zone).await.status, 303);
-    let page = shop.list(&ann.token()).await;
+    let page = servers.list(&ann.token()).await;
     assert!(page.contains("Auckland") && page.contains("3 orders, €89.70"), "{page}");
-    shop.assert_totals("change of the zone").await;
+    servers.assert_totals("change of the zone").await;
 
-    shop.import(&[order("#3", "new@example.com")]);
+    servers.import(&[order("#3", "new@example.com")]);
     assert_eq!(ann.post("/account/email", &[("email", "new@example.com"), ("password", PASSWORD)]).await.status, 303);
-    let confirm = mailbox::mail_to(&shop.first, "new@example.com", CONFIRM_NEW).await;
+    let confirm = mailbox::mail_to(&servers.first, "new@example.com", CONFIRM_NEW).await;
     assert_eq!(ann.post("/verify", &[("token", confirm.token())]).await.status, 303);
-    shop.assert_changed("change of the address").await;
-    assert!(shop.list(&ann.token()).await.contains("4 orders, €119.60"));
+    servers.assert_changed("change of the address").await;
+    assert!(servers.list(&ann.token()).await.contains("4 orders, €119.60"));
 
-    let undo = mailbox::mail_to(&shop.first, ANN, ADDRESS_CHANGED).await;
-    assert_eq!(shop.first.visitor().post("/not-me", &[("token", undo.token())]).await.status, 303);
-    shop.assert_changed("undone change of the address").await;
-    let reset = mailbox::mail_to(&shop.first, ANN, RESET).await;
-    let mut ann = shop.first.visitor();
-    ann.post("/password/reset", &[("token", reset.token()), ("password", NEW)]).await;
-    assert_eq!(ann.post("/login", &[("email", ANN), ("password", NEW)]).await.status, 303);
-    assert!(shop.list(&ann.token()).await.contains("3 orders, €89.70"));
+    let notice = mailbox::mail_to(&servers.first, ANN, ADDRESS_CHANGED).await;
+    assert_eq!(servers.first.visitor().post("/not-me", &[("token", notice.token())]).await.status, 303);
+    servers.assert_changed("undone change of the address").await;
+    let reset = mailbox::mail_to(&servers.first, ANN, RESET).await;
+    let mut ann = servers.first.visitor();
+    ann.post("/password/reset", &[("token", reset.token()), ("password", OTHER_PASSWORD)]).await;
+    assert_eq!(ann.log_in(ANN, OTHER_PASSWORD).await.status, 303);
+    assert!(servers.list(&ann.token()).await.contains("3 orders, €89.70"));
 
-    shop.first.run_ok(&["user", "delete", ANN]);
-    shop.import(&[order("#2", ANN)]);
-    assert_eq!(shop.stored().await, Stored::new());
+    servers.first.run_ok(&["user", "delete", ANN]);
+    servers.import(&[order("#2", ANN)]);
+    assert_eq!(servers.versions().await, Versions::new());
 }
 
 #[tokio::test]
-async fn orders_claimed_by_a_reset_or_the_operator_show_at_the_next_request() {
-    let mut shop = Shop::start(&[("DEMO_ORDERS", "false")]).await;
-    shop.import(&[order("#1", ANN), order("#2", BOB)]);
-    let ann = shop.first.customer(ANN).await.token();
-    let bob = shop.first.customer(BOB).await.token();
-    shop.before = shop.stored().await;
-    assert!(shop.list(&ann).await.contains("No orders yet") && shop.list(&bob).await.contains("No orders yet"));
+async fn orders_assigned_by_reset_or_operator_are_visible_at_once() {
+    let mut servers = TwoServers::start(&[("DEMO_ORDERS", "false")]).await;
+    servers.import(&[order("#1", ANN), order("#2", BOB)]);
+    let ann = servers.first.customer(ANN).await.token();
+    let bob = servers.first.customer(BOB).await.token();
+    servers.before = servers.versions().await;
+    assert!(servers.list(&ann).await.contains("No orders yet") && servers.list(&bob).await.contains("No orders yet"));
 
-    shop.first.run_ok(&["user", "verify", ANN]);
-    shop.assert_changed("user verify").await;
-    assert!(shop.list(&ann).await.contains("1 order, €29.90"));
+    servers.first.run_ok(&["user", "verify", ANN]);
+    servers.assert_changed("user verify").await;
+    assert!(servers.list(&ann).await.contains("1 order, €29.90"));
 
-    shop.first.visitor().post("/password/forgot", &[("email", BOB)]).await;
-    let reset = mailbox::mail_to(&shop.first, BOB, RESET).await;
-    let mut bob = shop.first.visitor();
-    bob.post("/password/reset", &[("token", reset.token()), ("password", NEW)]).await;
-    shop.assert_changed("password reset").await;
-    assert_eq!(bob.post("/login", &[("email", BOB), ("password", NEW)]).await.status, 303);
-    assert!(shop.list(&bob.token()).await.contains("1 order, €29.90"));
+    servers.first.visitor().post("/password/forgot", &[("email", BOB)]).await;
+    let reset = mailbox::mail_to(&servers.first, BOB, RESET).await;
+    let mut bob = servers.first.visitor();
+    bob.post("/password/reset", &[("token", reset.token()), ("password", OTHER_PASSWORD)]).await;
+    servers.assert_changed("password reset").await;
+    assert_eq!(bob.log_in(BOB, OTHER_PASSWORD).await.status, 303);
+    assert!(servers.list(&bob.token()).await.contains("1 order, €29.90"));
 }
 
-/// Reads a metric of one value.
+/// The value of a metric.
 fn metric(port: u16, name: &str) -> i64 {
     let request = format!("GET /metrics HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n");
     let text = crate::http::send_raw(port, request.as_bytes()).unwrap().text();
@@ -230,7 +221,7 @@ fn metric(port: u16, name: &str) -> i64 {
     line.unwrap_or_else(|| panic!("no {name} in {text}")).split(' ').nth(1).unwrap().parse().unwrap()
 }
 
-/// The fewest statements of ten requests: the server's own tasks add some.
+/// The fewest statements of ten requests, because background tasks add statements.
 async fn fewest_statements(port: u16, mut request: impl AsyncFnMut()) -> i64 {
     let mut fewest = i64::MAX;
     for _ in 0..10 {
@@ -242,17 +233,17 @@ async fn fewest_statements(port: u16, mut request: impl AsyncFnMut()) -> i64 {
 }
 
 #[tokio::test]
-async fn pages_take_few_statements() {
+async fn pages_need_few_statements() {
     let port = free_port();
     let settings = [("METRICS_ADDR", &*format!("127.0.0.1:{port}")), ("DEMO_ORDERS", "false")];
     let app = TestApp::start_with(&settings).await;
     let mut ann = app.verified_customer(ANN).await;
-    app.import(&crate::shop::orders(60, ANN));
+    app.import(&shop::orders(60, ANN));
     let token = app.api_token(ANN).await;
 
     let hits = metric(port, "response_cache_hits_total");
-    assert_eq!(fewest_statements(port, async || drop(ann.get("/orders").await)).await, 1, "list in memory");
-    // The first page shows a notice, the second is stored.
+    assert_eq!(fewest_statements(port, async || drop(ann.get("/orders").await)).await, 1, "cached list");
+    // The first page has a notice and is not cached; the second is stored.
     assert_eq!(metric(port, "response_cache_hits_total"), hits + 8);
     let mut day = 0;
     let miss = async || {
@@ -260,14 +251,12 @@ async fn pages_take_few_statements() {
         let page = ann.get(&format!("/orders?sort=oldest&x={day}")).await;
         assert_eq!(page.status, 200);
     };
-    assert!(fewest_statements(port, miss).await <= 3, "list that is not in memory");
+    assert!(fewest_statements(port, miss).await <= 3, "list that is not cached");
     assert!(fewest_statements(port, async || drop(ann.get("/orders/5001").await)).await <= 3, "one order");
     assert!(fewest_statements(port, async || drop(ann.get("/account").await)).await <= 3, "account page");
     let list = async || assert_eq!(app.api_get("/api/userOrders", &token).await.status, 200);
-    assert_eq!(fewest_statements(port, list).await, 1, "list of the API in memory");
-    let login = async || {
-        let fields = [("email", ANN), ("password", PASSWORD)];
-        assert_eq!(app.visitor().post("/login", &fields).await.status, 303);
-    };
-    assert!(fewest_statements(port, login).await <= 8, "login");
+    assert_eq!(fewest_statements(port, list).await, 1, "cached list of the API");
+    let login = async || assert_eq!(app.log_in(ANN, PASSWORD).await.status, 303);
+    let count = fewest_statements(port, login).await;
+    assert!(count <= 8, "login: {count} statements");
 }

@@ -6,7 +6,9 @@ use std::collections::HashMap;
 use order_portal::clock::Clock;
 use order_portal::database::{Database, DatabaseUrl};
 use order_portal::domain::{UnixSeconds, Zone};
-use order_portal::orders::{self, Cursor, Filter, FilterParams, ImportMode, ImportSource, PageStart, Sort};
+use order_portal::orders::{
+    self, Cursor, Filter, FilterParams, ImportMode, ImportOptions, ImportSource, PageStart, ShopName, Sort,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -180,9 +182,14 @@ impl Fixture {
 
     async fn import(&self, rows: &[Row]) {
         let file = self.sandbox.path().join(self.sandbox.write("orders.csv", export(rows)));
-        orders::import(&self.database, &self.clock, ImportSource::File(file), ImportMode::Load, &mut |_| {})
-            .await
-            .unwrap();
+        let options = ImportOptions {
+            mode: ImportMode::Load,
+            skip_invalid: false,
+            shop: ShopName::default(),
+            columns: Vec::new(),
+            zone: Zone::utc(),
+        };
+        orders::import(&self.database, &self.clock, &[ImportSource::File(file)], &options, &mut |_| {}).await.unwrap();
     }
 
     async fn imported(&self, user_id: &str, case: usize, generated: &[GeneratedOrder]) -> Vec<ImportedOrder> {

@@ -119,6 +119,11 @@ impl Sandbox {
         output.stdout
     }
 
+    /// The first line of the standard output of a command that must succeed.
+    pub fn first_line(&self, arguments: &[&str]) -> String {
+        self.run_ok(arguments).lines().next().unwrap_or_default().to_owned()
+    }
+
     /// Writes a file into the directory; returns its name.
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
         std::fs::write(self.path().join(name), content).unwrap();

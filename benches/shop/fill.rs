@@ -138,10 +138,10 @@ fn orders_sql(first: i64, last: i64, orders: i64, now: i64, is_sqlite: bool) -> 
              SELECT i, customer, lines, placed_at, kind, {a1} + CASE WHEN lines > 1 THEN {a2} ELSE 0 END
                     + CASE WHEN lines > 2 THEN {a3} ELSE 0 END + CASE WHEN lines > 3 THEN {a4} ELSE 0 END
              FROM o)
-         INSERT INTO orders (id, issued_by, number, user_id, email, placed_at, paid_at, fulfilled_at, cancelled_at, payment_status,
+         INSERT INTO orders (id, source, shop_number, name, number, user_id, email, placed_at, paid_at, fulfilled_at, cancelled_at, payment_status,
              fulfillment_status, currency, subtotal, shipping, taxes, discount, refunded, total, line_count, ship_name, ship_company,
              ship_address1, ship_address2, ship_zip, ship_city, ship_province, ship_country, ship_phone, content_hash, status, search_prefix)
-         SELECT {id}, 'shop', CAST(100000 + i AS TEXT), {customer},
+         SELECT {id}, 'shop', CAST(100000 + i AS TEXT), '#' || CAST(100000 + i AS TEXT), CAST(100000 + i AS TEXT), {customer},
                 CASE customer WHEN 0 THEN '{BUSY}' WHEN 1 THEN '{ORDINARY}' ELSE 'customer' || CAST(customer AS TEXT) || '@shop.example' END,
                 placed_at, placed_at + 60, CASE WHEN kind IN ('delivered', 'refunded') THEN placed_at + 172800 END,
                 CASE WHEN kind = 'cancelled' THEN placed_at + 3600 END, CASE WHEN kind = 'refunded' THEN 'refunded' ELSE 'paid' END,

@@ -17,11 +17,27 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::database::Database;
 use crate::domain::Email;
-use crate::orders::ImportMode;
 use crate::{server, telemetry};
 use mail::MailCommand;
 use orders::OrdersCommand;
 use users::UserCommand;
+
+/// What `import --help` ends with. The sample is tested.
+const IMPORT_HELP: &str = "\
+Thirteen columns are enough, in any order; one row per line item, the values of an order in its first row:
+  Name, Email, Financial Status, Fulfillment Status, Currency, Subtotal, Shipping, Taxes, Total, Created at, Lineitem quantity,
+  Lineitem name, Lineitem price
+
+A file that loads:
+  Name,Email,Financial Status,Fulfillment Status,Currency,Subtotal,Shipping,Taxes,Total,Created at,Lineitem quantity,Lineitem name,Lineitem price
+  #1001,ann@example.com,paid,fulfilled,EUR,28.00,4.90,0.00,32.90,2024-03-01 10:00:00 +0100,2,Notebook,12.50
+  #1001,,,,,,,,,,1,Pen,3.00
+
+Examples:
+  order-portal import orders_export.csv
+  order-portal import --dry-run january.csv february.csv
+  order-portal import --column \"Created at=Order date\" --column Currency=EUR orders.csv
+  gzip -dc orders_export.csv.gz | order-portal import -";
 
 /// Arguments of the program.
 #[derive(Parser)]
@@ -59,24 +75,18 @@ enum Configured {
     /// Makes the database if there is none, applies migrations, and serves until Ctrl-C or SIGTERM; what is in flight
     /// is finished first.
     Serve,
-    /// Load orders from a shop's export (CSV as Shopify writes it)
+    /// Load orders from a shop's exports (CSV of Shopify, Squarespace, WooCommerce; others with --column)
     ///
-    /// The whole file is validated first: an invalid row is named with file, line and column, and nothing is loaded. Then orders are
-    /// written in short transactions, so that customers can use the portal meanwhile. An import that is stopped (Ctrl-C, SIGTERM, an
-    /// error) says how many orders are loaded, each of them whole; the same command again loads the rest. One import runs at a time.
+    /// All files are validated first: each invalid row is listed with file, line and column, and nothing is loaded, except with
+    /// --skip-invalid. Then orders are written in short transactions, so that customers can use the portal meanwhile. An import that is
+    /// stopped (Ctrl-C, SIGTERM, an error) says how many orders are loaded, each of them whole; the same command again loads the rest.
+    /// One import runs at a time.
     ///
-    /// Loading the same file again changes nothing; a later export updates. Orders show to the account with their email address once
-    /// it is verified.
-    #[command(
-        after_help = "Examples:\n  order-portal import orders_export.csv\n  zcat orders_export.csv.gz | order-portal import -"
-    )]
-    Import {
-        /// The CSV file, or - for standard input
-        file: PathBuf,
-        /// Read and compare everything, write nothing, and say what would be new, changed and unchanged
-        #[arg(long)]
-        dry_run: bool,
-    },
+    /// Loading the same file again changes nothing; a later export updates, and a column that it does not have leaves the stored values
+    /// alone. Orders show to the account with their email address once it is verified.
+    // Without wrapping, so that the sample can be copied.
+    #[command(after_help = IMPORT_HELP, term_width = 0)]
+    Import(import::ImportArguments),
     /// List pending requests of customers: cancellations, reorders
     #[command(subcommand)]
     Orders(OrdersCommand),
@@ -174,9 +184,7 @@ async fn run_configured(command: Configured, config: Config) -> Result<(), Failu
     }
     match command {
         Configured::Serve => server::run(config, clock).await.map_err(failed),
-        Configured::Import { file, dry_run } => {
-            import::run(&config, &clock, file, if dry_run { ImportMode::DryRun } else { ImportMode::Load }).await
-        }
+        Configured::Import(arguments) => import::run(&config, &clock, arguments).await,
         Configured::Orders(command) => orders::run(&config, command).await,
         Configured::User(command) => users::run(&config, &clock, command).await,
         Configured::Mail(command) => mail::run(&config, &clock, command).await,

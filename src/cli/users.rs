@@ -2,6 +2,7 @@
 
 use clap::Subcommand;
 
+use super::orders::find_one_order;
 use super::{Failure, failed, open, parse_email, print};
 use crate::accounts::operator::{self, UserDetail};
 use crate::clock::Clock;
@@ -37,6 +38,16 @@ pub(super) enum UserCommand {
         /// The account's address
         email: String,
     },
+    /// Give an order to an account, for example one whose email address is invalid in the export
+    ///
+    /// The order shows to the account from now on, also after later imports, until the shop's export has another address for it.
+    Link {
+        /// The account's address
+        email: String,
+        /// The order's number; its Id when several orders have the number
+        #[arg(value_name = "NUMBER")]
+        number: String,
+    },
     /// Delete an account, as its owner can on the account page
     ///
     /// Its sessions, links, mail and activity go with it; the shop keeps the orders. The owner is told by mail if the address was
@@ -61,6 +72,7 @@ pub(super) async fn run(config: &Config, clock: &Clock, command: UserCommand) ->
             let found = operator::enable(&database, clock, &parse_email(&email)?).await.map_err(failed)?;
             answer(found, &email, "is enabled; its owner can log in again")
         }
+        UserCommand::Link { email, number } => link(&database, clock, &email, &number).await,
         UserCommand::Delete { email } => {
             let found = operator::delete(&database, clock, &parse_email(&email)?).await.map_err(failed)?;
             answer(found, &email, "is deleted; the shop keeps the orders")
@@ -128,6 +140,13 @@ async fn verify(database: &Database, clock: &Clock, email: &str) -> Result<(), F
         Some(claimed) => answer(true, email, &format!("is verified; {claimed} orders became theirs")),
         None => answer(false, email, ""),
     }
+}
+
+async fn link(database: &Database, clock: &Clock, email: &str, number: &str) -> Result<(), Failure> {
+    let address = parse_email(email)?;
+    let order = find_one_order(database, number).await?;
+    let found = operator::link_order(database, clock, &address, &order).await.map_err(failed)?;
+    answer(found, email, &format!("shows the order {}", order.name))
 }
 
 fn answer(found: bool, email: &str, done: &str) -> Result<(), Failure> {

@@ -73,14 +73,19 @@ impl Reader<'_> {
         parsed
     }
 
-    /// A text with a default.
-    pub fn text(&mut self, name: &'static str, takes: &str, default: &str, is_valid: impl Fn(&str) -> bool) -> String {
-        let value = (self.get)(name).map_or_else(|| default.to_owned(), |value| value.trim().to_owned());
-        if !is_valid(&value) {
-            self.wrong(name, &value, takes);
+    /// The same with a default.
+    pub fn parsed_or<T: Display>(
+        &mut self,
+        name: &'static str,
+        takes: &str,
+        parse: impl Fn(&str) -> Option<T>,
+        default: T,
+    ) -> T {
+        if (self.get)(name).is_some() {
+            return self.parsed(name, takes, parse).unwrap_or(default);
         }
-        self.show(name, Some(&value));
-        value
+        self.show(name, Some(&default));
+        default
     }
 
     /// Adds a setting to the summary.

@@ -12,6 +12,7 @@ use super::secrets::{self, DEVELOPMENT_SECRET, PLACEHOLDER, SHORTEST_SECRET, Sec
 use super::shop::DEFAULT_NAME;
 use super::{Environment, LogFormat, Origin, SecurityContact, Shop, TlsFiles, origin_at};
 use crate::database::DatabaseUrl;
+use crate::domain::Zone;
 
 /// The validated settings.
 #[derive(Debug)]
@@ -43,6 +44,8 @@ pub struct Config {
     pub drain_seconds: u64,
     pub metrics_addr: Option<SocketAddr>,
     pub security_contact: Option<SecurityContact>,
+    /// The zone of times in exports without an offset, and of pages until the customer's zone is known.
+    pub shop_time_zone: Zone,
     pub log_format: LogFormat,
     /// In the syntax of `RUST_LOG`.
     pub log_filter: String,
@@ -76,6 +79,12 @@ impl Reader<'_> {
         let metrics_addr = self.address("METRICS_ADDR");
         let takes = "a mail address or a URL, like security@shop.example or https://shop.example/security";
         let security_contact = self.parsed("SECURITY_CONTACT", takes, SecurityContact::parse);
+        let shop_time_zone = self.parsed_or(
+            "SHOP_TIME_ZONE",
+            "a time zone of the IANA database, like Europe/Berlin",
+            Zone::parse,
+            Zone::utc(),
+        );
         let formats = [("pretty", LogFormat::Pretty), ("json", LogFormat::Json)];
         let log_format =
             self.one_of("LOG_FORMAT", &formats, if in_production { LogFormat::Json } else { LogFormat::Pretty });
@@ -103,6 +112,7 @@ impl Reader<'_> {
             drain_seconds: drain_seconds.unsigned_abs(),
             metrics_addr,
             security_contact,
+            shop_time_zone,
             log_format,
             log_filter,
             env_file_warnings: Vec::new(),

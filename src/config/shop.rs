@@ -33,7 +33,12 @@ impl Default for Shop {
 impl Reader<'_> {
     pub(super) fn shop(&mut self) -> Shop {
         let takes = format!("a name of at most {MAX_LABEL_CHARS} characters on one line, like Ann's Tea Shop");
-        let name = self.text("SHOP_NAME", &takes, DEFAULT_NAME, is_label);
+        let name = self.parsed_or(
+            "SHOP_NAME",
+            &takes,
+            |text| is_label(text).then(|| text.to_owned()),
+            DEFAULT_NAME.to_owned(),
+        );
         let url = self.parsed("SHOP_URL", "an https URL, like https://shop.example", HttpsUrl::parse);
         let takes = "a mail address or an https URL, like help@shop.example or https://shop.example/contact";
         let contact = self.parsed("SHOP_CONTACT", takes, ShopContact::parse);

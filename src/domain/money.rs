@@ -2,50 +2,11 @@
 
 use std::fmt;
 
-use iso_currency::Currency as Iso;
+use super::Currency;
 
-/// The largest amount that [`Money::parse`] accepts, in minor units: the sum of millions of them fits 64 bits.
-const MAX_MINOR: i64 = 1_000_000_000_000;
-/// Decimals of a currency for which ISO 4217 defines no exponent, such as gold.
-const NO_MINOR_UNIT: usize = 0;
-
-/// A currency of ISO 4217.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Currency(Iso);
-
-impl Currency {
-    /// Parses a code of three letters, like `USD`.
-    pub fn parse(code: &str) -> Option<Self> {
-        Iso::from_code(code).map(Self)
-    }
-
-    pub fn code(self) -> &'static str {
-        self.0.code()
-    }
-
-    /// Digits after the decimal point (the exponent of ISO 4217): 2 for most, 0 for JPY, 3 for KWD.
-    pub fn decimals(self) -> usize {
-        self.0.exponent().map_or(NO_MINOR_UNIT, usize::from)
-    }
-
-    /// The symbol before an amount; empty where it would be ambiguous ("$" is used for twenty currencies): the code is shown then.
-    fn symbol(self) -> &'static str {
-        match self.code() {
-            "USD" => "$",
-            "EUR" => "€",
-            "GBP" => "£",
-            "JPY" => "¥",
-            "INR" => "₹",
-            "KRW" => "₩",
-            "CAD" => "CA$",
-            "AUD" => "A$",
-            "NZD" => "NZ$",
-            "BRL" => "R$",
-            "MXN" => "MX$",
-            _ => "",
-        }
-    }
-}
+/// The largest amount that [`Money::parse`] accepts, in whole units of the currency: large enough for prices in rupiah or dong, and the
+/// sum of tens of thousands of such amounts in minor units fits 64 bits.
+const MAX_UNITS: i64 = 1_000_000_000_000;
 
 /// An amount in one currency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,10 +20,16 @@ pub struct Money {
 pub enum MoneyError {
     /// Not digits with at most one point.
     Malformed,
-    /// More digits after the point than the currency has, and not zeros.
-    TooManyDecimals,
-    /// More than a trillion minor units.
+    /// More than a trillion units of the currency.
     TooLarge,
+}
+
+/// A parsed amount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParsedMoney {
+    pub money: Money,
+    /// Whether the text was finer than the currency.
+    pub is_rounded: bool,
 }
 
 impl Money {
@@ -75,27 +42,32 @@ impl Money {
         Self { minor: 0, currency }
     }
 
-    /// Parses `12.50`, the format of exports: digits, at most one point, no sign, no separators. Zeros beyond the currency's
-    /// decimals are accepted: exports write yen as `1200.00`.
+    /// Parses `12.50`, `-3`, `.5`: digits, at most one point, a sign, no separators. An amount that is finer than the currency's minor
+    /// unit is rounded half to even.
     ///
     /// # Errors
     /// [`MoneyError`].
-    pub fn parse(text: &str, currency: Currency) -> Result<Self, MoneyError> {
-        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-        let ends_with_point = fraction.is_empty() && text.contains('.');
-        if whole.is_empty()
-            || ends_with_point
-            || !whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit())
-        {
+    pub fn parse(text: &str, currency: Currency) -> Result<ParsedMoney, MoneyError> {
+        let (digits, is_negative) = match text.strip_prefix(['-', '\u{2212}']) {
+            Some(digits) => (digits, true),
+            None => (text.strip_prefix('+').unwrap_or(text), false),
+        };
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+        let ends_with_point = fraction.is_empty() && digits.contains('.');
+        let is_number = whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit());
+        if digits.is_empty() || ends_with_point || !is_number {
             return Err(MoneyError::Malformed);
         }
         let decimals = currency.decimals();
         let (kept, beyond) = fraction.split_at(decimals.min(fraction.len()));
-        if beyond.bytes().any(|byte| byte != b'0') {
-            return Err(MoneyError::TooManyDecimals);
+        let minor = format!("0{whole}{kept:0<decimals$}").parse::<i64>().map_err(|_| MoneyError::TooLarge)?;
+        let minor = if rounds_up(beyond, minor) { minor.saturating_add(1) } else { minor };
+        if minor > max_minor(currency) {
+            return Err(MoneyError::TooLarge);
         }
-        let minor = format!("{whole}{kept:0<decimals$}").parse::<i64>().map_err(|_| MoneyError::TooLarge)?;
-        if minor > MAX_MINOR { Err(MoneyError::TooLarge) } else { Ok(Self { minor, currency }) }
+        let minor = if is_negative { -minor } else { minor };
+        let is_rounded = beyond.bytes().any(|byte| byte != b'0');
+        Ok(ParsedMoney { money: Self { minor, currency }, is_rounded })
     }
 
     pub fn minor(self) -> i64 {
@@ -169,6 +141,17 @@ impl fmt::Display for Money {
     }
 }
 
+fn max_minor(currency: Currency) -> i64 {
+    MAX_UNITS * 10_i64.pow(u32::try_from(currency.decimals()).unwrap_or(0))
+}
+
+/// Whether the digits beyond the minor unit round it up: half to even.
+fn rounds_up(beyond: &str, minor: i64) -> bool {
+    let Some(first) = beyond.bytes().next() else { return false };
+    let is_half = first == b'5' && beyond.bytes().skip(1).all(|byte| byte == b'0');
+    if is_half { minor % 2 == 1 } else { first >= b'5' }
+}
+
 /// Inserts a comma before each group of three digits.
 fn group_thousands(digits: &str) -> String {
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
@@ -192,7 +175,7 @@ mod tests {
     use super::*;
 
     fn money(text: &str, code: &str) -> Result<Money, MoneyError> {
-        Money::parse(text, Currency::parse(code).unwrap())
+        Money::parse(text, Currency::parse(code).unwrap()).map(|parsed| parsed.money)
     }
 
     #[test]
@@ -215,47 +198,47 @@ mod tests {
     #[test]
     fn parse_rejects_malformed_amounts() {
         for text in
-            ["", ".", ".5", "5.", "1.2.3", "-1", "+1", "1,000.00", "12,50", "1e3", "NaN", " 1", "1 ", "١", "0x1", "$1"]
+            ["", ".", "5.", "1.2.3", "-", "--1", "1-", "1,000.00", "12,50", "1e3", "NaN", " 1", "1 ", "١", "0x1", "$1"]
         {
             assert_eq!(money(text, "USD"), Err(MoneyError::Malformed), "{text:?}");
         }
-        assert_eq!(money("12.345", "USD"), Err(MoneyError::TooManyDecimals));
-        assert_eq!(money("0.5", "JPY"), Err(MoneyError::TooManyDecimals));
         assert_eq!(money("99999999999999999999", "USD"), Err(MoneyError::TooLarge));
     }
 
     #[test]
-    fn parse_rejects_codes_outside_iso_4217() {
-        assert!(["", "usd", "EURO", "XYZ", "$"].iter().all(|code| Currency::parse(code).is_none()));
-    }
-
-    #[test]
-    fn each_known_currency_has_its_own_symbol() {
-        let symbols = [
-            ("USD", "$"),
-            ("EUR", "€"),
-            ("GBP", "£"),
-            ("JPY", "¥"),
-            ("INR", "₹"),
-            ("KRW", "₩"),
-            ("CAD", "CA$"),
-            ("AUD", "A$"),
-            ("NZD", "NZ$"),
-            ("BRL", "R$"),
-            ("MXN", "MX$"),
-            ("CHF", ""),
-        ];
-        for (code, symbol) in symbols {
-            assert_eq!(Currency::parse(code).unwrap().symbol(), symbol, "{code}");
+    fn parse_accepts_signs_and_a_leading_point() {
+        for (text, minor) in [("-12.50", -1250), ("\u{2212}1", -100), ("+1", 100), (".5", 50), ("-.05", -5), ("0", 0)] {
+            assert_eq!(money(text, "USD").unwrap().minor(), minor, "{text}");
         }
     }
 
     #[test]
-    fn parse_accepts_up_to_a_trillion_minor_units() {
-        assert_eq!(money("10000000000.00", "USD").unwrap().minor(), 1_000_000_000_000);
-        assert_eq!(money("10000000000.01", "USD"), Err(MoneyError::TooLarge));
-        assert_eq!(money("9999999999.99", "USD").unwrap().minor(), 999_999_999_999);
-        assert_eq!(money("20000000000", "USD"), Err(MoneyError::TooLarge));
+    fn parse_rounds_half_to_even() {
+        let cases = [
+            ("3.992", "EUR", 399, true),
+            ("3.3333", "EUR", 333, true),
+            ("0.005", "EUR", 0, true),
+            ("0.015", "EUR", 2, true),
+            ("0.0150001", "EUR", 2, true),
+            ("0.0050001", "EUR", 1, true),
+            ("-0.015", "EUR", -2, true),
+            ("1200.50", "JPY", 1200, true),
+            ("1200.00", "JPY", 1200, false),
+            ("0.996", "EUR", 100, true),
+        ];
+        for (text, code, minor, is_rounded) in cases {
+            let parsed = Money::parse(text, Currency::parse(code).unwrap()).unwrap();
+            assert_eq!((parsed.money.minor(), parsed.is_rounded), (minor, is_rounded), "{text} {code}");
+        }
+    }
+
+    #[test]
+    fn parse_limits_amounts_by_value() {
+        for code in ["USD", "JPY", "KWD", "IDR"] {
+            assert!(money("1000000000000", code).is_ok(), "{code}");
+            assert_eq!(money("1000000000001", code), Err(MoneyError::TooLarge), "{code}");
+            assert_eq!(money("-1000000000001", code), Err(MoneyError::TooLarge), "{code}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use jiff::tz::{self, TimeZone};
-use time::{Date, Month, OffsetDateTime, UtcOffset};
+use time::{Date, Month, OffsetDateTime, PrimitiveDateTime, UtcOffset};
 
 use super::UnixSeconds;
 
@@ -75,6 +75,18 @@ impl Zone {
         self.local(at).date()
     }
 
+    /// The moment of a local date and time. Of two such moments, when clocks go back, it is the earlier; one that clocks skip moves
+    /// forward with them.
+    pub fn moment_of(&self, local: PrimitiveDateTime) -> UnixSeconds {
+        let (month, day) = (u8::from(local.month()).cast_signed(), local.day().cast_signed());
+        let [hour, minute, second] = [local.hour(), local.minute(), local.second()].map(u8::cast_signed);
+        let moment = i16::try_from(local.year())
+            .ok()
+            .and_then(|year| jiff::civil::DateTime::new(year, month, day, hour, minute, second, 0).ok())
+            .and_then(|local| self.0.to_timestamp(local).ok());
+        moment.map_or_else(|| UnixSeconds::from(local.assume_utc()), |moment| UnixSeconds::new(moment.as_second()))
+    }
+
     /// The start of a local date. If clocks go forward at midnight, that is later than 00:00.
     pub fn start_of(&self, date: Date) -> UnixSeconds {
         let (month, day) = (u8::from(date.month()).cast_signed(), date.day().cast_signed());
@@ -89,6 +101,12 @@ impl Zone {
     }
 }
 
+impl std::fmt::Display for Zone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 /// The first day of the next month; `None` after the last date.
 pub fn next_month(date: Date) -> Option<Date> {
     let (year, month) = match date.month() {
@@ -100,7 +118,7 @@ pub fn next_month(date: Date) -> Option<Date> {
 
 #[cfg(test)]
 mod tests {
-    use time::macros::date;
+    use time::macros::{date, datetime};
 
     use super::*;
 
@@ -124,6 +142,20 @@ mod tests {
         assert_eq!(berlin.start_of(date!(2024 - 01 - 01)).to_string(), "2023-12-31T23:00:00Z");
         // Cairo's clocks went forward at that midnight.
         assert_eq!(zone("Africa/Cairo").start_of(date!(2024 - 04 - 26)).to_string(), "2024-04-25T22:00:00Z");
+    }
+
+    #[test]
+    fn local_time_becomes_a_moment_in_summer_and_winter() {
+        let berlin = zone("Europe/Berlin");
+        for (local, moment) in [
+            (datetime!(2024-03-01 10:00), "2024-03-01T09:00:00Z"),
+            (datetime!(2024-07-01 10:00), "2024-07-01T08:00:00Z"),
+            // Skipped, and there twice.
+            (datetime!(2024-03-31 02:30), "2024-03-31T01:30:00Z"),
+            (datetime!(2024-10-27 02:30), "2024-10-27T00:30:00Z"),
+        ] {
+            assert_eq!(berlin.moment_of(local).to_string(), moment, "{local}");
+        }
     }
 
     #[test]

@@ -28,6 +28,8 @@ const FORMULA_STARTS: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '＝', '＋'
 const SEPARATORS: [char; 4] = [';', '\t', '\r', '\n'];
 /// Units of UTF-16. Excel allows 32,767.
 const MAX_CELL_LENGTH: usize = 32_000;
+/// Ends a cell that was cut.
+const CUT_MARK: &str = "… (cut)";
 
 pub(super) async fn download(
     user: CurrentUser,
@@ -116,11 +118,11 @@ impl CsvExport {
 fn cells(order: &Order, lines: &[OrderLine], zone: &Zone) -> [String; 14] {
     let products: Vec<String> = lines.iter().map(|line| format!("{} × {}", line.quantity, line.name)).collect();
     [
-        order.number.to_string(),
+        order.name.to_string(),
         format_time(order.placed_at, zone),
         order.status.label().to_owned(),
-        order.payment_status.clone(),
-        order.fulfillment_status.clone(),
+        order.payment_status.as_str().to_owned(),
+        order.fulfillment_status.as_str().to_owned(),
         order.line_count.to_string(),
         products.join("; "),
         order.currency().code().to_owned(),
@@ -181,7 +183,8 @@ fn truncate(cell: &str) -> String {
         remaining = rest.unwrap_or(remaining);
         rest.is_some()
     };
-    cell.chars().take_while(fits).collect()
+    let kept: String = cell.chars().take_while(fits).collect();
+    if kept.len() == cell.len() { kept } else { kept + CUT_MARK }
 }
 
 #[cfg(test)]
@@ -194,6 +197,15 @@ mod tests {
             assert_eq!(neutralize_formula(cell), format!("'{cell}"));
         }
         assert_eq!(neutralize_formula("1 × =1+1, -2"), "1 × =1+1, -2");
+    }
+
+    #[test]
+    fn long_cell_ends_with_a_mark() {
+        let long = neutralize_formula(&"a".repeat(MAX_CELL_LENGTH + 1));
+        assert!(long.ends_with("a… (cut)") && long.encode_utf16().count() <= 32_767);
+        // 32,000 letters of three bytes each.
+        let fitting = "漢".repeat(MAX_CELL_LENGTH);
+        assert_eq!(neutralize_formula(&fitting), fitting);
     }
 
     #[test]

@@ -16,7 +16,6 @@ const BATCH: u32 = 100;
 struct ExportedOrder {
     #[serde(flatten)]
     response: OrderResponse,
-    refunded: i64,
     cancellation_asked_at: Option<String>,
     #[serde(rename = "copy_of")]
     reordered_from: Option<String>,
@@ -37,8 +36,8 @@ async fn find_all_orders(snapshot: &mut Transaction, user_id: &str) -> Result<se
         let mut addresses = store::addresses_by_order(snapshot, &page.orders).await?;
         for order in page.orders {
             let lines = lines.remove(&order.id).unwrap_or_default();
-            let address = addresses.remove(&order.id).unwrap_or_default();
-            all.push(exported_order(OrderDetail { order, lines, address }));
+            let (address, details) = addresses.remove(&order.id).unwrap_or_default();
+            all.push(exported_order(OrderDetail { order, lines, address, details }));
         }
         match last {
             Some(cursor) => start = PageStart::After(cursor),
@@ -50,7 +49,6 @@ async fn find_all_orders(snapshot: &mut Transaction, user_id: &str) -> Result<se
 fn exported_order(detail: OrderDetail) -> ExportedOrder {
     let order = &detail.order;
     ExportedOrder {
-        refunded: order.refunded.minor(),
         cancellation_asked_at: order.cancellation_asked_at.map(|at| at.to_string()),
         reordered_from: order.reordered_from.as_ref().map(|number| number.as_str().to_owned()),
         response: detail.into(),

@@ -5,7 +5,8 @@ use strum::VariantArray;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::order::{Order, OrderDetail, OrderLine, OrderStatus, ShippingAddress};
+use super::order::{BillingAddress, NamedTax, Order, OrderDetail, OrderDetails, OrderLine, ShippingAddress};
+use super::status::OrderStatus;
 use crate::domain::UnixSeconds;
 
 /// An order without its lines. Times are RFC 3339, amounts are integers in the currency's minor unit.
@@ -18,10 +19,10 @@ pub struct OrderSummary {
     status: &'static str,
     /// Shopify's payment state.
     #[schema(example = "paid")]
-    payment_status: String,
+    payment_status: &'static str,
     /// Shopify's fulfilment state.
     #[schema(example = "fulfilled")]
-    fulfillment_status: String,
+    fulfillment_status: &'static str,
     #[schema(example = "1996-07-04T12:00:00Z", format = "date-time")]
     placed_at: String,
     #[schema(format = "date-time")]
@@ -30,6 +31,9 @@ pub struct OrderSummary {
     fulfilled_at: Option<String>,
     #[schema(format = "date-time")]
     cancelled_at: Option<String>,
+    /// When the customer asked the shop to cancel the order.
+    #[schema(format = "date-time")]
+    cancellation_requested_at: Option<String>,
     /// ISO 4217.
     #[schema(example = "USD")]
     currency: &'static str,
@@ -39,6 +43,8 @@ pub struct OrderSummary {
     discount: i64,
     #[schema(example = 47238)]
     total: i64,
+    /// What was paid back.
+    refunded: i64,
     line_count: i64,
 }
 
@@ -61,6 +67,42 @@ pub struct OrderResponse {
     order: OrderSummary,
     lines: Vec<Line>,
     shipping_address: ShippingAddress,
+    #[serde(flatten)]
+    details: Details,
+}
+
+/// What an export says about an order besides; texts are empty and amounts null when it does not.
+#[derive(Serialize, ToSchema)]
+pub struct Details {
+    billing_address: BillingAddress,
+    shipping_province_name: String,
+    shipping_method: String,
+    payment_method: String,
+    discount_code: String,
+    /// The taxes by name.
+    tax_lines: Vec<TaxLine>,
+    duties: Option<i64>,
+    tip: Option<i64>,
+    /// What is still to be paid.
+    outstanding: Option<i64>,
+    tracking: Tracking,
+}
+
+/// A tax with the shop's name for it.
+#[derive(Serialize, ToSchema)]
+pub struct TaxLine {
+    #[schema(example = "DE MwSt 19%")]
+    name: String,
+    amount: i64,
+}
+
+/// The parcel.
+#[derive(Serialize, ToSchema)]
+pub struct Tracking {
+    company: String,
+    number: String,
+    /// An https URL, or empty.
+    url: String,
 }
 
 /// One line of an order.
@@ -72,6 +114,8 @@ pub struct Line {
     unit_price: i64,
     /// The discount on the whole line.
     discount: i64,
+    /// Shopify's fulfilment state of the line; may be empty.
+    fulfillment_status: String,
 }
 
 impl From<OrderDetail> for OrderResponse {
@@ -80,6 +124,29 @@ impl From<OrderDetail> for OrderResponse {
             order: detail.order.into(),
             lines: detail.lines.into_iter().map(Line::from).collect(),
             shipping_address: detail.address,
+            details: detail.details.into(),
+        }
+    }
+}
+
+impl From<OrderDetails> for Details {
+    fn from(details: OrderDetails) -> Self {
+        let tax_line = |tax: NamedTax| TaxLine { name: tax.name, amount: tax.amount };
+        Self {
+            billing_address: details.billing_address,
+            shipping_province_name: details.shipping_province_name,
+            shipping_method: details.shipping_method,
+            payment_method: details.payment_method,
+            discount_code: details.discount_code,
+            tax_lines: details.taxes.into_iter().map(tax_line).collect(),
+            duties: details.duties,
+            tip: details.tip,
+            outstanding: details.outstanding,
+            tracking: Tracking {
+                company: details.tracking_company,
+                number: details.tracking_number,
+                url: details.tracking_url,
+            },
         }
     }
 }
@@ -94,15 +161,17 @@ impl From<Order> for OrderSummary {
             paid_at: time(order.paid_at),
             fulfilled_at: time(order.fulfilled_at),
             cancelled_at: time(order.cancelled_at),
+            cancellation_requested_at: time(order.cancellation_asked_at),
             currency: order.currency().code(),
             subtotal: order.subtotal.minor(),
             shipping: order.shipping.minor(),
             taxes: order.taxes.minor(),
             discount: order.discount.minor(),
             total: order.total.minor(),
+            refunded: order.refunded.minor(),
             line_count: order.line_count,
-            payment_status: order.payment_status,
-            fulfillment_status: order.fulfillment_status,
+            payment_status: order.payment_status.as_str(),
+            fulfillment_status: order.fulfillment_status.as_str(),
         }
     }
 }
@@ -115,6 +184,7 @@ impl From<OrderLine> for Line {
             quantity: line.quantity,
             unit_price: line.unit_price.minor(),
             discount: line.discount.minor(),
+            fulfillment_status: line.fulfillment_status,
         }
     }
 }

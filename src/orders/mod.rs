@@ -16,10 +16,12 @@ mod import;
 mod json;
 mod list;
 mod monthly_totals;
+mod operator;
 mod order;
 mod response_cache;
 mod samples;
 mod search;
+mod status;
 mod store;
 mod url;
 
@@ -29,13 +31,18 @@ use actions::OrderAction;
 pub use actions::{PendingRequest, pending_cancellations, pending_reorders};
 pub use data_export::export_all;
 pub use detail::find_order;
-pub use import::{ImportError, ImportMode, ImportSource, ImportSummary, Progress, Stage, StopCause, import};
+pub use import::{
+    ColumnMapping, Event, Finding, FindingList, Findings, ImportError, ImportMode, ImportOptions, ImportReport,
+    ImportSource, ImportSummary, OrderChange, PastImport, Progress, ShopName, Stage, StopCause, import, past_imports,
+};
 pub use json::{OrderResponse, OrderSummary};
 pub use list::{Cursor, Filter, FilterErrors, FilterParams, OrderPage, PAGE_SIZE, PageStart, Period, Sort, find_page};
 pub use monthly_totals::find_version;
-pub use order::{Order, OrderDetail, OrderId, OrderLine, OrderNumber, OrderStatus, ShippingAddress};
+pub use operator::{OperatorOrder, find_by_number_or_id, link};
+pub use order::{Order, OrderDetail, OrderDetails, OrderId, OrderLine, OrderName, OrderNumber, ShippingAddress};
 pub use response_cache::{CacheKey, ResponseCache};
 pub use samples::add_samples;
+pub use status::{FulfillmentStatus, OrderStatus, PaymentStatus};
 
 use crate::database::{Database, Error, Transaction};
 use crate::domain::{UnixSeconds, UserId};
@@ -52,12 +59,13 @@ pub async fn start_totals(transaction: &mut Transaction, user_id: &UserId) -> Re
 /// Assigns the shop's orders of a verified email to its user, unless they have an owner; returns their number. When there are some, the
 /// user's sample orders are deleted.
 pub async fn claim(transaction: &mut Transaction, user_id: &UserId, email: &str) -> Result<u64, Error> {
-    let claimed = store::claim(transaction, user_id, email).await?;
-    if claimed > 0 {
-        // The totals are rebuilt as a whole.
-        samples::remove_samples(transaction, user_id, &mut Changes::default()).await?;
-        monthly_totals::rebuild(transaction, user_id).await?;
+    if !store::has_unclaimed(transaction, email).await? {
+        return Ok(0);
     }
+    // First, because a sample may have the number of a real order. The totals are rebuilt as a whole.
+    store::remove_samples(transaction, user_id, &mut Changes::default()).await?;
+    let claimed = store::claim(transaction, user_id, email).await?;
+    monthly_totals::rebuild(transaction, user_id).await?;
     Ok(claimed)
 }
 
@@ -69,7 +77,7 @@ pub async fn release(transaction: &mut Transaction, user_id: &UserId, email: &st
 
 /// Deletes the sample orders of an account that is deleted in the same transaction. The shop keeps its own orders, without the account.
 pub async fn remove_samples(transaction: &mut Transaction, user_id: &UserId) -> Result<(), Error> {
-    samples::remove_samples(transaction, user_id, &mut Changes::default()).await
+    store::remove_samples(transaction, user_id, &mut Changes::default()).await
 }
 
 /// After a change of the customer's time zone: months are those of the zone.

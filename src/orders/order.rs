@@ -1,12 +1,16 @@
 //! The types of an order. A value that parsed is valid: its id and number can stand in a URL, its amounts have one currency.
 
-use strum::{EnumString, IntoStaticStr, VariantArray};
+use serde::{Deserialize, Serialize};
 
+use super::status::{FulfillmentStatus, OrderStatus, PaymentStatus};
 use crate::clock::Clock;
 use crate::domain::{Currency, Money, UnixSeconds};
 
 const MAX_ID_BYTES: usize = 64;
-const MAX_NUMBER_BYTES: usize = 64;
+/// Shopify's limit.
+const MAX_NAME_CHARS: usize = 255;
+/// Of `-2`.
+const MAX_SUFFIX_CHARS: usize = 11;
 
 /// The primary key of an order, a UUID. It is part of cursors, so it holds only letters, digits and `-`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -27,79 +31,60 @@ impl OrderId {
     }
 }
 
-/// An order's number without the `#` that pages show. It is part of URLs, so it holds no character that has a meaning there.
+/// An order's number in URLs and in the API, unique for each customer: the name without a leading `#`, with `-2` when the customer has
+/// another order of this name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OrderNumber(String);
 
 impl OrderNumber {
-    /// Parses `10248`, `EU-1001`, `1001.2`: letters and digits of any script, `-`, `_` and `.`.
+    /// Any printable text except `.` and `..`, which browsers remove from a path.
     pub fn parse(text: &str) -> Option<Self> {
-        let is_plain = text.chars().all(|letter| letter.is_alphanumeric() || "-_.".contains(letter));
-        let has_alphanumeric = text.chars().any(char::is_alphanumeric);
-        (is_plain && has_alphanumeric && text.len() <= MAX_NUMBER_BYTES).then(|| Self(text.to_owned()))
+        let is_path_segment = !matches!(text, "" | "." | "..") && text.trim() == text;
+        let is_printable = !text.chars().any(char::is_control);
+        let fits = text.chars().count() <= MAX_NAME_CHARS + MAX_SUFFIX_CHARS;
+        (is_path_segment && is_printable && fits).then(|| Self(text.to_owned()))
     }
 
-    /// The form in URLs and in JSON: without the `#`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The number of the n-th order of one customer that has this number.
+    #[must_use]
+    pub fn with_suffix(&self, n: u32) -> Self {
+        Self(format!("{}-{n}", self.0))
+    }
+}
+
+/// An order's name as the shop writes it, for pages and mail: `#10248`, `EU-1001`, `Order 7/2024`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct OrderName(String);
+
+impl OrderName {
+    /// Any printable text up to 255 characters.
+    pub fn parse(text: &str) -> Option<Self> {
+        let name = Self(text.to_owned());
+        let fits = text.chars().count() <= MAX_NAME_CHARS;
+        (fits && OrderNumber::parse(name.without_hash()).is_some()).then_some(name)
+    }
+
+    /// The name as the shop counts its orders: `10248`. `#` alone keeps it.
+    pub fn without_hash(&self) -> &str {
+        self.0.strip_prefix('#').map(str::trim_start).filter(|rest| !rest.is_empty()).unwrap_or(&self.0)
+    }
+
+    pub fn number(&self) -> OrderNumber {
+        OrderNumber(self.without_hash().to_owned())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// The form on pages and in mail: `#10248`.
-impl std::fmt::Display for OrderNumber {
+impl std::fmt::Display for OrderName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "#{}", self.0)
-    }
-}
-
-/// The state of an order in one word, derived from the shop's payment and fulfilment states. In the order of an order's life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
-#[strum(serialize_all = "snake_case")]
-pub enum OrderStatus {
-    Placed,
-    /// Paid, not sent.
-    Processing,
-    PartlySent,
-    Sent,
-    Delivered,
-    Cancelled,
-    Refunded,
-}
-
-impl OrderStatus {
-    /// Derives the status from Shopify's payment and fulfilment states.
-    pub fn derive(payment: &str, fulfillment: &str, is_cancelled: bool) -> Self {
-        match (payment, fulfillment) {
-            _ if is_cancelled => Self::Cancelled,
-            ("refunded", _) => Self::Refunded,
-            (_, "delivered") => Self::Delivered,
-            (_, "fulfilled") => Self::Sent,
-            (_, "partial" | "partially_fulfilled") => Self::PartlySent,
-            ("paid" | "partially_refunded", _) => Self::Processing,
-            _ => Self::Placed,
-        }
-    }
-
-    /// The code in the database, in URLs and in JSON.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Placed => "Placed",
-            Self::Processing => "Processing",
-            Self::PartlySent => "Partly sent",
-            Self::Sent => "Sent",
-            Self::Delivered => "Delivered",
-            Self::Cancelled => "Cancelled",
-            Self::Refunded => "Refunded",
-        }
-    }
-
-    /// Whether nothing was sent yet.
-    pub fn can_be_cancelled(self) -> bool {
-        matches!(self, Self::Placed | Self::Processing)
+        f.write_str(&self.0)
     }
 }
 
@@ -108,14 +93,13 @@ impl OrderStatus {
 pub struct Order {
     pub id: OrderId,
     pub number: OrderNumber,
+    pub name: OrderName,
     pub placed_at: UnixSeconds,
     pub paid_at: Option<UnixSeconds>,
     pub fulfilled_at: Option<UnixSeconds>,
     pub cancelled_at: Option<UnixSeconds>,
-    /// Shopify's payment state.
-    pub payment_status: String,
-    /// Shopify's fulfilment state.
-    pub fulfillment_status: String,
+    pub payment_status: PaymentStatus,
+    pub fulfillment_status: FulfillmentStatus,
     pub subtotal: Money,
     pub shipping: Money,
     pub taxes: Money,
@@ -155,6 +139,8 @@ pub struct OrderLine {
     pub unit_price: Money,
     /// The discount on the whole line.
     pub discount: Money,
+    /// The fulfilment state of the line in the shop's word; may be empty.
+    pub fulfillment_status: String,
 }
 
 impl OrderLine {
@@ -165,7 +151,7 @@ impl OrderLine {
 }
 
 /// The shipping address of an order; unknown parts are empty.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, sqlx::FromRow, utoipa::ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, sqlx::FromRow, utoipa::ToSchema)]
 pub struct ShippingAddress {
     #[sqlx(rename = "ship_name")]
     pub name: String,
@@ -187,6 +173,71 @@ pub struct ShippingAddress {
     pub phone: String,
 }
 
+/// What only the page of one order shows. Unknown texts are empty. Stored as JSON: a new field needs no migration.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OrderDetails {
+    #[serde(skip_serializing_if = "BillingAddress::is_empty")]
+    pub billing_address: BillingAddress,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub shipping_province_name: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub shipping_method: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub payment_method: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub discount_code: String,
+    /// By name, as the shop prints them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub taxes: Vec<NamedTax>,
+    /// Minor units, as the next two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duties: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tip: Option<i64>,
+    /// What is still to be paid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outstanding: Option<i64>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub tracking_company: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub tracking_number: String,
+    /// An https URL.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub tracking_url: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub note: String,
+}
+
+/// A tax with its name, such as `DE MwSt 19%`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedTax {
+    pub name: String,
+    /// Minor units.
+    pub amount: i64,
+}
+
+/// The billing address; unknown parts are empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(default)]
+pub struct BillingAddress {
+    pub name: String,
+    pub company: String,
+    pub address1: String,
+    pub address2: String,
+    pub zip: String,
+    pub city: String,
+    pub province: String,
+    pub country: String,
+    pub phone: String,
+}
+
+impl BillingAddress {
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// An order with its lines and address.
 #[derive(Clone, Debug)]
 pub struct OrderDetail {
@@ -194,6 +245,7 @@ pub struct OrderDetail {
     /// In the shop's order.
     pub lines: Vec<OrderLine>,
     pub address: ShippingAddress,
+    pub details: OrderDetails,
 }
 
 #[cfg(test)]
@@ -203,15 +255,17 @@ pub(super) mod tests {
     /// An order with these payment and fulfilment states and amounts of zero, placed ten seconds after 1970.
     pub(in crate::orders) fn order(payment: &str, fulfillment: &str) -> Order {
         let zero = Money::zero(Currency::parse("USD").unwrap());
+        let (payment_status, fulfillment_status) = (payment.parse().unwrap(), fulfillment.parse().unwrap());
         Order {
             id: OrderId::parse("0190-ab").unwrap(),
             number: OrderNumber::parse("10248").unwrap(),
+            name: OrderName::parse("#10248").unwrap(),
             placed_at: UnixSeconds::new(10),
             paid_at: None,
             fulfilled_at: None,
             cancelled_at: None,
-            payment_status: payment.to_owned(),
-            fulfillment_status: fulfillment.to_owned(),
+            payment_status,
+            fulfillment_status,
             subtotal: zero,
             shipping: zero,
             taxes: zero,
@@ -219,21 +273,40 @@ pub(super) mod tests {
             refunded: zero,
             total: zero,
             line_count: 1,
-            status: OrderStatus::derive(payment, fulfillment, false),
+            status: OrderStatus::derive(payment_status, fulfillment_status, false),
             cancellation_asked_at: None,
             reordered_from: None,
         }
     }
 
     #[test]
-    fn order_number_accepts_only_characters_without_meaning_in_urls() {
-        for text in ["10248", "EU-1001", "1001.2", "S_7", "注文1"] {
-            assert_eq!(OrderNumber::parse(text).unwrap().as_str(), text);
+    fn order_name_is_any_printable_text() {
+        let names = [
+            ("#10248", "10248"),
+            ("10248", "10248"),
+            ("EU-1001", "EU-1001"),
+            ("#1001.2", "1001.2"),
+            ("# 7", "7"),
+            ("##7", "#7"),
+            ("#", "#"),
+            ("Order 7/2024 n° 3?%", "Order 7/2024 n° 3?%"),
+            ("注文1", "注文1"),
+        ];
+        for (name, number) in names {
+            let name = OrderName::parse(name).unwrap();
+            assert_eq!(name.number().as_str(), number);
+            assert_eq!(OrderNumber::parse(number), Some(name.number()));
         }
-        for text in ["", "#1", ".", "..", "-", "a/b", "a\\b", "a b", "a?b", "a%b", "a\0", "a\n", "<b>", &"9".repeat(65)]
-        {
-            assert_eq!(OrderNumber::parse(text), None, "{text:?}");
+        assert!(OrderName::parse(&"9".repeat(255)).is_some());
+        for text in ["", ".", "..", "#.", " a", "a\0", "a\nb", &"9".repeat(256)] {
+            assert_eq!(OrderName::parse(text), None, "{text:?}");
         }
+    }
+
+    #[test]
+    fn suffix_of_the_longest_number_parses() {
+        let number = OrderName::parse(&"9".repeat(255)).unwrap().number().with_suffix(u32::MAX);
+        assert_eq!(OrderNumber::parse(number.as_str()), Some(number));
     }
 
     #[test]
@@ -247,24 +320,6 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn status_is_derived_from_the_latest_state() {
-        let cases = [
-            ("pending", "unfulfilled", OrderStatus::Placed),
-            ("authorized", "unfulfilled", OrderStatus::Placed),
-            ("paid", "unfulfilled", OrderStatus::Processing),
-            ("partially_refunded", "unfulfilled", OrderStatus::Processing),
-            ("paid", "partial", OrderStatus::PartlySent),
-            ("pending", "fulfilled", OrderStatus::Sent),
-            ("paid", "delivered", OrderStatus::Delivered),
-            ("refunded", "fulfilled", OrderStatus::Refunded),
-        ];
-        for (payment, fulfillment, status) in cases {
-            assert_eq!(OrderStatus::derive(payment, fulfillment, false), status, "{payment} {fulfillment}");
-            assert_eq!(OrderStatus::derive(payment, fulfillment, true), OrderStatus::Cancelled);
-        }
-    }
-
-    #[test]
     fn line_amount_is_price_times_quantity_less_discount() {
         let usd = |minor| Money::new(minor, Currency::parse("USD").unwrap());
         let line = |quantity, price, discount| OrderLine {
@@ -273,6 +328,7 @@ pub(super) mod tests {
             quantity,
             unit_price: usd(price),
             discount: usd(discount),
+            fulfillment_status: String::new(),
         };
         assert_eq!(line(3, 250, 50).amount(), Some(usd(700)));
         assert_eq!(line(2, i64::MAX, 0).amount(), None);

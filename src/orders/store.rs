@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use sqlx::any::AnyRow;
 use sqlx::{FromRow, Row};
 
-use super::monthly_totals::OrderAmounts;
-use super::order::{Order, OrderId, OrderLine, OrderNumber, ShippingAddress};
+use super::monthly_totals::{Changes, OrderAmounts};
+use super::order::{Order, OrderDetails, OrderId, OrderLine, OrderName, OrderNumber, ShippingAddress};
 use crate::database::{Error, SqlBuilder, Transaction};
 use crate::domain::{Currency, Money, UnixSeconds, UserId};
 
 /// The columns of [`Order`].
-pub(super) const ORDER_COLUMNS: &str = "id, number, placed_at, paid_at, fulfilled_at, cancelled_at, payment_status, \
+pub(super) const ORDER_COLUMNS: &str = "id, number, name, placed_at, paid_at, fulfilled_at, cancelled_at, payment_status, \
      fulfillment_status, currency, subtotal, shipping, taxes, discount, refunded, total, line_count, status, cancellation_asked_at, \
      reordered_from";
 
@@ -28,12 +28,13 @@ impl FromRow<'_, AnyRow> for Order {
         Ok(Self {
             id: OrderId::parse(&text("id")?).ok_or_else(|| unreadable("id"))?,
             number: OrderNumber::parse(&text("number")?).ok_or_else(|| unreadable("number"))?,
+            name: OrderName::parse(&text("name")?).ok_or_else(|| unreadable("name"))?,
             placed_at: row.try_get("placed_at")?,
             paid_at: time("paid_at")?,
             fulfilled_at: time("fulfilled_at")?,
             cancelled_at: time("cancelled_at")?,
-            payment_status: text("payment_status")?,
-            fulfillment_status: text("fulfillment_status")?,
+            payment_status: text("payment_status")?.parse().map_err(|_| unreadable("payment_status"))?,
+            fulfillment_status: text("fulfillment_status")?.parse().map_err(|_| unreadable("fulfillment_status"))?,
             subtotal: money("subtotal")?,
             shipping: money("shipping")?,
             taxes: money("taxes")?,
@@ -76,17 +77,18 @@ pub async fn lines_by_order(
     }
     let mut sql = SqlBuilder::new(
         snapshot.engine(),
-        "SELECT order_id, sku, name, quantity, unit_price, discount FROM order_lines WHERE order_id IN (",
+        "SELECT order_id, sku, name, quantity, unit_price, discount, fulfillment_status FROM order_lines WHERE order_id IN (",
     );
     sql.bind_list(ids(orders))?.push(") ORDER BY order_id, position");
     let (sql, arguments) = sql.into_parts();
-    let rows: Vec<(String, String, String, i64, i64, i64)> =
+    let rows: Vec<(String, String, String, i64, i64, i64, String)> =
         sqlx::query_as_with(sql, arguments).fetch_all(snapshot).await?;
     let orders: HashMap<&str, &Order> = orders.iter().map(|order| (order.id.as_str(), order)).collect();
-    for (order_id, sku, name, quantity, unit_price, discount) in rows {
+    for (order_id, sku, name, quantity, unit_price, discount, fulfillment_status) in rows {
         let Some(order) = orders.get(order_id.as_str()) else { continue };
         let money = |minor| Money::new(minor, order.currency());
-        let line = OrderLine { sku, name, quantity, unit_price: money(unit_price), discount: money(discount) };
+        let (unit_price, discount) = (money(unit_price), money(discount));
+        let line = OrderLine { sku, name, quantity, unit_price, discount, fulfillment_status };
         lines.entry(order.id.clone()).or_default().push(line);
     }
     Ok(lines)
@@ -97,36 +99,140 @@ struct AddressRow {
     id: String,
     #[sqlx(flatten)]
     address: ShippingAddress,
+    details: String,
 }
 
-/// The addresses of these orders, by the order's id.
+/// The details of an order, from their JSON.
+pub(super) fn parse_details(json: &str) -> Result<OrderDetails, Error> {
+    serde_json::from_str(json).map_err(|_| unreadable("details"))
+}
+
+/// The addresses and details of these orders, by the order's id.
 pub async fn addresses_by_order(
     snapshot: &mut Transaction,
     orders: &[Order],
-) -> Result<HashMap<OrderId, ShippingAddress>, Error> {
+) -> Result<HashMap<OrderId, (ShippingAddress, OrderDetails)>, Error> {
     if orders.is_empty() {
         return Ok(HashMap::new());
     }
     let mut sql =
-        SqlBuilder::new(snapshot.engine(), &format!("SELECT id, {ADDRESS_COLUMNS} FROM orders WHERE id IN ("));
+        SqlBuilder::new(snapshot.engine(), &format!("SELECT id, details, {ADDRESS_COLUMNS} FROM orders WHERE id IN ("));
     sql.bind_list(ids(orders))?.push(")");
     let (sql, arguments) = sql.into_parts();
     let rows: Vec<AddressRow> = sqlx::query_as_with(sql, arguments).fetch_all(snapshot).await?;
-    Ok(rows.into_iter().filter_map(|row| Some((OrderId::parse(&row.id)?, row.address))).collect())
+    let address = |row: AddressRow| {
+        let id = OrderId::parse(&row.id).ok_or_else(|| unreadable("id"))?;
+        Ok((id, (row.address, parse_details(&row.details)?)))
+    };
+    rows.into_iter().map(address).collect()
 }
 
 fn ids(orders: &[Order]) -> impl Iterator<Item = String> {
     orders.iter().map(|order| order.id.as_str().to_owned())
 }
 
+/// Deletes the sample orders of the user, and reorders of them.
+pub(super) async fn remove_samples(
+    transaction: &mut Transaction,
+    user_id: &str,
+    changes: &mut Changes,
+) -> Result<(), Error> {
+    let removed: Vec<(UnixSeconds, String, String, i64, i64)> = sqlx::query_as(
+        "DELETE FROM orders WHERE sample_owner_id = $1 RETURNING placed_at, status, currency, total, refunded",
+    )
+    .bind(user_id)
+    .fetch_all(&mut *transaction)
+    .await?;
+    for (placed_at, status, currency, total, refunded) in removed {
+        changes.remove(user_id, counted((placed_at, &status, &currency, total, refunded))?);
+    }
+    Ok(())
+}
+
+/// Whether orders of this email have no owner.
+pub(super) async fn has_unclaimed(transaction: &mut Transaction, email: &str) -> Result<bool, Error> {
+    let order: Option<(String,)> = sqlx::query_as("SELECT id FROM orders WHERE email = $1 AND user_id IS NULL LIMIT 1")
+        .bind(email)
+        .fetch_optional(&mut *transaction)
+        .await?;
+    Ok(order.is_some())
+}
+
 /// Assigns the shop's orders of this email that have no owner to the user; returns their number.
 pub(super) async fn claim(transaction: &mut Transaction, user_id: &UserId, email: &str) -> Result<u64, Error> {
+    renumber_unclaimed(transaction, user_id, email).await?;
     let claimed = sqlx::query("UPDATE orders SET user_id = $1 WHERE email = $2 AND user_id IS NULL")
         .bind(user_id)
         .bind(email)
         .execute(&mut *transaction)
         .await?;
     Ok(claimed.rows_affected())
+}
+
+/// Adds a suffix to the numbers of unclaimed orders that the user would otherwise have twice.
+async fn renumber_unclaimed(transaction: &mut Transaction, user_id: &str, email: &str) -> Result<(), Error> {
+    let twice: Vec<(String,)> = sqlx::query_as(
+        "SELECT number FROM (
+             SELECT number FROM orders WHERE user_id = $1
+             UNION ALL SELECT number FROM orders WHERE email = $2 AND user_id IS NULL) numbers
+         GROUP BY number HAVING COUNT(*) > 1 ORDER BY number",
+    )
+    .bind(user_id)
+    .bind(email)
+    .fetch_all(&mut *transaction)
+    .await?;
+    for (number,) in twice {
+        let unclaimed: Vec<(String,)> = sqlx::query_as(
+            "SELECT id FROM orders WHERE email = $1 AND user_id IS NULL AND number = $2 ORDER BY placed_at, id",
+        )
+        .bind(email)
+        .bind(&number)
+        .fetch_all(&mut *transaction)
+        .await?;
+        let base = OrderNumber::parse(&number).ok_or_else(|| unreadable("number"))?;
+        // The first one keeps the number if the user has none with it.
+        let count = count_of_number(transaction, user_id, email, &number).await?;
+        let is_taken = usize::try_from(count).is_ok_and(|count| count > unclaimed.len());
+        for (id,) in unclaimed.iter().skip(usize::from(!is_taken)) {
+            give_free_suffix(transaction, (user_id, email), id, &base).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn give_free_suffix(
+    transaction: &mut Transaction,
+    (user_id, email): (&str, &str),
+    id: &str,
+    base: &OrderNumber,
+) -> Result<(), Error> {
+    for n in 2.. {
+        let number = base.with_suffix(n);
+        if count_of_number(transaction, user_id, email, number.as_str()).await? == 0 {
+            let update = sqlx::query("UPDATE orders SET number = $1 WHERE id = $2").bind(number.as_str()).bind(id);
+            return update.execute(&mut *transaction).await.map(drop);
+        }
+    }
+    Ok(())
+}
+
+/// How many orders with this number the user has or would get.
+async fn count_of_number(
+    transaction: &mut Transaction,
+    user_id: &str,
+    email: &str,
+    number: &str,
+) -> Result<i64, Error> {
+    sqlx::query_scalar(
+        "SELECT (SELECT COUNT(*) FROM orders WHERE user_id = $1 AND number = $2)
+              + (SELECT COUNT(*) FROM orders WHERE email = $3 AND user_id IS NULL AND number = $4)",
+    )
+    .bind(user_id)
+    .bind(number)
+    .bind(email)
+    .bind(number)
+    .fetch_one(&mut *transaction)
+    .await
 }
 
 /// Removes the user as owner of the shop's orders of this email.

@@ -49,7 +49,7 @@ impl AppState {
             session: seconds(config.session_max_seconds),
             remembered: seconds(config.remember_me_seconds),
         };
-        let sessions = Sessions::new(database.clone(), clock.clone(), keys, lifetimes);
+        let sessions = Sessions::new(database.clone(), clock.clone(), keys, lifetimes, config.shop_time_zone.clone());
         let hasher = Hasher::new(site_words(origin, &config.shop.name))
             .map_err(|error| ServeError::Failed(error.to_string()))?;
         let sample_orders = if config.demo_orders { SampleOrders::Added } else { SampleOrders::None };

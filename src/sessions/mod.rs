@@ -68,6 +68,8 @@ pub struct Sessions {
     clock: Clock,
     keys: Arc<Keys>,
     lifetimes: Lifetimes,
+    /// The zone of users whose own is unknown.
+    default_zone: Zone,
 }
 
 /// A token that was just signed.
@@ -98,9 +100,9 @@ pub struct NewSession<'a> {
 }
 
 impl Sessions {
-    /// `keys` sign and verify the tokens.
-    pub fn new(database: Database, clock: Clock, keys: Keys, lifetimes: Lifetimes) -> Self {
-        Self { database, clock, keys: Arc::new(keys), lifetimes }
+    /// `keys` sign and verify the tokens. `default_zone` is that of users whose own is unknown.
+    pub fn new(database: Database, clock: Clock, keys: Keys, lifetimes: Lifetimes, default_zone: Zone) -> Self {
+        Self { database, clock, keys: Arc::new(keys), lifetimes, default_zone }
     }
 
     /// Starts a session after the password was verified. `None` if the account was deleted, disabled or got another password meanwhile:
@@ -146,7 +148,7 @@ impl Sessions {
             viewer: Viewer {
                 email: row.email,
                 is_verified: row.verified_at.is_some(),
-                zone: row.time_zone.as_deref().and_then(Zone::parse).unwrap_or_default(),
+                zone: row.time_zone.as_deref().and_then(Zone::parse).unwrap_or_else(|| self.default_zone.clone()),
             },
             user: CurrentUser {
                 user_id,

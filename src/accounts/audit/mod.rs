@@ -48,6 +48,8 @@ pub(super) enum Event {
     DataExported,
     AccountDisabled,
     AccountEnabled,
+    /// An order that the operator gave to the account.
+    OrderLinked,
 }
 
 impl Event {
@@ -80,6 +82,7 @@ impl Event {
             Self::DataExported => ("Data downloaded", "data exported"),
             Self::AccountDisabled => ("Account disabled", "account disabled"),
             Self::AccountEnabled => ("Account enabled", "account enabled"),
+            Self::OrderLinked => ("Order added to the account", "order linked"),
         }
     }
 

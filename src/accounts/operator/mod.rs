@@ -11,7 +11,7 @@ use crate::database::{Database, Error, Transaction};
 use crate::domain::{Email, UnixSeconds, UserId};
 use crate::mail::tokens::{self, Purpose};
 use crate::mail::{self, Message, RequestOrigin};
-use crate::orders;
+use crate::orders::{self, OperatorOrder};
 use crate::sessions;
 
 /// Does what the mailed link does: confirms the address, and the orders placed with it become the account's. Returns how many; `None` if
@@ -47,6 +47,28 @@ pub async fn disable(database: &Database, clock: &Clock, email: &Email) -> Resul
                 record(transaction, clock, &user.id, Event::AccountDisabled, now).await?;
             }
             sessions::revoke_others(transaction, &user.id, None, now).await?;
+            Ok(true)
+        })
+        .await
+}
+
+/// Gives an order to an account; returns whether the account exists.
+pub async fn link_order(
+    database: &Database,
+    clock: &Clock,
+    email: &Email,
+    order: &OperatorOrder,
+) -> Result<bool, Error> {
+    let now = clock.now();
+    database
+        .write(async |transaction| {
+            let Some(user) = store::find(transaction, email).await? else {
+                return Ok(false);
+            };
+            if order.user_id.as_deref() != Some(user.id.as_str()) {
+                orders::link(transaction, &user.id, order).await?;
+                record(transaction, clock, &user.id, Event::OrderLinked, now).await?;
+            }
             Ok(true)
         })
         .await

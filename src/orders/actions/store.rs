@@ -56,7 +56,7 @@ pub(super) async fn next_reorder_number(database: &Database) -> Result<Option<Or
                 .fetch_one(database.writer())
                 .await?;
         let Some(number) = OrderNumber::parse(&format!("W{counter}")) else { break };
-        let used: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM orders WHERE issued_by = 'shop' AND number = $1")
+        let used: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM orders WHERE source = 'shop' AND shop_number = $1")
             .bind(number.as_str())
             .fetch_one(database.reader())
             .await?;
@@ -78,18 +78,21 @@ pub(super) async fn copy_order(
 ) -> Result<Option<OrderAmounts>, Error> {
     let text = search::store::text_of(transaction, order_id.as_str(), number.as_str()).await?;
     let copied: Option<(UnixSeconds, String, String, i64, i64)> = sqlx::query_as(
-        "INSERT INTO orders (id, issued_by, number, user_id, email, placed_at, payment_status, fulfillment_status, status,
+        "INSERT INTO orders (id, source, sample_owner_id, shop, shop_number, name, number, user_id, email, placed_at, payment_status, fulfillment_status, status,
              currency, subtotal, shipping, taxes, discount, refunded, total, line_count, ship_name, ship_company,
              ship_address1, ship_address2, ship_zip, ship_city, ship_province, ship_country, ship_phone, content_hash,
              search_prefix, search_text, reordered_from)
-         SELECT CAST($1 AS TEXT), issued_by, CAST($2 AS TEXT), user_id, email, CAST($3 AS BIGINT), 'pending', 'unfulfilled',
+         SELECT CAST($1 AS TEXT), source, sample_owner_id, shop, CAST($2 AS TEXT), '#' || CAST($3 AS TEXT), CAST($4 AS TEXT),
+             user_id, email, CAST($5 AS BIGINT), 'pending', 'unfulfilled',
              'placed', currency, subtotal, shipping, taxes, discount, 0, total, line_count, ship_name, ship_company,
-             ship_address1, ship_address2, ship_zip, ship_city, ship_province, ship_country, ship_phone, $4,
-             CAST($5 AS TEXT), CAST($6 AS TEXT), number
-         FROM orders WHERE id = $7 AND user_id = $8
+             ship_address1, ship_address2, ship_zip, ship_city, ship_province, ship_country, ship_phone, $6,
+             CAST($7 AS TEXT), CAST($8 AS TEXT), number
+         FROM orders WHERE id = $9 AND user_id = $10
          RETURNING placed_at, status, currency, total, refunded",
     )
     .bind(new_id.as_str())
+    .bind(number.as_str())
+    .bind(number.as_str())
     .bind(number.as_str())
     .bind(now)
     .bind(Vec::<u8>::new())
@@ -118,7 +121,7 @@ async fn copy_lines(transaction: &mut Transaction, from: &OrderId, to: &OrderId)
 
 /// A request of a customer that the shop has to process.
 pub struct PendingRequest {
-    pub number: String,
+    pub name: String,
     /// The email of the order or of its owner.
     pub email: String,
     pub requested_at: UnixSeconds,
@@ -130,15 +133,15 @@ pub struct PendingRequest {
 type PendingRow = (String, String, UnixSeconds, i64, String, String, Option<String>);
 
 fn pending_request(row: PendingRow) -> Result<PendingRequest, Error> {
-    let (number, email, requested_at, total, code, status, reordered_from) = row;
+    let (name, email, requested_at, total, code, status, reordered_from) = row;
     let total = Money::new(total, currency(&code)?);
-    Ok(PendingRequest { number, email, requested_at, total, status, reordered_from })
+    Ok(PendingRequest { name, email, requested_at, total, status, reordered_from })
 }
 
 /// Orders with a requested cancellation that are neither sent nor cancelled, the oldest request first.
 pub async fn pending_cancellations(database: &Database) -> Result<Vec<PendingRequest>, Error> {
     let rows: Vec<PendingRow> = sqlx::query_as(
-        "SELECT o.number, COALESCE(o.email, u.email, ''), o.cancellation_asked_at, o.total, o.currency, o.status, o.reordered_from
+        "SELECT o.name, COALESCE(o.email, u.email, ''), o.cancellation_asked_at, o.total, o.currency, o.status, o.reordered_from
          FROM orders o LEFT JOIN users u ON u.id = o.user_id
          WHERE o.cancellation_asked_at IS NOT NULL AND o.status IN ('placed', 'processing')
          ORDER BY o.cancellation_asked_at, o.id",
@@ -151,7 +154,7 @@ pub async fn pending_cancellations(database: &Database) -> Result<Vec<PendingReq
 /// Reorders that no export of the shop contains yet, the oldest first.
 pub async fn pending_reorders(database: &Database) -> Result<Vec<PendingRequest>, Error> {
     let rows: Vec<PendingRow> = sqlx::query_as(
-        "SELECT o.number, COALESCE(o.email, u.email, ''), o.placed_at, o.total, o.currency, o.status, o.reordered_from
+        "SELECT o.name, COALESCE(o.email, u.email, ''), o.placed_at, o.total, o.currency, o.status, o.reordered_from
          FROM orders o LEFT JOIN users u ON u.id = o.user_id
          WHERE o.reordered_from IS NOT NULL AND LENGTH(o.content_hash) = 0
          ORDER BY o.placed_at, o.id",

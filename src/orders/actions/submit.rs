@@ -12,7 +12,8 @@ use crate::mail::{self, AboutOrder, Message, RequestOrigin};
 use crate::orders::detail;
 use crate::orders::idempotency::{self, IdempotencyKey};
 use crate::orders::monthly_totals::Changes;
-use crate::orders::order::{OrderDetail, OrderId, OrderNumber, OrderStatus};
+use crate::orders::order::{OrderDetail, OrderId, OrderNumber};
+use crate::orders::status::OrderStatus;
 use crate::orders::url::order_url;
 use crate::sessions::{Authenticated, CurrentUser};
 use crate::web::body::Form;
@@ -110,7 +111,7 @@ async fn respond(
             // The shop may have sent the order since the page was loaded.
             let found = detail::find(database, user, detail.order.number.as_str()).await?;
             let error = Some(too_late(found.detail.order.status).to_owned());
-            detail::render(StatusCode::UNPROCESSABLE_ENTITY, layout, &found, error)
+            detail::render(StatusCode::UNPROCESSABLE_ENTITY, layout, &found, 1, error)
         }
         Outcome::KeyReused => Err(Error::BadRequest(
             "the form was sent before with something else in it; load the order again".to_owned(),
@@ -124,6 +125,7 @@ fn too_late(status: OrderStatus) -> &'static str {
     match status {
         OrderStatus::Cancelled => "The order is cancelled already.",
         OrderStatus::Refunded => "The order is refunded already.",
+        OrderStatus::PaymentVoided | OrderStatus::Expired => "The order was not paid, so the shop does not send it.",
         OrderStatus::Delivered => {
             "The order has arrived, so it cannot be cancelled. The shop tells you how to send it back."
         }
@@ -151,7 +153,7 @@ impl ActionRequest<'_> {
                 }
                 let mut changes = Changes::default();
                 changes.mark_changed(&self.user.user_id);
-                let (origin, number) = (self.origin.clone(), order.number.to_string());
+                let (origin, number) = (self.origin.clone(), order.name.to_string());
                 self.enqueue_mail(transaction, AboutOrder::CancellationAsked { origin, number }).await?;
                 self.finish(transaction, &request, order.number.clone(), changes).await
             })
@@ -230,8 +232,8 @@ impl ActionRequest<'_> {
         }
         AboutOrder::PlacedAgain {
             origin: self.origin.clone(),
-            number: number.to_string(),
-            copy_of: order.number.to_string(),
+            number: format!("#{}", number.as_str()),
+            copy_of: order.name.to_string(),
             lines: mail_lines,
             total: order.total.to_string(),
         }

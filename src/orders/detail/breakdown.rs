@@ -1,10 +1,15 @@
 //! The rows below an order's lines, from the items to the total, so that they add up for the reader.
 //!
 //! Shops differ: a subtotal may be before or after the discount, prices may include taxes or not. The export contains only the amounts,
-//! so the convention is the one under which they add up. Without such a convention, the difference is shown as a row "Other".
+//! so the convention is the one under which they add up, with the duties and the tip that the export names. Without such a convention,
+//! the difference is shown as a row "Other".
 
 use crate::domain::Money;
 use crate::orders::order::{Order, OrderDetail, OrderLine};
+use crate::orders::status::PaymentStatus;
+
+/// Shopify's name of the line that is a tip; the subtotal does not contain it.
+const TIP_LINE: &str = "Tip";
 
 /// A row below the lines.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,22 +36,47 @@ impl TotalsConvention {
     ];
 
     /// The first convention under which the amounts of the order add up.
-    fn of(order: &Order) -> Option<Self> {
-        Self::ALL.into_iter().find(|convention| convention.total(order) == Some(order.total))
+    fn of(detail: &OrderDetail) -> Option<Self> {
+        Self::ALL.into_iter().find(|convention| convention.total(detail) == Some(detail.order.total))
     }
 
-    fn total(self, order: &Order) -> Option<Money> {
+    fn total(self, detail: &OrderDetail) -> Option<Money> {
+        let order = &detail.order;
         let zero = Money::zero(order.currency());
         let discount = if self.subtracts_discount { order.discount } else { zero };
         let taxes = if self.adds_taxes { order.taxes } else { zero };
-        order.subtotal.checked_sub(discount)?.checked_add(order.shipping)?.checked_add(taxes)
+        let total = order.subtotal.checked_sub(discount)?.checked_add(order.shipping)?.checked_add(taxes)?;
+        total.checked_add(duties(detail))?.checked_add(tip(detail))
     }
+}
+
+fn duties(detail: &OrderDetail) -> Money {
+    Money::new(detail.details.duties.unwrap_or(0), detail.order.currency())
+}
+
+/// The tip of the export's column, else that of lines which the subtotal leaves out.
+fn tip(detail: &OrderDetail) -> Money {
+    let of_lines = || Money::checked_sum(detail.order.currency(), tip_lines(detail).filter_map(OrderLine::amount));
+    match detail.details.tip {
+        Some(minor) => Money::new(minor, detail.order.currency()),
+        None => of_lines().unwrap_or_else(|| Money::zero(detail.order.currency())),
+    }
+}
+
+/// The lines that are a tip: those of that name, if the other lines alone make the subtotal.
+pub(super) fn tip_lines(detail: &OrderDetail) -> impl Iterator<Item = &OrderLine> {
+    let is_tip = |line: &&OrderLine| line.name.trim() == TIP_LINE;
+    let others = detail.lines.iter().filter(move |line| !is_tip(line)).map(OrderLine::amount);
+    let others: Option<Vec<Money>> = others.collect();
+    let others = others.and_then(|amounts| Money::checked_sum(detail.order.currency(), amounts));
+    let has_tip = detail.details.tip.is_none() && others == Some(detail.order.subtotal);
+    detail.lines.iter().filter(move |line| has_tip && is_tip(line))
 }
 
 /// The rows, and notes about amounts that are included in others.
 pub(super) fn breakdown(detail: &OrderDetail) -> (Vec<TotalRow>, Vec<String>) {
     let order = &detail.order;
-    let convention = TotalsConvention::of(order);
+    let convention = TotalsConvention::of(detail);
     // Amounts too large to be added, which an import never writes: the total alone.
     let amounts = amounts(detail, convention).unwrap_or_else(|| vec![("Total", order.total)]);
     let row = |(label, amount): (&'static str, Money)| TotalRow {
@@ -61,7 +91,8 @@ pub(super) fn breakdown(detail: &OrderDetail) -> (Vec<TotalRow>, Vec<String>) {
 fn amounts(detail: &OrderDetail, convention: Option<TotalsConvention>) -> Option<Vec<(&'static str, Money)>> {
     let order = &detail.order;
     let lines: Vec<Money> = detail.lines.iter().map(OrderLine::amount).collect::<Option<_>>()?;
-    let items = Money::checked_sum(order.currency(), lines)?;
+    let tips = Money::checked_sum(order.currency(), tip_lines(detail).filter_map(OrderLine::amount))?;
+    let items = Money::checked_sum(order.currency(), lines)?.checked_sub(tips)?;
     let mut rows = Vec::new();
     if items != order.subtotal {
         let difference = order.subtotal.checked_sub(items)?;
@@ -78,15 +109,26 @@ fn amounts(detail: &OrderDetail, convention: Option<TotalsConvention>) -> Option
     if shown.adds_taxes {
         rows.push(("Taxes", order.taxes));
     }
+    rows.extend([("Duties", duties(detail)), ("Tip", tip(detail))].into_iter().filter(|(_, amount)| !amount.is_zero()));
     if convention.is_none() {
-        rows.push(("Other", order.total.checked_sub(shown.total(order)?)?));
+        rows.push(("Other", order.total.checked_sub(shown.total(detail)?)?));
     }
     rows.push(("Total", order.total));
     if !order.refunded.is_zero() {
         rows.push(("Refunded", order.refunded.negated()));
-        rows.push(("After the refund", order.total.checked_sub(order.refunded)?));
+        // A refund may be larger than the total: the shop paid something back besides.
+        let rest = order.total.checked_sub(order.refunded)?;
+        rows.extend((rest.minor() >= 0).then_some(("After the refund", rest)));
     }
+    let outstanding = detail.details.outstanding.filter(|minor| *minor > 0 && is_payable(order.payment_status));
+    rows.extend(outstanding.map(|minor| ("Still to pay", Money::new(minor, order.currency()))));
     Some(rows)
+}
+
+/// Whether the customer may still owe something.
+fn is_payable(status: PaymentStatus) -> bool {
+    use PaymentStatus as P;
+    matches!(status, P::Authorized | P::PartiallyPaid | P::Pending | P::Unpaid)
 }
 
 fn notes(order: &Order, convention: TotalsConvention) -> Vec<String> {
@@ -105,8 +147,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::orders::order::ShippingAddress;
     use crate::orders::order::tests::order;
+    use crate::orders::order::{OrderDetails, ShippingAddress};
 
     /// Subtotal, shipping, taxes, discount, total, refund; quantity, price and discount of each line.
     fn detail(amounts: [i64; 6], lines: &[(i64, i64, i64)]) -> OrderDetail {
@@ -119,14 +161,15 @@ mod tests {
             quantity: *quantity,
             unit_price: money(*price),
             discount: money(*discount),
+            fulfillment_status: String::new(),
         };
         let lines = lines.iter().map(line).collect();
         let order = Order { subtotal, shipping, taxes, discount, total, refunded, ..order };
-        OrderDetail { order, lines, address: ShippingAddress::default() }
+        OrderDetail { order, lines, address: ShippingAddress::default(), details: OrderDetails::default() }
     }
 
     fn rows(detail: &OrderDetail) -> Vec<(&'static str, i64)> {
-        let rows = amounts(detail, TotalsConvention::of(&detail.order)).unwrap();
+        let rows = amounts(detail, TotalsConvention::of(detail)).unwrap();
         rows.into_iter().map(|(label, amount)| (label, amount.minor())).collect()
     }
 
@@ -158,6 +201,32 @@ mod tests {
     fn refund_is_subtracted_below_the_total() {
         let detail = detail([1000, 0, 0, 0, 1000, 400], &[(1, 1000, 0)]);
         assert_eq!(rows(&detail)[3..], [("Total", 1000), ("Refunded", -400), ("After the refund", 600)]);
+    }
+
+    #[test]
+    fn duties_and_tip_of_the_export_add_up_with_taxes_in_the_prices() {
+        let mut duties = detail([2000, 500, 399, 0, 3100, 0], &[(2, 1000, 0)]);
+        duties.details.duties = Some(600);
+        assert_eq!(labels(&duties), ["Subtotal", "Shipping", "Duties", "Total"]);
+        let mut tip = detail([2000, 500, 399, 0, 2800, 0], &[(2, 1000, 0), (1, 300, 0)]);
+        tip.lines[1].name = "Tip".to_owned();
+        assert_eq!(labels(&tip), ["Subtotal", "Shipping", "Tip", "Total"]);
+        assert_eq!(breakdown(&tip).1, ["Taxes of $3.99 are in the prices."]);
+    }
+
+    #[test]
+    fn refund_above_the_total_leaves_nothing() {
+        let detail = detail([2500, 0, 0, 0, 2500, 2537], &[(1, 2500, 0)]);
+        assert_eq!(rows(&detail).last(), Some(&("Refunded", -2537)));
+    }
+
+    #[test]
+    fn part_paid_order_shows_what_is_owed() {
+        let mut detail = detail([2500, 0, 0, 0, 2500, 0], &[(1, 2500, 0)]);
+        detail.details.outstanding = Some(1000);
+        assert_eq!(labels(&detail).last(), Some(&"Total"), "paid");
+        detail.order.payment_status = PaymentStatus::PartiallyPaid;
+        assert_eq!(rows(&detail).last(), Some(&("Still to pay", 1000)));
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! An order of another customer is answered exactly like one that does not exist.
 
 mod breakdown;
+mod facts;
+mod lines;
 mod page;
 mod store;
 mod timeline;

@@ -3,14 +3,17 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
+use serde::Deserialize;
 
 use super::breakdown::{TotalRow, breakdown};
-use super::store::{self, FoundOrder};
+use super::facts::{Fact, billing_lines, facts, sent_lines, shipping_lines};
+use super::lines::{LinePages, LineRow, line_rows};
+use super::store::{self, FoundOrder, OrderLink};
 use super::timeline::{Event, timeline};
 use crate::database::Database;
-use crate::domain::{Zone, format_count, format_date, format_date_time};
+use crate::domain::{Zone, format_date, format_date_time};
 use crate::orders::idempotency::IdempotencyKey;
-use crate::orders::order::{OrderLine, OrderNumber, ShippingAddress};
+use crate::orders::order::OrderNumber;
 use crate::orders::url::order_url;
 use crate::sessions::CurrentUser;
 use crate::web::{Error, Layout, page, see_other};
@@ -29,10 +32,15 @@ struct DetailPage {
     placed_on: String,
     reordered_from: Option<Link>,
     lines: Vec<LineRow>,
+    line_pages: Option<LinePages>,
     totals: Vec<TotalRow>,
     notes: Vec<String>,
     events: Vec<EventRow>,
     address: Vec<String>,
+    billing: Vec<String>,
+    facts: Vec<Fact>,
+    /// `2 of 3 sent`.
+    sent: Option<String>,
     cancellation_asked_on: Option<String>,
     can_be_cancelled: bool,
     key: String,
@@ -40,18 +48,15 @@ struct DetailPage {
     older: Option<Link>,
 }
 
+/// Which part of the lines is shown, from 1.
+#[derive(Default, Deserialize)]
+pub(in crate::orders) struct PageQuery {
+    lines: Option<usize>,
+}
+
 struct Link {
     url: String,
     number: String,
-}
-
-struct LineRow {
-    name: String,
-    sku: String,
-    quantity: String,
-    unit_price: String,
-    amount: String,
-    discount: Option<String>,
 }
 
 struct EventRow {
@@ -65,10 +70,12 @@ pub async fn show(
     user: CurrentUser,
     layout: Layout,
     number: web::Path<String>,
+    query: Result<web::Query<PageQuery>, actix_web::Error>,
     database: web::Data<Database>,
 ) -> Result<HttpResponse, Error> {
     let found = find(&database, &user, &number).await?;
-    render(StatusCode::OK, layout, &found, None)
+    let part = query.ok().and_then(|query| query.lines).unwrap_or(1);
+    render(StatusCode::OK, layout, &found, part, None)
 }
 
 /// GET on the URL of an action: a reload of its response, or a login after the session ended before the form was sent.
@@ -84,32 +91,39 @@ pub async fn find(database: &Database, user: &CurrentUser, number: &str) -> Resu
     found.ok_or(Error::NotFound)
 }
 
-/// Renders the page, with an error if an action failed.
+/// Renders the page with this part of the lines, and with an error if an action failed.
 pub fn render(
     status: StatusCode,
     layout: Layout,
-    FoundOrder { detail, newer, older }: &FoundOrder,
+    found: &FoundOrder,
+    part: usize,
     error: Option<String>,
 ) -> Result<HttpResponse, Error> {
+    let FoundOrder { detail, newer, older, original, shop, reports_deliveries } = found;
     let order = &detail.order;
     let key = IdempotencyKey::generate().map_err(|error| Error::Internal(error.to_string().into()))?;
     let zone = layout.zone();
     let (totals, notes) = breakdown(detail);
+    let (lines, line_pages) = line_rows(detail, part);
     let view = DetailPage {
         layout,
         error,
-        number: order.number.to_string(),
+        number: order.name.to_string(),
         url: order_url(&order.number),
         status: order.status.label(),
         status_class: order.status.as_str(),
         placed_at: order.placed_at.to_string(),
         placed_on: format_date(order.placed_at, &zone),
-        reordered_from: order.reordered_from.as_ref().map(link),
-        lines: detail.lines.iter().map(line_row).collect(),
+        reordered_from: original.as_ref().map(link),
+        lines,
+        line_pages,
         totals,
         notes,
-        events: timeline(order).into_iter().map(|event| event_row(event, &zone)).collect(),
-        address: address_lines(&detail.address),
+        events: timeline(order, *reports_deliveries).into_iter().map(|event| event_row(event, &zone)).collect(),
+        address: shipping_lines(&detail.address, &detail.details.shipping_province_name),
+        billing: billing_lines(detail),
+        facts: facts(detail, shop),
+        sent: sent_lines(detail),
         cancellation_asked_on: order.pending_cancellation().map(|at| format_date(at, &zone)),
         can_be_cancelled: order.can_be_cancelled(),
         key: key.as_str().to_owned(),
@@ -119,55 +133,11 @@ pub fn render(
     page(status, &view)
 }
 
-fn link(number: &OrderNumber) -> Link {
-    Link { url: order_url(number), number: number.to_string() }
-}
-
-fn line_row(line: &OrderLine) -> LineRow {
-    LineRow {
-        name: line.name.clone(),
-        sku: line.sku.clone(),
-        quantity: format_count(line.quantity),
-        unit_price: line.unit_price.to_string(),
-        amount: line.amount().map(|amount| amount.to_string()).unwrap_or_default(),
-        discount: (!line.discount.is_zero()).then(|| line.discount.negated().to_string()),
-    }
+fn link((number, name): &OrderLink) -> Link {
+    Link { url: order_url(number), number: name.to_string() }
 }
 
 fn event_row(event: Event, zone: &Zone) -> EventRow {
     let at = event.at.map(|at| (at.to_string(), format_date_time(at, zone)));
     EventRow { label: event.label, at, is_pending: event.is_pending }
-}
-
-/// The address as on a parcel, without unknown parts.
-fn address_lines(address: &ShippingAddress) -> Vec<String> {
-    let city = [address.zip.as_str(), address.city.as_str()].map(str::trim).join(" ");
-    let lines = [
-        &address.name,
-        &address.company,
-        &address.address1,
-        &address.address2,
-        &city,
-        &address.province,
-        &address.country,
-        &address.phone,
-    ];
-    lines.into_iter().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn address_has_no_empty_lines() {
-        let address = ShippingAddress {
-            name: "Ann ".into(),
-            zip: "51100".into(),
-            city: "Reims".into(),
-            ..ShippingAddress::default()
-        };
-        assert_eq!(address_lines(&address), ["Ann", "51100 Reims"]);
-        assert!(address_lines(&ShippingAddress::default()).is_empty());
-    }
 }

@@ -1,7 +1,8 @@
 //! The timeline of an order: past events and expected ones.
 
 use crate::domain::UnixSeconds;
-use crate::orders::order::{Order, OrderStatus};
+use crate::orders::order::Order;
+use crate::orders::status::{FulfillmentStatus, OrderStatus, PaymentStatus};
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Event {
@@ -11,27 +12,31 @@ pub(super) struct Event {
     pub is_pending: bool,
 }
 
-/// Past events by time, then past events of unknown time, then pending events.
-pub(super) fn timeline(order: &Order) -> Vec<Event> {
+/// Past events by time, then past events of unknown time, then pending events. A delivery is pending only if the shop reports deliveries.
+pub(super) fn timeline(order: &Order, reports_deliveries: bool) -> Vec<Event> {
     let mut past = past_events(order);
     // The sort is stable: events of the same second keep their order.
     past.sort_by_key(|(_, at)| (at.is_none(), *at));
     let past = past.into_iter().map(|(label, at)| Event { label: label.to_owned(), at, is_pending: false });
     let refund = refund(order).map(|label| Event { label, at: None, is_pending: false });
-    let pending =
-        pending(order.status).iter().map(|label| Event { label: (*label).to_owned(), at: None, is_pending: true });
+    let pending = pending(order).filter(|label| *label != "Delivered" || reports_deliveries).map(|label| Event {
+        label: label.to_owned(),
+        at: None,
+        is_pending: true,
+    });
     past.chain(refund).chain(pending).collect()
 }
 
 fn past_events(order: &Order) -> Vec<(&'static str, Option<UnixSeconds>)> {
     let mut events = vec![("Placed", Some(order.placed_at))];
-    let is_paid = matches!(order.payment_status.as_str(), "paid" | "partially_refunded" | "refunded");
-    if is_paid || order.paid_at.is_some() {
+    if order.payment_status.was_paid() || order.paid_at.is_some() {
         events.push(("Paid", order.paid_at));
     }
-    match order.fulfillment_status.as_str() {
-        "fulfilled" | "delivered" => events.push(("Sent", order.fulfilled_at)),
-        "partial" | "partially_fulfilled" => events.push(("Partly sent", order.fulfilled_at)),
+    match order.fulfillment_status {
+        FulfillmentStatus::Fulfilled | FulfillmentStatus::Delivered => events.push(("Sent", order.fulfilled_at)),
+        FulfillmentStatus::Partial | FulfillmentStatus::PartiallyFulfilled => {
+            events.push(("Partly sent", order.fulfilled_at));
+        }
         _ if order.fulfilled_at.is_some() => events.push(("Sent", order.fulfilled_at)),
         _ => {}
     }
@@ -41,27 +46,32 @@ fn past_events(order: &Order) -> Vec<(&'static str, Option<UnixSeconds>)> {
     if order.cancelled_at.is_some() {
         events.push(("Cancelled", order.cancelled_at));
     }
-    if order.fulfillment_status == "delivered" {
+    if order.fulfillment_status == FulfillmentStatus::Delivered {
         events.push(("Delivered", None));
     }
     events
 }
 
 fn refund(order: &Order) -> Option<String> {
-    match order.payment_status.as_str() {
-        "refunded" => Some("Refunded".to_owned()),
+    match order.payment_status {
+        PaymentStatus::Refunded => Some("Refunded".to_owned()),
         _ if order.refunded.is_zero() => None,
         _ => Some(format!("{} refunded", order.refunded)),
     }
 }
 
-fn pending(status: OrderStatus) -> &'static [&'static str] {
-    match status {
-        OrderStatus::Placed => &["Paid", "Sent", "Delivered"],
-        OrderStatus::Processing | OrderStatus::PartlySent => &["Sent", "Delivered"],
-        OrderStatus::Sent => &["Delivered"],
-        OrderStatus::Delivered | OrderStatus::Cancelled | OrderStatus::Refunded => &[],
-    }
+fn pending(order: &Order) -> impl Iterator<Item = &'static str> {
+    let after = match order.status {
+        OrderStatus::Placed => &["Paid", "Sent", "Delivered"][..],
+        OrderStatus::Processing | OrderStatus::PartlySent => &["Sent", "Delivered"][..],
+        OrderStatus::Sent => &["Delivered"][..],
+        OrderStatus::Delivered
+        | OrderStatus::Cancelled
+        | OrderStatus::Refunded
+        | OrderStatus::PaymentVoided
+        | OrderStatus::Expired => &[][..],
+    };
+    after.iter().copied()
 }
 
 #[cfg(test)]
@@ -76,13 +86,21 @@ mod tests {
             (None, true) => format!("({})", event.label),
             (None, false) => event.label.clone(),
         };
-        timeline(order).iter().map(text).collect()
+        timeline(order, true).iter().map(text).collect()
     }
 
     #[test]
     fn paid_order_has_pending_events() {
         let paid = Order { paid_at: Some(UnixSeconds::new(20)), ..order("paid", "unfulfilled") };
         assert_eq!(summary(&paid), ["Placed 10", "Paid 20", "(Sent)", "(Delivered)"]);
+    }
+
+    #[test]
+    fn delivery_is_pending_only_if_the_shop_reports_deliveries() {
+        let paid = order("paid", "unfulfilled");
+        let labels: Vec<String> = timeline(&paid, false).into_iter().map(|event| event.label).collect();
+        assert_eq!(labels, ["Placed", "Paid", "Sent"]);
+        assert!(timeline(&order("voided", "unfulfilled"), true).iter().all(|event| !event.is_pending));
     }
 
     #[test]

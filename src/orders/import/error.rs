@@ -10,28 +10,19 @@ pub enum ImportError {
     Unreadable { file: String, source: std::io::Error },
     #[error("{file} is empty; export the orders again, with the row of column names")]
     Empty { file: String },
-    /// A column is missing or duplicated.
-    #[error("{file}, line 1, column \"{column}\": {problem}; export the orders again, with all columns")]
-    Column { file: String, column: &'static str, problem: &'static str },
-    /// A row has another length than the header, or is not UTF-8.
+    #[error("{file} is {kind}, not a CSV file; {advice}")]
+    NotCsv { file: String, kind: &'static str, advice: &'static str },
+    /// A needed column is missing, or a column is there twice.
     #[error("{file}, line {line}: {problem}")]
-    Row {
+    Columns {
         file: String,
         /// Counted from 1, as editors do.
         line: u64,
         problem: String,
     },
-    #[error("{file}, line {line}, column \"{column}\": {problem}")]
-    Value {
-        file: String,
-        /// Counted from 1, as editors do.
-        line: u64,
-        column: &'static str,
-        problem: String,
-    },
-    /// Internal: the import then reads all orders into memory.
-    #[error("the rows of one order are not contiguous")]
-    NonContiguousRows,
+    /// Rows are invalid; the findings list them.
+    #[error("{}; {}nothing was written: correct them, or load the other orders with --skip-invalid", format_problems(*.problems, *.orders), if *.is_dry_run { "the import would fail, and " } else { "" })]
+    Invalid { problems: u64, orders: u64, is_dry_run: bool },
     /// The second pass read another content than the first.
     #[error("{file} was changed while it was imported; nothing was written, run the same command again")]
     Changed { file: String },
@@ -75,12 +66,12 @@ pub enum StopCause {
 }
 
 impl StopCause {
-    /// From an error of the second pass. The first pass validated every row, so an invalid row means that the file changed.
-    pub(super) fn from_second_pass(error: ImportError, file: &str) -> Self {
-        let file = file.to_owned();
+    /// From an error of the second pass. The first pass read every row, so any other error means that a file changed.
+    pub(super) fn from_second_pass(error: ImportError, files: &str) -> Self {
         match error {
-            ImportError::Unreadable { source, .. } => Self::Unreadable { file, source },
-            _ => Self::Changed(file),
+            ImportError::Unreadable { file, source } => Self::Unreadable { file, source },
+            ImportError::Changed { file } | ImportError::Columns { file, .. } => Self::Changed(file),
+            _ => Self::Changed(files.to_owned()),
         }
     }
 }
@@ -95,6 +86,15 @@ impl WriteError for StopCause {
     fn database(&self) -> Option<&database::Error> {
         if let Self::Database(error) = self { Some(error) } else { None }
     }
+}
+
+/// `3 invalid cells or rows in 2 orders`.
+fn format_problems(problems: u64, orders: u64) -> String {
+    let count = |number: u64, one: &str, several: &str| {
+        format!("{} {}", format_u64(number), if number == 1 { one } else { several })
+    };
+    let problems = count(problems, "invalid cell or row", "invalid cells or rows");
+    format!("{problems} in {}", count(orders, "order", "orders"))
 }
 
 fn format_u64(number: u64) -> String {

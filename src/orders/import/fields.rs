@@ -1,147 +1,149 @@
-//! Parses the cells of one row. An invalid value is an error that names the cell and the valid form.
+//! The fields of an order, one entry each: the column of the export, the column of the table, where the value is. Parsing, merging,
+//! comparing, reading and writing go through this list, so that a new column is one entry here.
 
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
-use time::macros::format_description;
+use super::columns::Column;
+use super::imported::OrderValues;
+use crate::domain::{Currency, Money, UnixSeconds};
+use crate::orders::order::NamedTax;
+use crate::orders::status::{FulfillmentStatus, PaymentStatus};
 
-use super::error::ImportError;
-use crate::domain::{Currency, Email, Money, MoneyError, UnixSeconds};
-use crate::orders::order::OrderNumber;
-
-/// Characters of an invalid value in an error message.
-const MAX_SHOWN_CHARS: usize = 60;
-/// Shopify's `OrderDisplayFinancialStatus`; exports also have "unpaid", the older word for pending.
-const PAYMENT_STATES: [&str; 9] = [
-    "authorized",
-    "expired",
-    "paid",
-    "partially_paid",
-    "partially_refunded",
-    "pending",
-    "refunded",
-    "unpaid",
-    "voided",
-];
-/// Shopify's `OrderDisplayFulfillmentStatus`, "partial" as exports write it, and "delivered".
-const FULFILLMENT_STATES: [&str; 12] = [
-    "delivered",
-    "fulfilled",
-    "in_progress",
-    "on_hold",
-    "open",
-    "partial",
-    "partially_fulfilled",
-    "pending_fulfillment",
-    "request_declined",
-    "restocked",
-    "scheduled",
-    "unfulfilled",
-];
-
-/// A cell and its position.
-pub(super) struct Cell<'a> {
-    pub file: &'a str,
-    pub line: u64,
-    pub column: &'static str,
-    pub text: &'a str,
+pub(super) struct Field {
+    pub column: Column,
+    pub storage: Storage,
+    pub value: Value,
 }
 
-impl Cell<'_> {
-    pub(super) fn error(&self, problem: impl Into<String>) -> ImportError {
-        ImportError::Value { file: self.file.to_owned(), line: self.line, column: self.column, problem: problem.into() }
-    }
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Storage {
+    /// A column of the table `orders`.
+    Column(&'static str),
+    /// A part of the column `details`.
+    Details,
+}
 
-    fn invalid(&self, expected: &str) -> ImportError {
-        if self.text.is_empty() {
-            return self.error(format!("it is empty; {expected}"));
+/// Where a value is.
+pub(super) struct Lens<T> {
+    pub get: fn(&OrderValues) -> &T,
+    pub get_mut: fn(&mut OrderValues) -> &mut T,
+}
+
+pub(super) enum Value {
+    Email(Lens<Option<String>>),
+    Time(Lens<i64>),
+    OptionalTime(Lens<Option<i64>>),
+    Payment(Lens<PaymentStatus>),
+    Fulfillment(Lens<FulfillmentStatus>),
+    Currency(Lens<Currency>),
+    Money(Lens<i64>),
+    OptionalMoney(Lens<Option<i64>>),
+    Text(Lens<String>),
+    /// Text with a leading `'`, which exports add so that spreadsheet programs do not parse it as a number.
+    Code(Lens<String>),
+    /// A link; other schemes than https are dropped.
+    Url(Lens<String>),
+    Taxes(Lens<Vec<NamedTax>>),
+}
+
+use Column as C;
+use Storage::{Column as Stored, Details};
+use Value as V;
+
+/// An entry of [`FIELDS`].
+macro_rules! field {
+    ($column:ident, $storage:expr, $kind:ident, $($path:ident).+) => {
+        Field {
+            column: C::$column,
+            storage: $storage,
+            value: V::$kind(Lens { get: |values| &values.$($path).+, get_mut: |values| &mut values.$($path).+ }),
         }
-        let more = if self.text.chars().nth(MAX_SHOWN_CHARS).is_some() { "…" } else { "" };
-        let shown: String = self.text.chars().take(MAX_SHOWN_CHARS).flat_map(char::escape_debug).collect();
-        self.error(format!("\"{shown}{more}\" {expected}"))
-    }
+    };
+}
 
-    /// Any text without NUL, which PostgreSQL cannot store.
-    pub(super) fn text(&self) -> Result<String, ImportError> {
-        if self.text.contains('\0') {
-            return Err(self.invalid("contains a NUL character; remove it"));
+pub(super) const FIELDS: [Field; 44] = [
+    field!(Email, Stored("email"), Email, email),
+    field!(Currency, Stored("currency"), Currency, currency),
+    field!(CreatedAt, Stored("placed_at"), Time, placed_at),
+    field!(PaidAt, Stored("paid_at"), OptionalTime, paid_at),
+    field!(FulfilledAt, Stored("fulfilled_at"), OptionalTime, fulfilled_at),
+    field!(CancelledAt, Stored("cancelled_at"), OptionalTime, cancelled_at),
+    field!(FinancialStatus, Stored("payment_status"), Payment, payment_status),
+    field!(FulfillmentStatus, Stored("fulfillment_status"), Fulfillment, fulfillment_status),
+    field!(Subtotal, Stored("subtotal"), Money, subtotal),
+    field!(Shipping, Stored("shipping"), Money, shipping),
+    field!(Taxes, Stored("taxes"), Money, taxes),
+    field!(DiscountAmount, Stored("discount"), Money, discount),
+    field!(RefundedAmount, Stored("refunded"), Money, refunded),
+    field!(Total, Stored("total"), Money, total),
+    field!(ShippingName, Stored("ship_name"), Text, address.name),
+    field!(ShippingCompany, Stored("ship_company"), Text, address.company),
+    field!(ShippingAddress1, Stored("ship_address1"), Text, address.address1),
+    field!(ShippingAddress2, Stored("ship_address2"), Text, address.address2),
+    field!(ShippingZip, Stored("ship_zip"), Code, address.zip),
+    field!(ShippingCity, Stored("ship_city"), Text, address.city),
+    field!(ShippingProvince, Stored("ship_province"), Text, address.province),
+    field!(ShippingCountry, Stored("ship_country"), Text, address.country),
+    field!(ShippingPhone, Stored("ship_phone"), Code, address.phone),
+    field!(ShippingProvinceName, Details, Text, details.shipping_province_name),
+    field!(BillingName, Details, Text, details.billing_address.name),
+    field!(BillingCompany, Details, Text, details.billing_address.company),
+    field!(BillingAddress1, Details, Text, details.billing_address.address1),
+    field!(BillingAddress2, Details, Text, details.billing_address.address2),
+    field!(BillingZip, Details, Code, details.billing_address.zip),
+    field!(BillingCity, Details, Text, details.billing_address.city),
+    field!(BillingProvince, Details, Text, details.billing_address.province),
+    field!(BillingCountry, Details, Text, details.billing_address.country),
+    field!(BillingPhone, Details, Code, details.billing_address.phone),
+    field!(ShippingMethod, Details, Text, details.shipping_method),
+    field!(PaymentMethod, Details, Text, details.payment_method),
+    field!(DiscountCode, Details, Text, details.discount_code),
+    field!(Duties, Details, OptionalMoney, details.duties),
+    field!(Tip, Details, OptionalMoney, details.tip),
+    field!(Outstanding, Details, OptionalMoney, details.outstanding),
+    field!(Tax1Name, Details, Taxes, details.taxes),
+    field!(TrackingCompany, Details, Text, details.tracking_company),
+    field!(TrackingNumber, Details, Code, details.tracking_number),
+    field!(TrackingUrl, Details, Url, details.tracking_url),
+    field!(Note, Details, Text, details.note),
+];
+
+impl<T: Clone> Lens<T> {
+    fn copy(&self, from: &OrderValues, to: &mut OrderValues) {
+        (self.get_mut)(to).clone_from((self.get)(from));
+    }
+}
+
+impl Value {
+    pub(super) fn copy(&self, from: &OrderValues, to: &mut OrderValues) {
+        match self {
+            Self::Email(lens) => lens.copy(from, to),
+            Self::Time(lens) | Self::Money(lens) => lens.copy(from, to),
+            Self::OptionalTime(lens) | Self::OptionalMoney(lens) => lens.copy(from, to),
+            Self::Payment(lens) => lens.copy(from, to),
+            Self::Fulfillment(lens) => lens.copy(from, to),
+            Self::Currency(lens) => lens.copy(from, to),
+            Self::Text(lens) | Self::Code(lens) | Self::Url(lens) => lens.copy(from, to),
+            Self::Taxes(lens) => lens.copy(from, to),
         }
-        Ok(self.text.to_owned())
     }
 
-    /// Text without a leading quote, which exports add so that spreadsheet programs do not parse a postcode as a number.
-    pub(super) fn postcode(&self) -> Result<String, ImportError> {
-        self.text().map(|text| text.strip_prefix('\'').map(str::to_owned).unwrap_or(text))
-    }
-
-    pub(super) fn number(&self) -> Result<OrderNumber, ImportError> {
-        let name = self.text.trim();
-        let expected = "is not an order number; write it like #1001, with letters, digits, -, _ and . only";
-        OrderNumber::parse(name.strip_prefix('#').unwrap_or(name)).ok_or_else(|| self.invalid(expected))
-    }
-
-    pub(super) fn email(&self) -> Result<Option<Email>, ImportError> {
-        if self.text.trim().is_empty() {
-            return Ok(None);
-        }
-        Email::parse(self.text)
-            .map(Some)
-            .map_err(|_| self.invalid("is not an e-mail address; write it like name@example.com, or leave it empty"))
-    }
-
-    pub(super) fn currency(&self) -> Result<Currency, ImportError> {
-        Currency::parse(self.text).ok_or_else(|| self.invalid("is not a currency; write its ISO 4217 code, like USD"))
-    }
-
-    pub(super) fn money(&self, currency: Currency) -> Result<Money, ImportError> {
-        Money::parse(self.text, currency).map_err(|error| match error {
-            MoneyError::Malformed => self.invalid("is not an amount; write it like 12.50"),
-            MoneyError::TooManyDecimals => self.invalid(&format!(
-                "has more decimals than {} knows; it takes {}",
-                currency.code(),
-                currency.decimals()
-            )),
-            MoneyError::TooLarge => self.invalid("is a larger amount than can be kept; check it"),
-        })
-    }
-
-    pub(super) fn optional_money(&self, currency: Currency) -> Result<Money, ImportError> {
-        if self.text.is_empty() { Ok(Money::new(0, currency)) } else { self.money(currency) }
-    }
-
-    /// The limit ensures that quantity times price fits 64 bits.
-    pub(super) fn quantity(&self) -> Result<i64, ImportError> {
-        let is_number = !self.text.is_empty() && self.text.bytes().all(|byte| byte.is_ascii_digit());
-        let quantity = self.text.parse::<i64>().ok().filter(|quantity| is_number && *quantity <= 1_000_000);
-        quantity.ok_or_else(|| self.invalid("is not a quantity; write a whole number from 0 to 1000000"))
-    }
-
-    pub(super) fn time(&self) -> Result<UnixSeconds, ImportError> {
-        let shopify = format_description!(
-            "[year]-[month]-[day] [hour]:[minute]:[second] [offset_hour sign:mandatory][offset_minute]"
-        );
-        let parsed = OffsetDateTime::parse(self.text, shopify).or_else(|_| OffsetDateTime::parse(self.text, &Rfc3339));
-        let expected = "is not a time; write it like 2024-03-01 10:00:00 +0000";
-        parsed.map(UnixSeconds::from).map_err(|_| self.invalid(expected))
-    }
-
-    pub(super) fn optional_time(&self) -> Result<Option<UnixSeconds>, ImportError> {
-        if self.text.is_empty() { Ok(None) } else { self.time().map(Some) }
-    }
-
-    pub(super) fn payment_state(&self) -> Result<String, ImportError> {
-        self.state("pending", &PAYMENT_STATES, "is not a payment state; write one of")
-    }
-
-    pub(super) fn fulfillment_state(&self) -> Result<String, ImportError> {
-        self.state("unfulfilled", &FULFILLMENT_STATES, "is not a fulfilment state; write one of")
-    }
-
-    fn state(&self, default: &str, states: &[&str], expected: &str) -> Result<String, ImportError> {
-        let state = self.text.trim().to_lowercase().replace(' ', "_");
-        match state.as_str() {
-            "" => Ok(default.to_owned()),
-            known if states.contains(&known) => Ok(state),
-            _ => Err(self.invalid(&format!("{expected} {}", states.join(", ")))),
+    /// The value for the operator; empty when there is none. Different values have different texts.
+    pub(super) fn show(&self, values: &OrderValues) -> String {
+        let time = |seconds: i64| UnixSeconds::new(seconds).to_string();
+        let money = |minor| Money::new(minor, values.currency).to_decimal_string();
+        match self {
+            Self::Email(lens) => (lens.get)(values).clone().unwrap_or_default(),
+            Self::Time(lens) => time(*(lens.get)(values)),
+            Self::OptionalTime(lens) => (lens.get)(values).map(time).unwrap_or_default(),
+            Self::Payment(lens) => (lens.get)(values).as_str().to_owned(),
+            Self::Fulfillment(lens) => (lens.get)(values).as_str().to_owned(),
+            Self::Currency(lens) => (lens.get)(values).code().to_owned(),
+            Self::Money(lens) => money(*(lens.get)(values)),
+            Self::OptionalMoney(lens) => (lens.get)(values).map(money).unwrap_or_default(),
+            Self::Text(lens) | Self::Code(lens) | Self::Url(lens) => (lens.get)(values).clone(),
+            Self::Taxes(lens) => {
+                let taxes = (lens.get)(values).iter().map(|tax| format!("{} {}", tax.name, money(tax.amount)));
+                taxes.collect::<Vec<_>>().join(", ")
+            }
         }
     }
 }

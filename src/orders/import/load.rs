@@ -3,14 +3,14 @@
 
 use std::time::{Duration, Instant};
 
+use super::compare::PendingOrder;
 use super::error::{ImportError, StopCause};
-use super::file::ImportFile;
-use super::interrupt::Interrupt;
+use super::rows::OrderReader;
 use super::store::lease::Lease;
-use super::store::{self, CHUNK, PendingOrder};
-use super::{ImportSummary, Progress, Stage, Validated};
-use crate::clock::Clock;
-use crate::database::{self, Database, Engine};
+use super::store::{CHUNK, write};
+use super::validate::Validated;
+use super::{Event, ImportSummary, Progress, Run, Stage};
+use crate::database::{self, Engine};
 use crate::orders::monthly_totals::Changes;
 
 /// The target duration of a transaction, so that it takes at most 300 ms with its commit: on SQLite other writers wait for it, on
@@ -29,62 +29,58 @@ const ATTEMPTS_AT_ONE_SIZE: u32 = 3;
 const RETRY_FOR: Duration = Duration::from_secs(60);
 
 pub(super) struct Load<'a> {
-    pub database: &'a Database,
-    pub clock: &'a Clock,
+    pub run: &'a Run<'a>,
     pub lease: &'a Lease,
-    pub interrupt: &'a Interrupt,
-    pub file: &'a ImportFile,
 }
 
 impl Load<'_> {
-    /// # Errors
-    /// [`ImportError::Stopped`].
+    /// The orders that were written, and with an error why not all: [`ImportError::Stopped`].
     pub(super) async fn run(
         &self,
-        validated: Validated,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<ImportSummary, ImportError> {
-        let total = validated.orders;
+        validated: &Validated,
+        observe: &mut dyn FnMut(Event<'_>),
+    ) -> (ImportSummary, Result<(), ImportError>) {
         let mut summary = ImportSummary::default();
-        match self.write_all(validated, &mut summary, progress).await {
-            Ok(()) => Ok(summary),
-            Err(cause) => Err(ImportError::Stopped { cause, loaded: summary.orders, total }),
-        }
+        let written = self.write_all(validated, &mut summary, observe).await;
+        let (loaded, total) = (summary.orders, validated.orders);
+        (summary, written.map_err(|cause| ImportError::Stopped { cause, loaded, total }))
     }
 
     async fn write_all(
         &self,
-        validated: Validated,
+        validated: &Validated,
         summary: &mut ImportSummary,
-        progress: &mut dyn FnMut(Progress),
+        observe: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), StopCause> {
-        let unreadable = |error| StopCause::from_second_pass(error, &self.file.name);
-        let bytes_total = self.file.bytes();
-        let mut orders = validated.into_orders(self.file).map_err(unreadable)?;
+        let bytes_total = self.run.bytes_total();
+        let reading = self.run.reading();
+        let mut reader = OrderReader::new(&reading, &validated.repeated);
         let mut size = FIRST_SIZE;
         let mut pending: Vec<PendingOrder> = Vec::new();
         let mut last_end: Option<Instant> = None;
         loop {
             while pending.len() < size {
-                let Some(order) = orders.next() else { break };
-                let (order, bytes_read) = order.map_err(unreadable)?;
-                pending.push(PendingOrder::new(order, bytes_read));
+                let next = reader.next().map_err(|error| StopCause::from_second_pass(error, &self.run.file_names()))?;
+                let Some(named) = next else { break };
+                let bytes = named.bytes_read;
+                pending.extend(named.assembled.orders.into_iter().map(|order| PendingOrder::new(order, bytes)));
             }
             if pending.is_empty() {
                 return Ok(());
             }
             if let Some(last_end) = last_end
-                && self.database.engine() == Engine::Sqlite
+                && self.run.database.engine() == Engine::Sqlite
             {
                 tokio::time::sleep(SQLITE_PAUSE.saturating_sub(last_end.elapsed())).await;
             }
             let (written, duration) = self.write_some(&pending).await?;
             last_end = Some(Instant::now());
-            let count = usize::try_from(written.orders).unwrap_or(pending.len());
+            let count = usize::try_from(written.orders + written.skipped).unwrap_or(pending.len());
             size = next_size(count, duration);
             summary.add(written);
             if let Some(PendingOrder { bytes_read, .. }) = pending.drain(..count).next_back() {
-                progress(Progress { stage: Stage::Loading, bytes_read, bytes_total, orders: summary.orders });
+                let (stage, orders) = (Stage::Loading, summary.orders);
+                observe(Event::Progress(Progress { stage, bytes_read, bytes_total, orders }));
             }
         }
     }
@@ -96,12 +92,12 @@ impl Load<'_> {
         let mut orders = pending;
         let mut attempts = 0;
         loop {
-            if self.interrupt.is_requested() {
+            if self.run.interrupt.is_requested() {
                 return Err(StopCause::Interrupted);
             }
             let done = tokio::select! {
                 done = self.write_once(orders) => done,
-                () = self.interrupt.grace_period_over() => return Err(StopCause::Interrupted),
+                () = self.run.interrupt.grace_period_over() => return Err(StopCause::Interrupted),
             };
             match done {
                 Err(StopCause::Database(error)) if is_transient(&error) && started.elapsed() < RETRY_FOR => {
@@ -118,23 +114,24 @@ impl Load<'_> {
 
     /// One attempt of one transaction; returns when it began, which excludes the time it waited for the lock.
     async fn write_once(&self, orders: &[PendingOrder]) -> Result<(ImportSummary, Instant), StopCause> {
-        self.database
+        let (database, comparison) = (self.run.database, self.run.comparison());
+        database
             .write_batch(async |transaction| {
                 let started = Instant::now();
-                if !self.lease.renew(transaction, self.clock).await? {
+                if !self.lease.renew(transaction, self.run.clock).await? {
                     return Err(StopCause::LeaseLost);
                 }
                 let mut written = ImportSummary::default();
-                let mut changes = Changes::default();
+                let mut totals = Changes::default();
                 for chunk in orders.chunks(CHUNK) {
                     let chunk_started = Instant::now();
-                    let upserts = store::compare(self.database, transaction, self.clock, chunk, &mut written).await?;
-                    store::write(self.database, transaction, &upserts, &mut changes).await?;
+                    let changes = comparison.compare(transaction, chunk, &mut written).await?;
+                    write::write(transaction, &changes.upserts, &mut totals).await?;
                     if started.elapsed() + chunk_started.elapsed() > LAST_CHUNK_END {
                         break;
                     }
                 }
-                changes.record(transaction).await?;
+                totals.record(transaction).await?;
                 Ok((written, started))
             })
             .await

@@ -1,35 +1,55 @@
-//! Imports orders from a shop's export: Shopify's CSV, one row per line item.
+//! Imports orders from the exports of a shop: Shopify's CSV, one row per line item, and what other shops and programs make of it.
 //!
-//! The file is read twice. The first pass validates every row, so that an invalid file changes nothing. The second pass writes, in short
+//! The files are read twice. The first pass validates every row, so that an invalid file changes nothing. The second pass writes, in short
 //! transactions that do not delay customers, under a lease that excludes other imports. An import that stops leaves whole orders, and
-//! the same command continues it. Memory use does not depend on the file's size, unless the rows of one order are not contiguous.
+//! the same command continues it. Memory use does not depend on the files' size, except for orders whose rows are not contiguous.
+//!
+//! Invariants: an order never replaces another one (`identity.rs`); a column that a file does not have leaves the stored value alone
+//! (`merge.rs`); a dry run reports what the load does, because both compare with the same code (`compare.rs`).
 
-mod blocks;
+mod columns;
+mod compare;
 mod error;
-mod export;
 mod fields;
 mod file;
+mod identity;
+mod imported;
 mod interrupt;
+mod layouts;
 mod load;
-mod seen_numbers;
-mod store;
+mod merge;
+mod quote;
+mod report;
+mod rows;
+mod samples;
+pub(super) mod store;
+mod validate;
 
 use std::path::PathBuf;
+use std::time::Instant;
 
+use compare::{Comparison, PendingOrder};
 pub use error::{ImportError, StopCause};
-use export::ImportedOrder;
 use file::ImportFile;
+pub(super) use imported::ImportedOrder;
 use interrupt::Interrupt;
 use load::Load;
-use store::{CHUNK, PendingOrder, lease};
+pub use report::{ChangeList, FileReport, Finding, FindingList, Findings, ImportReport, ImportSummary, OrderChange};
+pub use rows::ColumnMapping;
+use rows::{OrderReader, Reading};
+pub(super) use samples::parse_samples;
+pub use store::history::{PastImport, past_imports};
+use store::{CHUNK, history, lease, write};
+use validate::{Validated, Validation};
 
 use crate::clock::Clock;
 use crate::database::Database;
+use crate::domain::Zone;
 
 /// From so many written orders on, the tables are vacuumed.
 const VACUUM_THRESHOLD: u64 = 1_000;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ImportSource {
     File(PathBuf),
     /// Standard input, copied to a temporary file because it is read twice.
@@ -41,6 +61,35 @@ pub enum ImportMode {
     Load,
     /// Validates and compares, but writes nothing.
     DryRun,
+}
+
+#[derive(Clone, Debug)]
+pub struct ImportOptions {
+    pub mode: ImportMode,
+    /// Loads the valid orders of files with invalid rows.
+    pub skip_invalid: bool,
+    /// Tells several shops apart; the only one has no name.
+    pub shop: ShopName,
+    pub columns: Vec<ColumnMapping>,
+    /// The zone of times without an offset.
+    pub zone: Zone,
+}
+
+/// The name of a shop, as `--shop` gives it and as customers with orders of several shops see it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ShopName(String);
+
+impl ShopName {
+    /// Up to 100 printable characters.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let is_printable = !text.chars().any(char::is_control);
+        (is_printable && (1..=100).contains(&text.chars().count())).then(|| Self(text.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,148 +107,140 @@ pub struct Progress {
     pub orders: u64,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ImportSummary {
-    pub orders: u64,
-    pub lines: u64,
-    pub new: u64,
-    pub changed: u64,
-    pub unchanged: u64,
+/// What happens during an import.
+pub enum Event<'a> {
+    Progress(Progress),
+    /// The first pass has ended.
+    Validated(&'a Findings),
 }
 
-impl ImportSummary {
-    fn add(&mut self, other: Self) {
-        self.orders += other.orders;
-        self.lines += other.lines;
-        self.new += other.new;
-        self.changed += other.changed;
-        self.unchanged += other.unchanged;
-    }
-}
-
-/// Imports an export: nothing of a file with an invalid row, else all of it unless it is stopped. The owner of an order is the user with
-/// the verified email of the order, if there is one.
+/// Imports exports: nothing of files with an invalid row unless these orders are to be skipped, else all of them unless it is stopped.
+/// The owner of an order is the user with the verified email of the order, if there is one.
 ///
 /// # Errors
 /// [`ImportError`]
 pub async fn import(
     database: &Database,
     clock: &Clock,
-    source: ImportSource,
-    mode: ImportMode,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<ImportSummary, ImportError> {
-    if mode == ImportMode::Load {
+    sources: &[ImportSource],
+    options: &ImportOptions,
+    observe: &mut dyn FnMut(Event<'_>),
+) -> Result<ImportReport, ImportError> {
+    let started = Instant::now();
+    if options.mode == ImportMode::Load {
         lease::check_available(database, clock.now()).await?;
     }
-    let file = ImportFile::open(&source)?;
+    let mut files = sources.iter().map(ImportFile::open).collect::<Result<Vec<_>, _>>()?;
     // Not earlier: while standard input is copied, a signal must end the process.
     let interrupt = Interrupt::listen();
-    let validated = validate(&file, &interrupt, progress).await?;
-    match mode {
-        ImportMode::Load => load(database, clock, &file, validated, &interrupt, progress).await,
-        ImportMode::DryRun => compare(database, clock, &file, validated, &interrupt, progress).await,
+    let validated = Validation { database, options, interrupt: &interrupt }.run(&mut files, observe).await?;
+    observe(Event::Validated(&validated.findings));
+    if validated.findings.invalid.count > 0 && !options.skip_invalid {
+        let (problems, orders) = (validated.findings.invalid.count, validated.findings.invalid_orders);
+        return Err(ImportError::Invalid { problems, orders, is_dry_run: options.mode == ImportMode::DryRun });
     }
+    let invalid_orders = validated.findings.invalid_orders;
+    let run = Run { database, clock, options, files: &files, interrupt: &interrupt };
+    let (mut summary, changes) = match options.mode {
+        ImportMode::Load => (run.load(&validated, observe).await?, ChangeList::default()),
+        ImportMode::DryRun => run.compare(&validated, observe).await?,
+    };
+    // Orders that another one excludes were counted twice.
+    summary.skipped = invalid_orders;
+    Ok(ImportReport { summary, files: run.file_reports(), duration: started.elapsed(), changes })
 }
 
-/// The result of the first pass.
-struct Validated {
-    orders: u64,
-    /// All orders, if the rows of one are not contiguous; else the second pass reads them from the file.
-    buffered: Option<Vec<ImportedOrder>>,
+/// The second pass of an import.
+struct Run<'a> {
+    database: &'a Database,
+    clock: &'a Clock,
+    options: &'a ImportOptions,
+    files: &'a [ImportFile],
+    interrupt: &'a Interrupt,
 }
 
-async fn validate(
-    file: &ImportFile,
-    interrupt: &Interrupt,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<Validated, ImportError> {
-    let bytes_total = file.bytes();
-    let mut orders = 0;
-    for order in file.orders()? {
-        match order {
-            Ok((_, bytes_read)) => {
-                orders += 1;
-                if orders % 500 == 0 {
-                    progress(Progress { stage: Stage::Checking, bytes_read, bytes_total, orders });
-                    // Lets the runtime handle a signal.
-                    tokio::task::yield_now().await;
-                    if interrupt.is_requested() {
+impl Run<'_> {
+    fn reading(&self) -> Reading<'_> {
+        Reading { files: self.files, mappings: &self.options.columns, zone: &self.options.zone }
+    }
+
+    fn comparison(&self) -> Comparison<'_> {
+        Comparison { clock: self.clock, shop: self.options.shop.as_str() }
+    }
+
+    fn bytes_total(&self) -> Option<u64> {
+        self.files.iter().map(ImportFile::bytes).sum()
+    }
+
+    fn file_names(&self) -> String {
+        self.files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>().join(", ")
+    }
+
+    fn file_reports(&self) -> Vec<FileReport> {
+        self.files.iter().map(|file| FileReport { name: file.name.clone(), sha256: file.sha256() }).collect()
+    }
+
+    async fn load(
+        &self,
+        validated: &Validated,
+        observe: &mut dyn FnMut(Event<'_>),
+    ) -> Result<ImportSummary, ImportError> {
+        let started_at = self.clock.now();
+        let lease = lease::acquire(self.database, self.clock).await?;
+        let loaded = Load { run: self, lease: &lease }.run(validated, observe).await;
+        let (summary, result) = loaded;
+        let outcome = if result.is_ok() { "done" } else { "stopped" };
+        let past = history::NewImport {
+            started_at,
+            outcome,
+            shop: self.options.shop.as_str(),
+            files: self.file_reports(),
+            summary: ImportSummary { skipped: validated.findings.invalid_orders, ..summary },
+        };
+        if let Err(error) = history::record(self.database, self.clock, &past).await {
+            tracing::warn!(%error, "the import was not added to the list of imports");
+        }
+        lease.release(self.database).await;
+        result?;
+        if summary.new + summary.changed >= VACUUM_THRESHOLD
+            && let Err(error) = write::vacuum(self.database).await
+        {
+            tracing::warn!(%error, "order tables were not vacuumed; pages may be slow until autovacuum has run");
+        }
+        Ok(summary)
+    }
+
+    /// Counts what an import would do, in one snapshot.
+    async fn compare(
+        &self,
+        validated: &Validated,
+        observe: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(ImportSummary, ChangeList), ImportError> {
+        let (reading, comparison) = (self.reading(), self.comparison());
+        let mut reader = OrderReader::new(&reading, &validated.repeated);
+        let (mut summary, mut changes) = (ImportSummary::default(), ChangeList::default());
+        self.database
+            .read(async |transaction| {
+                loop {
+                    let mut chunk: Vec<PendingOrder> = Vec::with_capacity(CHUNK);
+                    // Orders of one number are compared together, as the load does.
+                    while chunk.len() < CHUNK
+                        && let Some(named) = reader.next()?
+                    {
+                        let bytes = named.bytes_read;
+                        chunk.extend(named.assembled.orders.into_iter().map(|order| PendingOrder::new(order, bytes)));
+                    }
+                    let Some(PendingOrder { bytes_read, .. }) = chunk.last() else {
+                        return Ok((summary, std::mem::take(&mut changes)));
+                    };
+                    changes.extend(comparison.compare(transaction, &chunk, &mut summary).await?.changes);
+                    let (stage, bytes_read, bytes_total) = (Stage::Loading, *bytes_read, self.bytes_total());
+                    observe(Event::Progress(Progress { stage, bytes_read, bytes_total, orders: summary.orders }));
+                    if self.interrupt.is_requested() {
                         return Err(ImportError::Interrupted);
                     }
                 }
-            }
-            Err(ImportError::NonContiguousRows) => {
-                let orders = file.read_all()?;
-                return Ok(Validated { orders: orders.len() as u64, buffered: Some(orders) });
-            }
-            Err(error) => return Err(error),
-        }
+            })
+            .await
     }
-    Ok(Validated { orders, buffered: None })
-}
-
-type Orders<'a> = Box<dyn Iterator<Item = Result<(ImportedOrder, u64), ImportError>> + 'a>;
-
-impl Validated {
-    /// The orders for the second pass.
-    fn into_orders(self, file: &ImportFile) -> Result<Orders<'_>, ImportError> {
-        match self.buffered {
-            Some(orders) => Ok(Box::new(orders.into_iter().map(|order| Ok((order, 0))))),
-            None => Ok(Box::new(file.orders()?)),
-        }
-    }
-}
-
-async fn load(
-    database: &Database,
-    clock: &Clock,
-    file: &ImportFile,
-    validated: Validated,
-    interrupt: &Interrupt,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<ImportSummary, ImportError> {
-    let lease = lease::acquire(database, clock).await?;
-    let load = Load { database, clock, lease: &lease, interrupt, file };
-    let loaded = load.run(validated, progress).await;
-    lease.release(database).await;
-    let summary = loaded?;
-    if summary.new + summary.changed >= VACUUM_THRESHOLD
-        && let Err(error) = store::vacuum(database).await
-    {
-        tracing::warn!(%error, "order tables were not vacuumed; pages may be slow until autovacuum has run");
-    }
-    Ok(summary)
-}
-
-/// Counts what an import would do, in one snapshot.
-async fn compare(
-    database: &Database,
-    clock: &Clock,
-    file: &ImportFile,
-    validated: Validated,
-    interrupt: &Interrupt,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<ImportSummary, ImportError> {
-    let bytes_total = file.bytes();
-    let mut orders = validated.into_orders(file)?;
-    let mut summary = ImportSummary::default();
-    database
-        .read(async |transaction| {
-            loop {
-                let mut chunk = Vec::with_capacity(CHUNK);
-                for order in orders.by_ref().take(CHUNK) {
-                    let (order, bytes_read) = order?;
-                    chunk.push(PendingOrder::new(order, bytes_read));
-                }
-                let Some(PendingOrder { bytes_read, .. }) = chunk.last() else { return Ok(summary) };
-                let (bytes_read, stage) = (*bytes_read, Stage::Loading);
-                store::compare(database, transaction, clock, &chunk, &mut summary).await?;
-                progress(Progress { stage, bytes_read, bytes_total, orders: summary.orders });
-                if interrupt.is_requested() {
-                    return Err(ImportError::Interrupted);
-                }
-            }
-        })
-        .await
 }

@@ -11,8 +11,8 @@ use time::{Date, Month};
 use super::sort::Sort;
 use crate::domain::{UnixSeconds, Zone};
 use crate::orders::monthly_totals::MonthNumber;
-use crate::orders::order::OrderStatus;
 use crate::orders::search::like_patterns;
+use crate::orders::status::OrderStatus;
 
 const MAX_SEARCH_CHARS: usize = 200;
 const MAX_SEARCH_WORDS: usize = 10;

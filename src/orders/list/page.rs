@@ -15,7 +15,7 @@ use super::totals::{Found, OrderTotals, find_totals};
 use crate::clock::Clock;
 use crate::database::{self, Database, Transaction};
 use crate::domain::{Money, UnixSeconds, Zone, format_count, format_date};
-use crate::orders::order::OrderStatus;
+use crate::orders::status::OrderStatus;
 use crate::orders::url::order_url;
 use crate::orders::{CacheKey, ResponseCache};
 use crate::sessions::CurrentUser;
@@ -231,7 +231,7 @@ fn results(
 fn list_row(order: &ListedOrder, zone: &Zone) -> ListRow {
     ListRow {
         url: order_url(&order.number),
-        number: order.number.to_string(),
+        number: order.name.to_string(),
         placed_at: order.placed_at.to_string(),
         placed_on: format_date(order.placed_at, zone),
         status: order.status.label(),

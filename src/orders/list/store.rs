@@ -6,12 +6,13 @@ use super::filter::Filter;
 use super::sort::{Sort, SortKey};
 use crate::database::{Engine, Error, SqlBuilder, Transaction};
 use crate::domain::{Money, UnixSeconds};
-use crate::orders::order::{Order, OrderId, OrderNumber, OrderStatus};
+use crate::orders::order::{Order, OrderId, OrderName, OrderNumber};
 use crate::orders::search;
+use crate::orders::status::OrderStatus;
 use crate::orders::store::{ORDER_COLUMNS, currency, unreadable};
 
 /// What the rows of the list show.
-const LIST_COLUMNS: &str = "id, number, placed_at, status, cancellation_asked_at, line_count, currency, total";
+const LIST_COLUMNS: &str = "id, number, name, placed_at, status, cancellation_asked_at, line_count, currency, total";
 
 /// Where a page of the list begins.
 #[derive(Clone, Debug)]
@@ -58,6 +59,7 @@ pub async fn find_page(
 pub(super) struct ListedOrder {
     pub id: OrderId,
     pub number: OrderNumber,
+    pub name: OrderName,
     pub placed_at: UnixSeconds,
     pub status: OrderStatus,
     pub cancellation_asked_at: Option<UnixSeconds>,
@@ -65,7 +67,7 @@ pub(super) struct ListedOrder {
     pub total: Money,
 }
 
-type ListRow = (String, String, UnixSeconds, String, Option<UnixSeconds>, i64, String, i64);
+type ListRow = (String, String, String, UnixSeconds, String, Option<UnixSeconds>, i64, String, i64);
 
 impl ListedOrder {
     pub(super) fn cursor(&self, sort: Sort) -> Cursor {
@@ -73,10 +75,11 @@ impl ListedOrder {
     }
 
     fn from_row(row: ListRow) -> Result<Self, Error> {
-        let (id, number, placed_at, status, cancellation_asked_at, line_count, code, total) = row;
+        let (id, number, name, placed_at, status, cancellation_asked_at, line_count, code, total) = row;
         Ok(Self {
             id: OrderId::parse(&id).ok_or_else(|| unreadable("id"))?,
             number: OrderNumber::parse(&number).ok_or_else(|| unreadable("number"))?,
+            name: OrderName::parse(&name).ok_or_else(|| unreadable("name"))?,
             placed_at,
             status: status.parse().map_err(|_| unreadable("status"))?,
             cancellation_asked_at,

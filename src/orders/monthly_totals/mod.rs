@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use time::Date;
 
-use super::order::OrderStatus;
+use super::status::OrderStatus;
 use crate::database::{Database, Error, Transaction};
 use crate::domain::{Money, UnixSeconds, UserId, Zone, next_month};
 
@@ -77,9 +77,12 @@ pub(super) struct OrderAmounts {
 }
 
 impl OrderAmounts {
-    /// The total without cancelled orders and refunds, in minor units.
+    /// The total without cancelled orders, orders whose payment never came, and refunds; in minor units.
     fn spent(&self) -> i64 {
-        if self.status == OrderStatus::Cancelled { 0 } else { self.total.minor().saturating_sub(self.refunded.minor()) }
+        match self.status {
+            OrderStatus::Cancelled | OrderStatus::PaymentVoided | OrderStatus::Expired => 0,
+            _ => self.total.minor().saturating_sub(self.refunded.minor()),
+        }
     }
 }
 

@@ -111,7 +111,7 @@ pub(super) async fn compute_totals(transaction: &mut Transaction, user_id: &User
         sql.push(
             " INSERT INTO order_totals (user_id, month, currency, status, order_count, total, spent)
              SELECT user_id, month, currency, status, COUNT(*), CAST(SUM(total) AS BIGINT),
-                    CAST(SUM(CASE WHEN status = 'cancelled' THEN 0 ELSE total - refunded END) AS BIGINT)
+                    CAST(SUM(CASE WHEN status IN ('cancelled', 'payment_voided', 'expired') THEN 0 ELSE total - refunded END) AS BIGINT)
              FROM months CROSS JOIN orders WHERE placed_at >= starts AND placed_at < ends AND user_id = ",
         );
         sql.bind(user_id.as_str().to_owned())?.push(" GROUP BY user_id, month, currency, status");

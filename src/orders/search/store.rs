@@ -15,7 +15,7 @@ pub fn push_condition(sql: &mut SqlBuilder, pattern: &str) -> Result<(), Error> 
 /// Fills the search columns of one batch of orders that an earlier version stored without them; returns their number.
 pub async fn fill_missing(database: &Database) -> Result<u64, Error> {
     let orders: Vec<(String, String)> =
-        sqlx::query_as("SELECT id, number FROM orders WHERE search_prefix = '' LIMIT $1")
+        sqlx::query_as("SELECT id, shop_number FROM orders WHERE search_prefix = '' LIMIT $1")
             .bind(MAINTENANCE_BATCH)
             .fetch_all(database.reader())
             .await?;
@@ -39,7 +39,7 @@ async fn fill(transaction: &mut Transaction, orders: &[(String, String)]) -> Res
     Ok(())
 }
 
-/// The search text of an order with this number and the lines of a stored order.
+/// The search text of an order with this number in the shop and the lines of a stored order.
 pub async fn text_of(transaction: &mut Transaction, order_id: &str, number: &str) -> Result<SearchText, Error> {
     let lines: Vec<(String, String)> =
         sqlx::query_as("SELECT sku, name FROM order_lines WHERE order_id = $1 ORDER BY position")

@@ -10,8 +10,9 @@ use crate::orders::list::cursor::Cursor;
 use crate::orders::list::filter::{Filter, MonthRange};
 use crate::orders::list::sort::{Sort, SortKey};
 use crate::orders::monthly_totals::{Month, MonthNumber};
+use crate::orders::order::Order;
 use crate::orders::order::tests::order;
-use crate::orders::order::{Order, OrderStatus};
+use crate::orders::status::OrderStatus;
 
 async fn open_database(directory: &tempfile::TempDir) -> Database {
     let url = format!("sqlite://{}", directory.path().join("plans.db").display());

@@ -133,7 +133,7 @@ pub(super) fn months_sql(
     // With CROSS JOIN, SQLite makes the months the outer loop.
     sql.push(
         " SELECT month, currency, COUNT(*), CAST(COALESCE(SUM(total), 0) AS BIGINT),
-                 CAST(COALESCE(SUM(CASE WHEN status = 'cancelled' THEN 0 ELSE total - refunded END), 0) AS BIGINT)
+                 CAST(COALESCE(SUM(CASE WHEN status IN ('cancelled', 'payment_voided', 'expired') THEN 0 ELSE total - refunded END), 0) AS BIGINT)
          FROM months CROSS JOIN orders WHERE placed_at >= starts AND placed_at < ends AND ",
     );
     push_filter(&mut sql, user_id, filter)?;

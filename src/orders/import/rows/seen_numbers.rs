@@ -6,11 +6,11 @@ use roaring::RoaringTreemap;
 
 /// The trailing digits of order numbers, by the prefix before them.
 #[derive(Default)]
-pub(super) struct SeenNumbers(HashMap<String, RoaringTreemap>);
+pub(in crate::orders::import) struct SeenNumbers(HashMap<String, RoaringTreemap>);
 
 impl SeenNumbers {
     /// Inserts a number; returns whether it is new.
-    pub(super) fn insert(&mut self, number: &str) -> bool {
+    pub(in crate::orders::import) fn insert(&mut self, number: &str) -> bool {
         let (prefix, digits) = split(number);
         match self.0.get_mut(prefix) {
             Some(seen) => seen.insert(digits),

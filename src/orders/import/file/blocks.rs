@@ -10,13 +10,23 @@ use sha2::{Digest, Sha256};
 /// Bytes of a block. Its hash takes 32 bytes of memory.
 const BLOCK_SIZE: u64 = 1 << 20;
 
-/// The hashes of the blocks of a file, from the first pass.
+/// The hashes of the blocks of a file, from the first pass, and of all of them together.
 #[derive(Default)]
-pub(super) struct BlockHashes(RefCell<Vec<[u8; 32]>>);
+pub(super) struct BlockHashes {
+    blocks: RefCell<Vec<[u8; 32]>>,
+    whole: RefCell<Sha256>,
+}
+
+impl BlockHashes {
+    /// The SHA-256 of what was read so far, in hex.
+    pub(super) fn whole_file(&self) -> String {
+        self.whole.borrow().clone().finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
 
 /// Reads a file block by block and compares each with its hash. The empty block at the end has a hash too, so that a file that became
 /// shorter or longer is detected.
-pub(super) struct BlockReader<'a> {
+pub(in crate::orders::import) struct BlockReader<'a> {
     file: &'a File,
     hashes: &'a BlockHashes,
     block: Vec<u8>,
@@ -35,9 +45,12 @@ impl<'a> BlockReader<'a> {
         self.position = 0;
         self.file.take(BLOCK_SIZE).read_to_end(&mut self.block)?;
         let hash: [u8; 32] = Sha256::digest(&self.block).into();
-        let mut hashes = self.hashes.0.borrow_mut();
+        let mut hashes = self.hashes.blocks.borrow_mut();
         match hashes.get(self.index) {
-            None => hashes.push(hash),
+            None => {
+                self.hashes.whole.borrow_mut().update(&self.block);
+                hashes.push(hash);
+            }
             Some(known) if *known == hash => {}
             Some(_) => return Err(Error::other(FileChanged)),
         }
@@ -64,7 +77,7 @@ impl Read for BlockReader<'_> {
 #[error("the file was changed")]
 struct FileChanged;
 
-pub(super) fn is_file_changed(error: &Error) -> bool {
+pub(in crate::orders::import) fn is_file_changed(error: &Error) -> bool {
     error.get_ref().and_then(|cause| cause.downcast_ref::<FileChanged>()).is_some()
 }
 
@@ -79,6 +92,18 @@ mod tests {
         start.seek(SeekFrom::Start(0))?;
         let mut content = Vec::new();
         BlockReader::new(file, hashes).read_to_end(&mut content).map(|_| content)
+    }
+
+    #[test]
+    fn hash_of_the_whole_file_is_that_of_its_bytes() {
+        let content: Vec<u8> = (0..3 * BLOCK_SIZE + 7).map(|index| index.to_le_bytes()[0]).collect();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&content).unwrap();
+        let hashes = BlockHashes::default();
+        read(&file, &hashes).unwrap();
+        read(&file, &hashes).unwrap();
+        let expected: String = Sha256::digest(&content).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hashes.whole_file(), expected);
     }
 
     #[test]

@@ -1,0 +1,140 @@
+//! What the page says about an order besides lines, totals and events.
+
+use crate::domain::Money;
+use crate::orders::order::{BillingAddress, OrderDetail, OrderLine, ShippingAddress};
+use crate::orders::status::OrderStatus;
+
+/// A term and its value.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Fact {
+    pub term: &'static str,
+    pub value: String,
+    /// An https URL behind the value.
+    pub url: Option<String>,
+}
+
+/// The known facts of an order.
+pub(super) fn facts(detail: &OrderDetail, shop: &str) -> Vec<Fact> {
+    let details = &detail.details;
+    let money = |minor| Money::new(minor, detail.order.currency()).to_string();
+    let taxes = details.taxes.iter().map(|tax| format!("{} {}", tax.name, money(tax.amount))).collect::<Vec<_>>();
+    let tracking = [&details.tracking_company, &details.tracking_number].map(|text| text.trim());
+    let tracking = tracking.join(" ").trim().to_owned();
+    let url = Some(details.tracking_url.clone()).filter(|url| !url.is_empty());
+    let tracking = if tracking.is_empty() && url.is_some() { "Track the parcel".to_owned() } else { tracking };
+    let texts = [
+        ("Shop", shop.to_owned(), None),
+        ("Shipping method", details.shipping_method.clone(), None),
+        ("Tracking", tracking, url),
+        ("Payment method", details.payment_method.clone(), None),
+        ("Discount code", details.discount_code.clone(), None),
+        ("Taxes", taxes.join(", "), None),
+    ];
+    let known = texts.into_iter().filter(|(_, value, _)| !value.trim().is_empty());
+    known.map(|(term, value, url)| Fact { term, value, url }).collect()
+}
+
+/// How many lines of a partly sent order are sent: `2 of 3 sent`; `None` when the export does not say.
+pub(super) fn sent_lines(detail: &OrderDetail) -> Option<String> {
+    let is_known = detail.lines.iter().any(|line| !line.fulfillment_status.is_empty());
+    let sent = detail.lines.iter().filter(|line| line_state(line) == Some("Sent")).count();
+    let is_partly_sent = detail.order.status == OrderStatus::PartlySent;
+    (is_partly_sent && is_known).then(|| format!("{sent} of {} sent", detail.lines.len()))
+}
+
+/// The state of a line, for orders that are partly sent.
+pub(super) fn line_state(line: &OrderLine) -> Option<&'static str> {
+    match line.fulfillment_status.to_lowercase().as_str() {
+        "fulfilled" | "delivered" => Some("Sent"),
+        "partial" | "partially_fulfilled" => Some("Partly sent"),
+        "restocked" => Some("Cancelled"),
+        _ => None,
+    }
+}
+
+/// The address as on a parcel, without unknown parts.
+pub(super) fn shipping_lines(address: &ShippingAddress, province_name: &str) -> Vec<String> {
+    let province = if province_name.is_empty() { &address.province } else { province_name };
+    let ShippingAddress { name, company, address1, address2, zip, city, country, phone, .. } = address;
+    address_lines([name, company, address1, address2, &zip_and_city(zip, city), province, country, phone])
+}
+
+/// The billing address; empty when it is the shipping address.
+pub(super) fn billing_lines(detail: &OrderDetail) -> Vec<String> {
+    let BillingAddress { name, company, address1, address2, zip, city, province, country, phone } =
+        &detail.details.billing_address;
+    let lines = address_lines([name, company, address1, address2, &zip_and_city(zip, city), province, country, phone]);
+    if lines == shipping_lines(&detail.address, "") { Vec::new() } else { lines }
+}
+
+fn zip_and_city(zip: &str, city: &str) -> String {
+    [zip, city].map(str::trim).join(" ")
+}
+
+fn address_lines<const N: usize>(lines: [&str; N]) -> Vec<String> {
+    lines.into_iter().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::orders::order::tests::order;
+    use crate::orders::order::{NamedTax, OrderDetails};
+
+    fn detail(details: OrderDetails, states: &[&str]) -> OrderDetail {
+        let zero = Money::zero(order("paid", "partial").currency());
+        let line = |state: &&str| OrderLine {
+            sku: String::new(),
+            name: "Tea".to_owned(),
+            quantity: 1,
+            unit_price: zero,
+            discount: zero,
+            fulfillment_status: (*state).to_owned(),
+        };
+        let lines = states.iter().map(line).collect();
+        OrderDetail { order: order("paid", "partial"), lines, address: ShippingAddress::default(), details }
+    }
+
+    #[test]
+    fn only_known_facts_are_listed() {
+        assert!(facts(&detail(OrderDetails::default(), &[]), "").is_empty());
+        let details = OrderDetails {
+            taxes: vec![NamedTax { name: "VAT 19%".to_owned(), amount: 399 }],
+            tracking_url: "https://post.example/1".to_owned(),
+            ..OrderDetails::default()
+        };
+        let facts = facts(&detail(details, &[]), "Tea House");
+        let texts: Vec<(&str, &str)> = facts.iter().map(|fact| (fact.term, fact.value.as_str())).collect();
+        assert_eq!(texts, [("Shop", "Tea House"), ("Tracking", "Track the parcel"), ("Taxes", "VAT 19% $3.99")]);
+        assert_eq!(facts[1].url.as_deref(), Some("https://post.example/1"));
+    }
+
+    #[test]
+    fn sent_lines_are_counted_when_the_export_knows_them() {
+        assert_eq!(sent_lines(&detail(OrderDetails::default(), &["", ""])), None);
+        let partly = detail(OrderDetails::default(), &["fulfilled", "unfulfilled", "fulfilled"]);
+        assert_eq!(sent_lines(&partly).as_deref(), Some("2 of 3 sent"));
+    }
+
+    #[test]
+    fn address_has_no_empty_lines() {
+        let address = ShippingAddress {
+            name: "Ann ".into(),
+            zip: "51100".into(),
+            city: "Reims".into(),
+            province: "GES".into(),
+            ..ShippingAddress::default()
+        };
+        assert_eq!(shipping_lines(&address, "Grand Est"), ["Ann", "51100 Reims", "Grand Est"]);
+        assert!(shipping_lines(&ShippingAddress::default(), "").is_empty());
+    }
+
+    #[test]
+    fn billing_address_is_shown_only_if_it_differs() {
+        let mut detail = detail(OrderDetails::default(), &[]);
+        detail.details.billing_address.name = "Ann".to_owned();
+        assert_eq!(billing_lines(&detail), ["Ann"]);
+        detail.address.name = "Ann".to_owned();
+        assert!(billing_lines(&detail).is_empty());
+    }
+}

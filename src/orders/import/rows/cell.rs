@@ -1,0 +1,216 @@
+//! Parses the cells of one row. A problem says what is wrong and what the valid form is.
+
+use strum::VariantArray;
+
+use super::amount::{self, Amount};
+use super::time_cell;
+use crate::domain::{Currency, Email, UnixSeconds, Zone};
+use crate::orders::import::columns::Column;
+use crate::orders::import::quote::quote;
+use crate::orders::order::OrderName;
+use crate::orders::status::{FulfillmentStatus, PaymentStatus};
+
+/// Quantities from minus this number to this number.
+const MAX_QUANTITY: i64 = 1_000_000;
+
+/// A cell.
+pub(super) struct Cell<'a> {
+    pub column: Column,
+    /// Without spaces around it.
+    pub text: &'a str,
+    /// As it stands in the file.
+    pub raw: &'a str,
+    pub allows_decimal_comma: bool,
+}
+
+/// Why a cell is invalid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct CellProblem {
+    pub column: Column,
+    pub problem: String,
+}
+
+type Parsed<T> = Result<T, CellProblem>;
+
+impl Cell<'_> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    pub(super) fn problem(&self, problem: impl Into<String>) -> CellProblem {
+        CellProblem { column: self.column, problem: problem.into() }
+    }
+
+    pub(super) fn invalid(&self, expected: &str) -> CellProblem {
+        if self.text.is_empty() {
+            let advice = expected.split_once("; ").map_or(expected, |(_, advice)| advice);
+            return self.problem(format!("the cell is empty; {advice}"));
+        }
+        self.problem(format!("{} {expected}", quote(self.text)))
+    }
+
+    /// Any text without NUL, which PostgreSQL cannot store.
+    pub(super) fn text(&self) -> Parsed<String> {
+        if self.raw.contains('\0') {
+            return Err(self.invalid("contains a NUL character; remove it"));
+        }
+        Ok(self.raw.to_owned())
+    }
+
+    /// Text without a leading quote, which exports add so that spreadsheet programs do not parse a postcode as a number.
+    pub(super) fn code(&self) -> Parsed<String> {
+        self.text().map(|_| self.text.strip_prefix('\'').unwrap_or(self.text).to_owned())
+    }
+
+    /// A link to show; empty unless it is https.
+    pub(super) fn url(&self) -> Parsed<String> {
+        let url = self.text().map(|_| self.text.to_owned())?;
+        let is_https = url::Url::parse(&url).is_ok_and(|parsed| parsed.scheme() == "https" && parsed.host().is_some());
+        Ok(if is_https { url } else { String::new() })
+    }
+
+    pub(super) fn name(&self) -> Parsed<OrderName> {
+        let name = self.text.strip_prefix('\'').unwrap_or(self.text).trim_start();
+        OrderName::parse(name)
+            .ok_or_else(|| self.invalid("is not an order name; write it like #1001, in up to 255 printable characters"))
+    }
+
+    /// The id of the shop's system; empty when a spreadsheet program has rounded it to `5.55E+12`.
+    pub(super) fn id(&self) -> Parsed<String> {
+        let id = self.code()?;
+        if is_scientific(&id) {
+            return Ok(String::new());
+        }
+        if id.chars().count() > 100 {
+            return Err(self.invalid("is longer than 100 characters"));
+        }
+        Ok(id.strip_suffix(".0").map(str::to_owned).unwrap_or(id))
+    }
+
+    pub(super) fn email(&self) -> Parsed<Option<Email>> {
+        if self.is_empty() {
+            return Ok(None);
+        }
+        Email::parse(self.text)
+            .map(Some)
+            .map_err(|_| self.invalid("is not an email address; write it like name@example.com, or leave it empty"))
+    }
+
+    pub(super) fn currency(&self) -> Parsed<Currency> {
+        Currency::parse(&self.text.to_uppercase())
+            .ok_or_else(|| self.invalid("is not a currency; write its ISO 4217 code, like USD"))
+    }
+
+    pub(super) fn money(&self, currency: Currency) -> Parsed<Amount> {
+        amount::parse(self.text, currency, self.allows_decimal_comma).map_err(|expected| self.invalid(&expected))
+    }
+
+    pub(super) fn quantity(&self) -> Parsed<i64> {
+        let (whole, fraction) = self.text.split_once(['.', ',']).unwrap_or((self.text, "0"));
+        let is_whole = !fraction.is_empty() && fraction.bytes().all(|byte| byte == b'0');
+        let digits = whole.strip_prefix('-').unwrap_or(whole);
+        let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        let quantity = whole.parse::<i64>().ok().filter(|quantity| quantity.abs() <= MAX_QUANTITY);
+        quantity.filter(|_| is_whole && is_number).ok_or_else(|| {
+            self.invalid(&format!("is not a quantity; write a whole number from -{MAX_QUANTITY} to {MAX_QUANTITY}"))
+        })
+    }
+
+    /// A time; without an offset it is in the shop's zone.
+    pub(super) fn time(&self, zone: &Zone) -> Parsed<UnixSeconds> {
+        time_cell::parse(self.text, zone).map_err(|expected| self.invalid(&expected))
+    }
+
+    pub(super) fn payment_status(&self) -> Parsed<PaymentStatus> {
+        let word = status_word(self.text);
+        // Squarespace and WooCommerce have words of their own.
+        let status = match word.as_str() {
+            "" | "on_hold" => Some(PaymentStatus::Pending),
+            "processing" | "completed" => Some(PaymentStatus::Paid),
+            "cancelled" | "canceled" | "failed" => Some(PaymentStatus::Voided),
+            word => word.parse().ok(),
+        };
+        status.ok_or_else(|| {
+            self.invalid(&format!("is not a payment state; write one of {}", codes(PaymentStatus::VARIANTS)))
+        })
+    }
+
+    pub(super) fn fulfillment_status(&self) -> Parsed<FulfillmentStatus> {
+        let word = status_word(self.text);
+        let status = match word.as_str() {
+            "" | "pending" | "processing" | "refunded" | "failed" => Some(FulfillmentStatus::Unfulfilled),
+            "completed" | "shipped" => Some(FulfillmentStatus::Fulfilled),
+            "cancelled" | "canceled" => Some(FulfillmentStatus::Restocked),
+            word => word.parse().ok(),
+        };
+        status.ok_or_else(|| {
+            self.invalid(&format!("is not a fulfilment state; write one of {}", codes(FulfillmentStatus::VARIANTS)))
+        })
+    }
+}
+
+/// `1.23E+12`.
+fn is_scientific(text: &str) -> bool {
+    let (mantissa, exponent) = text.split_once(['E', 'e']).unwrap_or(("", ""));
+    let is_number =
+        |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || b".,".contains(&byte));
+    is_number(mantissa) && is_number(exponent.trim_start_matches(['+', '-']))
+}
+
+fn codes<T: Copy + Into<&'static str>>(statuses: &[T]) -> String {
+    statuses.iter().map(|status| (*status).into()).collect::<Vec<&str>>().join(", ")
+}
+
+fn status_word(text: &str) -> String {
+    text.to_lowercase().replace([' ', '-'], "_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cell(column: Column, text: &str) -> Cell<'_> {
+        Cell { column, text, raw: text, allows_decimal_comma: false }
+    }
+
+    #[test]
+    fn quantity_is_a_whole_number() {
+        for (text, quantity) in [("2", 2), ("2.0", 2), ("2,00", 2), ("-1", -1), ("0", 0), ("1000000", 1_000_000)] {
+            assert_eq!(cell(Column::LineQuantity, text).quantity(), Ok(quantity), "{text}");
+        }
+        for text in ["", "0.5", "1.5", "two", "2.", "-", "+1", "1000001", "99999999999999999999"] {
+            assert!(cell(Column::LineQuantity, text).quantity().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn id_that_a_spreadsheet_program_rounded_is_unknown() {
+        assert_eq!(cell(Column::Id, "5550001112223").id(), Ok("5550001112223".to_owned()));
+        assert_eq!(cell(Column::Id, "'5550001112223.0").id(), Ok("5550001112223".to_owned()));
+        for text in ["5.55E+12", "5,55E+12", "3E7"] {
+            assert_eq!(cell(Column::Id, text).id(), Ok(String::new()), "{text}");
+        }
+        assert_eq!(cell(Column::Id, "cafe").id(), Ok("cafe".to_owned()));
+    }
+
+    #[test]
+    fn link_is_https_or_dropped() {
+        assert_eq!(cell(Column::TrackingUrl, "https://post.example/1").url(), Ok("https://post.example/1".to_owned()));
+        for text in ["javascript:alert(1)", "http://post.example", "https://", "post.example"] {
+            assert_eq!(cell(Column::TrackingUrl, text).url(), Ok(String::new()), "{text}");
+        }
+    }
+
+    #[test]
+    fn states_are_those_of_shopify_squarespace_and_woocommerce() {
+        let payment = |text| cell(Column::FinancialStatus, text).payment_status().ok();
+        assert_eq!(payment("Partially Refunded"), Some(PaymentStatus::PartiallyRefunded));
+        assert_eq!(payment("PAID"), Some(PaymentStatus::Paid));
+        assert_eq!(payment(""), Some(PaymentStatus::Pending));
+        assert_eq!(payment("overdue"), None);
+        let fulfillment = |text| cell(Column::FulfillmentStatus, text).fulfillment_status().ok();
+        assert_eq!(fulfillment("pending"), Some(FulfillmentStatus::Unfulfilled));
+        assert_eq!(fulfillment("shipped"), Some(FulfillmentStatus::Fulfilled));
+        assert_eq!(fulfillment("lost"), None);
+    }
+}

@@ -1,0 +1,179 @@
+//! Times as programs write them: Shopify's, RFC 3339, without an offset, and Excel's where day and month cannot be confused.
+
+use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
+use time::{Date, Month, OffsetDateTime, PrimitiveDateTime, Time, UtcOffset};
+
+use crate::domain::{UnixSeconds, Zone};
+
+const EXPECTED: &str = "is not a time; write it like 2024-03-01 10:00:00 +0000";
+
+/// # Errors
+/// What is wrong with the value, and the valid form.
+pub(super) fn parse(text: &str, zone: &Zone) -> Result<UnixSeconds, String> {
+    let shopify = format_description!(
+        "[year]-[month]-[day] [hour]:[minute]:[second] [offset_hour sign:mandatory][offset_minute]"
+    );
+    if let Ok(time) = OffsetDateTime::parse(text, shopify).or_else(|_| OffsetDateTime::parse(text, &Rfc3339)) {
+        return Ok(time.into());
+    }
+    let (date, rest) = split_date(text);
+    let date = if date.contains('-') { iso_date(date) } else { excel_date(date)? };
+    let date = date.ok_or(EXPECTED)?;
+    let (time, offset) = clock_and_offset(rest).ok_or(EXPECTED)?;
+    let local = PrimitiveDateTime::new(date, time);
+    Ok(offset.map_or_else(|| zone.moment_of(local), |offset| local.assume_offset(offset).into()))
+}
+
+/// The date, and the text after the space or `T` behind it.
+fn split_date(text: &str) -> (&str, &str) {
+    let (date, rest) = text.split_at(text.find([' ', 'T', '\u{a0}', '\u{202f}']).unwrap_or(text.len()));
+    (date.trim_end_matches(','), rest.trim_start_matches([' ', 'T', '\u{a0}', '\u{202f}']))
+}
+
+/// `2024-03-01`.
+fn iso_date(text: &str) -> Option<Date> {
+    Date::parse(text, format_description!("[year]-[month]-[day]")).ok()
+}
+
+/// `3/25/2024`, `25.03.2024`: a date that is another one when day and month are exchanged is an error.
+fn excel_date(text: &str) -> Result<Option<Date>, String> {
+    let numbers: Option<Vec<u16>> = text.split(['/', '.']).map(|part| part.parse().ok()).collect();
+    let Some([first, second, year]) = numbers.as_deref().and_then(|numbers| <[u16; 3]>::try_from(numbers).ok()) else {
+        return Ok(None);
+    };
+    if year < 1000 {
+        return Ok(None);
+    }
+    let date = |day: u16, month: u16| {
+        let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
+        Date::from_calendar_date(i32::from(year), month, u8::try_from(day).ok()?).ok()
+    };
+    match (date(first, second), date(second, first)) {
+        (Some(one), Some(other)) if one != other => {
+            let words = |date: Date| format!("{} {} {year}", date.day(), date.month());
+            Err(format!("is {} or {}; write it like 2024-03-01 10:00:00 +0000", words(one), words(other)))
+        }
+        (one, other) => Ok(one.or(other)),
+    }
+}
+
+/// `10:00`, `10:00:05.25`, `9:05 PM`, each with an offset or without; nothing is midnight.
+fn clock_and_offset(text: &str) -> Option<(Time, Option<UtcOffset>)> {
+    if text.is_empty() {
+        return Some((Time::MIDNIGHT, None));
+    }
+    let end = text.find(|letter: char| !(letter.is_ascii_digit() || ":.".contains(letter))).unwrap_or(text.len());
+    let (clock, rest) = (&text[..end], text[end..].trim());
+    let (time, rest) = match rest.to_uppercase() {
+        upper if upper.starts_with("AM") || upper.starts_with("PM") => {
+            (clock_of_12_hours(clock, upper.starts_with("PM"))?, rest[2..].trim())
+        }
+        _ => (clock_of_24_hours(clock)?, rest),
+    };
+    if rest.is_empty() { Some((time, None)) } else { Some((time, Some(parse_offset(rest)?))) }
+}
+
+fn clock_of_24_hours(text: &str) -> Option<Time> {
+    let (clock, fraction) = text.split_once('.').unwrap_or((text, ""));
+    if text.ends_with('.') || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let numbers: Vec<u8> = clock.split(':').map(|part| part.parse().ok()).collect::<Option<_>>()?;
+    match numbers[..] {
+        [hour, minute] => Time::from_hms(hour, minute, 0).ok(),
+        [hour, minute, second] => Time::from_hms(hour, minute, second).ok(),
+        _ => None,
+    }
+}
+
+fn clock_of_12_hours(text: &str, is_afternoon: bool) -> Option<Time> {
+    let time = clock_of_24_hours(text)?;
+    let hour = Some(time.hour()).filter(|hour| (1..=12).contains(hour))? % 12;
+    time.replace_hour(if is_afternoon { hour + 12 } else { hour }).ok()
+}
+
+/// `UTC`, `Z`, `+0100`, `-05:30`, `+2`.
+fn parse_offset(text: &str) -> Option<UtcOffset> {
+    if ["UTC", "GMT", "Z"].iter().any(|utc| text.eq_ignore_ascii_case(utc)) {
+        return Some(UtcOffset::UTC);
+    }
+    let text = text.trim_start_matches("UTC").trim_start_matches("GMT").trim();
+    let sign = match text.chars().next()? {
+        '+' => 1,
+        '-' => -1,
+        _ => return None,
+    };
+    let digits = text[1..].replace(':', "");
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let (hours, minutes) = if digits.len() <= 2 { (digits.as_str(), "0") } else { digits.split_at(digits.len() - 2) };
+    let (hours, minutes): (i8, i8) = (hours.parse().ok()?, minutes.parse().ok()?);
+    (minutes < 60).then(|| UtcOffset::from_hms(sign * hours, sign * minutes, 0).ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn utc(text: &str) -> Result<String, String> {
+        parse(text, &Zone::parse("Europe/Berlin").unwrap()).map(|at| at.to_string())
+    }
+
+    #[test]
+    fn time_has_an_offset_or_is_in_the_zone_of_the_shop() {
+        for (text, expected) in [
+            ("2024-03-01 10:00:00 +0100", "2024-03-01T09:00:00Z"),
+            ("2024-03-01 10:00:00 +0530", "2024-03-01T04:30:00Z"),
+            ("2024-03-01T10:00:00+01:00", "2024-03-01T09:00:00Z"),
+            ("2024-03-01T09:00:00.123Z", "2024-03-01T09:00:00Z"),
+            ("2024-03-01 10:00:00+01:00", "2024-03-01T09:00:00Z"),
+            ("2024-03-01 10:00:00 UTC", "2024-03-01T10:00:00Z"),
+            ("2024-03-01 10:00:00 GMT+2", "2024-03-01T08:00:00Z"),
+            ("2024-03-01 10:00:00", "2024-03-01T09:00:00Z"),
+            ("2024-07-01T10:00", "2024-07-01T08:00:00Z"),
+            ("2024-03-01", "2024-02-29T23:00:00Z"),
+            ("3/25/2024 9:05 PM", "2024-03-25T20:05:00Z"),
+            ("25.03.2024 12:00", "2024-03-25T11:00:00Z"),
+            ("03/03/2024", "2024-03-02T23:00:00Z"),
+            ("3/25/2024 12:30:15 AM", "2024-03-24T23:30:15Z"),
+        ] {
+            assert_eq!(utc(text).as_deref(), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn date_with_two_readings_is_rejected_with_both() {
+        for text in ["3/1/2024 10:00", "03.01.2024"] {
+            let problem = utc(text).unwrap_err();
+            assert!(problem.contains("3 January 2024") && problem.contains("1 March 2024"), "{problem}");
+        }
+    }
+
+    #[test]
+    fn other_text_is_no_time() {
+        for text in [
+            "",
+            "yesterday",
+            "2024-02-30 10:00:00 +0000",
+            "2024-03-01 25:00",
+            "2024-03-01 10",
+            "2024-03-01 10:00:00 +9999",
+            "2024-03-01 10:00:00 CET",
+            "3/1/24",
+            "13/13/2024",
+            "2024/03/01",
+            "45352.5",
+            "1/2/3/2024",
+            "2024-03-01 13:00 PM",
+            "2024-03-01 0:30 AM",
+            "2024-03-01 10:00:00 +",
+            "2024-03-01 10:00:00 +1é",
+            "２０２４-03-01",
+            "10:00",
+        ] {
+            assert!(utc(text).is_err(), "{text}: {:?}", utc(text));
+        }
+    }
+}

@@ -1,13 +1,14 @@
 //! Password hashing: Argon2id with m=19456 KiB, t=2, p=1 (OWASP Password Storage Cheat Sheet).
 //!
-//! Hashing is slow by design, so it runs outside the async workers, at most one hash per CPU core at a time, behind a bounded queue. Pages
-//! stay fast, and if the queue is full, the response is "busy" at once.
+//! Hashing is slow by design, so it runs on threads of its own, one per CPU core, behind a bounded queue. The threads have a low priority:
+//! pages stay fast while many customers log in. If the queue is full, the response is "busy" at once.
 
-use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash};
 use argon2::{Algorithm, Argon2, Params, Version};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::rules::{Password, PasswordError};
 use crate::web::Error;
@@ -18,6 +19,11 @@ const QUEUE_PER_WORKER: usize = 24;
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
+/// The priority of the threads, from 0 (the server's) to 19 (the lowest).
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
+
+type Job = Box<dyn FnOnce() + Send>;
 
 /// The result of the rules for new passwords.
 pub enum PasswordCheck {
@@ -42,7 +48,7 @@ pub struct Hasher {
     dummy_hash: Arc<str>,
     site_words: Arc<[String]>,
     queue_slots: Arc<Semaphore>,
-    workers: Arc<Semaphore>,
+    jobs: Sender<Job>,
 }
 
 impl Hasher {
@@ -58,7 +64,7 @@ impl Hasher {
             argon2,
             site_words: site_words.into(),
             queue_slots: Arc::new(Semaphore::new(workers * (QUEUE_PER_WORKER + 1))),
-            workers: Arc::new(Semaphore::new(workers)),
+            jobs: start_threads(workers)?,
         })
     }
 
@@ -119,14 +125,44 @@ impl Hasher {
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
         let slot = Arc::clone(&self.queue_slots).try_acquire_owned().map_err(|_| Error::Busy)?;
-        let worker = Arc::clone(&self.workers).acquire_owned().await.map_err(|_| Error::Busy)?;
-        // The work owns the permits: a client that disconnects does not release a worker that is still hashing.
-        let done = tokio::task::spawn_blocking(move || {
-            let result = work();
-            drop((worker, slot));
-            result
-        });
-        done.await.map_err(|error| Error::Internal(error.into()))
+        let (sender, result) = oneshot::channel();
+        // The job owns the slot: a client that disconnects does not release it before the work is done.
+        let job = move || {
+            sender.send(work()).ok();
+            drop(slot);
+        };
+        self.jobs.send(Box::new(job)).map_err(|_| Error::Busy)?;
+        result.await.map_err(|error| Error::Internal(error.into()))
+    }
+}
+
+/// Starts the threads; they end when the last [`Hasher`] is dropped.
+fn start_threads(count: usize) -> Result<Sender<Job>, Error> {
+    let (jobs, queue) = mpsc::channel::<Job>();
+    let queue = Arc::new(Mutex::new(queue));
+    for _ in 0..count {
+        let queue = Arc::clone(&queue);
+        let thread = std::thread::Builder::new().name("hash".to_owned());
+        thread.spawn(move || run_jobs(&queue)).map_err(|error| Error::Internal(error.into()))?;
+    }
+    Ok(jobs)
+}
+
+fn run_jobs(queue: &Mutex<Receiver<Job>>) {
+    lower_priority();
+    loop {
+        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = job else { return };
+        // A job that panics must not take the thread with it.
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(job)).ok();
+    }
+}
+
+/// On Linux the priority of one thread can be set.
+fn lower_priority() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE) {
+        tracing::debug!(%error, "the priority of a hashing thread was not lowered");
     }
 }
 
@@ -163,21 +199,31 @@ mod tests {
     #[actix_web::test]
     async fn hash_queue_rejects_more_than_24_waiting_per_worker() {
         let hasher = Hasher::new(Vec::new()).unwrap();
-        let workers = hasher.workers.available_permits();
-        let all_workers = u32::try_from(workers).unwrap();
-        let busy = Arc::clone(&hasher.workers).acquire_many_owned(all_workers).await.unwrap();
+        // Keeps all threads busy until `release` is dropped.
+        let (release, blocked) = mpsc::channel::<()>();
+        let blocked = Arc::new(Mutex::new(blocked));
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        for _ in 0..workers {
+            let blocked = Arc::clone(&blocked);
+            hasher
+                .jobs
+                .send(Box::new(move || {
+                    blocked.lock().unwrap().recv().ok();
+                }))
+                .unwrap();
+        }
         let hash = || {
             let hasher = hasher.clone();
             tokio::spawn(async move { hasher.hash(Password::unchecked("any")).await })
         };
-        // A request that is being hashed has a queue slot, too.
+        // A request that is being hashed has a queue slot, too: 24 wait for each worker.
         let waiting: Vec<_> = (0..workers * 25).map(|_| hash()).collect();
         while hasher.queue_slots.available_permits() > 0 {
             tokio::task::yield_now().await;
         }
         assert!(waiting.iter().all(|one| !one.is_finished()));
         assert!(matches!(hash().await.unwrap(), Err(Error::Busy)));
-        drop(busy);
+        drop(release);
         for one in waiting {
             assert!(one.await.unwrap().is_ok());
         }

@@ -253,6 +253,7 @@ function followFilters(form) {
       return;
     }
     shown.replaceWith(document.adoptNode(found));
+    document.getElementById("filter-notice")?.remove();
     told.textContent = (found.querySelector(".count strong") ?? found.querySelector("h2"))?.textContent ?? "";
     readSessionTiming(answer);
     history.pushState(null, "", url);

@@ -11,7 +11,7 @@ fn placed(number: u32, month: &str, currency: &str) -> Row {
 
 /// Month, orders and amount of each table row below the chart of the currency, the latest first.
 fn rows(page: &str, currency: &str) -> Vec<String> {
-    let charts = page.split("<figure class=\"chart\">").skip(1);
+    let charts = page.split("<figure class=\"chart\" data-chart>").skip(1);
     let mut matching = charts.filter(|chart| chart.contains(&format!("<span>{currency}</span>")));
     let chart = matching.next().unwrap_or_default().split("</figure>").next().unwrap();
     let rows = chart.split("<th scope=\"row\">").skip(1);
@@ -51,4 +51,17 @@ async fn months_before_the_chart_count_in_the_total_only() {
     let shown = rows(&page, "EUR");
     assert_eq!((shown.len(), shown[35].as_str()), (36, "January 2017 1 €10.00"));
     assert!(page.contains("Earlier months: choose dates above."));
+}
+
+#[tokio::test]
+async fn chart_comes_after_the_list_and_its_links() {
+    let history: Vec<Row> = (1..=25).map(|number| placed(number, "2024-03", "EUR")).collect();
+    let (_app, mut ann) = TestApp::start_with_orders(&history).await;
+    let page = list(&mut ann, "/orders").await;
+    let positions =
+        ["class=\"count\"", "<table class=\"orders\"", "rel=\"next\"", "href=\"/orders.csv\"", " data-chart>"];
+    let positions =
+        positions.map(|text| page.find(text).unwrap_or_else(|| panic!("{text} is not on the page:\n{page}")));
+    assert!(positions.is_sorted(), "{positions:?}");
+    assert_eq!(page.matches(" data-chart>").count(), 1);
 }

@@ -67,6 +67,7 @@ mod sandbox;
 mod sessions;
 mod settings;
 mod shop;
+mod shop_identity;
 mod slow_clients;
 mod smtp;
 mod static_files;

@@ -30,6 +30,10 @@ async fn invalid_values_are_reported_together() {
         ("REMEMBER_ME_DAYS", "1e9"),
         ("MAIL_URL", "carrier-pigeon://x"),
         ("MAIL_FROM", "a@@b"),
+        ("SHOP_NAME", "Ann\nBob"),
+        ("SHOP_URL", "shop.example"),
+        ("SHOP_CONTACT", "http://help.example"),
+        ("SHOP_LINKS", "Imprint=javascript:alert(1)"),
         ("DEMO_ORDERS", "perhaps"),
         ("TRUSTED_PROXIES", "everyone"),
         ("METRICS_ADDR", "nowhere"),
@@ -39,7 +43,9 @@ async fn invalid_values_are_reported_together() {
     invalid.iter().for_each(|(name, value)| sandbox.set(name, value));
     let names: Vec<&str> = invalid.iter().map(|(name, _)| *name).collect();
     let output = assert_rejected(&sandbox, &names);
-    for value in ["staging", "somewhere", "carrier-pigeon", "everyone", "xml"] {
+    for value in
+        ["staging", "somewhere", "carrier-pigeon", "everyone", "xml", "Ann\\nBob", "help.example", "javascript"]
+    {
         assert!(output.contains(value), "the value {value} is missing:\n{output}");
     }
 }
@@ -60,6 +66,14 @@ async fn each_invalid_value_stops_the_start() {
         ("MAIL_URL", "smtp://127.0.0.1:9?tls=maybe"),
         ("TLS_CERT", "cert.pem"),
         ("TLS_KEY", "key.pem"),
+        ("SHOP_NAME", &"n".repeat(81)),
+        ("SHOP_URL", "http://shop.example"),
+        ("SHOP_URL", "https://ann:secret@shop.example"),
+        ("SHOP_CONTACT", "help"),
+        ("SHOP_CONTACT", "javascript:alert(1)"),
+        ("SHOP_LINKS", "Imprint"),
+        ("SHOP_LINKS", "Imprint=http://shop.example"),
+        ("SHOP_LINKS", "=https://shop.example"),
         ("DRAIN_SECONDS", "301"),
         ("DRAIN_SECONDS", "-1"),
         ("DRAIN_SECONDS", "1.5"),
@@ -155,6 +169,10 @@ async fn example_file_has_every_setting() {
         "REMEMBER_ME_DAYS",
         "MAIL_URL",
         "MAIL_FROM",
+        "SHOP_NAME",
+        "SHOP_URL",
+        "SHOP_CONTACT",
+        "SHOP_LINKS",
         "DEMO_ORDERS",
         "STATIC_DIR",
         "TRUSTED_PROXIES",

@@ -1,9 +1,11 @@
 //! `order-portal check`: everything that would end the start, without starting.
 
+use std::sync::Arc;
+
 use super::{Failure, failed, open, parse_email, print, warn};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::mail::Transport;
+use crate::mail::{Sender, Transport};
 use crate::server;
 use crate::web::Assets;
 
@@ -28,8 +30,9 @@ pub(super) async fn run(config: &Config, clock: &Clock, test_address: Option<&st
     transport.check().await.map_err(|error| failed(format!("mail cannot leave: {error}; check MAIL_URL")))?;
     print("mail can be handed over");
     if let Some(address) = test_address {
-        let origin = config.origin_at(config.bind_addr.port());
-        let sent = transport.send_test(&clock.new_id(), &address, &origin).await;
+        let site = config.origin_at(config.bind_addr.port());
+        let sender = Sender { site, shop: Arc::new(config.shop.clone()) };
+        let sent = transport.send_test(&clock.new_id(), &address, &sender).await;
         sent.map_err(|error| failed(format!("the test message did not leave: {error}; check MAIL_URL and MAIL_FROM")))?;
         print(format!("a test message to {address} was handed over"));
     }

@@ -8,6 +8,7 @@ mod reader;
 mod secrets;
 mod security_contact;
 mod settings;
+mod shop;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -18,6 +19,7 @@ use reader::Reader;
 pub use secrets::{Secret, TokenSecrets, new_secret};
 pub use security_contact::SecurityContact;
 pub use settings::Config;
+pub use shop::{HttpsUrl, Shop, ShopContact, ShopLink};
 
 /// `APP_ENV`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

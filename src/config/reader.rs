@@ -88,6 +88,16 @@ impl Reader<'_> {
         default
     }
 
+    /// A text with a default.
+    pub fn text(&mut self, name: &'static str, takes: &str, default: &str, is_valid: impl Fn(&str) -> bool) -> String {
+        let value = (self.get)(name).map_or_else(|| default.to_owned(), |value| value.trim().to_owned());
+        if !is_valid(&value) {
+            self.wrong(name, &value, takes);
+        }
+        self.show(name, Some(&value));
+        value
+    }
+
     /// Adds a setting to the summary.
     pub fn show(&mut self, name: &'static str, value: Option<impl Display>) {
         self.summary.push((name, value.map_or_else(|| "not set".to_owned(), |value| value.to_string())));

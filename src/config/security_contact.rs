@@ -21,10 +21,7 @@ impl SecurityContact {
             Ok(url) if is_one_word && url.scheme() == "https" => Some(Self(url.into())),
             Ok(url) if is_one_word && url.scheme() == "mailto" && has_address(url.path()) => Some(Self(url.into())),
             Ok(_) => None,
-            Err(_) => text
-                .parse::<Address>()
-                .ok()
-                .map(|address| Self(format!("mailto:{}", utf8_percent_encode(address.as_ref(), IN_MAILTO)))),
+            Err(_) => text.parse().ok().map(|address| Self(mailto_uri(&address))),
         }
     }
 
@@ -37,6 +34,10 @@ impl fmt::Display for SecurityContact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+pub(super) fn mailto_uri(address: &Address) -> String {
+    format!("mailto:{}", utf8_percent_encode(address.as_ref(), IN_MAILTO))
 }
 
 fn has_address(path: &str) -> bool {

@@ -9,7 +9,8 @@ use lettre::message::Mailbox;
 use super::mail::{self, MailUrl};
 use super::reader::Reader;
 use super::secrets::{self, DEVELOPMENT_SECRET, PLACEHOLDER, SHORTEST_SECRET, Secret, TokenSecrets};
-use super::{Environment, LogFormat, Origin, SecurityContact, TlsFiles, origin_at};
+use super::shop::DEFAULT_NAME;
+use super::{Environment, LogFormat, Origin, SecurityContact, Shop, TlsFiles, origin_at};
 use crate::database::DatabaseUrl;
 use crate::domain::Zone;
 
@@ -30,6 +31,7 @@ pub struct Config {
     pub remember_me_seconds: i64,
     pub mail_url: MailUrl,
     pub mail_from: Mailbox,
+    pub shop: Shop,
     pub demo_orders: bool,
     pub static_dir: PathBuf,
     /// Size of the finished order lists in memory.
@@ -66,7 +68,8 @@ impl Reader<'_> {
         let session_max_seconds = self.number("SESSION_MAX_HOURS", 12, 1..=8760) * 3600;
         let remember_me_seconds = self.number("REMEMBER_ME_DAYS", 30, 1..=400) * 86_400;
         let mail_url = self.mail_url();
-        let mail_from = self.mail_from();
+        let shop = self.shop();
+        let mail_from = self.mail_from(&shop.name);
         let demo_orders = self.one_of("DEMO_ORDERS", &[("true", true), ("false", false)], !in_production);
         let static_dir = self.static_dir();
         let cache_megabytes = self.number("CACHE_MEGABYTES", 32, 0..=65_536).unsigned_abs();
@@ -100,6 +103,7 @@ impl Reader<'_> {
             remember_me_seconds,
             mail_url: mail_url?,
             mail_from: mail_from?,
+            shop,
             demo_orders,
             static_dir,
             cache_megabytes,
@@ -171,13 +175,20 @@ impl Reader<'_> {
         url
     }
 
-    fn mail_from(&mut self) -> Option<Mailbox> {
-        let value = (self.get)("MAIL_FROM").unwrap_or_else(|| "order-portal <no-reply@localhost>".to_owned());
-        let mailbox = mail::sender(&value);
-        if mailbox.is_none() {
+    /// Without a value, the sender has the shop's name.
+    fn mail_from(&mut self, shop_name: &str) -> Option<Mailbox> {
+        let value = (self.get)("MAIL_FROM");
+        let default_name = if shop_name == DEFAULT_NAME { "order-portal" } else { shop_name };
+        let mailbox = match &value {
+            Some(value) => mail::sender(value),
+            None => {
+                mail::sender("no-reply@localhost").map(|from| Mailbox::new(Some(default_name.to_owned()), from.email))
+            }
+        };
+        if let (Some(value), None) = (&value, &mailbox) {
             let takes =
                 "an address, like Shop <no-reply@shop.example> or, with a comma, \"Shop, Inc\" <no-reply@shop.example>";
-            self.wrong("MAIL_FROM", &value, takes);
+            self.wrong("MAIL_FROM", value, takes);
         }
         self.show("MAIL_FROM", mailbox.as_ref());
         mailbox

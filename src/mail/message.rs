@@ -1,9 +1,12 @@
 //! Every mail that the program sends, and its text.
 
+use std::sync::Arc;
+
 use askama::Template;
 use serde::{Deserialize, Serialize};
 
 use super::tokens::Purpose;
+use crate::config::{Shop, ShopContact};
 use crate::domain::{UnixSeconds, Zone, format_date_time};
 use crate::web::Client;
 
@@ -85,6 +88,14 @@ pub enum AboutOrder {
     },
 }
 
+/// The site and the shop in whose name mail is sent.
+#[derive(Clone, Debug)]
+pub struct Sender {
+    /// The public origin.
+    pub site: String,
+    pub shop: Arc<Shop>,
+}
+
 /// The content of a mail as it is sent.
 pub(super) struct EmailContent {
     pub subject: String,
@@ -96,14 +107,14 @@ pub(super) struct EmailContent {
 #[template(path = "mail/message.txt")]
 struct TextPart<'a> {
     text: &'a EmailText,
-    site: &'a str,
+    sender: &'a Sender,
 }
 
 #[derive(Template)]
 #[template(path = "mail/message.html")]
 struct HtmlPart<'a> {
     text: &'a EmailText,
-    site: &'a str,
+    sender: &'a Sender,
 }
 
 struct EmailText {
@@ -124,25 +135,30 @@ fn if_not_you(has_link: bool, otherwise: &str) -> String {
     "If this was not you, take the account back: open this link and press the button there. The account then has this address, whatever was changed since; every session ends, the password stops working, and we send you a link for a new one.".to_owned()
 }
 
+fn tell_the_shop(contact: Option<&ShopContact>) -> String {
+    contact.map_or_else(|| "tell the shop at once".to_owned(), |contact| format!("tell the shop at once: {contact}"))
+}
+
 fn after_recovery_link(has_link: bool) -> Vec<String> {
     let after = "The link works once, within 7 days. If this was you, there is nothing to do.";
     has_link.then(|| after.to_owned()).into_iter().collect()
 }
 
 impl EmailText {
-    fn render(&self, site: &str) -> Result<EmailContent, askama::Error> {
+    fn render(&self, sender: &Sender) -> Result<EmailContent, askama::Error> {
         Ok(EmailContent {
             subject: self.subject.to_owned(),
-            text: TextPart { text: self, site }.render()?,
-            html: HtmlPart { text: self, site }.render()?,
+            text: TextPart { text: self, sender }.render()?,
+            html: HtmlPart { text: self, sender }.render()?,
         })
     }
 }
 
 /// The mail of `order-portal check --mail`.
-pub(super) fn test_message(site: &str) -> Result<EmailContent, askama::Error> {
-    let before = format!("This is a test message of {site}. It arrived, so mail works.");
-    EmailText { subject: "Test message", before: vec![before], link: None, after: Vec::new() }.render(site)
+pub(super) fn test_message(sender: &Sender) -> Result<EmailContent, askama::Error> {
+    let before =
+        format!("This is a test message of {} at {}. It arrived, so mail works.", sender.shop.name, sender.site);
+    EmailText { subject: "Test message", before: vec![before], link: None, after: Vec::new() }.render(sender)
 }
 
 impl Message {
@@ -193,11 +209,11 @@ impl Message {
     }
 
     /// Renders the mail with the URL of its link.
-    pub(super) fn render(&self, site: &str, link: Option<String>) -> Result<EmailContent, askama::Error> {
-        self.text(link).render(site)
+    pub(super) fn render(&self, sender: &Sender, link: Option<String>) -> Result<EmailContent, askama::Error> {
+        self.text(link, sender.shop.contact.as_ref()).render(sender)
     }
 
-    fn text(&self, link: Option<String>) -> EmailText {
+    fn text(&self, link: Option<String>, contact: Option<&ShopContact>) -> EmailText {
         let has_link = link.is_some();
         let text = |subject, before: Vec<String>, label, after: Vec<String>| EmailText {
             subject,
@@ -248,7 +264,7 @@ impl Message {
                 vec![
                     format!("Your account has changed from this e-mail address to {to}."),
                     format!("Confirmed: {}.", origin.describe()),
-                    if_not_you(has_link, "tell the shop at once"),
+                    if_not_you(has_link, &tell_the_shop(contact)),
                 ],
                 NOT_ME,
                 after_recovery_link(has_link),
@@ -309,6 +325,27 @@ impl AboutOrder {
                 ];
                 ("Your order is placed", before.into_iter().chain(lines.iter().cloned()).chain(after).collect())
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_to_tell_the_shop_names_its_contact() {
+        let origin = RequestOrigin::operator(UnixSeconds::new(0));
+        let changed = Message::AddressChanged { origin, to: "new@example.com".to_owned() };
+        let shop =
+            Shop { contact: Some("help@shop.example".parse().map(ShopContact::Address).unwrap()), ..Shop::default() };
+        for (shop, advice) in [
+            (Shop::default(), "If this was not you, tell the shop at once."),
+            (shop, "If this was not you, tell the shop at once: help@shop.example."),
+        ] {
+            let sender = Sender { site: "https://orders.example".to_owned(), shop: Arc::new(shop) };
+            let email = changed.render(&sender, None).unwrap();
+            assert!(email.text.contains(advice) && email.html.contains(advice), "{}", email.text);
         }
     }
 }

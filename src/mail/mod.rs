@@ -22,6 +22,6 @@ pub mod tokens;
 mod transport;
 
 pub use inbox::configure_development;
-pub use message::{AboutOrder, Message, RequestOrigin};
+pub use message::{AboutOrder, Message, RequestOrigin, Sender};
 pub use queue::{delete_old_failures, deliver, enqueue, operator};
 pub use transport::{Transport, TransportError};

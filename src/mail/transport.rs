@@ -10,7 +10,7 @@ use lettre::message::{Mailbox, MultiPart};
 use lettre::transport::smtp::response::Category;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 
-use super::message::{EmailContent, test_message};
+use super::message::{EmailContent, Sender, test_message};
 use crate::config::{Config, MailUrl, StartTls};
 use crate::domain::{Email, quote_local_part};
 use crate::private_files::make_private_folder;
@@ -89,8 +89,8 @@ impl Transport {
     }
 
     /// Sends a test mail.
-    pub async fn send_test(&self, id: &str, to: &Email, site: &str) -> Result<(), TransportError> {
-        let content = test_message(site).map_err(|error| TransportError::Refused(error.to_string()))?;
+    pub async fn send_test(&self, id: &str, to: &Email, sender: &Sender) -> Result<(), TransportError> {
+        let content = test_message(sender).map_err(|error| TransportError::Refused(error.to_string()))?;
         self.send(id, to.as_str(), content).await
     }
 

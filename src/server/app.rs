@@ -1,5 +1,6 @@
 //! The app: the state that handlers share, built once at start, and the middleware in its order.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::body::MessageBody;
@@ -49,7 +50,8 @@ impl AppState {
             remembered: seconds(config.remember_me_seconds),
         };
         let sessions = Sessions::new(database.clone(), clock.clone(), keys, lifetimes, config.shop_time_zone.clone());
-        let hasher = Hasher::new(site_words(origin)).map_err(|error| ServeError::Failed(error.to_string()))?;
+        let hasher = Hasher::new(site_words(origin, &config.shop.name))
+            .map_err(|error| ServeError::Failed(error.to_string()))?;
         let sample_orders = if config.demo_orders { SampleOrders::Added } else { SampleOrders::None };
         let accounts = Accounts::new(database.clone(), clock.clone(), sessions.clone(), hasher, sample_orders);
         let transport = mail::Transport::new(config).map_err(ServeError::Mail)?;
@@ -59,6 +61,7 @@ impl AppState {
             origin: origin::OwnOrigin::new(origin, loopback_ports),
             trusted_proxies: config.trusted_proxies.clone(),
             security_contact: config.security_contact.clone(),
+            shop: Arc::new(config.shop.clone()),
             development,
         };
         Ok(Self {
@@ -112,10 +115,11 @@ pub fn app(
         .configure(|routes| routes::configure(routes, &site))
 }
 
-/// Words of the host name, which passwords must not consist of.
-fn site_words(origin: &str) -> Vec<String> {
+/// Words of the host name and of the shop's name, which passwords must not consist of.
+fn site_words(origin: &str, shop_name: &str) -> Vec<String> {
     let host = url::Url::parse(origin).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
-    host.split('.').filter(|word| word.len() > 2).map(str::to_owned).chain([host.clone()]).collect()
+    let shop_words = shop_name.split(|letter: char| !letter.is_alphanumeric());
+    host.split('.').chain(shop_words).filter(|word| word.len() > 2).map(str::to_owned).chain([host.clone()]).collect()
 }
 
 fn seconds(seconds: i64) -> Duration {

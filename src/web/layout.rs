@@ -2,12 +2,14 @@
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
+use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 
 use super::Site;
 use super::notice::Notice;
+use crate::config::Shop;
 use crate::domain::Zone;
 
 /// Data of `templates/layout.html`. Each page's view has it as field `layout`.
@@ -17,6 +19,7 @@ pub struct Layout {
     pub stylesheet: String,
     pub script: String,
     pub icon: String,
+    pub shop: Arc<Shop>,
     /// The logged-in user.
     pub viewer: Option<Viewer>,
     /// Message about the last form, shown once.
@@ -50,6 +53,7 @@ impl Layout {
             stylesheet: site.assets.url("site.css"),
             script: site.assets.url("site.js"),
             icon: site.assets.url("icon.svg"),
+            shop: Arc::clone(&site.shop),
             viewer,
             notice,
             development: site.development,

@@ -35,5 +35,6 @@ pub struct Site {
     /// Proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<ipnet::IpNet>,
     pub security_contact: Option<crate::config::SecurityContact>,
+    pub shop: std::sync::Arc<crate::config::Shop>,
     pub development: bool,
 }

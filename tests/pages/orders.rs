@@ -58,7 +58,7 @@ async fn order_pages_are_well_formed_in_every_state() {
         "list",
         &first,
         200,
-        &["rel=\"next\"", "<figure class=\"chart\">", "Earlier months", "after cancellations"],
+        &["rel=\"next\"", "<figure class=\"chart\" data-chart>", "Earlier months", "after cancellations"],
     );
     let second = ann.get(&link(&first.text(), "next").unwrap()).await;
     pages.check("list, second page", &second, 200, &["rel=\"next\"", "rel=\"prev\""]);
@@ -68,6 +68,8 @@ async fn order_pages_are_well_formed_in_every_state() {
         let response = ann.get(&format!("/orders?status={status}&sort=lowest&period=range&from=2010-01-01")).await;
         pages.check(&format!("list, status {status}"), &response, 200, &["id=\"results\"", "value=\"2010-01-01\""]);
     }
+    let unknown = ann.get("/orders?status=lost&sort=%3Cb%3E").await;
+    pages.check("list, unknown filter", &unknown, 200, &["id=\"filter-notice\"", "id=\"results\""]);
     pages.check("list, none matches", &ann.get("/orders?q=walrus").await, 200, &["No order matches"]);
     let query = percent_encoding::utf8_percent_encode(HOSTILE, percent_encoding::NON_ALPHANUMERIC);
     let searched = ann.get(&format!("/orders?q={query}")).await;

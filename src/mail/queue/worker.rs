@@ -22,7 +22,7 @@ use crate::database::{self, Database};
 use crate::domain::{days, whole_seconds};
 use crate::mail::tokens::{self, Purpose, Token};
 use crate::mail::transport::{Transport, TransportError};
-use crate::mail::{Message, recoveries};
+use crate::mail::{Message, Sender, recoveries};
 
 /// How long a node has for one message before another node may claim it.
 const LEASE: Duration = Duration::from_secs(120);
@@ -37,15 +37,15 @@ const MAX_CONCURRENT_DELIVERIES: usize = 4;
 /// Fixed, so that the time of a delivery does not reveal which request queued the message.
 const CLAIM_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Delivers queued mail until `stop` changes; deliveries in progress are completed. Links point to `site`.
+/// Delivers queued mail until `stop` changes; deliveries in progress are completed. Links point to the sender's site.
 pub async fn deliver(
     database: Database,
     clock: Clock,
     transport: Transport,
-    site: String,
+    sender: Sender,
     mut stop: watch::Receiver<bool>,
 ) {
-    let worker = Arc::new(MailWorker { database, clock, transport, site });
+    let worker = Arc::new(MailWorker { database, clock, transport, sender });
     let mut tick = tokio::time::interval_at(Instant::now() + CLAIM_INTERVAL, CLAIM_INTERVAL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // Separate tasks: a delivery that holds SQLite's only writer must continue while the next claim waits for it.
@@ -97,7 +97,7 @@ struct MailWorker {
     database: Database,
     clock: Clock,
     transport: Transport,
-    site: String,
+    sender: Sender,
 }
 
 /// The link of a message.
@@ -204,12 +204,12 @@ impl MailWorker {
     }
 
     fn link(&self, path: &str, token: Token) -> Link {
-        let url = format!("{}{path}?token={}", self.site, token.as_str());
+        let url = format!("{}{path}?token={}", self.sender.site, token.as_str());
         Link::Token { token, url }
     }
 
     async fn send(&self, mail: &ClaimedMail, message: &Message, link: Option<String>) -> Result<(), TransportError> {
-        let content = message.render(&self.site, link).map_err(|error| TransportError::Refused(error.to_string()))?;
+        let content = message.render(&self.sender, link).map_err(|error| TransportError::Refused(error.to_string()))?;
         self.transport.send(&mail.id, &mail.recipient, content).await
     }
 

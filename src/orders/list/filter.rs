@@ -1,4 +1,4 @@
-//! The filter of a list: search, status, dates, sort. Parameters that make no sense are errors, never guesses.
+//! The filter of a list: search, status, dates, sort. Invalid parameters are errors; only the page ignores unknown codes, with a notice.
 
 use std::str::FromStr;
 
@@ -149,6 +149,18 @@ impl FilterParams {
         })
     }
 
+    /// Removes unknown values of `status`, `period` and `sort`, for example of an old bookmark; returns what they were meant to be.
+    pub(super) fn remove_unknown_codes(&mut self) -> Vec<&'static str> {
+        [
+            remove_unknown::<OrderStatus>(&mut self.status).then_some("status"),
+            remove_unknown::<Period>(&mut self.period).then_some("period"),
+            remove_unknown::<Sort>(&mut self.sort).then_some("sort order"),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
     fn parse_search(&self) -> Result<Vec<String>, String> {
         let text = self.q.as_deref().unwrap_or_default();
         let patterns = like_patterns(text);
@@ -222,6 +234,14 @@ where
         *error = Some(format!("{name} takes one of {}", codes.join(", ")));
     }
     known
+}
+
+fn remove_unknown<T: FromStr>(value: &mut Option<String>) -> bool {
+    let is_unknown = non_empty(value.as_ref()).is_some_and(|code| code.parse::<T>().is_err());
+    if is_unknown {
+        *value = None;
+    }
+    is_unknown
 }
 
 fn date(text: Option<&String>, error: &mut Option<String>) -> Option<Date> {

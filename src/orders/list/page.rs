@@ -28,6 +28,8 @@ const HTML_CONTENT_TYPE: &str = "text/html; charset=utf-8";
 #[template(path = "orders/list.html")]
 struct ListPage {
     layout: Layout,
+    /// Which parts of the query are ignored.
+    notice: Option<String>,
     /// `None` when the customer has no orders.
     form: Option<FilterForm>,
     /// `None` when the filter is invalid.
@@ -97,18 +99,18 @@ pub async fn show(
     query: Result<web::Query<ListQuery>, actix_web::Error>,
     (database, clock, responses): (web::Data<Database>, web::Data<Clock>, web::Data<ResponseCache>),
 ) -> Result<HttpResponse, Error> {
-    let query = query.map_err(|_| Error::BadRequest("give each part of the filter once".to_owned()))?.into_inner();
+    let mut query = query.map_err(|_| Error::BadRequest("give each part of the filter once".to_owned()))?.into_inner();
+    let notice = notice_about_unknown(&query.params.remove_unknown_codes());
     let zone = layout.zone();
     let filter = match query.params.parse(&zone, clock.now()) {
         Ok(filter) => filter,
-        Err(FilterErrors { other: Some(error), .. }) => return Err(Error::BadRequest(error)),
         Err(errors) => {
             let form = Some(filter_form(&query.params, true, errors));
-            return page(StatusCode::UNPROCESSABLE_ENTITY, &ListPage { layout, form, results: None });
+            return page(StatusCode::UNPROCESSABLE_ENTITY, &ListPage { layout, notice, form, results: None });
         }
     };
     let start = page_start(&query, filter.sort())?;
-    let key = cache_key(&request, &user, &layout, &filter, clock.now());
+    let key = cache_key(&request, &user, &layout, &filter, clock.now()).filter(|_| notice.is_none());
     if let Some(stored) = key.as_ref().and_then(|key| responses.find(key)) {
         return Ok(stored.respond(HTML_CONTENT_TYPE));
     }
@@ -122,11 +124,18 @@ pub async fn show(
     let (version, found) = read.await?;
     let form = found.as_ref().map(|_| filter_form(&query.params, filter.is_active(), FilterErrors::default()));
     let results = found.map(|(totals, start, orders)| results(&query.params, &filter, &start, &orders, &totals, &zone));
-    let view = ListPage { layout, form, results };
+    let view = ListPage { layout, notice, form, results };
     match key {
         Some(key) => Ok(responses.store(key, version, view.render()?.into_bytes()).respond(HTML_CONTENT_TYPE)),
         None => page(StatusCode::OK, &view),
     }
+}
+
+fn notice_about_unknown(unknown: &[&str]) -> Option<String> {
+    let it = if unknown.len() == 1 { "it" } else { "them" };
+    let (last, others) = unknown.split_last()?;
+    let names = if others.is_empty() { (*last).to_owned() } else { format!("{} and {last}", others.join(", ")) };
+    Some(format!("This link has an unknown {names}. The list is shown without {it}."))
 }
 
 /// The key of the response in memory. `None` if it is not kept: with a notice, which is shown once, and for a search, which is seldom repeated.

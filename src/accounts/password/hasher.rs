@@ -205,7 +205,12 @@ mod tests {
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
         for _ in 0..workers {
             let blocked = Arc::clone(&blocked);
-            hasher.jobs.send(Box::new(move || drop(blocked.lock().unwrap().recv()))).unwrap();
+            hasher
+                .jobs
+                .send(Box::new(move || {
+                    blocked.lock().unwrap().recv().ok();
+                }))
+                .unwrap();
         }
         let hash = || {
             let hasher = hasher.clone();

@@ -254,6 +254,7 @@ function followFilters(form) {
     }
     shown.replaceWith(document.adoptNode(found));
     document.getElementById("filter-notice")?.remove();
+    form.querySelector("summary").textContent = page.querySelector("form[data-live] summary").textContent;
     told.textContent = (found.querySelector(".count strong") ?? found.querySelector("h2"))?.textContent ?? "";
     readSessionTiming(answer);
     history.pushState(null, "", url);

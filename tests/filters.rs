@@ -295,6 +295,28 @@ async fn unknown_code_in_a_filter_is_ignored_with_a_notice() {
 }
 
 #[tokio::test]
+async fn filters_are_folded_and_the_active_ones_counted() {
+    let (_app, mut ann) = TestApp::start_with_orders(&shop::orders(3, ANN)).await;
+    for (query, summary) in [
+        ("", "Filters"),
+        ("q=notebook&sort=lowest", "Filters"),
+        ("period=range", "Filters"),
+        ("status=lost", "Filters"),
+        ("status=sent", "Filters (1 active)"),
+        ("to=2024-12-31", "Filters (1 active)"),
+        ("status=sent&period=this-year", "Filters (2 active)"),
+        ("status=sent&period=range&from=2024-01-01&to=2024-12-31", "Filters (2 active)"),
+    ] {
+        let page = list(&mut ann, &format!("/orders?{query}")).await;
+        assert!(page.contains(&format!("<details class=\"more\">\n<summary>{summary}</summary>")), "{query}:\n{page}");
+    }
+    for (query, is_open) in [("from=x", true), ("to=x", true), (&format!("q={}", "q".repeat(201)), false)] {
+        let page = ann.get(&format!("/orders?{query}")).await.text();
+        assert_eq!(page.contains("<details class=\"more\" open>"), is_open, "{query}:\n{page}");
+    }
+}
+
+#[tokio::test]
 async fn repeated_or_unknown_filter_is_400_in_api_and_csv() {
     let (app, mut ann) = TestApp::start_with_orders(&shop::orders(3, ANN)).await;
     let token = app.api_token(ANN).await;

@@ -50,6 +50,11 @@ async fn select_option(browser: &Chromium, selector: &str, letter: &str) {
     type_into(browser, selector, letter).await;
 }
 
+/// Shows the folded filters.
+async fn open_filters(browser: &Chromium) {
+    browser.click(".filters summary").await;
+}
+
 async fn set_date(browser: &Chromium, id: &str, date: &str) {
     let script = format!(
         "const field = document.getElementById('{id}'); field.value = '{date}'; field.dispatchEvent(new Event('input', {{ bubbles: true }}))"
@@ -70,8 +75,10 @@ async fn filters_update_the_list_and_the_history() {
         json!([1, "q", "KETTLE"])
     );
     browser.wait_for_text_of(".count", |text| text.starts_with("1 order, €29.90")).await;
+    open_filters(&browser).await;
     select_option(&browser, "#status", "S").await;
     wait_for_value(&browser, QUERY, "?q=KETTLE&status=sent").await;
+    browser.wait_for_text_of(".filters summary", |text| text == "Filters (1 active)").await;
     browser.wait_for_text_of("#results", |text| text.contains("No order matches")).await;
     let kept = browser.run("return [window.x, document.activeElement.id]").await;
     assert_eq!(kept, json!([1, "status"]), "the page was reloaded, or the focus is lost");
@@ -137,6 +144,7 @@ async fn form_and_list_agree_after_back() {
 async fn date_fields_appear_for_a_range_and_show_their_errors() {
     let (_app, browser) = logged_in(&orders_with_a_kettle(), Scripts::On).await;
     let shown = "document.getElementById('from').checkVisibility()";
+    open_filters(&browser).await;
     wait_for_value(&browser, shown, false).await;
     select_option(&browser, "#period", "B").await;
     wait_for_value(&browser, shown, true).await;
@@ -151,6 +159,7 @@ async fn date_fields_appear_for_a_range_and_show_their_errors() {
     set_date(&browser, "to", "2024-01-31").await;
     browser.click("form.filters button").await;
     wait_for_value(&browser, ROWS, 1).await;
+    open_filters(&browser).await;
     select_option(&browser, "#period", "A").await;
     wait_for_value(&browser, ROWS, 20).await;
     wait_for_value(&browser, QUERY, "").await;
@@ -163,6 +172,7 @@ async fn changed_filter_starts_at_the_first_page() {
     let (_app, browser) = logged_in(&orders_with_a_kettle(), Scripts::On).await;
     browser.click("a[rel=next]").await;
     wait_for_value(&browser, ROWS, 6).await;
+    open_filters(&browser).await;
     select_option(&browser, "#sort", "O").await;
     wait_for_value(&browser, QUERY, "?sort=oldest").await;
     wait_for_value(&browser, ROWS, 20).await;
@@ -179,6 +189,7 @@ async fn changed_filter_starts_at_the_first_page() {
 async fn filters_work_without_scripts() {
     let (_app, browser) = logged_in(&orders_with_a_kettle(), Scripts::Off).await;
     type_into(&browser, "#q", "kettle").await;
+    open_filters(&browser).await;
     browser.client.find(Locator::Css("#sort")).await.unwrap().select_by_value("lowest").await.unwrap();
     browser.click("form.filters button").await;
     let rows = async || browser.client.find_all(Locator::Css("table.orders tbody tr")).await.unwrap().len();
@@ -193,6 +204,37 @@ async fn filters_work_without_scripts() {
     browser.wait_for_text_of("table.orders a", |text| text == "#1").await;
     browser.client.back().await.unwrap();
     assert_eq!(rows().await, 1);
+    browser.close().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
+async fn first_order_stands_high_on_phone_and_desktop() {
+    let (_app, browser) = logged_in(&orders_with_a_kettle(), Scripts::On).await;
+    for (width, height, selector, limit) in [(375, 720, "table.orders tbody tr", 400), (1440, 900, "table.orders", 260)]
+    {
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        browser.devtools("Emulation.setDeviceMetricsOverride", size).await;
+        browser.open("/orders").await;
+        let top =
+            browser.run(&format!("return document.querySelector('{selector}').getBoundingClientRect().top")).await;
+        assert!(top.as_f64().unwrap() < f64::from(limit), "{width}: {selector} is at {top}");
+        let is_narrow = browser.run("return document.documentElement.scrollWidth <= innerWidth").await;
+        assert_eq!(is_narrow, true, "{width}: the page scrolls sideways");
+    }
+    browser.close().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
+async fn notice_about_an_unknown_filter_ends_with_the_next_change() {
+    let (_app, browser) = logged_in(&orders_with_a_kettle(), Scripts::On).await;
+    browser.open("/orders?status=lost").await;
+    browser.wait_for_text_of("#filter-notice", |text| text.contains("unknown status")).await;
+    type_into(&browser, "#q", "kettle").await;
+    wait_for_value(&browser, ROWS, 1).await;
+    wait_for_value(&browser, QUERY, "?q=kettle").await;
+    wait_for_value(&browser, "document.getElementById('filter-notice')", Value::Null).await;
     browser.close().await;
 }
 

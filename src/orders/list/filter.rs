@@ -180,6 +180,13 @@ impl FilterParams {
         }
     }
 
+    /// The number of filters, without the search.
+    pub(super) fn active_count(&self) -> usize {
+        let has_dates = non_empty(self.from.as_ref()).or(non_empty(self.to.as_ref())).is_some();
+        let has_period = self.period().is_some_and(|period| period != Period::Range || has_dates);
+        usize::from(non_empty(self.status.as_ref()).is_some()) + usize::from(has_period)
+    }
+
     fn parse_dates(&self, today: Date, errors: &mut FilterErrors) -> (Option<Date>, Option<Date>) {
         let year = |year: i32| {
             let date = |month, day| Date::from_calendar_date(year, month, day).ok();

@@ -74,6 +74,10 @@ struct FilterForm {
     to: String,
     sorts: Vec<SelectOption>,
     is_active: bool,
+    /// Filters besides the search, which are folded.
+    active_count: usize,
+    /// Whether the folded filters are shown.
+    is_open: bool,
     errors: FilterErrors,
 }
 
@@ -193,6 +197,8 @@ fn filter_form(params: &FilterParams, is_active: bool, errors: FilterErrors) -> 
         to: submitted(&params.to),
         sorts: options(Sort::label, sort),
         is_active,
+        active_count: params.active_count(),
+        is_open: errors.from.is_some() || errors.to.is_some(),
         errors,
     }
 }

@@ -116,12 +116,12 @@ async fn equal_numbers_get_a_suffix_when_a_verified_customer_claims_them() {
 #[tokio::test]
 async fn shops_have_numbers_of_their_own() {
     let app = app_with_customers().await;
-    import_valid(&app, &["--shop", "Tea House"], export(&[order("#1001", ANN)]));
+    import_valid(&app, &["--shop", "Tea Shop"], export(&[order("#1001", ANN)]));
     let printed = import_valid(&app, &["--shop", "Pot Shop"], export(&[order_of_bob("#1001")]));
     assert!(printed.contains("1 new"), "{printed}");
     import_valid(&app, &["--shop", "Pot Shop"], export(&[order("#1002", ANN)]));
     assert_eq!(numbers(&app, ANN).await, ["1001", "1002"]);
-    let printed = import_valid(&app, &["--shop", "Tea House"], export(&[order("#1001", ANN)]));
+    let printed = import_valid(&app, &["--shop", "Tea Shop"], export(&[order("#1001", ANN)]));
     assert!(printed.contains("1 unchanged"), "{printed}");
     let ran = import(&app, &["--shop", " "], String::new());
     assert_eq!(ran.status, 2, "{ran:?}");

@@ -103,9 +103,9 @@ mod tests {
             tracking_url: "https://post.example/1".to_owned(),
             ..OrderDetails::default()
         };
-        let facts = facts(&detail(details, &[]), "Tea House");
+        let facts = facts(&detail(details, &[]), "Tea Shop");
         let texts: Vec<(&str, &str)> = facts.iter().map(|fact| (fact.term, fact.value.as_str())).collect();
-        assert_eq!(texts, [("Shop", "Tea House"), ("Tracking", "Track the parcel"), ("Taxes", "VAT 19% $3.99")]);
+        assert_eq!(texts, [("Shop", "Tea Shop"), ("Tracking", "Track the parcel"), ("Taxes", "VAT 19% $3.99")]);
         assert_eq!(facts[1].url.as_deref(), Some("https://post.example/1"));
     }
 

@@ -95,7 +95,7 @@ impl TwoServers {
         .unwrap();
         let expected: Vec<(String, String, String, i64, i64, i64)> = sqlx::query_as(
             "SELECT o.user_id, o.currency, o.status, COUNT(*), CAST(SUM(o.total) AS BIGINT),
-                    CAST(SUM(CASE WHEN o.status = 'cancelled' THEN 0 ELSE o.total - o.refunded END) AS BIGINT)
+                    CAST(SUM(CASE WHEN o.status IN ('cancelled', 'payment_voided', 'expired') THEN 0 ELSE o.total - o.refunded END) AS BIGINT)
              FROM orders o JOIN order_versions v ON v.user_id = o.user_id AND v.totals_zone <> ''
              GROUP BY o.user_id, o.currency, o.status ORDER BY 1, 2, 3",
         )
@@ -211,6 +211,11 @@ async fn orders_assigned_by_reset_or_operator_are_visible_at_once() {
     servers.assert_changed("password reset").await;
     assert_eq!(bob.log_in(BOB, OTHER_PASSWORD).await.status, 303);
     assert!(servers.list(&bob.token()).await.contains("1 order, €29.90"));
+
+    servers.first.run_ok(&["user", "link", ANN, "2"]);
+    servers.assert_changed("user link, which takes the order from its owner").await;
+    assert!(servers.list(&ann).await.contains("2 orders, €59.80"));
+    assert!(servers.list(&bob.token()).await.contains("No orders yet"));
 }
 
 /// The value of a metric.

@@ -76,6 +76,10 @@ pub async fn find_by_number_or_id(database: &Database, text: &str) -> Result<Vec
 
 /// Gives an order to a user. A later import leaves it there while the order's email stays the same.
 pub async fn link(transaction: &mut Transaction, user_id: &UserId, order: &OperatorOrder) -> Result<(), Error> {
+    let former: Option<UserId> = sqlx::query_scalar("SELECT user_id FROM orders WHERE id = $1")
+        .bind(&order.id)
+        .fetch_one(&mut *transaction)
+        .await?;
     // First, because a sample may have the number of the order. The totals are rebuilt as a whole.
     remove_samples(transaction, user_id, &mut Changes::default()).await?;
     let name = OrderName::parse(&order.name).ok_or_else(|| unreadable("name"))?;
@@ -89,8 +93,8 @@ pub async fn link(transaction: &mut Transaction, user_id: &UserId, order: &Opera
         .bind(&order.id)
         .execute(&mut *transaction)
         .await?;
-    if let Some(former) = &order.user_id {
-        monthly_totals::rebuild(transaction, &UserId::new(former.clone())).await?;
+    if let Some(former) = &former {
+        monthly_totals::rebuild(transaction, former).await?;
     }
     monthly_totals::rebuild(transaction, user_id).await
 }

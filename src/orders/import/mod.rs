@@ -1,5 +1,15 @@
 //! Imports orders from the exports of a shop: Shopify's CSV, one row per line item, and what other shops and programs make of it.
 //!
+//! | module | purpose |
+//! |---|---|
+//! | `file/` | one file: its kind, encoding, separator |
+//! | `rows/` | rows of CSV, their cells, the orders that they make |
+//! | `columns.rs`, `fields.rs`, `layouts.rs` | the columns that are read, the fields of an order, files of other programs |
+//! | `validate.rs` | the first pass |
+//! | `identity.rs`, `merge.rs`, `compare.rs` | which stored order an imported one is, and what changes |
+//! | `load.rs`, `store/` | the second pass: transactions, tables |
+//! | `report.rs` | the summary and the lists of findings |
+//!
 //! The files are read twice. The first pass validates every row, so that an invalid file changes nothing. The second pass writes, in short
 //! transactions that do not delay customers, under a lease that excludes other imports. An import that stops leaves whole orders, and
 //! the same command continues it. Memory use does not depend on the files' size, except for orders whose rows are not contiguous.

@@ -2,6 +2,13 @@
 //!
 //! Route: GET `/orders`. Exports the filter and the query of one page for the CSV export and the API.
 //!
+//! | file | purpose |
+//! |---|---|
+//! | `page.rs`, `chart.rs` | the page |
+//! | `filter.rs`, `sort.rs`, `cursor.rs` | the parameters of the URL |
+//! | `totals.rs`, `store/totals.rs` | count, sums and months of the orders that match, from `monthly_totals/` where possible |
+//! | `store.rs` | the query of one page |
+//!
 //! The URL holds the whole filter, so that a view can be bookmarked and the Back button works. One page costs the same at any depth:
 //! an index leads to the cursor, never `OFFSET` (`store/query_plans.rs` checks it).
 

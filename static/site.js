@@ -1,28 +1,28 @@
 // What scripts add to pages that work without them.
 "use strict";
 
-// How long a form that was sent stays deaf. Whoever pressed "stop" meanwhile can send it again afterwards.
-const SEND_AGAIN_AFTER_MS = 10_000;
+// A submitted form ignores further submits for this time. Afterwards a user who stopped the request can submit it again.
+const RESUBMIT_AFTER_MS = 10_000;
 
-const sent = new WeakSet();
+const submitted = new WeakSet();
 
-function sendOnce(form) {
+function preventDoubleSubmit(form) {
   form.addEventListener("submit", (event) => {
-    if (sent.has(form)) {
+    if (submitted.has(form)) {
       event.preventDefault();
       return;
     }
-    sent.add(form);
-    setTimeout(() => sent.delete(form), SEND_AGAIN_AFTER_MS);
+    submitted.add(form);
+    setTimeout(() => submitted.delete(form), RESUBMIT_AFTER_MS);
   });
 }
 
-function offerToShow(input) {
+function addShowButton(input) {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "show";
   button.textContent = "Show";
-  // The label stays as it is and the pressed state changes: both changing would contradict each other.
+  // Only the pressed state changes. A label that changed too would contradict it.
   button.setAttribute("aria-label", `Show ${input.labels[0]?.textContent.toLowerCase() ?? "password"}`);
   button.setAttribute("aria-controls", input.id);
 
@@ -32,27 +32,28 @@ function offerToShow(input) {
   };
   show(false);
   button.addEventListener("click", () => show(input.type === "password"));
-  // Hidden when it leaves, so that password managers know it and no form history keeps it.
+  // Hidden again at submit, so that password managers recognize the field and the form history does not store it.
   input.form?.addEventListener("submit", () => show(false));
   addEventListener("pagehide", () => show(false));
   input.after(button);
 }
 
-// A download leaves the page as it is, so its button may be pressed again.
-document.querySelectorAll("form[method=post]:not([data-again])").forEach(sendOnce);
-document.querySelectorAll("input[type=password]").forEach(offerToShow);
+// A download does not replace the page, so its form can be submitted again.
+document.querySelectorAll("form[method=post]:not([data-again])").forEach(preventDoubleSubmit);
+document.querySelectorAll("input[type=password]").forEach(addShowButton);
 
-// In which time zone this browser is, so that times read right from the first page on.
+// The browser's time zone, so that the first page shows local times.
 document.querySelectorAll("input[name=zone][type=hidden]").forEach((input) => {
   input.value = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "";
 });
 
-// Asks the server for the page anew. To reload it would send a form again whose answer it is.
-function loadAnew() {
+// Requests the page again. A reload would submit a form again if the page is its response.
+function reloadPage() {
   location.replace(location.pathname + location.search);
 }
 
-// A page kept in memory for the Back button would show orders after logout: it leaves empty and asks the server when it returns.
+// The browser may keep a page in memory for the Back button, which would show orders after logout. So the page is hidden when the user
+// leaves it, and requested again when it is shown from memory.
 if (document.body.matches("[data-guarded]")) {
   addEventListener("pagehide", () => {
     document.body.hidden = true;
@@ -61,62 +62,62 @@ if (document.body.matches("[data-guarded]")) {
 addEventListener("pageshow", (event) => {
   if (!event.persisted) return;
   if (document.body.matches("[data-guarded]")) {
-    loadAnew();
+    reloadPage();
     return;
   }
-  document.querySelectorAll("form").forEach((form) => sent.delete(form));
+  document.querySelectorAll("form").forEach((form) => submitted.delete(form));
 });
 
-// A meter beside a password that is being chosen. The server judges; while it does not answer, nothing is shown.
-const JUDGE_AFTER_MS = 350;
+// A strength meter for new passwords. The server rates them; without its response nothing is shown.
+const RATE_AFTER_MS = 350;
 
-function meter(input) {
+function addStrengthMeter(input) {
   const box = document.createElement("div");
   box.className = "strength";
   box.hidden = true;
   const bar = document.createElement("meter");
   Object.assign(bar, { min: 0, max: 4, low: 2, high: 3, optimum: 4 });
   bar.setAttribute("aria-label", "Strength of the password");
-  const words = document.createElement("p");
-  words.setAttribute("role", "status");
-  box.append(bar, words);
+  const advice = document.createElement("p");
+  advice.setAttribute("role", "status");
+  box.append(bar, advice);
   input.closest(".field").append(box);
 
-  let waiting;
-  let asked = 0;
+  let timer;
+  let lastRequest = 0;
   input.addEventListener("input", () => {
-    clearTimeout(waiting);
-    asked += 1;
+    clearTimeout(timer);
+    lastRequest += 1;
     if (!input.value) {
       box.hidden = true;
       return;
     }
-    waiting = setTimeout(() => judge(asked), JUDGE_AFTER_MS);
+    timer = setTimeout(() => rate(lastRequest), RATE_AFTER_MS);
   });
 
-  async function judge(question) {
+  async function rate(request) {
     const email = document.querySelector("#email")?.value ?? "";
     const body = new URLSearchParams({ email, password: input.value });
-    const answer = await fetch("/password/strength", { method: "POST", body }).catch(() => null);
-    if (!answer?.ok || question !== asked) return;
-    const { score, words: said } = await answer.json();
-    if (question !== asked) return;
+    const response = await fetch("/password/strength", { method: "POST", body }).catch(() => null);
+    if (!response?.ok || request !== lastRequest) return;
+    const { score, words } = await response.json();
+    if (request !== lastRequest) return;
     bar.value = Math.max(score, 0.3);
-    words.textContent = said;
+    advice.textContent = words;
     box.hidden = false;
   }
 }
 
-document.querySelectorAll("input[data-strength]").forEach(meter);
+document.querySelectorAll("input[data-strength]").forEach(addStrengthMeter);
 
-// Two minutes before an idle session ends the page says so and offers to stay. Other tabs tell when they were used.
+// Two minutes before an idle session ends, a dialog warns and offers to extend it. Tabs tell each other about extensions.
 const WARN_BEFORE_S = 120;
-// Timers of browsers hold no more than this.
+// The longest delay that the timers here use.
 const LONGEST_TIMER_S = 86_400;
 
 function watchSession(body) {
   let endsAt = 0;
-  let canStay = false;
+  let canExtend = false;
   let timer;
   const tabs = "BroadcastChannel" in window ? new BroadcastChannel("session") : null;
   const dialog = document.createElement("dialog");
@@ -127,16 +128,16 @@ function watchSession(body) {
   const text = document.createElement("p");
   text.id = "session-end-text";
   dialog.setAttribute("aria-describedby", text.id);
-  const stay = document.createElement("button");
-  stay.type = "button";
-  stay.textContent = "Stay logged in";
+  const extend = document.createElement("button");
+  extend.type = "button";
+  extend.textContent = "Stay logged in";
   const close = document.createElement("button");
   close.type = "button";
   close.className = "plain";
   close.textContent = "Not now";
   const actions = document.createElement("div");
   actions.className = "actions";
-  actions.append(stay, close);
+  actions.append(extend, close);
   dialog.append(title, text, actions);
   body.append(dialog);
 
@@ -144,7 +145,7 @@ function watchSession(body) {
 
   function schedule(seconds, extendable) {
     endsAt = Date.now() + seconds * 1000;
-    canStay = extendable;
+    canExtend = extendable;
     if (dialog.open) dialog.close();
     document.title = document.title.replace(/^Logged out soon – /, "");
     tick();
@@ -154,8 +155,8 @@ function watchSession(body) {
     clearTimeout(timer);
     const seconds = left();
     if (seconds <= -1) {
-      // The server knows better: a customer who is still logged in sees the page again, others the login page.
-      loadAnew();
+      // The server decides: a customer who is still logged in gets the page again, others the login page.
+      reloadPage();
       return;
     }
     if (seconds <= WARN_BEFORE_S) warn(seconds);
@@ -166,24 +167,24 @@ function watchSession(body) {
   function warn(seconds) {
     const minutes = Math.max(1, Math.ceil(seconds / 60));
     title.textContent = `You will be logged out in ${minutes === 1 ? "one minute" : `${minutes} minutes`}`;
-    text.textContent = canStay
+    text.textContent = canExtend
       ? "Nothing was done here for a while. Stay logged in to go on where you are."
       : "This session has lasted as long as it may. Finish what you are doing, then log in again.";
-    stay.hidden = !canStay;
-    close.textContent = canStay ? "Not now" : "Understood";
+    extend.hidden = !canExtend;
+    close.textContent = canExtend ? "Not now" : "Understood";
     if (!dialog.open && !dialog.dataset.dismissed) {
       dialog.showModal();
       document.title = `Logged out soon – ${document.title}`;
     }
   }
 
-  stay.addEventListener("click", async () => {
-    const answer = await fetch("/account/session/extend", { method: "POST" }).catch(() => null);
-    if (!answer?.ok || answer.redirected) {
-      loadAnew();
+  extend.addEventListener("click", async () => {
+    const response = await fetch("/account/session/extend", { method: "POST" }).catch(() => null);
+    if (!response?.ok || response.redirected) {
+      reloadPage();
       return;
     }
-    const { ends_in: seconds, can_stay: extendable } = await answer.json();
+    const { ends_in: seconds, can_stay: extendable } = await response.json();
     renewed(seconds, extendable);
   });
   close.addEventListener("click", () => {
@@ -195,10 +196,10 @@ function watchSession(body) {
     delete dialog.dataset.dismissed;
     schedule(data.seconds, data.extendable);
   });
-  // A computer that slept comes back late.
+  // Timers do not run while a computer sleeps.
   document.addEventListener("visibilitychange", () => document.hidden || tick());
 
-  // An answer for this session has come, and with it a later end; the other tabs are in the same session.
+  // After a response of this session, which has a later end. The other tabs have the same session.
   function renewed(seconds, extendable) {
     schedule(seconds, extendable);
     tabs?.postMessage({ seconds, extendable });
@@ -207,28 +208,28 @@ function watchSession(body) {
   return renewed;
 }
 
-// The server tells in a header how long the session lasts, so that a page does not change each second. Of the headers of a page, a script
-// can read this one only.
+// The server sends the remaining time of the session in a header, because the page itself may come from its cache. Server-Timing is the only
+// header of its own page that a script can read.
 const timing = performance.getEntriesByType("navigation")[0]?.serverTiming?.find(({ name }) => name === "session");
 const sessionRenewed = timing && document.body.matches("[data-guarded]") ? watchSession(document.body) : () => {};
 if (timing) sessionRenewed(timing.duration / 1000, timing.description === "extendable");
 
-// The same, in the header of a response.
+// The same for the response of a request by script.
 function readSessionTiming(response) {
   const found = /\bsession;dur=(\d+)(;desc=extendable)?/.exec(response.headers.get("server-timing") ?? "");
   if (found) sessionRenewed(Number(found[1]) / 1000, Boolean(found[2]));
 }
 
-// A list that follows its filters while they change. The form alone does the same, with a page in between.
-const LOOK_AFTER_MS = 250;
+// Updates the list when its filters change. Without the script the form does the same with a new page.
+const UPDATE_AFTER_MS = 250;
 
-function followFilters(form) {
-  let waiting;
-  let asked = 0;
-  let shownFor = location.search;
-  const told = document.getElementById("told");
+function updateOnFilterChange(form) {
+  let timer;
+  let lastRequest = 0;
+  let shownQuery = location.search;
+  const status = document.getElementById("results-status");
 
-  function address() {
+  function filterUrl() {
     const query = new URLSearchParams();
     for (const [name, value] of new FormData(form)) {
       const isDate = name === "from" || name === "to";
@@ -238,50 +239,51 @@ function followFilters(form) {
     return query.size ? `${form.action}?${query}` : form.action;
   }
 
-  async function look(url) {
-    asked += 1;
-    const question = asked;
-    const answer = await fetch(url, { headers: { accept: "text/html" } }).catch(() => null);
-    if (question !== asked) return;
-    const page = answer?.ok && !answer.redirected ? new DOMParser().parseFromString(await answer.text(), "text/html") : null;
+  async function update(url) {
+    lastRequest += 1;
+    const request = lastRequest;
+    const response = await fetch(url, { headers: { accept: "text/html" } }).catch(() => null);
+    if (request !== lastRequest) return;
+    const isPage = response?.ok && !response.redirected;
+    const page = isPage ? new DOMParser().parseFromString(await response.text(), "text/html") : null;
     const found = page?.getElementById(form.dataset.live);
     const shown = document.getElementById(form.dataset.live);
-    if (question !== asked) return;
+    if (request !== lastRequest) return;
     if (!found || !shown) {
-      // The server has something else to say: whatever it is, its page says it.
+      // The response is another page, for example the login page.
       location.assign(url);
       return;
     }
     shown.replaceWith(document.adoptNode(found));
     document.getElementById("filter-notice")?.remove();
     form.querySelector("summary").textContent = page.querySelector("form[data-live] summary").textContent;
-    told.textContent = (found.querySelector(".count strong") ?? found.querySelector("h2"))?.textContent ?? "";
-    readSessionTiming(answer);
+    status.textContent = (found.querySelector(".count strong") ?? found.querySelector("h2"))?.textContent ?? "";
+    readSessionTiming(response);
     history.pushState(null, "", url);
-    shownFor = location.search;
+    shownQuery = location.search;
   }
 
   const changed = (delay) => {
-    clearTimeout(waiting);
-    waiting = setTimeout(() => look(address()), delay);
+    clearTimeout(timer);
+    timer = setTimeout(() => update(filterUrl()), delay);
   };
   form.addEventListener("input", (event) => {
-    // A range needs its dates first, and a date is not whole while it is typed.
+    // A range needs its dates first, and a date is incomplete while it is typed.
     if (event.target.name === "period" && event.target.value === "range") return;
     if (event.target.type !== "date" || event.target.value || !event.target.validity.badInput) {
-      changed(event.target.type === "search" || event.target.type === "date" ? LOOK_AFTER_MS : 0);
+      changed(event.target.type === "search" || event.target.type === "date" ? UPDATE_AFTER_MS : 0);
     }
   });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     changed(0);
   });
-  // Back leads to the filters before. A link within the page changes none.
+  // The Back button leads to the previous filters. A link within the page changes no filter.
   addEventListener("popstate", () => {
-    if (location.search !== shownFor) loadAnew();
+    if (location.search !== shownQuery) reloadPage();
   });
 }
 
 document.querySelectorAll("form[data-live]").forEach((form) => {
-  if (document.getElementById(form.dataset.live)) followFilters(form);
+  if (document.getElementById(form.dataset.live)) updateOnFilterChange(form);
 });

@@ -65,7 +65,7 @@ pub(super) async fn identify(
     let identify_one = |order: &&ImportedOrder| {
         let stored = existing.get(order.name.without_hash()).map(Vec::as_slice).unwrap_or_default();
         let candidates: Vec<&ExistingOrder> = stored.iter().filter(|stored| !taken.contains(&stored.id)).collect();
-        let identity = choose(order, &candidates, &lines);
+        let identity = match_candidates(order, &candidates, &lines);
         if let Identity::Existing(stored) = &identity {
             taken.insert(stored.id.clone());
         }
@@ -74,7 +74,7 @@ pub(super) async fn identify(
     Ok(orders.iter().map(identify_one).collect())
 }
 
-fn choose(order: &ImportedOrder, candidates: &[&ExistingOrder], lines: &HashMap<String, Vec<LineValues>>) -> Identity {
+fn match_candidates(order: &ImportedOrder, candidates: &[&ExistingOrder], lines: &HashMap<String, Vec<LineValues>>) -> Identity {
     let differs_in_all = |stored: &ExistingOrder| {
         order.differs_in_time_and_customer(stored.placed_at, stored.email.as_deref())
             && order.differs_in_lines(lines.get(&stored.id).map(Vec::as_slice).unwrap_or_default())

@@ -46,7 +46,7 @@ use interrupt::Interrupt;
 use load::Load;
 pub use report::{ChangeList, FileReport, Finding, FindingList, Findings, ImportReport, ImportSummary, OrderChange};
 pub use rows::ColumnMapping;
-use rows::{OrderReader, Reading};
+use rows::{OrderReader, ReadOptions};
 pub(super) use samples::parse_samples;
 pub use store::history::{PastImport, past_imports};
 use store::{CHUNK, history, lease, write};
@@ -170,8 +170,8 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn reading(&self) -> Reading<'_> {
-        Reading { files: self.files, mappings: &self.options.columns, zone: &self.options.zone }
+    fn reading(&self) -> ReadOptions<'_> {
+        ReadOptions { files: self.files, mappings: &self.options.columns, zone: &self.options.zone }
     }
 
     fn comparison(&self) -> Comparison<'_> {

@@ -9,7 +9,7 @@ use super::identity::{Identity, identify};
 use super::imported::{ImportedOrder, RowPlace};
 use super::interrupt::Interrupt;
 use super::report::{Finding, FindingList, Findings};
-use super::rows::{Assembled, OrderReader, Reading, RowNote, SeenNumbers, file_with_other_encoding};
+use super::rows::{Assembled, OrderReader, ReadOptions, RowNote, SeenNumbers, file_with_other_encoding};
 use super::store::{CHUNK, lookup};
 use super::{Event, ImportOptions, Progress, Stage};
 use crate::database::{self, Database};
@@ -76,7 +76,7 @@ impl Pass<'_> {
         observe: &mut dyn FnMut(Event<'_>),
     ) -> Result<Result<(u64, Findings), Interruption>, ImportError> {
         let options = self.validation.options;
-        let reading = Reading { files: self.files, mappings: &options.columns, zone: &options.zone };
+        let reading = ReadOptions { files: self.files, mappings: &options.columns, zone: &options.zone };
         let bytes_total = self.files.iter().map(ImportFile::bytes).sum();
         let mut reader = OrderReader::new(&reading, self.repeated);
         let (mut findings, mut orders, mut groups) = (Findings::default(), 0, 0_u64);

@@ -25,7 +25,7 @@ use row::{NOT_UTF_8, Row, RowReader};
 pub(super) use seen_numbers::SeenNumbers;
 
 /// How to read the files.
-pub(super) struct Reading<'a> {
+pub(super) struct ReadOptions<'a> {
     pub files: &'a [ImportFile],
     pub mappings: &'a [ColumnMapping],
     pub zone: &'a Zone,
@@ -42,7 +42,7 @@ pub(super) struct NamedOrders {
 
 /// The orders of all files.
 pub(super) struct OrderReader<'a> {
-    reading: &'a Reading<'a>,
+    reading: &'a ReadOptions<'a>,
     repeated: &'a HashSet<String>,
     next_file: usize,
     groups: Option<GroupReader<'a>>,
@@ -54,7 +54,7 @@ pub(super) struct OrderReader<'a> {
 
 impl<'a> OrderReader<'a> {
     /// The orders of the `repeated` numbers come last.
-    pub(super) fn new(reading: &'a Reading<'a>, repeated: &'a HashSet<String>) -> Self {
+    pub(super) fn new(reading: &'a ReadOptions<'a>, repeated: &'a HashSet<String>) -> Self {
         let (held, held_indexes) = (VecDeque::new(), HashMap::new());
         Self { reading, repeated, next_file: 0, groups: None, held, held_indexes, bytes_of_earlier_files: 0 }
     }

@@ -74,7 +74,11 @@ pub(super) async fn identify(
     Ok(orders.iter().map(identify_one).collect())
 }
 
-fn match_candidates(order: &ImportedOrder, candidates: &[&ExistingOrder], lines: &HashMap<String, Vec<LineValues>>) -> Identity {
+fn match_candidates(
+    order: &ImportedOrder,
+    candidates: &[&ExistingOrder],
+    lines: &HashMap<String, Vec<LineValues>>,
+) -> Identity {
     let differs_in_all = |stored: &ExistingOrder| {
         order.differs_in_time_and_customer(stored.placed_at, stored.email.as_deref())
             && order.differs_in_lines(lines.get(&stored.id).map(Vec::as_slice).unwrap_or_default())

@@ -76,7 +76,7 @@ impl Database {
 
     /// Executor of a single reading statement, on a connection of its own.
     pub fn reader(&self) -> SingleStatement<'_> {
-        SingleStatement { is_read: true, ..self.single_statement(&self.readers) }
+        self.single_statement(&self.readers)
     }
 
     /// Executor of a single writing statement. It deadlocks inside a transaction: SQLite has only one writer.
@@ -87,7 +87,7 @@ impl Database {
     fn single_statement<'d>(&'d self, pool: &'d AnyPool) -> SingleStatement<'d> {
         let begin = if self.statement_timeout.is_some() { open::BEGIN_WITH_TIMEOUT } else { "BEGIN" };
         let (engine, is_pinned) = (self.engine, self.is_behind_pooler);
-        SingleStatement { pool, health: &self.health, engine, is_pinned, begin, is_read: false }
+        SingleStatement { pool, health: &self.health, engine, is_pinned, begin }
     }
 
     /// Runs `work` in a serializable transaction: `BEGIN IMMEDIATE` on SQLite, `SERIALIZABLE` on PostgreSQL. After a conflict `work` runs

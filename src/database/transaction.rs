@@ -194,8 +194,6 @@ pub struct SingleStatement<'d> {
     pub(super) is_pinned: bool,
     /// The first statements of such a transaction.
     pub(super) begin: &'d str,
-    /// Whether the statement only reads. A write must run to its end, which may be its commit and fail.
-    pub(super) is_read: bool,
 }
 
 impl SingleStatement<'_> {
@@ -216,17 +214,6 @@ impl SingleStatement<'_> {
             connection.close_on_drop();
         }
         done
-    }
-
-    /// The first row of a statement that only reads.
-    async fn read_first<'q>(self, query: impl Execute<'q, Any> + 'q) -> Result<Option<AnyRow>, Error> {
-        let mut connection = self.pool.acquire().await.inspect_err(|error| self.health.report(error))?;
-        statements::count();
-        let first = connection.fetch_optional(query).await.inspect_err(|error| self.health.report(error));
-        if first.as_ref().is_err_and(error::is_unavailable) {
-            connection.close_on_drop();
-        }
-        first
     }
 
     async fn run_pinned<'q>(
@@ -257,9 +244,6 @@ impl<'d> Executor<'d> for SingleStatement<'d> {
         'd: 'e,
         E: 'q + Execute<'q, Any>,
     {
-        if self.is_read && !self.is_pinned {
-            return self.read_first(query).boxed();
-        }
         let first = |all: Vec<Either<AnyQueryResult, AnyRow>>| all.into_iter().find_map(Either::right);
         self.run(query).map_ok(first).boxed()
     }

@@ -126,9 +126,11 @@ impl Hasher {
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
         let slot = Arc::clone(&self.queue_slots).try_acquire_owned().map_err(|_| Error::Busy)?;
         let (sender, result) = oneshot::channel();
-        // The job owns the slot: a client that disconnects does not release it before the work is done.
+        // The job owns the slot: a client that disconnects does not release it while its password is hashed. Before that, the job is skipped.
         let job = move || {
-            sender.send(work()).ok();
+            if !sender.is_closed() {
+                sender.send(work()).ok();
+            }
             drop(slot);
         };
         self.jobs.send(Box::new(job)).map_err(|_| Error::Busy)?;
@@ -194,6 +196,31 @@ mod tests {
         let older = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8192, 1, 1, None).unwrap());
         assert!(!hasher.is_current(&hash(&older, b"a password").unwrap()));
         assert!(!hasher.is_current("nonsense"));
+    }
+
+    #[actix_web::test]
+    async fn job_of_a_disconnected_client_is_skipped() {
+        let hasher = Hasher::new(Vec::new()).unwrap();
+        let all_slots = hasher.queue_slots.available_permits();
+        let (release, blocked) = mpsc::channel::<()>();
+        let blocked = Arc::new(Mutex::new(blocked));
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            let blocked = Arc::clone(&blocked);
+            hasher
+                .jobs
+                .send(Box::new(move || {
+                    blocked.lock().unwrap().recv().ok();
+                }))
+                .unwrap();
+        }
+        let (ran, runs) = mpsc::channel();
+        let waiting = tokio::time::timeout(std::time::Duration::from_millis(50), hasher.run(move || ran.send(()).ok()));
+        assert!(waiting.await.is_err(), "the threads are busy");
+        drop(release);
+        while hasher.queue_slots.available_permits() < all_slots {
+            tokio::task::yield_now().await;
+        }
+        assert!(runs.try_recv().is_err(), "the job ran");
     }
 
     #[actix_web::test]

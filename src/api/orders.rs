@@ -21,7 +21,7 @@ const JSON: &str = "application/json";
 const MAX_LIMIT: u32 = 100;
 
 /// The query of the list.
-#[derive(Deserialize, IntoParams)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ListParams {
     /// How many, from 1 to 100; 20 if left out.
@@ -86,7 +86,8 @@ pub(super) async fn list(
     let start = params.start(&filter)?;
     // Periods like "this year" depend on the day.
     let day = clock.now().utc().date().to_string();
-    let context = ["/api/userOrders", request.query_string(), &day];
+    let query = format!("{params:?}");
+    let context = ["/api/userOrders", &query, &day];
     let key = (!filter.is_search()).then(|| CacheKey::new(&caller.user, &context, Coding::accepted(&request)));
     if let Some(stored) = key.as_ref().and_then(|key| responses.find(key)) {
         return Ok(stored.respond(JSON));

@@ -88,7 +88,7 @@ struct SelectOption {
 }
 
 /// The query of the URL: a filter, and at most one cursor.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 pub struct ListQuery {
     #[serde(flatten)]
     params: FilterParams,
@@ -114,7 +114,7 @@ pub async fn show(
         }
     };
     let start = page_start(&query, filter.sort())?;
-    let key = cache_key(&request, &user, &layout, &filter, clock.now()).filter(|_| notice.is_none());
+    let key = cache_key(&request, &user, &layout, (&query, &filter), clock.now()).filter(|_| notice.is_none());
     if let Some(stored) = key.as_ref().and_then(|key| responses.find(key)) {
         return Ok(stored.respond(HTML_CONTENT_TYPE));
     }
@@ -147,14 +147,16 @@ fn cache_key(
     request: &HttpRequest,
     user: &CurrentUser,
     layout: &Layout,
-    filter: &Filter,
+    (query, filter): (&ListQuery, &Filter),
     now: UnixSeconds,
 ) -> Option<CacheKey> {
     let viewer = layout.viewer.as_ref().filter(|_| layout.notice.is_none() && !filter.is_search())?;
     // Periods like "this year" depend on the day.
     let day = viewer.zone.date(now).to_string();
     let verified = if viewer.is_verified { "verified" } else { "" };
-    let context = ["/orders", request.query_string(), &viewer.email, verified, viewer.zone.name(), &day];
+    // Not the query of the URL: parameters without a meaning must not lead to copies of the same list.
+    let query = format!("{query:?}");
+    let context = ["/orders", &query, &viewer.email, verified, viewer.zone.name(), &day];
     Some(CacheKey::new(user, &context, Coding::accepted(request)))
 }
 

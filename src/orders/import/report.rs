@@ -116,7 +116,7 @@ pub struct Findings {
     pub invalid_orders: u64,
     /// Invalid email addresses: these orders have no owner.
     pub emails: FindingList,
-    /// Rows that were read once although they stand in a file twice.
+    /// Rows that were read once although a file has them twice.
     pub doubled: FindingList,
     /// Amounts that were rounded because they are finer than their currency.
     pub rounded_amounts: u64,

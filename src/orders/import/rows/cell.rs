@@ -18,7 +18,7 @@ pub(super) struct Cell<'a> {
     pub column: Column,
     /// Without spaces around it.
     pub text: &'a str,
-    /// As it stands in the file.
+    /// As written in the file.
     pub raw: &'a str,
     pub allows_decimal_comma: bool,
 }

@@ -27,7 +27,7 @@ pub(in crate::orders::import) struct Assembled {
     pub invalid: Vec<RowNote>,
     /// Invalid email addresses.
     pub emails: Vec<RowNote>,
-    /// Rows that stand in the file twice.
+    /// Rows that the file has twice.
     pub doubled: Vec<RowNote>,
     /// Amounts that were finer than their currency.
     pub rounded: u64,

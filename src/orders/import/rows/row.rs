@@ -38,7 +38,7 @@ impl Row {
 
     /// Whether the row has values of the order itself.
     pub(super) fn has_order_values(&self) -> bool {
-        // A constant currency stands in every row.
+        // A constant currency applies to every row.
         ORDER_COLUMNS.iter().any(|column| !self.record_text(*column).is_empty())
     }
 

@@ -37,6 +37,7 @@ mod import_formats;
 mod import_fuzz;
 mod import_identity;
 mod import_invalid;
+mod import_spreadsheets;
 mod layout_rules;
 mod log_reader;
 mod login;

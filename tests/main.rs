@@ -51,6 +51,7 @@ mod northwind;
 mod notices;
 mod older_version;
 mod operations;
+mod order_details;
 mod order_versions;
 mod orders;
 mod pages;

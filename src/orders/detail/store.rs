@@ -4,7 +4,7 @@ use sqlx::AssertSqlSafe;
 
 use crate::database::{Error, Transaction};
 use crate::orders::order::{Order, OrderDetail, OrderName, OrderNumber, ShippingAddress};
-use crate::orders::store::{ADDRESS_COLUMNS, ORDER_COLUMNS, lines_by_order, parse_details};
+use crate::orders::store::{ADDRESS_COLUMNS, ORDER_COLUMNS, SHOP_COLUMN, lines_by_order, parse_details};
 
 #[derive(sqlx::FromRow)]
 struct DetailRow {
@@ -29,8 +29,6 @@ pub struct FoundOrder {
     pub newer: Option<OrderLink>,
     pub older: Option<OrderLink>,
     pub original: Option<OrderLink>,
-    /// Empty for the only shop.
-    pub shop: String,
     /// Whether the shop's exports say when an order is delivered.
     pub reports_deliveries: bool,
 }
@@ -53,7 +51,7 @@ pub(super) async fn find_with_neighbours(
     // Number and name are one value, separated by a line break, which neither has.
     let sql = format!(
         "SELECT {ORDER_COLUMNS}, {ADDRESS_COLUMNS}, details,
-             shop, CAST((SELECT COUNT(*) FROM counters c WHERE c.name = 'deliveries:' || o.shop) AS BIGINT)
+             {SHOP_COLUMN}, CAST((SELECT COUNT(*) FROM counters c WHERE c.name = 'deliveries:' || o.shop) AS BIGINT)
                  + CASE WHEN source = 'sample' THEN 1 ELSE 0 END AS reports_deliveries,
              (SELECT n.name FROM orders n WHERE n.user_id = $1 AND n.number = o.reordered_from) AS original_name,
              (SELECT n.number || '\n' || n.name FROM orders n WHERE n.user_id = $2 AND (n.placed_at, n.id) > (o.placed_at, o.id)
@@ -79,13 +77,13 @@ pub(super) async fn find_with_neighbours(
         OrderNumber::parse(number).zip(OrderName::parse(name))
     };
     let original = order.reordered_from.clone().zip(row.original_name.as_deref().and_then(OrderName::parse));
-    let detail = OrderDetail { order, lines, address: row.address, details: parse_details(&row.details)? };
+    let detail =
+        OrderDetail { order, lines, address: row.address, details: parse_details(&row.details)?, shop: row.shop };
     Ok(Some(FoundOrder {
         detail,
         newer: link(row.newer),
         older: link(row.older),
         original,
-        shop: row.shop,
         reports_deliveries: row.reports_deliveries > 0,
     }))
 }

@@ -12,7 +12,8 @@ use crate::orders::status::OrderStatus;
 use crate::orders::store::{ORDER_COLUMNS, currency, unreadable};
 
 /// What the rows of the list show.
-const LIST_COLUMNS: &str = "id, number, name, placed_at, status, cancellation_asked_at, line_count, currency, total";
+const LIST_COLUMNS: &str =
+    "id, number, name, placed_at, status, cancellation_asked_at, line_count, currency, total, shop";
 
 /// Where a page of the list begins.
 #[derive(Clone, Debug)]
@@ -65,9 +66,10 @@ pub(super) struct ListedOrder {
     pub cancellation_asked_at: Option<UnixSeconds>,
     pub line_count: i64,
     pub total: Money,
+    pub shop: String,
 }
 
-type ListRow = (String, String, String, UnixSeconds, String, Option<UnixSeconds>, i64, String, i64);
+type ListRow = (String, String, String, UnixSeconds, String, Option<UnixSeconds>, i64, String, i64, String);
 
 impl ListedOrder {
     pub(super) fn cursor(&self, sort: Sort) -> Cursor {
@@ -75,7 +77,7 @@ impl ListedOrder {
     }
 
     fn from_row(row: ListRow) -> Result<Self, Error> {
-        let (id, number, name, placed_at, status, cancellation_asked_at, line_count, code, total) = row;
+        let (id, number, name, placed_at, status, cancellation_asked_at, line_count, code, total, shop) = row;
         Ok(Self {
             id: OrderId::parse(&id).ok_or_else(|| unreadable("id"))?,
             number: OrderNumber::parse(&number).ok_or_else(|| unreadable("number"))?,
@@ -85,6 +87,7 @@ impl ListedOrder {
             cancellation_asked_at,
             line_count,
             total: Money::new(total, currency(&code)?),
+            shop,
         })
     }
 }

@@ -69,7 +69,8 @@ pub struct OrderResponse {
     shipping_address: ShippingAddress,
     #[serde(flatten)]
     details: Details,
-    /// The name of the shop if the customer has orders of several; else empty.
+    /// The name of the shop; absent unless the customer has orders of several shops.
+    #[serde(skip_serializing_if = "String::is_empty")]
     shop: String,
 }
 
@@ -88,7 +89,8 @@ pub struct Details {
     /// What is still to be paid.
     outstanding: Option<i64>,
     tracking: Tracking,
-    /// The note of the order, where the shop shows it.
+    /// The note of the order; absent where there is none or the shop does not show it.
+    #[serde(skip_serializing_if = "String::is_empty")]
     note: String,
 }
 

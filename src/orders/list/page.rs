@@ -127,7 +127,11 @@ pub async fn show(
     let read = database.read(async |snapshot| {
         let Found { version, totals } = find_totals(snapshot, &user.user_id, &filter, &zone).await?;
         let Some(totals) = totals else { return Ok((version, None)) };
-        let (start, page) = find_full_page(snapshot, &user.user_id, &filter, start.clone()).await?;
+        let (start, page) = match totals.order_count {
+            // A search that finds nothing reads all orders of the customer, so not twice.
+            0 => (start.clone(), OrderPage::empty()),
+            _ => find_full_page(snapshot, &user.user_id, &filter, start.clone()).await?,
+        };
         Ok::<_, database::Error>((version, Some((totals, start, page))))
     });
     let (version, found) = read.await?;

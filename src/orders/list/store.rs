@@ -32,6 +32,10 @@ pub struct OrderPage<T> {
 }
 
 impl<T> OrderPage<T> {
+    pub(super) fn empty() -> Self {
+        Self { orders: Vec::new(), has_more: false }
+    }
+
     /// From the rows of [`page_sql`].
     fn new(mut rows: Vec<T>, start: &PageStart, limit: u32) -> Self {
         let has_more = rows.len() > limit as usize;

@@ -117,6 +117,8 @@ async fn postgres_plans_each_search_for_its_words() {
             "SELECT statement FROM pg_prepared_statements WHERE statement LIKE 'SELECT %orders WHERE user_id%'";
         sqlx::query_scalar(prepared).persistent(false).fetch_all(snapshot).await
     });
+    let jit: String = sqlx::query_scalar("SHOW jit").fetch_one(postgres.database.reader()).await.unwrap();
+    assert_eq!(jit, "off");
     let prepared: Result<Vec<String>, Error> = prepared.await;
     let prepared = prepared.unwrap();
     assert!(prepared.len() == 1 && !prepared[0].contains("search"), "{prepared:?}");

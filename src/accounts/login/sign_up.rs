@@ -147,7 +147,7 @@ impl Accounts {
                 }
                 match self.sample_orders {
                     SampleOrders::Added => {
-                        orders::add_samples(transaction, &user_id, shop_zone, now, &self.clock).await?
+                        orders::add_samples(transaction, &user_id, shop_zone, now, &self.clock).await?;
                     }
                     SampleOrders::None => orders::start_totals(transaction, &user_id, shop_zone).await?,
                 }

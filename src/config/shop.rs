@@ -1,4 +1,4 @@
-//! The shop's identity on pages and in mail: `SHOP_NAME`, `SHOP_URL`, `SHOP_CONTACT`, `SHOP_LINKS`.
+//! What customers see of the shop: `SHOP_NAME`, `SHOP_URL`, `SHOP_CONTACT`, `SHOP_LINKS`, `SHOW_CUSTOMER_NOTE`.
 //!
 //! URLs are kept as written, because pages and mails show them.
 
@@ -22,11 +22,13 @@ pub struct Shop {
     pub contact: Option<ShopContact>,
     /// Further links of the footer.
     pub links: Vec<ShopLink>,
+    /// Whether the note of an order is shown to its customer.
+    pub shows_notes: bool,
 }
 
 impl Default for Shop {
     fn default() -> Self {
-        Self { name: DEFAULT_NAME.to_owned(), url: None, contact: None, links: Vec::new() }
+        Self { name: DEFAULT_NAME.to_owned(), url: None, contact: None, links: Vec::new(), shows_notes: false }
     }
 }
 
@@ -44,7 +46,8 @@ impl Reader<'_> {
         let contact = self.parsed("SHOP_CONTACT", takes, ShopContact::parse);
         let takes = "Label=URL pairs with https URLs, separated by commas, like Imprint=https://shop.example/imprint,Privacy=https://shop.example/privacy";
         let links = self.parsed("SHOP_LINKS", takes, ShopLinks::parse);
-        Shop { name, url, contact, links: links.map(|links| links.0).unwrap_or_default() }
+        let shows_notes = self.one_of("SHOW_CUSTOMER_NOTE", &[("true", true), ("false", false)], false);
+        Shop { name, url, contact, links: links.map(|links| links.0).unwrap_or_default(), shows_notes }
     }
 }
 

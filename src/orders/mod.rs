@@ -1,7 +1,7 @@
 //! The orders of customers: list, detail page, actions, CSV export, import.
 //!
 //! Routes, behind the guard: `/orders` (`list/`), `/orders/{number}` (`detail/`), `/orders/{number}/cancel` and `/orders/{number}/again`
-//! (`actions/`), `/orders.csv` (`csv_export.rs`). Exports the queries that pages and API share ([`find_page`], [`find_order`]), the
+//! (`actions/`), `/orders.csv` (`csv_export/`). Exports the queries that pages and API share ([`find_page`], [`find_order`]), the
 //! [`import()`], the operator's lists ([`pending_cancellations`], [`pending_reorders`]), and for accounts [`claim`], [`release`], [`export_all`] and the samples.
 //!
 //! Invariants: a query for a page, the CSV export or the API has the condition `user_id = …`. An imported order has no owner until the

@@ -164,6 +164,7 @@ impl Sessions {
                 session_expires_at: row.expires_at,
                 expiry: row.expiry,
                 orders_version: row.orders_version,
+                last_import_at: row.last_import_at,
             },
             issued_at,
             last_seen_at: row.last_seen_at,

@@ -6,6 +6,7 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::breakdown::{TotalRow, breakdown};
+use super::customer_note::{CustomerNote, customer_note};
 use super::facts::{Fact, billing_lines, facts, sent_lines, shipping_lines};
 use super::lines::{LinePages, LineRow, line_rows};
 use super::store::{self, FoundOrder, OrderLink};
@@ -39,6 +40,7 @@ struct DetailPage {
     address: Vec<String>,
     billing: Vec<String>,
     facts: Vec<Fact>,
+    customer_note: Option<CustomerNote>,
     /// `2 of 3 sent`.
     sent: Option<String>,
     cancellation_asked_on: Option<String>,
@@ -98,10 +100,10 @@ pub fn render(
     part: usize,
     error: Option<String>,
 ) -> Result<HttpResponse, Error> {
-    let FoundOrder { detail, newer, older, original, shop, reports_deliveries } = found;
+    let FoundOrder { detail, newer, older, original, reports_deliveries } = found;
     let order = &detail.order;
     let key = IdempotencyKey::generate().map_err(|error| Error::Internal(error.to_string().into()))?;
-    let zone = layout.zone();
+    let (zone, shows_notes) = (layout.zone(), layout.shop.shows_notes);
     let (totals, notes) = breakdown(detail);
     let (lines, line_pages) = line_rows(detail, part);
     let view = DetailPage {
@@ -121,7 +123,8 @@ pub fn render(
         events: timeline(order, *reports_deliveries).into_iter().map(|event| event_row(event, &zone)).collect(),
         address: shipping_lines(&detail.address, &detail.details.shipping_province_name),
         billing: billing_lines(detail),
-        facts: facts(detail, shop),
+        facts: facts(detail),
+        customer_note: customer_note(detail, shows_notes),
         sent: sent_lines(detail),
         cancellation_asked_on: order.pending_cancellation().map(|at| format_date(at, &zone)),
         can_be_cancelled: order.can_be_cancelled(),

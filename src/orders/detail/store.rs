@@ -5,7 +5,7 @@ use sqlx::AssertSqlSafe;
 use crate::database::{Database, Engine, Error};
 use crate::domain::{Currency, Money};
 use crate::orders::order::{Order, OrderDetail, OrderLine, OrderName, OrderNumber, ShippingAddress};
-use crate::orders::store::{ADDRESS_COLUMNS, ORDER_COLUMNS, parse_details, unreadable};
+use crate::orders::store::{ADDRESS_COLUMNS, ORDER_COLUMNS, SHOP_COLUMN, parse_details, unreadable};
 
 #[derive(sqlx::FromRow)]
 struct DetailRow {
@@ -31,8 +31,6 @@ pub struct FoundOrder {
     pub newer: Option<OrderLink>,
     pub older: Option<OrderLink>,
     pub original: Option<OrderLink>,
-    /// Empty for the only shop.
-    pub shop: String,
     /// Whether the shop's exports say when an order is delivered.
     pub reports_deliveries: bool,
 }
@@ -56,7 +54,7 @@ pub(super) async fn find_with_neighbours(
     // Number and name are one value, separated by a line break, which neither has.
     let sql = format!(
         "SELECT {ORDER_COLUMNS}, {ADDRESS_COLUMNS}, details,
-             shop, CAST((SELECT COUNT(*) FROM counters c WHERE c.name = 'deliveries:' || o.shop) AS BIGINT)
+             {SHOP_COLUMN}, CAST((SELECT COUNT(*) FROM counters c WHERE c.name = 'deliveries:' || o.shop) AS BIGINT)
                  + CASE WHEN source = 'sample' THEN 1 ELSE 0 END AS reports_deliveries,
              (SELECT {lines} FROM order_lines l WHERE l.order_id = o.id) AS lines,
              (SELECT n.name FROM orders n WHERE n.user_id = $1 AND n.number = o.reordered_from) AS original_name,
@@ -91,13 +89,13 @@ impl FoundOrder {
         let order = row.order;
         let lines = parse_lines(row.lines.as_deref().unwrap_or("[]"), order.currency())?;
         let original = order.reordered_from.clone().zip(row.original_name.as_deref().and_then(OrderName::parse));
-        let detail = OrderDetail { order, lines, address: row.address, details: parse_details(&row.details)? };
+        let details = parse_details(&row.details)?;
+        let detail = OrderDetail { order, lines, address: row.address, details, shop: row.shop };
         Ok(Self {
             detail,
             newer: order_link(row.newer),
             older: order_link(row.older),
             original,
-            shop: row.shop,
             reports_deliveries: row.reports_deliveries > 0,
         })
     }

@@ -13,7 +13,7 @@ use crate::orders::store::{ORDER_COLUMNS, currency, unreadable};
 
 /// What the rows of the list show.
 const LIST_COLUMNS: &str =
-    "id, number, name, placed_at, status, cancellation_asked_at, piece_count, summary, currency, total";
+    "id, number, name, placed_at, status, cancellation_asked_at, piece_count, summary, currency, total, shop";
 
 /// Where a page of the list begins.
 #[derive(Clone, Debug)]
@@ -72,9 +72,10 @@ pub(super) struct ListedOrder {
     pub piece_count: i64,
     pub summary: String,
     pub total: Money,
+    pub shop: String,
 }
 
-type ListRow = (String, String, String, UnixSeconds, String, Option<UnixSeconds>, i64, String, String, i64);
+type ListRow = (String, String, String, UnixSeconds, String, Option<UnixSeconds>, i64, String, String, i64, String);
 
 impl ListedOrder {
     pub(super) fn cursor(&self, sort: Sort) -> Cursor {
@@ -82,7 +83,7 @@ impl ListedOrder {
     }
 
     fn from_row(row: ListRow) -> Result<Self, Error> {
-        let (id, number, name, placed_at, status, cancellation_asked_at, piece_count, summary, code, total) = row;
+        let (id, number, name, placed_at, status, cancellation_asked_at, piece_count, summary, code, total, shop) = row;
         Ok(Self {
             id: OrderId::parse(&id).ok_or_else(|| unreadable("id"))?,
             number: OrderNumber::parse(&number).ok_or_else(|| unreadable("number"))?,
@@ -93,6 +94,7 @@ impl ListedOrder {
             piece_count,
             summary,
             total: Money::new(total, currency(&code)?),
+            shop,
         })
     }
 }

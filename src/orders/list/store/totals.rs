@@ -27,15 +27,17 @@ fn month_total((month, code, order_count, total, spent): TotalRow) -> Result<Mon
 }
 
 /// What is stored about all orders of a customer.
+#[derive(Default)]
 pub struct StoredTotals {
     pub version: i64,
     pub has_orders: bool,
+    pub has_several_shops: bool,
     /// The time zone of the months; empty if the totals must be computed.
     pub zone: String,
     pub months: Vec<MonthTotal>,
 }
 
-type StoredRow = (i64, i64, String, Option<i64>, Option<String>, Option<i64>, Option<i64>, Option<i64>);
+type StoredRow = (i64, i64, i64, String, Option<i64>, Option<String>, Option<i64>, Option<i64>, Option<i64>);
 
 /// The version of the customer's orders and the stored totals of these months, sorted. Without `range`, no totals.
 pub async fn find_stored(
@@ -46,9 +48,10 @@ pub async fn find_stored(
 ) -> Result<StoredTotals, Error> {
     let (sql, arguments) = stored_sql(snapshot.engine(), user_id, filter, range)?.into_parts();
     let rows: Vec<StoredRow> = sqlx::query_as_with(sql, arguments).fetch_all(snapshot).await?;
-    let mut stored = StoredTotals { version: 0, has_orders: false, zone: String::new(), months: Vec::new() };
-    for (has_orders, version, zone, month, code, order_count, total, spent) in rows {
-        (stored.has_orders, stored.version, stored.zone) = (has_orders == 1, version, zone);
+    let mut stored = StoredTotals::default();
+    for (has_orders, has_several_shops, version, zone, month, code, order_count, total, spent) in rows {
+        (stored.has_orders, stored.has_several_shops) = (has_orders == 1, has_several_shops == 1);
+        (stored.version, stored.zone) = (version, zone);
         if let (Some(month), Some(code), Some(count), Some(total), Some(spent)) =
             (month, code, order_count, total, spent)
         {
@@ -67,11 +70,16 @@ pub(super) fn stored_sql(
     let user_id = || user_id.to_owned();
     let mut sql = SqlBuilder::new(
         engine,
-        "SELECT has_orders, COALESCE(version, 0), COALESCE(totals_zone, ''), month, currency, order_count, total, spent
+        "SELECT has_orders, has_several_shops, COALESCE(version, 0), COALESCE(totals_zone, ''), month, currency, order_count, total, spent
          FROM (SELECT CASE WHEN (SELECT id FROM orders WHERE user_id = ",
     );
     // Not EXISTS, for which PostgreSQL may read the table until it meets an order of the customer.
-    sql.bind(user_id())?.push(" ORDER BY placed_at, id LIMIT 1) IS NULL THEN 0 ELSE 1 END AS has_orders) known LEFT JOIN order_versions v ON v.user_id = ");
+    sql.bind(user_id())?.push(
+        " ORDER BY placed_at, id LIMIT 1) IS NULL THEN 0 ELSE 1 END AS has_orders, CASE WHEN (SELECT MIN(shop) FROM orders WHERE user_id = ",
+    );
+    sql.bind(user_id())?.push(") <> (SELECT MAX(shop) FROM orders WHERE user_id = ");
+    sql.bind(user_id())?
+        .push(") THEN 1 ELSE 0 END AS has_several_shops) known LEFT JOIN order_versions v ON v.user_id = ");
     sql.bind(user_id())?.push(
         " LEFT JOIN (SELECT month, currency, CAST(SUM(order_count) AS BIGINT) AS order_count, CAST(SUM(total) AS BIGINT) AS total,
                             CAST(SUM(spent) AS BIGINT) AS spent FROM order_totals WHERE user_id = ",

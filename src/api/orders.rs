@@ -117,9 +117,7 @@ pub(super) async fn find(
     (database, site): (web::Data<Database>, web::Data<Site>),
 ) -> Result<HttpResponse, Error> {
     let number = OrderNumber::parse(&number).ok_or(Error::NotFound)?;
-    let user_id = &caller.user.user_id;
-    let detail = database.read(async |snapshot| orders::find_order(snapshot, user_id, &number).await).await?;
-    let detail = detail.ok_or(Error::NotFound)?;
+    let detail = orders::find_order(&database, &caller.user.user_id, &number).await?.ok_or(Error::NotFound)?;
     let order = OrderResponse::from(detail);
     let order = if site.shop.shows_notes { order } else { order.without_note() };
     Ok(no_store(&mut HttpResponse::Ok()).json(order))

@@ -79,6 +79,7 @@ fn forms(number: &str, other_session: &str) -> Vec<(String, String)> {
         form("/account/session/extend", "x=1".to_owned()),
         form("/account/stay", "x=1".to_owned()),
         form("/orders/{number}/cancel", "key=delayed-cancel".to_owned()),
+        form("/orders/{number}/cancel/undo", "x=1".to_owned()),
         form("/orders/{number}/again", "key=delayed-again".to_owned()),
     ]
 }
@@ -89,6 +90,7 @@ async fn contents(database: &AnyPool) -> Vec<String> {
         "SELECT id || email || password_hash || COALESCE(time_zone, '') FROM users ORDER BY id",
         "SELECT id || CAST(last_seen_at AS TEXT) || COALESCE(CAST(revoked_at AS TEXT), '') FROM sessions ORDER BY id",
         "SELECT id || COALESCE(CAST(cancellation_asked_at AS TEXT), '') FROM orders ORDER BY id",
+        "SELECT id FROM reorder_requests ORDER BY id",
         "SELECT event || id FROM audit_events ORDER BY id",
         "SELECT id FROM mail_queue ORDER BY id",
     ];

@@ -8,6 +8,7 @@ use lettre::Address;
 
 use super::reader::Reader;
 use super::security_contact::mailto_uri;
+use crate::domain::Email;
 
 pub(super) const DEFAULT_NAME: &str = "Order portal";
 /// Characters of a name or a label.
@@ -79,7 +80,15 @@ impl ShopContact {
     fn parse(text: &str) -> Option<Self> {
         match HttpsUrl::parse(text) {
             Some(url) => Some(Self::Url(url)),
-            None => text.parse().ok().map(Self::Address),
+            None => text.parse().ok().filter(|_| Email::parse(text).is_ok()).map(Self::Address),
+        }
+    }
+
+    /// The address that mail to the shop goes to.
+    pub fn email(&self) -> Option<Email> {
+        match self {
+            Self::Address(address) => Email::parse(address.as_ref()).ok(),
+            Self::Url(_) => None,
         }
     }
 

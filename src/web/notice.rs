@@ -37,8 +37,9 @@ pub enum Notice {
     TimeZoneChanged,
     #[strum(serialize = "cancellation-asked")]
     CancellationRequested,
-    #[strum(serialize = "ordered-again")]
-    Reordered,
+    CancellationWithdrawn,
+    ReorderRequested,
+    ConfirmFirst,
 }
 
 impl Notice {
@@ -69,8 +70,14 @@ impl Notice {
             }
             Self::AccountDeleted => "Your account is deleted.",
             Self::TimeZoneChanged => "Times are shown for that place from now on.",
-            Self::CancellationRequested => "The shop knows that you want to cancel. Whether it still could shows here.",
-            Self::Reordered => "Your order is placed: the same again. The shop takes it from here.",
+            Self::CancellationRequested => {
+                "Your cancellation request was sent to the shop. Its answer will appear here."
+            }
+            Self::CancellationWithdrawn => "Your cancellation request was withdrawn. The order stays as it is.",
+            Self::ReorderRequested => {
+                "Your request was sent to the shop. It contacts you about prices, payment and delivery."
+            }
+            Self::ConfirmFirst => "Nothing was sent. Confirm your email address first: the link is in your mailbox.",
         }
     }
 }

@@ -5,6 +5,7 @@ mod chromium;
 mod driver;
 mod engines;
 mod orders;
+mod requests;
 mod takeover;
 
 use fantoccini::Locator;

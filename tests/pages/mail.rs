@@ -56,11 +56,11 @@ async fn mail_and_its_pages_are_well_formed_in_every_state() {
         "Choose a new password",
         "Confirm your e-mail address",
         "Confirm your new e-mail address",
-        "You asked to cancel an order",
+        "Cancellation requested: order #1",
         "Your account was deleted",
         "Your e-mail address is about to change",
         "Your e-mail address was changed",
-        "Your order is placed",
+        "Request to order again: order #1",
         "Your password was changed",
     ];
     assert_eq!(subjects, kinds.into());

@@ -76,6 +76,7 @@ impl Accounts {
             "kept_addresses": reserved.iter().map(reserved_address).collect::<Vec<_>>(),
             "activity": events.iter().map(event).collect::<Vec<_>>(),
             "orders": orders::export_all(&self.database, &user.user_id).await?,
+            "reorder_requests": orders::export_reorder_requests(&self.database, &user.user_id).await?,
         }))
     }
 }

@@ -1,6 +1,6 @@
 //! The page of one order: lines, totals, timeline, address, buttons.
 //!
-//! Route: GET `/orders/{number}`. Exports [`find_order`] for the API, and the page itself for actions that show it with an error.
+//! Route: GET `/orders/{number}`. Exports [`find_order`] for the API, and the page itself for requests that show it with an error.
 //!
 //! An order of another customer is answered exactly like one that does not exist.
 
@@ -11,5 +11,6 @@ mod page;
 mod store;
 mod timeline;
 
+pub(super) use breakdown::product_lines;
 pub(super) use page::{find, redirect_to_order, render, show};
 pub use store::find_order;

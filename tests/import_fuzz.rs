@@ -165,7 +165,7 @@ impl Importer {
     async fn import(&self, mode: ImportMode, skip_invalid: bool) -> Result<ImportSummary, String> {
         let file = self.sandbox.path().join("orders.csv");
         let (shop, columns, zone) = (ShopName::default(), Vec::new(), Zone::utc());
-        let options = ImportOptions { mode, skip_invalid, shop, columns, zone };
+        let options = ImportOptions { mode, skip_invalid, shop, columns, zone, order_mails: true };
         let sources = [ImportSource::File(file)];
         match orders::import(&self.database, &self.clock, &sources, &options, &mut |_| {}).await {
             Ok(report) => Ok(report.summary),

@@ -58,7 +58,7 @@ const fn for_tokens(method: Method, pattern: &'static str, customer: Expected) -
 }
 
 /// The forms have only invalid values, so that a POST changes nothing.
-static ROUTES: [Route; 62] = [
+static ROUTES: [Route; 64] = [
     for_anonymous(Method::GET, "/", (200, "")),
     for_anonymous(Method::GET, "/signup", (200, "")),
     for_anonymous(Method::POST, "/signup", (422, "")),
@@ -90,6 +90,8 @@ static ROUTES: [Route; 62] = [
     for_customers(Method::POST, "/account/export", (422, "")),
     for_customers(Method::GET, "/account/delete", (200, "")),
     for_customers(Method::POST, "/account/delete", (422, "")),
+    for_customers(Method::GET, "/account/order-mails", (303, "/account#order-mails")),
+    for_customers(Method::POST, "/account/order-mails", (400, "")),
     for_customers(Method::GET, "/account/time-zone", (200, "")),
     for_customers(Method::POST, "/account/time-zone", (422, "")),
     for_customers(Method::POST, "/account/session/extend", (200, "")),

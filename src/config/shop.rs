@@ -1,4 +1,5 @@
-//! The shop's identity on pages and in mail: `SHOP_NAME`, `SHOP_URL`, `SHOP_CONTACT`, `SHOP_LINKS`.
+//! The shop's identity on pages and in mail: `SHOP_NAME`, `SHOP_URL`, `SHOP_CONTACT`, `SHOP_LINKS`; and whether it sends
+//! `ORDER_MAILS`.
 //!
 //! URLs are kept as written, because pages and mails show them.
 
@@ -23,11 +24,13 @@ pub struct Shop {
     pub contact: Option<ShopContact>,
     /// Further links of the footer.
     pub links: Vec<ShopLink>,
+    /// Whether customers get mail when an import changes the state of their orders, unless they turn it off.
+    pub order_mails: bool,
 }
 
 impl Default for Shop {
     fn default() -> Self {
-        Self { name: DEFAULT_NAME.to_owned(), url: None, contact: None, links: Vec::new() }
+        Self { name: DEFAULT_NAME.to_owned(), url: None, contact: None, links: Vec::new(), order_mails: false }
     }
 }
 
@@ -45,7 +48,8 @@ impl Reader<'_> {
         let contact = self.parsed("SHOP_CONTACT", takes, ShopContact::parse);
         let takes = "Label=URL pairs with https URLs, separated by commas, like Imprint=https://shop.example/imprint,Privacy=https://shop.example/privacy";
         let links = self.parsed("SHOP_LINKS", takes, ShopLinks::parse);
-        Shop { name, url, contact, links: links.map(|links| links.0).unwrap_or_default() }
+        let order_mails = self.one_of("ORDER_MAILS", &[("true", true), ("false", false)], false);
+        Shop { name, url, contact, links: links.map(|links| links.0).unwrap_or_default(), order_mails }
     }
 }
 

@@ -33,6 +33,8 @@ pub enum Message {
         to: String,
     },
     PasswordChanged(RequestOrigin),
+    /// A login from a browser, or with the API from a network, that the account did not know.
+    NewLogin(RequestOrigin),
     /// After a recovery link was used: set a new password, because the old one was made unusable.
     ResetAfterRecovery(RequestOrigin),
     AccountDeleted(RequestOrigin),
@@ -77,6 +79,7 @@ impl Message {
             Self::AddressChangeRequested { .. }
             | Self::AddressChanged { .. }
             | Self::PasswordChanged(_)
+            | Self::NewLogin(_)
             | Self::AccountDeleted(_)
             | Self::AboutOrder(_)
             | Self::ToShop(_) => None,
@@ -85,7 +88,7 @@ impl Message {
 
     /// Whether it has a link that undoes the change.
     pub fn has_recovery_link(&self) -> bool {
-        matches!(self, Self::AddressChanged { .. } | Self::PasswordChanged(_))
+        matches!(self, Self::AddressChanged { .. } | Self::PasswordChanged(_) | Self::NewLogin(_))
     }
 
     /// A short name of a message in the queue. For a message of a newer version, the variant's name.
@@ -109,6 +112,7 @@ impl Message {
             Self::AddressChangeRequested { .. } => "address change requested",
             Self::AddressChanged { .. } => "address changed",
             Self::PasswordChanged(_) => "password changed",
+            Self::NewLogin(_) => "new login",
             Self::AccountDeleted(_) => "account deleted",
             Self::AboutOrder(message) => message.kind(),
             Self::ToShop(message) => message.kind(),
@@ -182,6 +186,16 @@ impl Message {
                 vec![
                     "The password of your account was changed. Everywhere else the account was logged out.".to_owned(),
                     format!("Changed: {}.", origin.describe()),
+                    if_not_you(has_link, "choose a new password at once: follow \"Forgot your password?\" on the login page"),
+                ],
+                NOT_ME,
+                after_recovery_link(has_link),
+            ),
+            Self::NewLogin(origin) => text(
+                "New login to your account",
+                vec![
+                    "Your account was logged in to from a browser or network that it did not know.".to_owned(),
+                    format!("Logged in: {}.", origin.describe()),
                     if_not_you(has_link, "choose a new password at once: follow \"Forgot your password?\" on the login page"),
                 ],
                 NOT_ME,

@@ -40,6 +40,8 @@ pub enum Notice {
     CancellationWithdrawn,
     ReorderRequested,
     ConfirmFirst,
+    OrderMailsOn,
+    OrderMailsOff,
 }
 
 impl Notice {
@@ -77,6 +79,8 @@ impl Notice {
             Self::ReorderRequested => {
                 "Your request was sent to the shop. It contacts you about prices, payment and delivery."
             }
+            Self::OrderMailsOn => "Order emails are on.",
+            Self::OrderMailsOff => "Order emails are off.",
             Self::ConfirmFirst => "Nothing was sent. Confirm your email address first: the link is in your mailbox.",
         }
     }

@@ -4,6 +4,7 @@ mod accounts;
 mod chromium;
 mod driver;
 mod engines;
+mod mails;
 mod orders;
 mod requests;
 mod takeover;

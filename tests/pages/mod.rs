@@ -3,7 +3,7 @@
 mod account;
 mod anonymous;
 mod errors;
-mod mail;
+pub mod mail;
 mod orders;
 
 use std::collections::BTreeSet;
@@ -16,7 +16,7 @@ use crate::http::Response;
 const LONG: usize = 5_000;
 
 /// Template, a text that only it contains, and the test that renders it.
-const TEMPLATES: [(&str, &str, &str); 32] = [
+const TEMPLATES: [(&str, &str, &str); 33] = [
     ("_contact.html", "<a class=\"contact\" href=\"", "shop"),
     ("_verify_banner.html", "<button class=\"plain\" type=\"submit\">Send it again</button>", "orders"),
     ("accounts/_activity.html", "<p class=\"where\"><time datetime=\"", "account"),
@@ -30,6 +30,7 @@ const TEMPLATES: [(&str, &str, &str); 32] = [
     ("accounts/not_me.html", "action=\"/not-me\"", "anonymous"),
     ("accounts/recovery_expired.html", "The link in a security mail works once", "anonymous"),
     ("accounts/account.html", "<section id=\"time-zone\"", "account"),
+    ("accounts/_order_mails.html", "Turn off order emails", "account"),
     ("accounts/reset.html", "action=\"/password/reset\"", "anonymous"),
     ("accounts/signup.html", "The one that you order with.", "anonymous"),
     ("accounts/time_zone.html", "as the clocks there show them", "account"),

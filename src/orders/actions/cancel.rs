@@ -94,9 +94,11 @@ fn refusal(order: &Order, zone: &Zone) -> Option<String> {
         OrderStatus::Cancelled => "The order is already cancelled.",
         OrderStatus::Refunded => "The order is already refunded.",
         OrderStatus::PaymentVoided | OrderStatus::Expired => "The order was not paid, so the shop does not send it.",
-        OrderStatus::Delivered => "The order was delivered, so it cannot be cancelled. Ask the shop how to return it.",
+        OrderStatus::Delivered => {
+            "The order was delivered, so it cannot be cancelled. The shop tells you how to send it back."
+        }
         OrderStatus::PartlySent | OrderStatus::Sent => {
-            "The order is on its way, so it cannot be cancelled. Ask the shop how to return it."
+            "The order is on its way, so it cannot be cancelled. The shop tells you how to send it back."
         }
     };
     Some(text.to_owned())

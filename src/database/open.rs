@@ -8,6 +8,7 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::MigrateError;
 use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, ConnectOptions, Connection, Row};
 
+use super::connections::Connections;
 use super::error::sqlite_code;
 use super::health::Health;
 use super::lock::DatabaseLock;
@@ -178,10 +179,11 @@ impl Database {
         let is_behind_pooler = url.is_behind_pooler();
         let health = Arc::new(Health::new(location(url)));
         let (readers, writers) = match url.engine() {
-            Engine::Sqlite => sqlite_pools(&options),
+            Engine::Sqlite => sqlite_pools(&options, &health),
             Engine::Postgres => {
                 let pool = postgres_pool(options, workload, is_behind_pooler, Arc::clone(&health));
-                (pool.clone(), pool)
+                let connections = Connections::new(pool, Arc::clone(&health));
+                (Arc::clone(&connections), connections)
             }
         };
         Ok(Self {
@@ -249,7 +251,7 @@ async fn tune_sqlite(connection: &mut AnyConnection) -> Result<(), Error> {
     }
 }
 
-fn sqlite_pools(options: &AnyConnectOptions) -> (AnyPool, AnyPool) {
+fn sqlite_pools(options: &AnyConnectOptions, health: &Arc<Health>) -> (Arc<Connections>, Arc<Connections>) {
     let pool = |connections, tuning: &'static str| {
         let options = AnyPoolOptions::new().max_connections(connections).acquire_timeout(LONG_ACQUIRE_TIMEOUT);
         options.test_before_acquire(false).after_connect(move |connection, _| {
@@ -261,7 +263,7 @@ fn sqlite_pools(options: &AnyConnectOptions) -> (AnyPool, AnyPool) {
     };
     let readers = pool(CONNECTIONS, SQLITE_READERS).connect_lazy_with(options.clone());
     let writers = pool(SQLITE_WRITERS, "").connect_lazy_with(options.clone());
-    (readers, writers)
+    (Connections::new(readers, Arc::clone(health)), Connections::new(writers, Arc::clone(health)))
 }
 
 fn postgres_pool(

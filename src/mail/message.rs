@@ -44,6 +44,7 @@ pub enum Message {
 
 /// The label of a recovery link.
 const NOT_ME: &str = "This was not me";
+const CHOOSE_PASSWORD: &str = "choose a new password at once: follow \"Forgot your password?\" on the login page";
 
 /// `otherwise` is the advice when the change can no longer be undone.
 fn if_not_you(has_link: bool, otherwise: &str) -> String {
@@ -120,18 +121,21 @@ impl Message {
     }
 
     /// Renders the mail with the URL of its link.
-    pub(super) fn render(&self, sender: &Sender, link: Option<String>) -> Result<EmailContent, askama::Error> {
+    pub(super) fn render(&self, sender: &Sender, link: Option<&str>) -> Result<EmailContent, askama::Error> {
         self.text(link, sender).render(sender)
     }
 
-    fn text(&self, link: Option<String>, sender: &Sender) -> EmailText {
+    fn text(&self, link: Option<&str>, sender: &Sender) -> EmailText {
         let (has_link, contact) = (link.is_some(), sender.shop.contact.as_ref());
         let text = |subject: &str, before: Vec<String>, label: &str, after: Vec<String>| EmailText {
             subject: subject.to_owned(),
             before,
-            link: link.map(|link| (label.to_owned(), link)),
+            link: link.map(|link| (label.to_owned(), link.to_owned())),
             after,
             unsubscribe: None,
+        };
+        let security_notice = |subject: &str, what: String, when: String, otherwise: &str| {
+            text(subject, vec![what, when, if_not_you(has_link, otherwise)], NOT_ME, after_recovery_link(has_link))
         };
         match self {
             Self::Verify(origin) => text(
@@ -171,35 +175,23 @@ impl Message {
                 "",
                 Vec::new(),
             ),
-            Self::AddressChanged { origin, to } => text(
+            Self::AddressChanged { origin, to } => security_notice(
                 "Your e-mail address was changed",
-                vec![
-                    format!("Your account has changed from this e-mail address to {to}."),
-                    format!("Confirmed: {}.", origin.describe()),
-                    if_not_you(has_link, &tell_the_shop(contact)),
-                ],
-                NOT_ME,
-                after_recovery_link(has_link),
+                format!("Your account has changed from this e-mail address to {to}."),
+                format!("Confirmed: {}.", origin.describe()),
+                &tell_the_shop(contact),
             ),
-            Self::PasswordChanged(origin) => text(
+            Self::PasswordChanged(origin) => security_notice(
                 "Your password was changed",
-                vec![
-                    "The password of your account was changed. Everywhere else the account was logged out.".to_owned(),
-                    format!("Changed: {}.", origin.describe()),
-                    if_not_you(has_link, "choose a new password at once: follow \"Forgot your password?\" on the login page"),
-                ],
-                NOT_ME,
-                after_recovery_link(has_link),
+                "The password of your account was changed. Everywhere else the account was logged out.".to_owned(),
+                format!("Changed: {}.", origin.describe()),
+                CHOOSE_PASSWORD,
             ),
-            Self::NewLogin(origin) => text(
+            Self::NewLogin(origin) => security_notice(
                 "New login to your account",
-                vec![
-                    "Your account was logged in to from a browser or network that it did not know.".to_owned(),
-                    format!("Logged in: {}.", origin.describe()),
-                    if_not_you(has_link, "choose a new password at once: follow \"Forgot your password?\" on the login page"),
-                ],
-                NOT_ME,
-                after_recovery_link(has_link),
+                "Your account was logged in to from a browser or network that it did not know.".to_owned(),
+                format!("Logged in: {}.", origin.describe()),
+                CHOOSE_PASSWORD,
             ),
             Self::ResetAfterRecovery(origin) => text(
                 "Choose a new password",

@@ -29,8 +29,8 @@ mod url;
 use actix_web::web;
 
 pub use actions::{
-    Answered, PendingCancellation, PendingReorder, answer_cancellation, export_reorder_requests, mark_done,
-    pending_cancellations, pending_reorders,
+    Answered, OrderNotice, PendingCancellation, PendingReorder, answer_cancellation, export_reorder_requests,
+    mark_done, pending_cancellations, pending_reorders,
 };
 pub use cancellation::{Cancellation, Verdict};
 pub use data_export::export_all;

@@ -4,7 +4,7 @@
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 
-use crate::accounts::{Accounts, store};
+use crate::accounts::{AccountNotice, Accounts, store};
 use crate::sessions::Authenticated;
 use crate::web::body::Form;
 use crate::web::{Error, Notice, see_other};
@@ -26,8 +26,8 @@ pub async fn submit(
     Authenticated { user, body: Form(form), .. }: Authenticated<Form<OrderMailsForm>>,
 ) -> Result<HttpResponse, Error> {
     let (off_at, notice) = match form.order_mails {
-        Switch::On => (None, Notice::OrderMailsOn),
-        Switch::Off => (Some(accounts.clock.now()), Notice::OrderMailsOff),
+        Switch::On => (None, AccountNotice::OrderMailsOn),
+        Switch::Off => (Some(accounts.clock.now()), AccountNotice::OrderMailsOff),
     };
     store::set_order_mails_off(&accounts.database, &user.user_id, off_at).await?;
     let mut response = see_other("/account#order-mails");

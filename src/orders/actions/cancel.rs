@@ -5,6 +5,7 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
+use super::notice::OrderNotice;
 use super::store::cancellations as store;
 use super::submission::{DAY, MAX_PER_DAY, Outcome, Submission, key_reused, limit, new_key, parse_key};
 use crate::clock::Clock;
@@ -121,7 +122,7 @@ pub async fn submit(
     let origin = RequestOrigin::new(clock.now(), &client);
     let submission = Submission { database: &database, clock: &clock, user: &user, layout: &layout, order, origin };
     let outcome = submission.request_cancellation(&key, &reason).await?;
-    respond(outcome, Notice::CancellationRequested, layout, &user, &database, &number).await
+    respond(outcome, OrderNotice::CancellationRequested, layout, &user, &database, &number).await
 }
 
 /// POST `…/cancel/undo`: withdraws the request, unless the shop has answered it.
@@ -136,12 +137,12 @@ pub async fn undo(
     let order = &found.detail.order;
     let submission = Submission { database: &database, clock: &clock, user: &user, layout: &layout, order, origin };
     let outcome = submission.withdraw_cancellation().await?;
-    respond(outcome, Notice::CancellationWithdrawn, layout, &user, &database, &number).await
+    respond(outcome, OrderNotice::CancellationWithdrawn, layout, &user, &database, &number).await
 }
 
 async fn respond(
     outcome: Outcome,
-    notice: Notice,
+    notice: OrderNotice,
     layout: Layout,
     user: &CurrentUser,
     database: &Database,
@@ -157,7 +158,7 @@ async fn respond(
     let order = &found.detail.order;
     let has_request = order.pending_cancellation().is_some();
     let is_as_wanted = match notice {
-        Notice::CancellationRequested => has_request,
+        OrderNotice::CancellationRequested => has_request,
         _ => order.cancellation.is_none(),
     };
     if is_as_wanted || matches!(outcome, Outcome::Repeated) {

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `cancel.rs`, `reorder.rs`, `reorder_form.rs` | the pages and forms |
 //! | `submission.rs` | what submitted forms share: idempotency, limits, mail |
+//! | `notice.rs` | what the order's page says afterwards |
 //! | `answer.rs` | the operator's answer to a cancellation request |
 //! | `store/` | the statements |
 //!
@@ -16,11 +17,13 @@
 
 mod answer;
 pub(super) mod cancel;
+mod notice;
 pub(super) mod reorder;
 mod reorder_form;
 mod store;
 mod submission;
 
 pub use answer::{Answered, answer_cancellation};
+pub use notice::OrderNotice;
 pub use store::cancellations::{PendingCancellation, pending_cancellations};
 pub use store::reorders::{PendingReorder, export as export_reorder_requests, mark_done, pending as pending_reorders};

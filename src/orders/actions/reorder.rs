@@ -5,6 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
 
+use super::notice::OrderNotice;
 use super::reorder_form::{Review, ReviewLine, Submitted, SubmittedForm, review};
 use super::store::reorders::{self as store, RequestedLine};
 use super::submission::{DAY, MAX_PER_DAY, Outcome, Submission, key_reused, limit, new_key, parse_key};
@@ -86,7 +87,7 @@ pub async fn submit(
     // An unconfirmed address may be another person's, to whom the shop would write.
     if !is_verified(&layout) {
         let mut response = see_other(&format!("{}/again", order_url(&order.number)));
-        Notice::ConfirmFirst.show_next(&mut response);
+        OrderNotice::ConfirmFirst.show_next(&mut response);
         return Ok(response);
     }
     let unreadable = || Error::BadRequest("the form lacks a field or has one twice; load the page again".to_owned());
@@ -101,7 +102,7 @@ pub async fn submit(
     match submission.request_reorder(&key, &lines).await? {
         Outcome::Done | Outcome::Repeated => {
             let mut response = see_other(&order_url(&order.number));
-            Notice::ReorderRequested.show_next(&mut response);
+            OrderNotice::ReorderRequested.show_next(&mut response);
             Ok(response)
         }
         Outcome::KeyReused => Err(key_reused()),

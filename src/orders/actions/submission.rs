@@ -1,6 +1,7 @@
 //! What submitted forms share: the idempotency key, the limit of requests, mail to the customer and to the shop.
 
 use crate::clock::Clock;
+use crate::config::ShopContact;
 use crate::database::{self, Database, Transaction};
 use crate::domain::{Email, UnixSeconds};
 use crate::mail::{self, AboutOrder, Message, RequestOrigin, ToShop};
@@ -97,7 +98,7 @@ impl Submission<'_> {
         transaction: &mut Transaction,
         message: ToShop,
     ) -> Result<(), database::Error> {
-        let Some(email) = self.layout.shop.contact.as_ref().and_then(|contact| contact.email()) else { return Ok(()) };
+        let Some(email) = self.layout.shop.contact.as_ref().and_then(ShopContact::email) else { return Ok(()) };
         mail::enqueue(transaction, self.clock, &email, None, &Message::ToShop(message)).await.map(drop)
     }
 

@@ -117,8 +117,6 @@ pub(super) async fn find(
     database: web::Data<Database>,
 ) -> Result<HttpResponse, Error> {
     let number = OrderNumber::parse(&number).ok_or(Error::NotFound)?;
-    let user_id = &caller.user.user_id;
-    let detail = database.read(async |snapshot| orders::find_order(snapshot, user_id, &number).await).await?;
-    let detail = detail.ok_or(Error::NotFound)?;
+    let detail = orders::find_order(&database, &caller.user.user_id, &number).await?.ok_or(Error::NotFound)?;
     Ok(no_store(&mut HttpResponse::Ok()).json(OrderResponse::from(detail)))
 }

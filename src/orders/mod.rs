@@ -24,6 +24,7 @@ mod samples;
 mod search;
 mod status;
 mod store;
+mod summary;
 mod url;
 
 use actix_web::web;
@@ -49,15 +50,15 @@ pub use samples::add_samples;
 pub use status::{FulfillmentStatus, OrderStatus, PaymentStatus};
 
 use crate::database::{Database, Error, Transaction};
-use crate::domain::{UnixSeconds, UserId};
+use crate::domain::{UnixSeconds, UserId, Zone};
 use monthly_totals::Changes;
 
 /// How long the response to a form is stored for requests that repeat it, in seconds.
 const IDEMPOTENCY_KEY_LIFETIME: i64 = 7 * 86_400;
 
-/// For a new account without orders: its totals are current from the first order on.
-pub async fn start_totals(transaction: &mut Transaction, user_id: &UserId) -> Result<(), Error> {
-    monthly_totals::rebuild(transaction, user_id).await
+/// For a new account without orders: its totals are current from the first order on. `shop_zone` is that of customers whose own is unknown.
+pub async fn start_totals(transaction: &mut Transaction, user_id: &UserId, shop_zone: &Zone) -> Result<(), Error> {
+    monthly_totals::start(transaction, user_id, shop_zone).await
 }
 
 /// Assigns the shop's orders of a verified email to its user, unless they have an owner; returns their number. When there are some, the
@@ -90,11 +91,15 @@ pub async fn zone_changed(transaction: &mut Transaction, user_id: &UserId) -> Re
 }
 
 /// Maintenance: one batch of each step, with the number of rows or the error.
-pub async fn run_maintenance(database: &Database, now: UnixSeconds) -> [(&'static str, Result<u64, Error>); 3] {
+pub async fn run_maintenance(
+    database: &Database,
+    shop_zone: &Zone,
+    now: UnixSeconds,
+) -> [(&'static str, Result<u64, Error>); 3] {
     let expired = now.plus(-IDEMPOTENCY_KEY_LIFETIME);
     [
         ("search texts of orders", search::store::fill_missing(database).await),
-        ("totals of customers", monthly_totals::rebuild_stale(database).await),
+        ("totals of customers", monthly_totals::rebuild_stale(database, shop_zone).await),
         ("idempotency keys", idempotency::store::delete_expired(database, expired).await),
     ]
 }

@@ -107,6 +107,11 @@ impl Sessions {
         Self { database, clock, keys: Arc::new(keys), lifetimes, default_zone }
     }
 
+    /// The time zone of users whose own is unknown.
+    pub fn default_zone(&self) -> &Zone {
+        &self.default_zone
+    }
+
     /// Starts a session after the password was verified. `None` if the account was deleted, disabled or got another password meanwhile:
     /// hashing takes long enough. Everything else that the login writes belongs in the same transaction.
     pub async fn start(

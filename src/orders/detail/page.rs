@@ -101,8 +101,7 @@ pub async fn redirect_to_order(number: web::Path<String>) -> Result<HttpResponse
 /// The user's order of this number, else [`Error::NotFound`].
 pub async fn find(database: &Database, user: &CurrentUser, number: &str) -> Result<FoundOrder, Error> {
     let number = OrderNumber::parse(number).ok_or(Error::NotFound)?;
-    let found =
-        database.read(async |snapshot| store::find_with_neighbours(snapshot, &user.user_id, &number).await).await?;
+    let found = store::find_with_neighbours(database, &user.user_id, &number).await?;
     found.ok_or(Error::NotFound)
 }
 

@@ -42,6 +42,8 @@ struct Results {
     /// The sums without cancelled orders and refunds, if they differ.
     net_summary: Option<String>,
     charts: Vec<Chart>,
+    /// `1–20 of 31`; `None` on a page between the first and the last one, whose place in the list is not known.
+    position: Option<String>,
     previous: Option<PageLink>,
     next: Option<PageLink>,
     csv_url: String,
@@ -55,6 +57,9 @@ struct ListRow {
     status: &'static str,
     status_class: &'static str,
     is_cancellation_requested: bool,
+    /// `Clay mug, Saucer and 2 more`
+    products: String,
+    /// The number of pieces.
     items: String,
     total: String,
 }
@@ -121,7 +126,11 @@ pub async fn show(
     let read = database.read(async |snapshot| {
         let Found { version, totals } = find_totals(snapshot, &user.user_id, &filter, &zone).await?;
         let Some(totals) = totals else { return Ok((version, None)) };
-        let (start, page) = find_full_page(snapshot, &user.user_id, &filter, start.clone()).await?;
+        let (start, page) = match totals.order_count {
+            // A search that finds nothing reads all orders of the customer, so not twice.
+            0 => (start.clone(), OrderPage::empty()),
+            _ => find_full_page(snapshot, &user.user_id, &filter, start.clone()).await?,
+        };
         Ok::<_, database::Error>((version, Some((totals, start, page))))
     });
     let (version, found) = read.await?;
@@ -229,6 +238,7 @@ fn results(
         summary: summary(totals),
         net_summary: net_summary(totals),
         charts: totals.currencies.iter().filter_map(chart::chart).collect(),
+        position: position(start, page, totals.order_count),
         previous,
         next,
         csv_url: list_url("/orders.csv", params, None),
@@ -244,9 +254,22 @@ fn list_row(order: &ListedOrder, zone: &Zone) -> ListRow {
         status: order.status.label(),
         status_class: order.status.as_str(),
         is_cancellation_requested: order.cancellation_asked_at.is_some() && order.status.can_be_cancelled(),
-        items: format_count(order.line_count),
+        products: order.summary.clone(),
+        items: format_count(order.piece_count),
         total: order.total.to_string(),
     }
+}
+
+/// The place of the page in the list. A cursor does not tell it, but the first and the last page are at the ends.
+fn position(start: &PageStart, page: &OrderPage<ListedOrder>, count: i64) -> Option<String> {
+    let shown = i64::try_from(page.orders.len()).ok().filter(|shown| (1..=count).contains(shown))?;
+    let first = match start {
+        PageStart::First => 1,
+        PageStart::After(_) if !page.has_more => count - shown + 1,
+        PageStart::After(_) | PageStart::Before(_) => return None,
+    };
+    let [first, last, count] = [first, first + shown - 1, count].map(format_count);
+    Some(format!("{first}–{last} of {count}"))
 }
 
 fn summary(totals: &OrderTotals) -> String {

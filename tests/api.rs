@@ -190,6 +190,7 @@ async fn order_json_has_exactly_the_documented_members() {
         "total",
         "refunded",
         "line_count",
+        "cancellation_answer",
         "cancellation_requested_at",
     ];
     documented.sort_unstable();

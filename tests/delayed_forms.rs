@@ -76,9 +76,11 @@ fn forms(number: &str, other_session: &str) -> Vec<(String, String)> {
         form("/account/export", format!("password={password}")),
         form("/account/delete", format!("password={password}")),
         form("/account/time-zone", "zone=Europe%2FParis".to_owned()),
+        form("/account/order-mails", "order_mails=off".to_owned()),
         form("/account/session/extend", "x=1".to_owned()),
         form("/account/stay", "x=1".to_owned()),
         form("/orders/{number}/cancel", "key=delayed-cancel".to_owned()),
+        form("/orders/{number}/cancel/undo", "x=1".to_owned()),
         form("/orders/{number}/again", "key=delayed-again".to_owned()),
     ]
 }
@@ -86,9 +88,10 @@ fn forms(number: &str, other_session: &str) -> Vec<(String, String)> {
 /// All data that the forms can change.
 async fn contents(database: &AnyPool) -> Vec<String> {
     let queries = [
-        "SELECT id || email || password_hash || COALESCE(time_zone, '') FROM users ORDER BY id",
+        "SELECT id || email || password_hash || COALESCE(time_zone, '') || COALESCE(CAST(order_mails_off_at AS TEXT), '') FROM users ORDER BY id",
         "SELECT id || CAST(last_seen_at AS TEXT) || COALESCE(CAST(revoked_at AS TEXT), '') FROM sessions ORDER BY id",
         "SELECT id || COALESCE(CAST(cancellation_asked_at AS TEXT), '') FROM orders ORDER BY id",
+        "SELECT id FROM reorder_requests ORDER BY id",
         "SELECT event || id FROM audit_events ORDER BY id",
         "SELECT id FROM mail_queue ORDER BY id",
     ];

@@ -321,7 +321,10 @@ async fn repeated_or_unknown_filter_is_400_in_api_and_csv() {
     let (app, mut ann) = TestApp::start_with_orders(&shop::orders(3, ANN)).await;
     let token = app.api_token(ANN).await;
     for (query, expected) in [
-        ("status=lost", "takes one of placed, processing, partly_sent, sent, delivered, cancelled, refunded"),
+        (
+            "status=lost",
+            "takes one of placed, processing, partly_sent, sent, delivered, cancelled, refunded, payment_voided, expired, cancellation_requested",
+        ),
         ("status=SENT", "takes one of"),
         ("sort=random", "takes one of newest, oldest, highest, lowest"),
         ("sort=newest%00", "takes one of"),
@@ -450,7 +453,7 @@ async fn openapi_describes_the_parameters_of_the_list() {
         assert!(parameter["description"].as_str().is_some_and(|text| !text.is_empty()), "{parameter}");
     }
     let parameter = |name: &str| parameters.iter().find(|parameter| parameter["name"] == name).unwrap().to_string();
-    for word in ["placed", "processing", "partly_sent", "sent", "delivered", "cancelled", "refunded"] {
+    for word in ["placed", "partly_sent", "sent", "refunded", "payment_voided", "cancellation_requested"] {
         assert!(parameter("status").contains(word), "{word} is not described");
     }
     assert!(parameter("sort").contains("highest") && parameter("period").contains("last-year"));

@@ -122,7 +122,7 @@ async fn hostile_order_data_is_text_in_mail() {
     let (app, mut ann) =
         app_with(&[vec![order("#1", ANN)], rows, vec![line("#1", ANN, &"W".repeat(10_000))]].concat()).await;
     reorder(&mut ann, "1").await;
-    let mail = mailbox::mail_to(&app, ANN, "Your order is placed").await;
+    let mail = mailbox::mail_to(&app, ANN, "Request to order again: order #1").await;
     for raw in ["<script", "<img", "<svg", "<h1>", "<!-- "] {
         assert!(!mail.html.contains(raw), "{raw} in {}", mail.html);
     }
@@ -139,7 +139,6 @@ async fn hostile_order_data_is_text_in_mail() {
         assert!(decoded.contains(&format!("1 × {text}")), "{text:?} is not in the HTML:\n{}", mail.html);
     }
     assert!(mail.text.len() < 8_000 && mail.text.contains("WWW…"), "a long name is not shortened");
-    assert!(mail.text.contains("Total: €29.90"), "{}", mail.text);
 }
 
 #[tokio::test]
@@ -192,10 +191,10 @@ async fn very_long_names_are_shown_everywhere() {
     assert_eq!(lines, 1_000);
     reorder(&mut ann, "7").await;
     let orders = list(&mut ann, "/orders").await;
-    assert_eq!(numbers(&orders).len(), 12);
+    assert_eq!(numbers(&orders).len(), 6);
     assert!(orders.len() < 15_000, "the list is {} bytes", orders.len());
     let export = rows(&ann.get("/orders.csv").await);
-    assert_eq!(export.len(), 12);
+    assert_eq!(export.len(), 6);
     // The limit of Excel.
     assert!(export.iter().flatten().all(|cell| cell.encode_utf16().count() <= 32_767), "a cell is too long");
 }

@@ -186,7 +186,7 @@ impl Importer {
     async fn import(&self, mode: ImportMode, case: &Case) -> Result<ImportSummary, String> {
         let shop = if case.is_second_shop { ShopName::parse("Second").unwrap() } else { ShopName::default() };
         let (columns, zone) = (Vec::new(), Zone::utc());
-        let options = ImportOptions { mode, skip_invalid: case.skip_invalid, shop, columns, zone };
+        let options = ImportOptions { mode, skip_invalid: case.skip_invalid, shop, columns, zone, order_mails: true };
         let file = |index: usize| ImportSource::File(self.sandbox.path().join(format!("orders{index}.csv")));
         let sources: Vec<ImportSource> = (0..case.files.len()).map(file).collect();
         match orders::import(&self.database, &self.clock, &sources, &options, &mut |_| {}).await {

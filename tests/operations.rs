@@ -40,7 +40,7 @@ async fn every_command_has_help() {
     for (list, column) in [
         (["user", "list"], "how many orders"),
         (["mail", "list"], "how often it was tried"),
-        (["orders", "placed"], "repeats"),
+        (["orders", "placed"], "wants again"),
         (["orders", "cancellations"], "time of the request"),
     ] {
         let help = sandbox.run_ok(&[&list[..], &["--help"]].concat());

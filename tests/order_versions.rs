@@ -11,6 +11,9 @@ use crate::notices::ADDRESS_CHANGED;
 use crate::sandbox::{Sandbox, free_port};
 use crate::shop::{self, Row, line, order, unsent};
 
+/// On the list.
+const REQUESTED: &str = "Cancellation requested</span>";
+
 /// The version and the rows of each user.
 type Versions = BTreeMap<String, (i64, Vec<String>)>;
 
@@ -53,14 +56,16 @@ impl TwoServers {
         .unwrap();
         let mut versions = Versions::new();
         for (id, version) in users {
-            let orders: Vec<(String, i64, String, String, i64, i64, Option<i64>, String, String, i64)> = sqlx::query_as(
-                "SELECT number, placed_at, status, currency, total, refunded, cancellation_asked_at, ship_name, summary, piece_count
+            let orders: Vec<(String, i64, String, String, i64, i64, Option<i64>, String, String, i64)> =
+                sqlx::query_as(
+                    "SELECT number, placed_at, status, currency, total, refunded, cancellation_asked_at,
+                     ship_name || COALESCE(cancellation_answer, ''), summary, piece_count
                  FROM orders WHERE user_id = $1 ORDER BY id",
-            )
-            .bind(&id)
-            .fetch_all(&pool)
-            .await
-            .unwrap();
+                )
+                .bind(&id)
+                .fetch_all(&pool)
+                .await
+                .unwrap();
             versions.insert(id, (version, orders.iter().map(|order| format!("{order:?}")).collect()));
         }
         versions
@@ -162,10 +167,15 @@ async fn changes_by_customers_are_visible_on_another_server() {
 
     assert_eq!(submit(&mut ann, "1", "cancel").await.status, 303);
     servers.assert_changed("cancellation request").await;
-    assert!(servers.list(&ann.token()).await.contains("cancellation asked for"));
+    assert!(servers.list(&ann.token()).await.contains(REQUESTED));
+    assert_eq!(ann.post("/orders/1/cancel/undo", &[]).await.status, 303);
+    servers.assert_changed("withdrawn cancellation request").await;
+    assert!(!servers.list(&ann.token()).await.contains(REQUESTED));
 
     reorder(&mut ann, "2").await;
-    servers.assert_changed("reorder").await;
+    assert_eq!(servers.versions().await, servers.before, "a request to order again changes orders");
+    servers.import(&[order("#4", ANN)]);
+    servers.assert_changed("another order").await;
     assert!(servers.list(&ann.token()).await.contains("3 orders, €89.70"));
 
     let zone = [("zone", "Pacific/Auckland")];
@@ -193,6 +203,21 @@ async fn changes_by_customers_are_visible_on_another_server() {
     servers.first.run_ok(&["user", "delete", ANN]);
     servers.import(&[order("#2", ANN)]);
     assert_eq!(servers.versions().await, Versions::new());
+}
+
+#[tokio::test]
+async fn answers_of_the_shop_are_visible_on_another_server() {
+    let mut servers = TwoServers::start(&[("DEMO_ORDERS", "false")]).await;
+    let mut ann = servers.first.verified_customer(ANN).await;
+    servers.import(&[unsent("#1", ANN), unsent("#2", ANN)]);
+    for (number, answer) in [("1", "done"), ("2", "decline")] {
+        submit(&mut ann, number, "cancel").await;
+        servers.before = servers.versions().await;
+        assert!(servers.list(&ann.token()).await.contains(REQUESTED));
+        servers.first.run_ok(&["orders", "cancellations", answer, number]);
+        servers.assert_changed(answer).await;
+        assert!(!servers.list(&ann.token()).await.contains(REQUESTED));
+    }
 }
 
 #[tokio::test]

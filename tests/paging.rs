@@ -188,6 +188,7 @@ impl Fixture {
             shop: ShopName::default(),
             columns: Vec::new(),
             zone: Zone::utc(),
+            order_mails: false,
         };
         orders::import(&self.database, &self.clock, &[ImportSource::File(file)], &options, &mut |_| {}).await.unwrap();
     }

@@ -58,7 +58,7 @@ const fn for_tokens(method: Method, pattern: &'static str, customer: Expected) -
 }
 
 /// The forms have only invalid values, so that a POST changes nothing.
-static ROUTES: [Route; 60] = [
+static ROUTES: [Route; 64] = [
     for_anonymous(Method::GET, "/", (200, "")),
     for_anonymous(Method::GET, "/signup", (200, "")),
     for_anonymous(Method::POST, "/signup", (422, "")),
@@ -90,16 +90,21 @@ static ROUTES: [Route; 60] = [
     for_customers(Method::POST, "/account/export", (422, "")),
     for_customers(Method::GET, "/account/delete", (200, "")),
     for_customers(Method::POST, "/account/delete", (422, "")),
+    for_customers(Method::GET, "/account/order-mails", (303, "/account#order-mails")),
+    for_customers(Method::POST, "/account/order-mails", (400, "")),
     for_customers(Method::GET, "/account/time-zone", (200, "")),
     for_customers(Method::POST, "/account/time-zone", (422, "")),
     for_customers(Method::POST, "/account/session/extend", (200, "")),
     for_customers(Method::POST, "/account/stay", (200, "")),
     for_customers(Method::GET, "/orders", (200, "")),
     for_customers(Method::GET, "/orders/{number}", (200, "")),
-    for_customers(Method::GET, "/orders/{number}/cancel", (303, "/orders/{number}")),
+    for_customers(Method::GET, "/orders/{number}/cancel", (200, "")),
     for_customers(Method::POST, "/orders/{number}/cancel", (400, "")),
-    for_customers(Method::GET, "/orders/{number}/again", (303, "/orders/{number}")),
-    for_customers(Method::POST, "/orders/{number}/again", (400, "")),
+    for_customers(Method::GET, "/orders/{number}/cancel/undo", (303, "/orders/{number}")),
+    for_customers(Method::POST, "/orders/{number}/cancel/undo", (303, "/orders/{number}")),
+    for_customers(Method::GET, "/orders/{number}/again", (200, "")),
+    // The account is unconfirmed.
+    for_customers(Method::POST, "/orders/{number}/again", (303, "/orders/{number}/again")),
     for_customers(Method::GET, "/orders.csv", (200, "")),
     public(Method::GET, "/.well-known/change-password", (302, "/account#password")),
     public(Method::GET, "/healthz", (200, "")),

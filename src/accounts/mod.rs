@@ -153,7 +153,7 @@ pub fn configure_account(routes: &mut web::ServiceConfig) {
     use login::extend_session;
     use recovery::verify;
     use settings::{
-        account_page, change_email, change_password, data_export, delete_account, sessions_page, time_zone,
+        account_page, change_email, change_password, data_export, delete_account, order_mails, sessions_page, time_zone,
     };
     routes
         .service(web::resource("").get(account_page::show))
@@ -167,6 +167,7 @@ pub fn configure_account(routes: &mut web::ServiceConfig) {
         .service(web::resource("/activity").get(account_page::all_activity))
         .service(web::resource("/export").get(section("/account#data")).post(data_export::submit))
         .service(web::resource("/delete").get(delete_account::form).post(delete_account::submit))
+        .service(web::resource("/order-mails").get(section("/account#order-mails")).post(order_mails::submit))
         .service(web::resource("/time-zone").get(time_zone::form).post(time_zone::submit))
         .service(web::resource("/session/extend").post(extend_session::submit))
         // The former address, for scripts that are still cached or open in a browser.

@@ -24,6 +24,8 @@ pub enum AccountNotice {
     AccountDeleted,
     #[strum(serialize = "zone-changed")]
     TimeZoneChanged,
+    OrderMailsOn,
+    OrderMailsOff,
 }
 
 impl Notice for AccountNotice {
@@ -43,6 +45,8 @@ impl Notice for AccountNotice {
             }
             Self::AccountDeleted => "Your account is deleted.",
             Self::TimeZoneChanged => "Times are shown for that place from now on.",
+            Self::OrderMailsOn => "Order emails are on.",
+            Self::OrderMailsOff => "Order emails are off.",
         }
     }
 }

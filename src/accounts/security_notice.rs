@@ -38,12 +38,11 @@ impl Accounts {
         if account.verified_at.is_none() {
             return Ok(());
         }
-        let address = notice.client.address.to_string();
-        let device = notice.client.device();
-        let parts =
-            [account.id.as_str(), notice.event.code(), notice.new_email.map_or("", Email::as_str), &address, &device];
-        let counter = rate_limits::security_notice(&account.email, &parts);
-        let is_merged = !rate_limit::count_single(transaction, &counter, self.clock.now()).await?;
+        let is_merged = !self.count_notice(transaction, account, &notice).await?;
+        // Nothing is to be undone but the login, which the link of the earlier notice ends, too.
+        if is_merged && notice.event == Event::LoggedIn {
+            return Ok(());
+        }
         let mail_id = match is_merged {
             true => self.clock.new_id(),
             false => mail::enqueue(transaction, &self.clock, &account.email, None, notice.message).await?,
@@ -53,5 +52,20 @@ impl Accounts {
             recoveries::insert(transaction, &mail_id, &account.id, &account.email, now).await?;
         }
         Ok(())
+    }
+
+    /// Counts a notice; returns whether it is the first of equal ones within ten minutes.
+    pub(super) async fn count_notice(
+        &self,
+        transaction: &mut Transaction,
+        account: &store::Account,
+        notice: &SecurityNotice<'_>,
+    ) -> Result<bool, database::Error> {
+        let address = notice.client.address.to_string();
+        let device = notice.client.device();
+        let parts =
+            [account.id.as_str(), notice.event.code(), notice.new_email.map_or("", Email::as_str), &address, &device];
+        let counter = rate_limits::security_notice(&account.email, &parts);
+        rate_limit::count_single(transaction, &counter, self.clock.now()).await
     }
 }

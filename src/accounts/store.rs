@@ -188,6 +188,20 @@ pub(super) async fn set_chosen_zone(
         .map(drop)
 }
 
+/// Stores when the customer turned mail about orders off; `None` turns it on.
+pub(super) async fn set_order_mails_off(
+    database: &Database,
+    id: &UserId,
+    off_at: Option<UnixSeconds>,
+) -> Result<(), Error> {
+    sqlx::query("UPDATE users SET order_mails_off_at = $1 WHERE id = $2")
+        .bind(off_at)
+        .bind(id)
+        .execute(database.writer())
+        .await
+        .map(drop)
+}
+
 /// Gives the account a new, confirmed address; returns whether it was free: no other account has it or can restore it by a recovery
 /// link.
 pub(super) async fn set_email(

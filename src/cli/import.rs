@@ -52,6 +52,7 @@ pub(super) async fn run(config: &Config, clock: &Clock, arguments: ImportArgumen
         shop: arguments.shop.unwrap_or_default(),
         columns: arguments.columns,
         zone: config.shop_time_zone.clone(),
+        order_mails: config.shop.order_mails,
     };
     let database = open(config).await?;
     let bar = progress_bar();

@@ -87,7 +87,7 @@ enum Configured {
     // Without wrapping, so that the sample can be copied.
     #[command(after_help = IMPORT_HELP, term_width = 0)]
     Import(import::ImportArguments),
-    /// List pending requests of customers: cancellations, reorders
+    /// List and answer requests of customers: cancellations, reorders; show an order, past imports
     #[command(subcommand)]
     Orders(OrdersCommand),
     /// List, show, verify, disable, enable or delete accounts
@@ -185,7 +185,7 @@ async fn run_configured(command: Configured, config: Config) -> Result<(), Failu
     match command {
         Configured::Serve => server::run(config, clock).await.map_err(failed),
         Configured::Import(arguments) => import::run(&config, &clock, arguments).await,
-        Configured::Orders(command) => orders::run(&config, command).await,
+        Configured::Orders(command) => orders::run(&config, &clock, command).await,
         Configured::User(command) => users::run(&config, &clock, command).await,
         Configured::Mail(command) => mail::run(&config, &clock, command).await,
         Configured::Migrate => database::migrate(&config).await,

@@ -3,26 +3,33 @@
 use clap::Subcommand;
 
 use super::{Failure, failed, open, print};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::database::{Database, Error};
 use crate::domain::UnixSeconds;
-use crate::orders::{self, OperatorOrder, PendingRequest};
+use crate::orders::{self, Answered, OperatorOrder, PendingCancellation, PendingReorder, Verdict};
 
 #[derive(Subcommand)]
 #[allow(clippy::doc_markdown)] // These comments are what --help prints.
 pub(super) enum OrdersCommand {
-    /// List pending cancellation requests, the oldest first
+    /// List pending cancellation requests, the oldest first; or answer one
     ///
-    /// The columns: the order's number, the customer's email, the time of the request (UTC), the order's status and total, and
-    /// for a reorder the number of the order that it repeats. An order leaves the list when an import marks it as cancelled or
-    /// sent.
-    Cancellations,
-    /// List pending reorders, the oldest first
+    /// The columns: the order's number, the customer's email, the time of the request (UTC), the order's status and total, and the
+    /// customer's reason. An order leaves the list when you answer, when the customer withdraws the request, and when an import marks
+    /// the order as cancelled or sent.
+    Cancellations {
+        #[command(subcommand)]
+        answer: Option<CancellationAnswer>,
+    },
+    /// List pending requests to order again, the oldest first; or mark one as done
     ///
-    /// The columns: the order's number, the customer's email, when it was placed (UTC), its status and total, and the number of
-    /// the order that it repeats. A reorder leaves the list when an import contains an order of its number.
+    /// The columns: the number of the order whose products the customer wants again, the customer's email, the time of the request
+    /// (UTC), the request's id and the products. A request leaves the list when you mark it as done.
     #[command(alias = "placed")]
-    Reorders,
+    Reorders {
+        #[command(subcommand)]
+        action: Option<ReorderAction>,
+    },
     /// Show an order of the shop: its account, its states and times, its total
     Show {
         /// The order's number, with or without #; or its Id
@@ -36,16 +43,46 @@ pub(super) enum OrdersCommand {
     },
 }
 
-pub(super) async fn run(config: &Config, command: OrdersCommand) -> Result<(), Failure> {
+#[derive(Subcommand)]
+pub(super) enum CancellationAnswer {
+    /// Accept a request: cancel the order in the shop's system, too
+    ///
+    /// The customer sees the answer on the order's page and gets it by mail at a confirmed address. The status of the order is what the
+    /// shop's next export says.
+    Done {
+        /// The order's number, with or without #; or its Id
+        number: String,
+    },
+    /// Decline a request
+    ///
+    /// The customer sees the answer on the order's page and gets it by mail at a confirmed address.
+    Decline {
+        /// The order's number, with or without #; or its Id
+        number: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(super) enum ReorderAction {
+    /// Mark a request as done, so that it leaves the list
+    Done {
+        /// The request's id, as the list shows it
+        id: String,
+    },
+}
+
+pub(super) async fn run(config: &Config, clock: &Clock, command: OrdersCommand) -> Result<(), Failure> {
     let database = open(config).await?;
     let done = match command {
-        OrdersCommand::Cancellations => {
-            let requests = orders::pending_cancellations(&database).await;
-            print_requests(requests, "ASKED", "no pending cancellation requests")
+        OrdersCommand::Cancellations { answer: None } => print_cancellations(&database).await,
+        OrdersCommand::Cancellations { answer: Some(CancellationAnswer::Done { number }) } => {
+            answer(&database, clock, &number, Verdict::Accepted).await
         }
-        OrdersCommand::Reorders => {
-            print_requests(orders::pending_reorders(&database).await, "PLACED", "no pending reorders")
+        OrdersCommand::Cancellations { answer: Some(CancellationAnswer::Decline { number }) } => {
+            answer(&database, clock, &number, Verdict::Declined).await
         }
+        OrdersCommand::Reorders { action: None } => print_reorders(&database).await,
+        OrdersCommand::Reorders { action: Some(ReorderAction::Done { id }) } => mark_done(&database, clock, &id).await,
         OrdersCommand::Show { number } => show(&database, &number).await,
         OrdersCommand::Imports { limit } => print_imports(&database, limit).await,
     };
@@ -55,7 +92,11 @@ pub(super) async fn run(config: &Config, command: OrdersCommand) -> Result<(), F
 
 /// The only order that an operator's NUMBER names.
 pub(super) async fn find_one_order(database: &Database, number: &str) -> Result<OperatorOrder, Failure> {
-    let mut found = orders::find_by_number_or_id(database, number).await.map_err(failed)?;
+    only_order(orders::find_by_number_or_id(database, number).await, number)
+}
+
+fn only_order(found: Result<Vec<OperatorOrder>, Error>, number: &str) -> Result<OperatorOrder, Failure> {
+    let mut found = found.map_err(failed)?;
     if found.len() > 1 {
         let orders = found.iter().map(|order| {
             let shop = if order.shop.is_empty() { String::new() } else { format!(" of {}", order.shop) };
@@ -77,7 +118,7 @@ async fn show(database: &Database, number: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-fn shown_fields(order: &OperatorOrder) -> Result<[(&'static str, String); 17], Error> {
+fn shown_fields(order: &OperatorOrder) -> Result<[(&'static str, String); 19], Error> {
     let time = |at: Option<UnixSeconds>| at.map(|at| at.to_string()).unwrap_or_default();
     let refunded = order.refunded()?;
     Ok([
@@ -95,10 +136,18 @@ fn shown_fields(order: &OperatorOrder) -> Result<[(&'static str, String); 17], E
         ("fulfilled", time(order.fulfilled_at)),
         ("cancelled", time(order.cancelled_at)),
         ("asked", time(order.cancellation_asked_at)),
+        ("reason", order.cancellation_reason.clone().unwrap_or_default()),
+        ("answer", answer_text(order)),
         ("total", format!("{} for {} lines", order.total()?, order.line_count)),
         ("refunded", if refunded.is_zero() { String::new() } else { refunded.to_string() }),
         ("repeats", order.reordered_from.clone().unwrap_or_default()),
     ])
+}
+
+/// `declined 2026-01-31T12:30:00Z`
+fn answer_text(order: &OperatorOrder) -> String {
+    let answer = order.cancellation_answer.as_ref().zip(order.cancellation_answered_at);
+    answer.map(|(verdict, at)| format!("{verdict} {at}")).unwrap_or_default()
 }
 
 async fn print_imports(database: &Database, limit: u32) -> Result<(), Failure> {
@@ -127,35 +176,91 @@ async fn print_imports(database: &Database, limit: u32) -> Result<(), Failure> {
     Ok(())
 }
 
-fn print_requests(
-    requests: Result<Vec<PendingRequest>, Error>,
-    time_column: &str,
-    empty_message: &str,
-) -> Result<(), Failure> {
-    let requests = requests.map_err(failed)?;
+async fn print_cancellations(database: &Database) -> Result<(), Failure> {
+    let requests = orders::pending_cancellations(database).await.map_err(failed)?;
     if requests.is_empty() {
-        print(empty_message);
+        print("no pending cancellation requests");
         return Ok(());
     }
-    let width = |field: fn(&PendingRequest) -> &str, min: usize| {
+    let width = |field: fn(&PendingCancellation) -> &str, min: usize| {
         requests.iter().map(|request| field(request).chars().count()).max().unwrap_or(0).max(min)
     };
-    let (number, email) = (width(|request| &request.name, 6), width(|request| &request.email, 8));
+    let (number, email) = (width(|request| &request.name, 5), width(|request| &request.email, 8));
     print(format!(
-        "{:number$}  {:email$}  {time_column:20}  {:14}  {:>14}  REPEATS",
-        "ORDER", "CUSTOMER", "STATUS", "TOTAL"
+        "{:number$}  {:email$}  {:20}  {:10}  {:>14}  REASON",
+        "ORDER", "CUSTOMER", "REQUESTED", "STATUS", "TOTAL"
     ));
     for request in &requests {
-        let repeats = request.reordered_from.as_ref().map(|number| format!("#{number}")).unwrap_or_default();
         let line = format!(
-            "{:number$}  {:email$}  {:20}  {:14}  {:>14}  {repeats}",
+            "{:number$}  {:email$}  {:20}  {:10}  {:>14}  {}",
             request.name,
             request.email,
             request.requested_at.to_string(),
             request.status,
             request.total.to_string(),
+            request.reason,
         );
         print(line.trim_end());
     }
+    Ok(())
+}
+
+async fn print_reorders(database: &Database) -> Result<(), Failure> {
+    let requests = orders::pending_reorders(database).await.map_err(failed)?;
+    if requests.is_empty() {
+        print("no pending requests to order again");
+        return Ok(());
+    }
+    let width = |field: fn(&PendingReorder) -> &str, min: usize| {
+        requests.iter().map(|request| field(request).chars().count()).max().unwrap_or(0).max(min)
+    };
+    let (number, email) = (width(|request| &request.name, 5), width(|request| &request.email, 8));
+    let id = width(|request| &request.id, 2);
+    print(format!("{:number$}  {:email$}  {:20}  {:id$}  PRODUCTS", "ORDER", "CUSTOMER", "REQUESTED", "ID"));
+    for request in &requests {
+        print(format!(
+            "{:number$}  {:email$}  {:20}  {:id$}  {}",
+            request.name,
+            request.email,
+            request.requested_at.to_string(),
+            request.id,
+            request.lines.join("; ").escape_debug(),
+        ));
+    }
+    Ok(())
+}
+
+async fn answer(database: &Database, clock: &Clock, number: &str, verdict: Verdict) -> Result<(), Failure> {
+    let order = only_order(orders::find_with_request(database, number).await, number)?;
+    let (name, verdict_text) = (&order.name, verdict.as_str());
+    let mail = match orders::answer_cancellation(database, clock, &order, verdict).await.map_err(failed)? {
+        Answered::Mailed => "a mail to the customer is queued",
+        Answered::NotMailed => "no mail is sent: no account with a confirmed address has the order",
+        Answered::NoRequest => return Err(no_request(&order)),
+    };
+    print(format!("the cancellation of order {name} is {verdict_text}; {mail}"));
+    Ok(())
+}
+
+fn no_request(order: &OperatorOrder) -> Failure {
+    let name = &order.name;
+    if order.cancellation_asked_at.is_none() {
+        return failed(format!(
+            "order {name} has no cancellation request; order-portal orders cancellations lists those that wait"
+        ));
+    }
+    let answer = answer_text(order);
+    match answer.as_str() {
+        "" => failed(format!("the cancellation request for order {name} is settled: its status is {}", order.status)),
+        _ => failed(format!("the cancellation request for order {name} was answered already: {answer}")),
+    }
+}
+
+async fn mark_done(database: &Database, clock: &Clock, id: &str) -> Result<(), Failure> {
+    if !orders::mark_done(database, id, clock.now()).await.map_err(failed)? {
+        let id = id.escape_debug();
+        return Err(failed(format!("no pending request has the id \"{id}\"; order-portal orders reorders lists all")));
+    }
+    print(format!("the request {id} is done"));
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! What customers see of the shop: `SHOP_NAME`, `SHOP_URL`, `SHOP_CONTACT`, `SHOP_LINKS`, `SHOW_CUSTOMER_NOTE`.
+//! What customers see of the shop: `SHOP_NAME`, `SHOP_URL`, `SHOP_CONTACT`, `SHOP_LINKS`, `SHOW_CUSTOMER_NOTE`; and whether it sends
+//! `ORDER_MAILS`.
 //!
 //! URLs are kept as written, because pages and mails show them.
 
@@ -8,6 +9,7 @@ use lettre::Address;
 
 use super::reader::Reader;
 use super::security_contact::mailto_uri;
+use crate::domain::Email;
 
 pub(super) const DEFAULT_NAME: &str = "Order portal";
 /// Characters of a name or a label.
@@ -24,11 +26,20 @@ pub struct Shop {
     pub links: Vec<ShopLink>,
     /// Whether the note of an order is shown to its customer.
     pub shows_notes: bool,
+    /// Whether customers get mail when an import changes the state of their orders, unless they turn it off.
+    pub order_mails: bool,
 }
 
 impl Default for Shop {
     fn default() -> Self {
-        Self { name: DEFAULT_NAME.to_owned(), url: None, contact: None, links: Vec::new(), shows_notes: false }
+        Self {
+            name: DEFAULT_NAME.to_owned(),
+            url: None,
+            contact: None,
+            links: Vec::new(),
+            shows_notes: false,
+            order_mails: false,
+        }
     }
 }
 
@@ -46,8 +57,10 @@ impl Reader<'_> {
         let contact = self.parsed("SHOP_CONTACT", takes, ShopContact::parse);
         let takes = "Label=URL pairs with https URLs, separated by commas, like Imprint=https://shop.example/imprint,Privacy=https://shop.example/privacy";
         let links = self.parsed("SHOP_LINKS", takes, ShopLinks::parse);
+        let links = links.map(|links| links.0).unwrap_or_default();
         let shows_notes = self.one_of("SHOW_CUSTOMER_NOTE", &[("true", true), ("false", false)], false);
-        Shop { name, url, contact, links: links.map(|links| links.0).unwrap_or_default(), shows_notes }
+        let order_mails = self.one_of("ORDER_MAILS", &[("true", true), ("false", false)], false);
+        Shop { name, url, contact, links, shows_notes, order_mails }
     }
 }
 
@@ -82,7 +95,15 @@ impl ShopContact {
     fn parse(text: &str) -> Option<Self> {
         match HttpsUrl::parse(text) {
             Some(url) => Some(Self::Url(url)),
-            None => text.parse().ok().map(Self::Address),
+            None => text.parse().ok().filter(|_| Email::parse(text).is_ok()).map(Self::Address),
+        }
+    }
+
+    /// The address that mail to the shop goes to.
+    pub fn email(&self) -> Option<Email> {
+        match self {
+            Self::Address(address) => Email::parse(address.as_ref()).ok(),
+            Self::Url(_) => None,
         }
     }
 

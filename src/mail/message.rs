@@ -1,39 +1,11 @@
 //! Every mail that the program sends, and its text.
 
-use std::sync::Arc;
-
-use askama::Template;
 use serde::{Deserialize, Serialize};
 
+use super::content::{EmailContent, EmailText, RequestOrigin, Sender};
+use super::order_messages::{AboutOrder, ToShop};
 use super::tokens::Purpose;
-use crate::config::{Shop, ShopContact};
-use crate::domain::{UnixSeconds, Zone, format_date_time};
-use crate::web::Client;
-
-/// When and from where a request came, so that the reader can tell whether it was their own. Stored in the queue as JSON.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct RequestOrigin {
-    at: UnixSeconds,
-    address: String,
-    device: String,
-}
-
-impl RequestOrigin {
-    pub fn new(at: UnixSeconds, client: &Client) -> Self {
-        Self { at, address: client.address.to_string(), device: client.device() }
-    }
-
-    pub fn operator(at: UnixSeconds) -> Self {
-        Self { at, address: String::new(), device: "the shop".to_owned() }
-    }
-
-    fn describe(&self) -> String {
-        if self.address.is_empty() {
-            return format!("{} UTC, by {}", format_date_time(self.at, &Zone::utc()), self.device);
-        }
-        format!("{} UTC, from {} ({})", format_date_time(self.at, &Zone::utc()), self.address, self.device)
-    }
-}
+use crate::config::ShopContact;
 
 /// Every mail. The JSON of a variant is stored in the queue, so its names and fields must stay readable: renamed ones keep their old
 /// names there.
@@ -61,71 +33,18 @@ pub enum Message {
         to: String,
     },
     PasswordChanged(RequestOrigin),
+    /// A login from a browser, or with the API from a network, that the account did not know.
+    NewLogin(RequestOrigin),
     /// After a recovery link was used: set a new password, because the old one was made unusable.
     ResetAfterRecovery(RequestOrigin),
     AccountDeleted(RequestOrigin),
     AboutOrder(AboutOrder),
-}
-
-/// Confirms to the customer what they did with an order.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub enum AboutOrder {
-    CancellationAsked {
-        #[serde(rename = "occasion")]
-        origin: RequestOrigin,
-        number: String,
-    },
-    PlacedAgain {
-        #[serde(rename = "occasion")]
-        origin: RequestOrigin,
-        /// The new order's number.
-        number: String,
-        /// The number of the order that it repeats.
-        copy_of: String,
-        /// One entry per order line.
-        lines: Vec<String>,
-        total: String,
-    },
-}
-
-/// The site and the shop in whose name mail is sent.
-#[derive(Clone, Debug)]
-pub struct Sender {
-    /// The public origin.
-    pub site: String,
-    pub shop: Arc<Shop>,
-}
-
-/// The content of a mail as it is sent.
-pub(super) struct EmailContent {
-    pub subject: String,
-    pub text: String,
-    pub html: String,
-}
-
-#[derive(Template)]
-#[template(path = "mail/message.txt")]
-struct TextPart<'a> {
-    text: &'a EmailText,
-    sender: &'a Sender,
-}
-
-#[derive(Template)]
-#[template(path = "mail/message.html")]
-struct HtmlPart<'a> {
-    text: &'a EmailText,
-    sender: &'a Sender,
-}
-
-struct EmailText {
-    subject: &'static str,
-    before: Vec<String>,
-    link: Option<(&'static str, String)>,
-    after: Vec<String>,
+    ToShop(ToShop),
 }
 
 /// The label of a recovery link.
 const NOT_ME: &str = "This was not me";
+const CHOOSE_PASSWORD: &str = "choose a new password at once: follow \"Forgot your password?\" on the login page";
 
 /// `otherwise` is the advice when the change can no longer be undone.
 fn if_not_you(has_link: bool, otherwise: &str) -> String {
@@ -144,21 +63,11 @@ fn after_recovery_link(has_link: bool) -> Vec<String> {
     has_link.then(|| after.to_owned()).into_iter().collect()
 }
 
-impl EmailText {
-    fn render(&self, sender: &Sender) -> Result<EmailContent, askama::Error> {
-        Ok(EmailContent {
-            subject: self.subject.to_owned(),
-            text: TextPart { text: self, sender }.render()?,
-            html: HtmlPart { text: self, sender }.render()?,
-        })
-    }
-}
-
 /// The mail of `order-portal check --mail`.
 pub(super) fn test_message(sender: &Sender) -> Result<EmailContent, askama::Error> {
     let before =
         format!("This is a test message of {} at {}. It arrived, so mail works.", sender.shop.name, sender.site);
-    EmailText { subject: "Test message", before: vec![before], link: None, after: Vec::new() }.render(sender)
+    EmailText { subject: "Test message".to_owned(), before: vec![before], ..EmailText::default() }.render(sender)
 }
 
 impl Message {
@@ -171,14 +80,16 @@ impl Message {
             Self::AddressChangeRequested { .. }
             | Self::AddressChanged { .. }
             | Self::PasswordChanged(_)
+            | Self::NewLogin(_)
             | Self::AccountDeleted(_)
-            | Self::AboutOrder(_) => None,
+            | Self::AboutOrder(_)
+            | Self::ToShop(_) => None,
         }
     }
 
     /// Whether it has a link that undoes the change.
     pub fn has_recovery_link(&self) -> bool {
-        matches!(self, Self::AddressChanged { .. } | Self::PasswordChanged(_))
+        matches!(self, Self::AddressChanged { .. } | Self::PasswordChanged(_) | Self::NewLogin(_))
     }
 
     /// A short name of a message in the queue. For a message of a newer version, the variant's name.
@@ -202,24 +113,29 @@ impl Message {
             Self::AddressChangeRequested { .. } => "address change requested",
             Self::AddressChanged { .. } => "address changed",
             Self::PasswordChanged(_) => "password changed",
+            Self::NewLogin(_) => "new login",
             Self::AccountDeleted(_) => "account deleted",
-            Self::AboutOrder(AboutOrder::CancellationAsked { .. }) => "cancellation requested",
-            Self::AboutOrder(AboutOrder::PlacedAgain { .. }) => "order placed again",
+            Self::AboutOrder(message) => message.kind(),
+            Self::ToShop(message) => message.kind(),
         }
     }
 
     /// Renders the mail with the URL of its link.
-    pub(super) fn render(&self, sender: &Sender, link: Option<String>) -> Result<EmailContent, askama::Error> {
-        self.text(link, sender.shop.contact.as_ref()).render(sender)
+    pub(super) fn render(&self, sender: &Sender, link: Option<&str>) -> Result<EmailContent, askama::Error> {
+        self.text(link, sender).render(sender)
     }
 
-    fn text(&self, link: Option<String>, contact: Option<&ShopContact>) -> EmailText {
-        let has_link = link.is_some();
-        let text = |subject, before: Vec<String>, label, after: Vec<String>| EmailText {
-            subject,
+    fn text(&self, link: Option<&str>, sender: &Sender) -> EmailText {
+        let (has_link, contact) = (link.is_some(), sender.shop.contact.as_ref());
+        let text = |subject: &str, before: Vec<String>, label: &str, after: Vec<String>| EmailText {
+            subject: subject.to_owned(),
             before,
-            link: link.map(|link| (label, link)),
+            link: link.map(|link| (label.to_owned(), link.to_owned())),
             after,
+            unsubscribe: None,
+        };
+        let security_notice = |subject: &str, what: String, when: String, otherwise: &str| {
+            text(subject, vec![what, when, if_not_you(has_link, otherwise)], NOT_ME, after_recovery_link(has_link))
         };
         match self {
             Self::Verify(origin) => text(
@@ -259,25 +175,23 @@ impl Message {
                 "",
                 Vec::new(),
             ),
-            Self::AddressChanged { origin, to } => text(
+            Self::AddressChanged { origin, to } => security_notice(
                 "Your e-mail address was changed",
-                vec![
-                    format!("Your account has changed from this e-mail address to {to}."),
-                    format!("Confirmed: {}.", origin.describe()),
-                    if_not_you(has_link, &tell_the_shop(contact)),
-                ],
-                NOT_ME,
-                after_recovery_link(has_link),
+                format!("Your account has changed from this e-mail address to {to}."),
+                format!("Confirmed: {}.", origin.describe()),
+                &tell_the_shop(contact),
             ),
-            Self::PasswordChanged(origin) => text(
+            Self::PasswordChanged(origin) => security_notice(
                 "Your password was changed",
-                vec![
-                    "The password of your account was changed. Everywhere else the account was logged out.".to_owned(),
-                    format!("Changed: {}.", origin.describe()),
-                    if_not_you(has_link, "choose a new password at once: follow \"Forgot your password?\" on the login page"),
-                ],
-                NOT_ME,
-                after_recovery_link(has_link),
+                "The password of your account was changed. Everywhere else the account was logged out.".to_owned(),
+                format!("Changed: {}.", origin.describe()),
+                CHOOSE_PASSWORD,
+            ),
+            Self::NewLogin(origin) => security_notice(
+                "New login to your account",
+                "Your account was logged in to from a browser or network that it did not know.".to_owned(),
+                format!("Logged in: {}.", origin.describe()),
+                CHOOSE_PASSWORD,
             ),
             Self::ResetAfterRecovery(origin) => text(
                 "Choose a new password",
@@ -297,41 +211,19 @@ impl Message {
                 "",
                 Vec::new(),
             ),
-            Self::AboutOrder(message) => {
-                let (subject, before) = message.text();
-                text(subject, before, "", Vec::new())
-            }
-        }
-    }
-}
-
-impl AboutOrder {
-    fn text(&self) -> (&'static str, Vec<String>) {
-        match self {
-            Self::CancellationAsked { origin, number } => (
-                "You asked to cancel an order",
-                vec![
-                    format!(
-                        "The shop knows that you want to cancel order {number}. Whether it still could be stopped shows with the order."
-                    ),
-                    format!("Asked: {}.", origin.describe()),
-                ],
-            ),
-            Self::PlacedAgain { origin, number, copy_of, lines, total } => {
-                let before = [format!("Order {number} is placed: the same as order {copy_of}.")];
-                let after = [
-                    format!("Total: {total}. The shop confirms what it can send."),
-                    format!("Placed: {}.", origin.describe()),
-                ];
-                ("Your order is placed", before.into_iter().chain(lines.iter().cloned()).chain(after).collect())
-            }
+            Self::AboutOrder(message) => message.text(sender),
+            Self::ToShop(message) => message.text(),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::config::Shop;
+    use crate::domain::UnixSeconds;
 
     #[test]
     fn advice_to_tell_the_shop_names_its_contact() {

@@ -3,6 +3,8 @@
 //! | module | purpose |
 //! |---|---|
 //! | `message.rs` | [`Message`]: every mail that the program sends, and its text |
+//! | `content.rs` | the parts of a mail, and when and from where its request came |
+//! | `order_messages.rs` | the texts of mail about orders, to customers and to the shop |
 //! | `queue/` | [`enqueue`], the worker [`deliver`], the operator's commands |
 //! | [`tokens`] | one-time tokens in mailed links |
 //! | [`recoveries`] | changes of an account that the owner of the address can undo by a mailed link |
@@ -14,14 +16,18 @@
 //! Invariants: a request only writes to the queue, so an unavailable mail server neither delays nor fails a page. The token of a link is
 //! generated when its mail is delivered; its plain text exists only in that mail.
 
+mod content;
 mod inbox;
 mod message;
+mod order_messages;
 mod queue;
 pub mod recoveries;
 pub mod tokens;
 mod transport;
 
+pub use content::{RequestOrigin, Sender};
 pub use inbox::configure_development;
-pub use message::{AboutOrder, Message, RequestOrigin, Sender};
+pub use message::Message;
+pub use order_messages::{AboutOrder, ChangedOrder, ToShop, mail_lines};
 pub use queue::{delete_old_failures, deliver, enqueue, operator};
 pub use transport::{Transport, TransportError};

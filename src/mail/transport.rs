@@ -10,7 +10,8 @@ use lettre::message::{Mailbox, MultiPart};
 use lettre::transport::smtp::response::Category;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 
-use super::message::{EmailContent, Sender, test_message};
+use super::content::{EmailContent, Sender};
+use super::message::test_message;
 use crate::config::{Config, MailUrl, StartTls};
 use crate::domain::{Email, quote_local_part};
 use crate::private_files::make_private_folder;

@@ -17,6 +17,8 @@ struct ExportedOrder {
     #[serde(flatten)]
     response: OrderResponse,
     cancellation_asked_at: Option<String>,
+    cancellation_reason: Option<String>,
+    cancellation_answered_at: Option<String>,
     #[serde(rename = "copy_of")]
     reordered_from: Option<String>,
 }
@@ -48,8 +50,11 @@ async fn find_all_orders(snapshot: &mut Transaction, user_id: &str) -> Result<se
 
 fn exported_order(detail: OrderDetail) -> ExportedOrder {
     let order = &detail.order;
+    let cancellation = order.cancellation.as_ref();
     ExportedOrder {
-        cancellation_asked_at: order.cancellation_asked_at.map(|at| at.to_string()),
+        cancellation_asked_at: cancellation.map(|cancellation| cancellation.requested_at.to_string()),
+        cancellation_reason: cancellation.map(|cancellation| cancellation.reason.clone()),
+        cancellation_answered_at: cancellation.and_then(|cancellation| Some(cancellation.answer?.at.to_string())),
         reordered_from: order.reordered_from.as_ref().map(|number| number.as_str().to_owned()),
         response: detail.into(),
     }

@@ -34,6 +34,9 @@ pub struct OrderSummary {
     /// When the customer asked the shop to cancel the order.
     #[schema(format = "date-time")]
     cancellation_requested_at: Option<String>,
+    /// The shop's answer: `accepted` or `declined`. The status changes only with the shop's next export.
+    #[schema(example = "accepted")]
+    cancellation_answer: Option<&'static str>,
     /// ISO 4217.
     #[schema(example = "USD")]
     currency: &'static str,
@@ -171,6 +174,7 @@ impl From<OrderDetails> for Details {
 impl From<Order> for OrderSummary {
     fn from(order: Order) -> Self {
         let time = |at: Option<UnixSeconds>| at.map(|at| at.to_string());
+        let currency = order.currency().code();
         Self {
             number: order.number.as_str().to_owned(),
             status: order.status.as_str(),
@@ -178,8 +182,12 @@ impl From<Order> for OrderSummary {
             paid_at: time(order.paid_at),
             fulfilled_at: time(order.fulfilled_at),
             cancelled_at: time(order.cancelled_at),
-            cancellation_requested_at: time(order.cancellation_asked_at),
-            currency: order.currency().code(),
+            cancellation_requested_at: time(order.cancellation.as_ref().map(|cancellation| cancellation.requested_at)),
+            cancellation_answer: order
+                .cancellation
+                .and_then(|cancellation| cancellation.answer)
+                .map(|answer| answer.verdict.as_str()),
+            currency,
             subtotal: order.subtotal.minor(),
             shipping: order.shipping.minor(),
             taxes: order.taxes.minor(),

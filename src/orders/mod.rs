@@ -1,13 +1,14 @@
 //! The orders of customers: list, detail page, actions, CSV export, import.
 //!
-//! Routes, behind the guard: `/orders` (`list/`), `/orders/{number}` (`detail/`), `/orders/{number}/cancel` and `/orders/{number}/again`
-//! (`actions/`), `/orders.csv` (`csv_export/`). Exports the queries that pages and API share ([`find_page`], [`find_order`]), the
+//! Routes, behind the guard: `/orders` (`list/`), `/orders/{number}` (`detail/`), `/orders/{number}/cancel`, `/orders/{number}/cancel/undo`
+//! and `/orders/{number}/again` (`actions/`), `/orders.csv` (`csv_export/`). Exports the queries that pages and API share ([`find_page`], [`find_order`]), the
 //! [`import()`], the operator's lists ([`pending_cancellations`], [`pending_reorders`]), and for accounts [`claim`], [`release`], [`export_all`] and the samples.
 //!
 //! Invariants: a query for a page, the CSV export or the API has the condition `user_id = …`. An imported order has no owner until the
 //! email that it was placed with is a verified email of a user. A submitted form acts once, however often it is sent.
 
 mod actions;
+mod cancellation;
 mod csv_export;
 mod data_export;
 mod detail;
@@ -28,8 +29,11 @@ mod url;
 
 use actix_web::web;
 
-use actions::OrderAction;
-pub use actions::{OrderNotice, PendingRequest, pending_cancellations, pending_reorders};
+pub use actions::{
+    Answered, OrderNotice, PendingCancellation, PendingReorder, answer_cancellation, export_reorder_requests,
+    mark_done, pending_cancellations, pending_reorders,
+};
+pub use cancellation::{Cancellation, Verdict};
 pub use data_export::export_all;
 pub use detail::find_order;
 pub use import::{
@@ -39,7 +43,7 @@ pub use import::{
 pub use json::{OrderResponse, OrderSummary};
 pub use list::{Cursor, Filter, FilterErrors, FilterParams, OrderPage, PAGE_SIZE, PageStart, Period, Sort, find_page};
 pub use monthly_totals::find_version;
-pub use operator::{OperatorOrder, find_by_number_or_id, link};
+pub use operator::{OperatorOrder, find_by_number_or_id, find_with_request, link};
 pub use order::{Order, OrderDetail, OrderDetails, OrderId, OrderLine, OrderName, OrderNumber, ShippingAddress};
 pub use response_cache::{CacheKey, ResponseCache};
 pub use samples::add_samples;
@@ -102,14 +106,12 @@ pub async fn run_maintenance(
 
 /// The pages, for a scope `/orders`.
 pub fn configure(routes: &mut web::ServiceConfig) {
-    let cancel = |client, number, services, body| actions::submit(OrderAction::Cancel, client, number, services, body);
-    let reorder =
-        |client, number, services, body| actions::submit(OrderAction::Reorder, client, number, services, body);
     routes
         .service(web::resource("").get(list::show))
         .service(web::resource("/{number}").get(detail::show))
-        .service(web::resource("/{number}/cancel").get(detail::redirect_to_order).post(cancel))
-        .service(web::resource("/{number}/again").get(detail::redirect_to_order).post(reorder));
+        .service(web::resource("/{number}/cancel").get(actions::cancel::form).post(actions::cancel::submit))
+        .service(web::resource("/{number}/cancel/undo").get(detail::redirect_to_order).post(actions::cancel::undo))
+        .service(web::resource("/{number}/again").get(actions::reorder::form).post(actions::reorder::submit));
 }
 
 /// The CSV export, for the top level.

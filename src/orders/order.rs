@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::cancellation::Cancellation;
 use super::status::{FulfillmentStatus, OrderStatus, PaymentStatus};
-use crate::clock::Clock;
 use crate::domain::{Currency, Money, UnixSeconds};
 
 const MAX_ID_BYTES: usize = 64;
@@ -17,10 +17,6 @@ const MAX_SUFFIX_CHARS: usize = 11;
 pub struct OrderId(String);
 
 impl OrderId {
-    pub fn generate(clock: &Clock) -> Self {
-        Self(clock.new_id())
-    }
-
     pub fn parse(text: &str) -> Option<Self> {
         let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         (is_plain && (1..=MAX_ID_BYTES).contains(&text.len())).then(|| Self(text.to_owned()))
@@ -108,9 +104,8 @@ pub struct Order {
     pub total: Money,
     pub line_count: i64,
     pub status: OrderStatus,
-    /// When the customer requested the cancellation.
-    pub cancellation_asked_at: Option<UnixSeconds>,
-    /// The number of the order that this one repeats.
+    pub cancellation: Option<Cancellation>,
+    /// The number of the order that this one repeats, in orders that an earlier version copied.
     pub reordered_from: Option<OrderNumber>,
 }
 
@@ -121,12 +116,17 @@ impl Order {
 
     /// Whether the customer may request a cancellation.
     pub fn can_be_cancelled(&self) -> bool {
-        self.status.can_be_cancelled() && self.cancellation_asked_at.is_none()
+        self.status.can_be_cancelled() && self.cancellation.is_none()
     }
 
-    /// When the customer requested a cancellation that the shop has neither made nor overtaken by sending the order.
-    pub fn pending_cancellation(&self) -> Option<UnixSeconds> {
-        self.cancellation_asked_at.filter(|_| self.status.can_be_cancelled())
+    /// The request for a cancellation, until the shop has answered it, or an import has settled it: the order was sent or cancelled.
+    pub fn pending_cancellation(&self) -> Option<&Cancellation> {
+        self.open_cancellation().filter(|cancellation| cancellation.answer.is_none())
+    }
+
+    /// The request for a cancellation with or without an answer, until an import has settled it.
+    pub fn open_cancellation(&self) -> Option<&Cancellation> {
+        self.cancellation.as_ref().filter(|_| self.status.can_be_cancelled())
     }
 }
 
@@ -277,7 +277,7 @@ pub(super) mod tests {
             total: zero,
             line_count: 1,
             status: OrderStatus::derive(payment_status, fulfillment_status, false),
-            cancellation_asked_at: None,
+            cancellation: None,
             reordered_from: None,
         }
     }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use sqlx::any::AnyRow;
 use sqlx::{FromRow, Row};
 
+use super::cancellation::{Answer, Cancellation};
 use super::monthly_totals::{Changes, OrderAmounts};
 use super::order::{Order, OrderDetails, OrderId, OrderLine, OrderName, OrderNumber, ShippingAddress};
 use crate::database::{Error, SqlBuilder, Transaction};
@@ -13,7 +14,7 @@ use crate::domain::{Currency, Money, UnixSeconds, UserId};
 /// The columns of [`Order`].
 pub(super) const ORDER_COLUMNS: &str = "id, number, name, placed_at, paid_at, fulfilled_at, cancelled_at, payment_status, \
      fulfillment_status, currency, subtotal, shipping, taxes, discount, refunded, total, line_count, status, cancellation_asked_at, \
-     reordered_from";
+     cancellation_reason, cancellation_answer, cancellation_answered_at, reordered_from";
 
 /// The columns of [`ShippingAddress`].
 pub(super) const ADDRESS_COLUMNS: &str = "ship_name, ship_company, ship_address1, ship_address2, ship_zip, ship_city, ship_province, ship_country, ship_phone";
@@ -47,10 +48,20 @@ impl FromRow<'_, AnyRow> for Order {
             total: money("total")?,
             line_count: row.try_get("line_count")?,
             status: text("status")?.parse().map_err(|_| unreadable("status"))?,
-            cancellation_asked_at: time("cancellation_asked_at")?,
+            cancellation: cancellation(row)?,
             reordered_from: reordered_from.as_deref().and_then(OrderNumber::parse),
         })
     }
+}
+
+fn cancellation(row: &AnyRow) -> Result<Option<Cancellation>, Error> {
+    let Some(requested_at) = row.try_get("cancellation_asked_at")? else { return Ok(None) };
+    let reason: Option<String> = row.try_get("cancellation_reason")?;
+    let verdict: Option<String> = row.try_get("cancellation_answer")?;
+    let verdict = verdict.map(|code| code.parse().map_err(|_| unreadable("cancellation_answer"))).transpose()?;
+    let answered_at: Option<UnixSeconds> = row.try_get("cancellation_answered_at")?;
+    let answer = verdict.zip(answered_at).map(|(verdict, at)| Answer { verdict, at });
+    Ok(Some(Cancellation { requested_at, reason: reason.unwrap_or_default(), answer }))
 }
 
 pub(super) fn currency(code: &str) -> Result<Currency, Error> {

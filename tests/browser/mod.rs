@@ -4,7 +4,9 @@ mod accounts;
 mod chromium;
 mod driver;
 mod engines;
+mod mails;
 mod orders;
+mod requests;
 mod takeover;
 
 use fantoccini::Locator;

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use fantoccini::Locator;
-use fantoccini::actions::{InputSource, MOUSE_BUTTON_LEFT, MouseActions, PointerAction};
 use serde_json::{Value, json};
 
 use super::chromium::{Chromium, Scripts};
@@ -12,7 +11,7 @@ use crate::northwind::{self, sample_orders};
 use crate::shop::{self, Row, line, order};
 
 /// A server with orders of Ann, and a browser with her session.
-async fn logged_in(rows: &[Row], scripts: Scripts) -> (TestApp, Chromium) {
+pub async fn logged_in(rows: &[Row], scripts: Scripts) -> (TestApp, Chromium) {
     let (app, _) = TestApp::start_with_orders(rows).await;
     let browser = Chromium::start(&app, scripts).await;
     browser.log_in(ANN, PASSWORD).await;
@@ -307,30 +306,6 @@ async fn order_of_15_lines_prints_on_one_page_without_navigation() {
     let missing = "['.lines', '.grand', 'address', '.events', '.status', '.brand'].filter((part) => !document.querySelector(part).checkVisibility())";
     assert_eq!(browser.run(&format!("return {missing}")).await, json!([]), "not printed");
     browser.close().await;
-}
-
-async fn double_click(browser: &Chromium, selector: &str) {
-    let element = browser.client.wait().for_element(Locator::Css(selector)).await.unwrap();
-    let down = || PointerAction::Down { button: MOUSE_BUTTON_LEFT };
-    let up = || PointerAction::Up { button: MOUSE_BUTTON_LEFT };
-    let to = PointerAction::MoveToElement { element, duration: None, x: 0.0, y: 0.0 };
-    let mouse = MouseActions::new("mouse".to_owned()).then(to).then(down()).then(up()).then(down()).then(up());
-    browser.client.perform_actions(mouse).await.unwrap();
-}
-
-#[tokio::test]
-#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
-async fn double_click_on_order_again_makes_one_reorder() {
-    for scripts in [Scripts::On, Scripts::Off] {
-        let (app, browser) = logged_in(&[order("#1", ANN)], scripts).await;
-        browser.open("/orders/1").await;
-        double_click(&browser, "form[action='/orders/1/again'] button").await;
-        browser.client.wait().for_element(Locator::Css(".notice")).await.unwrap();
-        browser.wait_for_text_of(".notice", |text| text.contains("Your order is placed")).await;
-        let placed = app.run_ok(&["orders", "placed"]);
-        assert_eq!(placed.lines().filter(|line| line.starts_with('#')).count(), 1, "{placed}");
-        browser.close().await;
-    }
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use crate::http;
 
 #[tokio::test]
 async fn account_pages_are_well_formed_in_every_state() {
-    let app = TestApp::start().await;
+    let app = TestApp::start_with(&[("ORDER_MAILS", "true")]).await;
     let mut pages = Pages::new("account");
     let mut ann = app.visitor();
     let sign_up = ann.request(Method::POST, "/signup").header("user-agent", HOSTILE);
@@ -20,7 +20,7 @@ async fn account_pages_are_well_formed_in_every_state() {
     assert_eq!(response.redirect(), (303, "/orders"));
     pages.check("account", &ann.get("/account").await, 200, &["not confirmed yet", "ann&#38;co&#39;s@example.com"]);
     // GET of a form address redirects to these sections.
-    let sections = ["email", "password", "sessions", "data"].map(|id| format!("<section id=\"{id}\""));
+    let sections = ["email", "password", "sessions", "order-mails", "data"].map(|id| format!("<section id=\"{id}\""));
     pages.check("account sections", &ann.get("/account").await, 200, &sections.each_ref().map(String::as_str));
     for agent in ["Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "", &"w".repeat(LONG)] {
         let request = app.request(Method::POST, "/login").header("user-agent", agent);
@@ -38,6 +38,14 @@ async fn account_pages_are_well_formed_in_every_state() {
     app.run_ok(&["user", "verify", "ann&co's@example.com"]);
     pages.check("account, confirmed", &ann.get("/account").await, 200, &[", confirmed."]);
     pages.check("activity", &ann.get("/account/activity").await, 200, &["The shop"]);
+
+    assert_eq!(ann.post("/account/order-mails", &[("order_mails", "off")]).await.status, 303);
+    pages.check(
+        "account, no order mail",
+        &ann.get("/account").await,
+        200,
+        &["Turn on order emails", "class=\"notice\""],
+    );
 
     let long = "w".repeat(LONG);
     for (state, email) in [("none", ""), ("wrong", "ann@"), ("hostile", HOSTILE), ("long", &long)] {

@@ -3,7 +3,7 @@
 mod account;
 mod anonymous;
 mod errors;
-mod mail;
+pub mod mail;
 mod orders;
 
 use std::collections::BTreeSet;
@@ -16,7 +16,7 @@ use crate::http::Response;
 const LONG: usize = 5_000;
 
 /// Template, a text that only it contains, and the test that renders it.
-const TEMPLATES: [(&str, &str, &str); 29] = [
+const TEMPLATES: [(&str, &str, &str); 33] = [
     ("_contact.html", "<a class=\"contact\" href=\"", "shop"),
     ("_verify_banner.html", "<button class=\"plain\" type=\"submit\">Send it again</button>", "orders"),
     ("accounts/_activity.html", "<p class=\"where\"><time datetime=\"", "account"),
@@ -30,6 +30,7 @@ const TEMPLATES: [(&str, &str, &str); 29] = [
     ("accounts/not_me.html", "action=\"/not-me\"", "anonymous"),
     ("accounts/recovery_expired.html", "The link in a security mail works once", "anonymous"),
     ("accounts/account.html", "<section id=\"time-zone\"", "account"),
+    ("accounts/_order_mails.html", "Turn off order emails", "account"),
     ("accounts/reset.html", "action=\"/password/reset\"", "anonymous"),
     ("accounts/signup.html", "The one that you order with.", "anonymous"),
     ("accounts/time_zone.html", "as the clocks there show them", "account"),
@@ -43,6 +44,9 @@ const TEMPLATES: [(&str, &str, &str); 29] = [
     ("mail/message.html", "Or copy this address into the browser", "mail"),
     ("mail/message.txt", "\n--\n", "mail"),
     ("orders/_chart.html", "<figure class=\"chart\" data-chart>", "orders"),
+    ("orders/_requests.html", "The shop accepted the cancellation", "orders"),
+    ("orders/again.html", "Send request to the shop", "orders"),
+    ("orders/cancel.html", "Request cancellation</button>", "orders"),
     ("orders/detail.html", "<h2 id=\"lines\">", "orders"),
     ("orders/list.html", "<h1 id=\"orders\">", "orders"),
     ("orders/list.html", "<h2>No orders yet</h2>", "orders"),

@@ -9,12 +9,14 @@ use serde::Deserialize;
 use super::rejected_cookie::RejectedCookie;
 use super::{LoggedIn, LoginContext};
 use crate::accounts::audit::{self, Event};
+use crate::accounts::security_notice::SecurityNotice;
 use crate::accounts::trusted_browser::store::Trust;
 use crate::accounts::{
     Accounts, ClaimedBrowser, Password, TrustedBrowser, rate_limits, store, trusted_browser, trusted_network,
 };
 use crate::database::{self, Transaction};
 use crate::domain::{Email, UserId, format_retry_after};
+use crate::mail::{Message, RequestOrigin};
 use crate::orders;
 use crate::rate_limit::{self, Counter};
 use crate::sessions::{Audience, CurrentUser, Expiry, MaybeAuthenticated, NewSession};
@@ -188,6 +190,7 @@ impl Accounts {
         let network = trusted_network::hash(&account.id, &rate_limit::network(context.client.address));
         let (now, event) = (self.clock.now(), self.audit_event(Event::LoggedIn, context.client));
         let LoginContext { audience, expiry, client, .. } = *context;
+        let message = Message::NewLogin(RequestOrigin::new(now, client));
         let issued = self.database.write_together(async |transaction| {
             let password_hash = store_upgraded_hash(transaction, account, upgraded.as_deref()).await?;
             let new = NewSession { user_id: &account.id, password_hash, audience, expiry, client };
@@ -207,6 +210,10 @@ impl Accounts {
                 }
                 let table = trusted_network::store::TABLE;
                 table.trust_found(transaction, &account.id, &network, now, trust.network).await?;
+                if is_new(audience, trust) {
+                    let notice = SecurityNotice { event: Event::LoggedIn, new_email: None, client, message: &message };
+                    self.notify(transaction, account, notice).await?;
+                }
             }
             Ok::<_, database::Error>(issued)
         });
@@ -225,6 +232,15 @@ impl Accounts {
         }
         self.hasher.hash(Password::unchecked(password)).await.map(Some)
     }
+}
+
+/// Whether the account does not know where the login comes from. Programs that use the API have no browser.
+fn is_new(audience: Audience, trust: Trust) -> bool {
+    let known = match audience {
+        Audience::Web => trust.browser.last_used_at,
+        Audience::Api => trust.network.last_used_at,
+    };
+    known.is_none()
 }
 
 /// The counter of a trusted browser or network; otherwise those of an untrusted login.

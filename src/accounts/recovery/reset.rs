@@ -220,6 +220,9 @@ impl Accounts {
                     let event = Event::PasswordChanged;
                     let notice = SecurityNotice { event, new_email: None, client, message: &message };
                     self.notify(transaction, &account, notice).await?;
+                    // Counted as sent: no mail about the login that follows the reset.
+                    let login = SecurityNotice { event: Event::LoggedIn, new_email: None, client, message: &message };
+                    self.count_notice(transaction, &account, &login).await?;
                 }
                 Ok(true)
             })

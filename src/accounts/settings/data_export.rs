@@ -58,6 +58,7 @@ impl Accounts {
     async fn export_data(&self, user: &CurrentUser) -> Result<Value, Error> {
         let account = self.find_account(user).await?;
         let sessions = self.sessions.list(&user.user_id).await?;
+        let order_mails_off_at = sessions.first().and_then(|session| session.order_mails_off_at);
         let browsers = trusted_browser::store::TABLE.last_used(&self.database, &user.user_id).await?;
         let networks = trusted_network::store::TABLE.last_used(&self.database, &user.user_id).await?;
         let reserved = recoveries::list(&self.database, &user.user_id, self.clock.now()).await?;
@@ -69,6 +70,7 @@ impl Accounts {
                 "created_at": account.created_at.to_string(),
                 "email_verified_at": account.verified_at.map(|at| at.to_string()),
                 "time_zone": account.time_zone,
+                "order_mails_off_at": order_mails_off_at.map(|at| at.to_string()),
             },
             "sessions": sessions.iter().map(session).collect::<Vec<_>>(),
             "trusted_browsers": browsers.iter().map(last_used).collect::<Vec<_>>(),
@@ -76,6 +78,7 @@ impl Accounts {
             "kept_addresses": reserved.iter().map(reserved_address).collect::<Vec<_>>(),
             "activity": events.iter().map(event).collect::<Vec<_>>(),
             "orders": orders::export_all(&self.database, &user.user_id).await?,
+            "reorder_requests": orders::export_reorder_requests(&self.database, &user.user_id).await?,
         }))
     }
 }

@@ -209,7 +209,9 @@ impl MailWorker {
     }
 
     async fn send(&self, mail: &ClaimedMail, message: &Message, link: Option<String>) -> Result<(), TransportError> {
-        let content = message.render(&self.sender, link).map_err(|error| TransportError::Refused(error.to_string()))?;
+        let content = message
+            .render(&self.sender, link.as_deref())
+            .map_err(|error| TransportError::Refused(error.to_string()))?;
         self.transport.send(&mail.id, &mail.recipient, content).await
     }
 

@@ -5,18 +5,26 @@ use strum::{EnumString, IntoStaticStr, VariantArray};
 use crate::web::Notice;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum OrderNotice {
     #[strum(serialize = "cancellation-asked")]
     CancellationRequested,
-    #[strum(serialize = "ordered-again")]
-    Reordered,
+    CancellationWithdrawn,
+    ReorderRequested,
+    ConfirmFirst,
 }
 
 impl Notice for OrderNotice {
     fn text(self) -> &'static str {
         match self {
-            Self::CancellationRequested => "The shop knows that you want to cancel. Whether it still could shows here.",
-            Self::Reordered => "Your order is placed: the same again. The shop takes it from here.",
+            Self::CancellationRequested => {
+                "Your cancellation request was sent to the shop. Its answer will appear here."
+            }
+            Self::CancellationWithdrawn => "Your cancellation request was withdrawn. The order stays as it is.",
+            Self::ReorderRequested => {
+                "Your request was sent to the shop. It contacts you about prices, payment and delivery."
+            }
+            Self::ConfirmFirst => "Nothing was sent. Confirm your email address first: the link is in your mailbox.",
         }
     }
 }

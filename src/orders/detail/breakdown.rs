@@ -63,8 +63,15 @@ fn tip(detail: &OrderDetail) -> Money {
     }
 }
 
+/// The lines without tips.
+pub(in crate::orders) fn product_lines(detail: &OrderDetail) -> Vec<&OrderLine> {
+    let tips: Vec<&OrderLine> = tip_lines(detail).collect();
+    let is_tip = |line: &OrderLine| tips.iter().any(|tip| std::ptr::eq(*tip, line));
+    detail.lines.iter().filter(|line| !is_tip(line)).collect()
+}
+
 /// The lines that are a tip: those of that name, if the other lines alone make the subtotal.
-pub(super) fn tip_lines(detail: &OrderDetail) -> impl Iterator<Item = &OrderLine> {
+fn tip_lines(detail: &OrderDetail) -> impl Iterator<Item = &OrderLine> {
     let is_tip = |line: &&OrderLine| line.name.trim() == TIP_LINE;
     let others = detail.lines.iter().filter(move |line| !is_tip(line)).map(OrderLine::amount);
     let others: Option<Vec<Money>> = others.collect();

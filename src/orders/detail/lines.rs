@@ -1,6 +1,6 @@
 //! The lines of an order as the page shows them; a long order in parts.
 
-use super::breakdown::tip_lines;
+use super::breakdown::product_lines;
 use super::facts::line_state;
 use crate::domain::format_count;
 use crate::orders::order::{OrderDetail, OrderLine};
@@ -31,9 +31,7 @@ pub(super) struct LinePages {
 
 /// The rows of one part, counted from 1, and the links if there are several. A tip is one of the totals.
 pub(super) fn line_rows(detail: &OrderDetail, part: usize) -> (Vec<LineRow>, Option<LinePages>) {
-    let tips: Vec<&OrderLine> = tip_lines(detail).collect();
-    let is_tip = |line: &OrderLine| tips.iter().any(|tip| std::ptr::eq(*tip, line));
-    let lines: Vec<&OrderLine> = detail.lines.iter().filter(|line| !is_tip(line)).collect();
+    let lines = product_lines(detail);
     let parts = lines.len().div_ceil(LINES_PER_PAGE).max(1);
     let part = part.clamp(1, parts);
     let first = (part - 1) * LINES_PER_PAGE;

@@ -1,7 +1,7 @@
 //! The page of one order: lines, totals, timeline, address, buttons.
 //!
 //! Route: GET `/orders/{number}`. Exports [`find_order`] for the API, addresses as lines for the spreadsheet, and the page itself for
-//! actions that show it with an error.
+//! requests that show it with an error.
 //!
 //! An order of another customer is answered exactly like one that does not exist.
 
@@ -13,6 +13,7 @@ mod page;
 mod store;
 mod timeline;
 
+pub(super) use breakdown::product_lines;
 pub(super) use facts::{billing_lines, shipping_lines};
 pub(super) use page::{find, redirect_to_order, render, show};
 pub use store::find_order;

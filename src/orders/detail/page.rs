@@ -13,7 +13,7 @@ use super::store::{self, FoundOrder, OrderLink};
 use super::timeline::{Event, timeline};
 use crate::database::Database;
 use crate::domain::{Zone, format_date, format_date_time};
-use crate::orders::idempotency::IdempotencyKey;
+use crate::orders::cancellation::{Cancellation, Verdict};
 use crate::orders::order::OrderNumber;
 use crate::orders::url::order_url;
 use crate::sessions::CurrentUser;
@@ -43,11 +43,26 @@ struct DetailPage {
     customer_note: Option<CustomerNote>,
     /// `2 of 3 sent`.
     sent: Option<String>,
-    cancellation_asked_on: Option<String>,
+    cancellation: Option<CancellationView>,
     can_be_cancelled: bool,
-    key: String,
+    reorder_requested_on: Option<String>,
     newer: Option<Link>,
     older: Option<Link>,
+}
+
+/// An open cancellation request.
+struct CancellationView {
+    requested_on: String,
+    reason: String,
+    state: RequestState,
+    /// The day of the answer.
+    answered_on: String,
+}
+
+enum RequestState {
+    Pending,
+    Accepted,
+    Declined,
 }
 
 /// Which part of the lines is shown, from 1.
@@ -80,7 +95,7 @@ pub async fn show(
     render(StatusCode::OK, layout, &found, part, None)
 }
 
-/// GET on the URL of an action: a reload of its response, or a login after the session ended before the form was sent.
+/// GET on the URL of a form without a page of its own: a reload of its response, or a login after the session ended before the form was sent.
 pub async fn redirect_to_order(number: web::Path<String>) -> Result<HttpResponse, Error> {
     OrderNumber::parse(&number).map(|number| see_other(&order_url(&number))).ok_or(Error::NotFound)
 }
@@ -100,9 +115,8 @@ pub fn render(
     part: usize,
     error: Option<String>,
 ) -> Result<HttpResponse, Error> {
-    let FoundOrder { detail, newer, older, original, reports_deliveries } = found;
+    let FoundOrder { detail, newer, older, original, reports_deliveries, reorder_requested_at } = found;
     let order = &detail.order;
-    let key = IdempotencyKey::generate().map_err(|error| Error::Internal(error.to_string().into()))?;
     let (zone, shows_notes) = (layout.zone(), layout.shop.shows_notes);
     let (totals, notes) = breakdown(detail);
     let (lines, line_pages) = line_rows(detail, part);
@@ -126,13 +140,27 @@ pub fn render(
         facts: facts(detail),
         customer_note: customer_note(detail, shows_notes),
         sent: sent_lines(detail),
-        cancellation_asked_on: order.pending_cancellation().map(|at| format_date(at, &zone)),
+        cancellation: order.open_cancellation().map(|cancellation| cancellation_view(cancellation, &zone)),
         can_be_cancelled: order.can_be_cancelled(),
-        key: key.as_str().to_owned(),
+        reorder_requested_on: reorder_requested_at.map(|at| format_date(at, &zone)),
         newer: newer.as_ref().map(link),
         older: older.as_ref().map(link),
     };
     page(status, &view)
+}
+
+fn cancellation_view(cancellation: &Cancellation, zone: &Zone) -> CancellationView {
+    let answer = cancellation.answer;
+    CancellationView {
+        requested_on: format_date(cancellation.requested_at, zone),
+        reason: cancellation.reason.clone(),
+        state: match answer.map(|answer| answer.verdict) {
+            None => RequestState::Pending,
+            Some(Verdict::Accepted) => RequestState::Accepted,
+            Some(Verdict::Declined) => RequestState::Declined,
+        },
+        answered_on: answer.map(|answer| format_date(answer.at, zone)).unwrap_or_default(),
+    }
 }
 
 fn link((number, name): &OrderLink) -> Link {

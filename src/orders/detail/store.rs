@@ -3,7 +3,7 @@
 use sqlx::AssertSqlSafe;
 
 use crate::database::{Database, Engine, Error};
-use crate::domain::{Currency, Money};
+use crate::domain::{Currency, Money, UnixSeconds};
 use crate::orders::order::{Order, OrderDetail, OrderLine, OrderName, OrderNumber, ShippingAddress};
 use crate::orders::store::{ADDRESS_COLUMNS, ORDER_COLUMNS, SHOP_COLUMN, parse_details, unreadable};
 
@@ -18,6 +18,7 @@ struct DetailRow {
     original_name: Option<String>,
     shop: String,
     reports_deliveries: i64,
+    reorder_requested_at: Option<UnixSeconds>,
     newer: Option<String>,
     older: Option<String>,
 }
@@ -33,6 +34,8 @@ pub struct FoundOrder {
     pub original: Option<OrderLink>,
     /// Whether the shop's exports say when an order is delivered.
     pub reports_deliveries: bool,
+    /// The customer's latest request to order it again that the shop has not marked as done.
+    pub reorder_requested_at: Option<UnixSeconds>,
 }
 
 /// The user's order of this number.
@@ -56,6 +59,8 @@ pub(super) async fn find_with_neighbours(
         "SELECT {ORDER_COLUMNS}, {ADDRESS_COLUMNS}, details,
              {SHOP_COLUMN}, CAST((SELECT COUNT(*) FROM counters c WHERE c.name = 'deliveries:' || o.shop) AS BIGINT)
                  + CASE WHEN source = 'sample' THEN 1 ELSE 0 END AS reports_deliveries,
+             (SELECT MAX(r.created_at) FROM reorder_requests r
+              WHERE r.order_id = o.id AND r.user_id = o.user_id AND r.done_at IS NULL) AS reorder_requested_at,
              (SELECT {lines} FROM order_lines l WHERE l.order_id = o.id) AS lines,
              (SELECT n.name FROM orders n WHERE n.user_id = $1 AND n.number = o.reordered_from) AS original_name,
              (SELECT n.number || '\n' || n.name FROM orders n WHERE n.user_id = $2 AND (n.placed_at, n.id) > (o.placed_at, o.id)
@@ -97,6 +102,7 @@ impl FoundOrder {
             older: order_link(row.older),
             original,
             reports_deliveries: row.reports_deliveries > 0,
+            reorder_requested_at: row.reorder_requested_at,
         })
     }
 }

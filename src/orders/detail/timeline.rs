@@ -1,6 +1,7 @@
 //! The timeline of an order: past events and expected ones.
 
 use crate::domain::UnixSeconds;
+use crate::orders::cancellation::{Answer, Verdict};
 use crate::orders::order::Order;
 use crate::orders::status::{FulfillmentStatus, OrderStatus, PaymentStatus};
 
@@ -40,8 +41,15 @@ fn past_events(order: &Order) -> Vec<(&'static str, Option<UnixSeconds>)> {
         _ if order.fulfilled_at.is_some() => events.push(("Sent", order.fulfilled_at)),
         _ => {}
     }
-    if order.cancellation_asked_at.is_some() {
-        events.push(("You asked to cancel", order.cancellation_asked_at));
+    if let Some(cancellation) = &order.cancellation {
+        events.push(("Cancellation requested", Some(cancellation.requested_at)));
+        if let Some(Answer { verdict, at }) = cancellation.answer {
+            let label = match verdict {
+                Verdict::Accepted => "Cancellation accepted by the shop",
+                Verdict::Declined => "Cancellation declined by the shop",
+            };
+            events.push((label, Some(at)));
+        }
     }
     if order.cancelled_at.is_some() {
         events.push(("Cancelled", order.cancelled_at));
@@ -77,6 +85,7 @@ fn pending(order: &Order) -> impl Iterator<Item = &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::orders::cancellation::Cancellation;
     use crate::orders::order::tests::order;
 
     /// Label and time of each event; pending ones in brackets.
@@ -116,11 +125,25 @@ mod tests {
     #[test]
     fn cancelled_order_has_no_pending_events() {
         let cancelled = Order {
-            cancellation_asked_at: Some(UnixSeconds::new(15)),
+            cancellation: Some(Cancellation {
+                requested_at: UnixSeconds::new(15),
+                reason: String::new(),
+                answer: Some(Answer { verdict: Verdict::Accepted, at: UnixSeconds::new(17) }),
+            }),
             cancelled_at: Some(UnixSeconds::new(20)),
             status: OrderStatus::Cancelled,
             ..order("refunded", "unfulfilled")
         };
-        assert_eq!(summary(&cancelled), ["Placed 10", "You asked to cancel 15", "Cancelled 20", "Paid", "Refunded"]);
+        assert_eq!(
+            summary(&cancelled),
+            [
+                "Placed 10",
+                "Cancellation requested 15",
+                "Cancellation accepted by the shop 17",
+                "Cancelled 20",
+                "Paid",
+                "Refunded"
+            ]
+        );
     }
 }

@@ -1,33 +1,25 @@
-//! Stored responses.
+//! Stored requests.
 
 use super::IdempotencyKey;
 use crate::database::{Database, Error, Transaction};
 use crate::domain::UnixSeconds;
 use crate::orders::order::OrderNumber;
 
-/// The response to an earlier request with the same key.
-pub struct StoredResponse {
-    /// What the earlier request asked for.
-    pub request: String,
-    /// The order that the response led to; `None` when the stored number cannot be parsed.
-    pub number: Option<OrderNumber>,
-}
-
-pub async fn find_response(
+/// What an earlier request with the same key asked for.
+pub async fn find_request(
     transaction: &mut Transaction,
     user_id: &str,
     key: &IdempotencyKey,
-) -> Result<Option<StoredResponse>, Error> {
-    let row: Option<(String, String)> =
-        sqlx::query_as("SELECT request, answer FROM idempotency_keys WHERE user_id = $1 AND key = $2")
-            .bind(user_id)
-            .bind(key.as_str())
-            .fetch_optional(&mut *transaction)
-            .await?;
-    Ok(row.map(|(request, number)| StoredResponse { request, number: OrderNumber::parse(&number) }))
+) -> Result<Option<String>, Error> {
+    sqlx::query_scalar("SELECT request FROM idempotency_keys WHERE user_id = $1 AND key = $2")
+        .bind(user_id)
+        .bind(key.as_str())
+        .fetch_optional(&mut *transaction)
+        .await
 }
 
-pub async fn store_response(
+/// Stores a request. The number of the order that it led to is for servers of an earlier version.
+pub async fn store_request(
     transaction: &mut Transaction,
     user_id: &str,
     key: &IdempotencyKey,
@@ -44,6 +36,26 @@ pub async fn store_response(
         .execute(&mut *transaction)
         .await
         .map(drop)
+}
+
+/// When the n-th latest of the user's requests since `since` that begin with `prefix` was made; `None` when there are fewer.
+pub async fn nth_latest(
+    transaction: &mut Transaction,
+    user_id: &str,
+    prefix: &str,
+    n: i64,
+    since: UnixSeconds,
+) -> Result<Option<UnixSeconds>, Error> {
+    sqlx::query_scalar(
+        "SELECT created_at FROM idempotency_keys WHERE user_id = $1 AND request LIKE $2 AND created_at > $3
+         ORDER BY created_at DESC, key LIMIT 1 OFFSET $4",
+    )
+    .bind(user_id)
+    .bind(format!("{prefix}%"))
+    .bind(since)
+    .bind(n - 1)
+    .fetch_optional(&mut *transaction)
+    .await
 }
 
 /// Deletes one batch of keys from before `before`; returns their number.

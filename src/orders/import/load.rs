@@ -7,7 +7,7 @@ use super::compare::PendingOrder;
 use super::error::{ImportError, StopCause};
 use super::rows::OrderReader;
 use super::store::lease::Lease;
-use super::store::{CHUNK, write};
+use super::store::{CHUNK, state_changes, write};
 use super::validate::Validated;
 use super::{Event, ImportSummary, Progress, Run, Stage};
 use crate::database::{self, Engine};
@@ -20,7 +20,7 @@ const TARGET_DURATION: Duration = Duration::from_millis(220);
 const LAST_CHUNK_END: Duration = Duration::from_millis(260);
 /// The pause between transactions on SQLite. A waiting writer polls the lock with growing intervals, up to 100 ms: without a longer pause
 /// an import would take the lock again before a login does.
-const SQLITE_PAUSE: Duration = Duration::from_millis(120);
+pub(super) const SQLITE_PAUSE: Duration = Duration::from_millis(120);
 /// Orders in a transaction.
 const FIRST_SIZE: usize = 1_000;
 const MAX_SIZE: usize = 10_000;
@@ -127,6 +127,9 @@ impl Load<'_> {
                     let chunk_started = Instant::now();
                     let changes = comparison.compare(transaction, chunk, &mut written).await?;
                     write::write(transaction, &changes.upserts, &mut totals).await?;
+                    if self.run.options.order_mails {
+                        state_changes::record(transaction, &changes.upserts).await?;
+                    }
                     if started.elapsed() + chunk_started.elapsed() > LAST_CHUNK_END {
                         break;
                     }

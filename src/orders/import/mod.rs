@@ -8,6 +8,7 @@
 //! | `validate.rs` | the first pass |
 //! | `identity.rs`, `merge.rs`, `compare.rs` | which stored order an imported one is, and what changes |
 //! | `load.rs`, `store/` | the second pass: transactions, tables |
+//! | `order_mails.rs` | mail about what changed |
 //! | `report.rs` | the summary and the lists of findings |
 //!
 //! The files are read twice. The first pass validates every row, so that an invalid file changes nothing. The second pass writes, in short
@@ -28,6 +29,7 @@ mod interrupt;
 mod layouts;
 mod load;
 mod merge;
+mod order_mails;
 mod quote;
 mod report;
 mod rows;
@@ -83,6 +85,8 @@ pub struct ImportOptions {
     pub columns: Vec<ColumnMapping>,
     /// The zone of times without an offset.
     pub zone: Zone,
+    /// Whether customers get mail about orders whose state changes (`ORDER_MAILS`).
+    pub order_mails: bool,
 }
 
 /// The name of a shop, as `--shop` gives it and as customers with orders of several shops see it.
@@ -209,6 +213,14 @@ impl Run<'_> {
         };
         if let Err(error) = history::record(self.database, self.clock, &past).await {
             tracing::warn!(%error, "the import was not added to the list of imports");
+        }
+        let mails = match (self.options.order_mails, &result) {
+            (true, Ok(())) => order_mails::enqueue(self.database, self.clock).await,
+            (true, Err(_)) => Ok(()),
+            (false, _) => order_mails::discard(self.database).await,
+        };
+        if let Err(error) = mails {
+            tracing::warn!(%error, "mail about changed orders was not queued; the next import queues it");
         }
         lease.release(self.database).await;
         result?;

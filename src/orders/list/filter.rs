@@ -42,12 +42,65 @@ impl Period {
     }
 }
 
+/// A status, or a cancellation request that the shop has not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusFilter {
+    Status(OrderStatus),
+    CancellationRequested,
+}
+
+const CANCELLATION_REQUESTED: &str = "cancellation_requested";
+
+impl StatusFilter {
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Status(status) => status.label(),
+            Self::CancellationRequested => "Cancellation requested",
+        }
+    }
+}
+
+impl VariantArray for StatusFilter {
+    const VARIANTS: &'static [Self] = &[
+        Self::Status(OrderStatus::Placed),
+        Self::Status(OrderStatus::Processing),
+        Self::Status(OrderStatus::PartlySent),
+        Self::Status(OrderStatus::Sent),
+        Self::Status(OrderStatus::Delivered),
+        Self::Status(OrderStatus::Cancelled),
+        Self::Status(OrderStatus::Refunded),
+        Self::Status(OrderStatus::PaymentVoided),
+        Self::Status(OrderStatus::Expired),
+        Self::CancellationRequested,
+    ];
+}
+
+impl From<StatusFilter> for &'static str {
+    fn from(filter: StatusFilter) -> Self {
+        match filter {
+            StatusFilter::Status(status) => status.as_str(),
+            StatusFilter::CancellationRequested => CANCELLATION_REQUESTED,
+        }
+    }
+}
+
+impl FromStr for StatusFilter {
+    type Err = strum::ParseError;
+
+    fn from_str(code: &str) -> Result<Self, Self::Err> {
+        if code == CANCELLATION_REQUESTED {
+            return Ok(Self::CancellationRequested);
+        }
+        code.parse().map(Self::Status)
+    }
+}
+
 /// A valid filter, as queries use it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     /// `LIKE` patterns, all of which the search text must match.
     pub(super) patterns: Vec<String>,
-    pub(super) status: Option<OrderStatus>,
+    pub(super) status: Option<StatusFilter>,
     /// Inclusive.
     pub(super) placed_from: Option<UnixSeconds>,
     /// Exclusive.
@@ -71,9 +124,9 @@ impl Filter {
         !self.patterns.is_empty()
     }
 
-    /// The months that it selects, if it selects whole months of the zone and no search text.
+    /// The months that it selects, if it selects whole months of the zone, and orders only by status.
     pub(super) fn month_range(&self, zone: &Zone) -> Option<MonthRange> {
-        if self.is_search() {
+        if self.is_search() || self.status == Some(StatusFilter::CancellationRequested) {
             return None;
         }
         let starting_at = |at: UnixSeconds| {
@@ -98,7 +151,7 @@ impl Filter {
 pub struct FilterParams {
     /// Words that must occur in the order's number, or in a product's name or sku.
     pub q: Option<String>,
-    /// placed, processing, `partly_sent`, sent, delivered, cancelled or refunded.
+    /// placed, processing, `partly_sent`, sent, delivered, cancelled, refunded, `payment_voided` or expired; or `cancellation_requested`.
     pub status: Option<String>,
     /// `this-year` or `last-year`, in UTC; or range, with dates.
     pub period: Option<String>,
@@ -133,7 +186,7 @@ impl FilterParams {
             errors.q = Some(error);
             Vec::new()
         });
-        let status = code::<OrderStatus>("status", self.status.as_ref(), &mut errors.other);
+        let status = code::<StatusFilter>("status", self.status.as_ref(), &mut errors.other);
         let sort = code::<Sort>("sort", self.sort.as_ref(), &mut errors.other);
         code::<Period>("period", self.period.as_ref(), &mut errors.other);
         let (first, last) = self.parse_dates(zone.date(now), &mut errors);
@@ -152,7 +205,7 @@ impl FilterParams {
     /// Removes unknown values of `status`, `period` and `sort`, for example of an old bookmark; returns what they were meant to be.
     pub(super) fn remove_unknown_codes(&mut self) -> Vec<&'static str> {
         [
-            remove_unknown::<OrderStatus>(&mut self.status).then_some("status"),
+            remove_unknown::<StatusFilter>(&mut self.status).then_some("status"),
             remove_unknown::<Period>(&mut self.period).then_some("period"),
             remove_unknown::<Sort>(&mut self.sort).then_some("sort order"),
         ]
@@ -285,6 +338,14 @@ mod tests {
     }
 
     #[test]
+    fn status_filter_has_every_status_and_requests() {
+        let all: Vec<&str> = StatusFilter::VARIANTS.iter().map(|filter| (*filter).into()).collect();
+        let statuses: Vec<&str> = OrderStatus::VARIANTS.iter().map(|status| status.as_str()).collect();
+        assert_eq!(all, [&statuses[..], &["cancellation_requested"]].concat());
+        assert!(all.iter().zip(StatusFilter::VARIANTS).all(|(code, filter)| code.parse() == Ok(*filter)));
+    }
+
+    #[test]
     fn dates_are_ignored_unless_the_period_is_a_range() {
         assert!(parse(&[("period", "this-year"), ("from", "nonsense")], "UTC").is_ok());
         let query = params(&[("period", "this-year"), ("from", "2020-01-01")]).to_query_string();
@@ -319,6 +380,7 @@ mod tests {
             (&[("to", "2024-03-31"), ("status", "sent")][..], Some((0, 2024 * 12 + 2)), true),
             (&[("from", "2024-03-31")][..], None, true),
             (&[("to", "2024-03-30")][..], None, true),
+            (&[("status", "cancellation_requested")][..], None, true),
             (&[("q", "tea")][..], None, true),
         ] {
             for name in ["UTC", "America/New_York", "Africa/Cairo"] {

@@ -8,14 +8,13 @@ use strum::VariantArray;
 
 use super::chart::{self, Chart};
 use super::cursor::Cursor;
-use super::filter::{Filter, FilterErrors, FilterParams, Period};
+use super::filter::{Filter, FilterErrors, FilterParams, Period, StatusFilter};
 use super::sort::Sort;
 use super::store::{ListedOrder, OrderPage, PageStart, find_list_page};
 use super::totals::{Found, OrderTotals, find_totals};
 use crate::clock::Clock;
 use crate::database::{self, Database, Transaction};
 use crate::domain::{Money, UnixSeconds, Zone, format_count, format_date, format_date_time};
-use crate::orders::status::OrderStatus;
 use crate::orders::url::order_url;
 use crate::orders::{CacheKey, ResponseCache};
 use crate::sessions::CurrentUser;
@@ -215,7 +214,7 @@ fn filter_form(params: &FilterParams, is_active: bool, errors: FilterErrors) -> 
     let period = params.period().map(Period::as_str).unwrap_or_default();
     FilterForm {
         q: submitted(&params.q),
-        statuses: options(OrderStatus::label, status),
+        statuses: options(StatusFilter::label, status),
         periods: options(Period::label, period),
         from: submitted(&params.from),
         to: submitted(&params.to),

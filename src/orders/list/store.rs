@@ -2,7 +2,7 @@
 
 use super::PAGE_SIZE;
 use super::cursor::Cursor;
-use super::filter::Filter;
+use super::filter::{Filter, StatusFilter};
 use super::sort::{Sort, SortKey};
 use crate::database::{Engine, Error, SqlBuilder, Transaction};
 use crate::domain::{Money, UnixSeconds};
@@ -12,8 +12,8 @@ use crate::orders::status::OrderStatus;
 use crate::orders::store::{ORDER_COLUMNS, currency, unreadable};
 
 /// What the rows of the list show.
-const LIST_COLUMNS: &str =
-    "id, number, name, placed_at, status, cancellation_asked_at, piece_count, summary, currency, total, shop";
+const LIST_COLUMNS: &str = "id, number, name, placed_at, status, \
+     CASE WHEN cancellation_answer IS NULL THEN cancellation_asked_at END AS pending_since, piece_count, summary, currency, total, shop";
 
 /// Where a page of the list begins.
 #[derive(Clone, Debug)]
@@ -68,6 +68,7 @@ pub(super) struct ListedOrder {
     pub name: OrderName,
     pub placed_at: UnixSeconds,
     pub status: OrderStatus,
+    /// When the cancellation was requested, unless the shop has answered.
     pub cancellation_asked_at: Option<UnixSeconds>,
     pub piece_count: i64,
     pub summary: String,
@@ -172,8 +173,16 @@ fn nearer_bound<'a>(filter: &Filter, start: &'a PageStart, is_descending: bool) 
 /// Appends `user_id = …` and the conditions of the filter.
 fn push_filter(sql: &mut SqlBuilder, user_id: &str, filter: &Filter) -> Result<(), Error> {
     sql.push("user_id = ").bind(user_id.to_owned())?;
-    if let Some(status) = filter.status {
-        sql.push(" AND status = ").bind(status.as_str().to_owned())?;
+    match filter.status {
+        Some(StatusFilter::Status(status)) => {
+            sql.push(" AND status = ").bind(status.as_str().to_owned())?;
+        }
+        Some(StatusFilter::CancellationRequested) => {
+            sql.push(
+                " AND cancellation_asked_at IS NOT NULL AND cancellation_answer IS NULL AND status IN ('placed', 'processing')",
+            );
+        }
+        None => {}
     }
     if let Some(from) = filter.placed_from {
         sql.push(" AND placed_at >= ").bind(from)?;

@@ -2,4 +2,4 @@
 
 mod store;
 
-pub use store::{OperatorOrder, find_by_number_or_id, link};
+pub use store::{OperatorOrder, find_by_number_or_id, find_with_request, link};

@@ -54,7 +54,7 @@ async fn fill(transaction: &mut Transaction, orders: &[(String, String)]) -> Res
 }
 
 /// The search text of an order with this number in the shop and the lines of a stored order.
-pub async fn text_of(transaction: &mut Transaction, order_id: &str, number: &str) -> Result<SearchText, Error> {
+async fn text_of(transaction: &mut Transaction, order_id: &str, number: &str) -> Result<SearchText, Error> {
     let lines: Vec<(String, String)> =
         sqlx::query_as("SELECT sku, name FROM order_lines WHERE order_id = $1 ORDER BY position")
             .bind(order_id)

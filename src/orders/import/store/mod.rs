@@ -7,6 +7,7 @@
 pub(super) mod history;
 pub(super) mod lease;
 pub(in crate::orders) mod lookup;
+pub(super) mod state_changes;
 pub(super) mod stored;
 pub(in crate::orders) mod write;
 

@@ -46,7 +46,7 @@ pub(in crate::orders) struct Upsert<'a> {
 }
 
 impl Upsert<'_> {
-    fn status(&self) -> OrderStatus {
+    pub(super) fn status(&self) -> OrderStatus {
         let values = &self.values;
         OrderStatus::derive(values.payment_status, values.fulfillment_status, values.cancelled_at.is_some())
     }

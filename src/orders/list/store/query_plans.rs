@@ -9,7 +9,7 @@ use super::{LIST_COLUMNS, PageStart, page_sql};
 use crate::database::{Database, DatabaseUrl, SqlBuilder};
 use crate::domain::UnixSeconds;
 use crate::orders::list::cursor::Cursor;
-use crate::orders::list::filter::{Filter, MonthRange};
+use crate::orders::list::filter::{Filter, MonthRange, StatusFilter};
 use crate::orders::list::sort::{Sort, SortKey};
 use crate::orders::monthly_totals::{Month, MonthNumber};
 use crate::orders::order::Order;
@@ -32,7 +32,7 @@ async fn explain(database: &Database, sql: SqlBuilder) -> (Vec<String>, String) 
 }
 
 fn all_filters() -> Vec<Filter> {
-    let statuses = [None, Some(OrderStatus::Sent)];
+    let statuses = [None, Some(StatusFilter::Status(OrderStatus::Sent))];
     let searches = [Vec::new(), vec!["%tea%".to_owned()]];
     let dates =
         [(None, None), (Some(UnixSeconds::new(1)), None), (Some(UnixSeconds::new(1)), Some(UnixSeconds::new(9)))];
@@ -100,6 +100,21 @@ async fn list_reads_only_the_customers_part_of_an_index() {
             let seeks_to_cursor =
                 matches!(start, PageStart::First) || reads.iter().any(|step| step.contains("(placed_at,id)"));
             assert!(!is_by_date || seeks_to_cursor, "{filter:?} {start:?}: {plan:?}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn pending_requests_read_their_own_index() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = open_database(&directory).await;
+    for sort in [Sort::Newest, Sort::Oldest] {
+        let filter = Filter { status: Some(StatusFilter::CancellationRequested), sort, ..Filter::default() };
+        for start in [PageStart::First, PageStart::After(cursor(sort)), PageStart::Before(cursor(sort))] {
+            let sql = page_sql(database.engine(), LIST_COLUMNS, "user", &filter, &start, 20).unwrap();
+            let (plan, _) = explain(&database, sql).await;
+            let expected = "SEARCH orders USING INDEX orders_cancellations_by_user (user_id=?";
+            assert!(plan.len() == 1 && plan[0].starts_with(expected), "{sort:?} {start:?}: {plan:?}");
         }
     }
 }

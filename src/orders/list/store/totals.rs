@@ -3,7 +3,7 @@
 use super::push_filter;
 use crate::database::{Engine, Error, SqlBuilder, Transaction};
 use crate::domain::{Money, UnixSeconds};
-use crate::orders::list::filter::{Filter, MonthRange};
+use crate::orders::list::filter::{Filter, MonthRange, StatusFilter};
 use crate::orders::monthly_totals::store::MAX_MONTHS;
 use crate::orders::monthly_totals::{Month, MonthNumber, push_month};
 use crate::orders::store::currency;
@@ -87,7 +87,7 @@ pub(super) fn stored_sql(
     sql.bind(user_id())?;
     let (first, last) = range.map_or((1, 0), |range| (range.first.0, range.last.0));
     sql.push(" AND month >= ").bind(first)?.push(" AND month <= ").bind(last)?;
-    if let Some(status) = filter.status {
+    if let Some(StatusFilter::Status(status)) = filter.status {
         sql.push(" AND status = ").bind(status.as_str().to_owned())?;
     }
     sql.push(" GROUP BY month, currency HAVING SUM(order_count) <> 0) t ON 1 = 1 ORDER BY month, currency");

@@ -1,0 +1,4 @@
+//! The statements of requests to the shop.
+
+pub mod cancellations;
+pub mod reorders;

@@ -221,62 +221,106 @@ function readSessionTiming(response) {
 }
 
 // Updates the list when its filters change. Without the script the form does the same with a new page.
-const UPDATE_AFTER_MS = 250;
+const SEARCH_AFTER_MS = 250;
 
 function updateOnFilterChange(form) {
   let timer;
   let lastRequest = 0;
   let shownQuery = location.search;
+  let requestedUrl = location.href;
+  // A search has one history entry, not one a letter: that of the search which made the newest entry is replaced.
+  let currentSearch = 1;
+  let searchOfEntry = null;
   const status = document.getElementById("results-status");
+  const { q: search, from, to, period } = form.elements;
 
   function filterUrl() {
     const query = new URLSearchParams();
     for (const [name, value] of new FormData(form)) {
       const isDate = name === "from" || name === "to";
-      if (value.trim() && !(isDate && form.elements.period.value !== "range")) query.set(name, value);
+      // While a year is typed, the field has dates of the years 2, 20 and 202.
+      const isIgnored = isDate && (period.value !== "range" || !form.elements[name].validity.valid);
+      if (value.trim() && !isIgnored) query.set(name, value);
     }
+    if (query.get("period") === "range" && !query.has("from") && !query.has("to")) query.delete("period");
     if (query.get("sort") === "newest") query.delete("sort");
     return query.size ? `${form.action}?${query}` : form.action;
   }
 
-  async function update(url) {
+  // A navigation would discard what is being typed, so it waits until the focus leaves the fields.
+  function navigate(url) {
+    if (!document.activeElement?.matches("input")) {
+      location.assign(url);
+      return;
+    }
+    form.addEventListener("focusout", () => setTimeout(() => navigate(url)), { once: true });
+  }
+
+  function showFieldErrors(page) {
+    document.querySelector("main > .summary")?.remove();
+    for (const field of [search, from, to]) {
+      const current = page.getElementById(field.id);
+      document.getElementById(`${field.id}-error`)?.remove();
+      for (const name of ["aria-invalid", "aria-describedby"]) {
+        if (current.hasAttribute(name)) field.setAttribute(name, current.getAttribute(name));
+        else field.removeAttribute(name);
+      }
+      const error = page.getElementById(`${field.id}-error`);
+      if (error) field.closest(".field").append(document.adoptNode(error));
+    }
+  }
+
+  async function update(url, ofSearch) {
     lastRequest += 1;
     const request = lastRequest;
+    requestedUrl = url;
     const response = await fetch(url, { headers: { accept: "text/html" } }).catch(() => null);
     if (request !== lastRequest) return;
-    const isPage = response?.ok && !response.redirected;
+    // 422: part of the filter is invalid; the page has the list for the rest of it.
+    const isPage = response && !response.redirected && (response.ok || response.status === 422);
     const page = isPage ? new DOMParser().parseFromString(await response.text(), "text/html") : null;
     const found = page?.getElementById(form.dataset.live);
     const shown = document.getElementById(form.dataset.live);
     if (request !== lastRequest) return;
     if (!found || !shown) {
       // The response is another page, for example the login page.
-      location.assign(url);
+      navigate(url);
       return;
     }
     shown.replaceWith(document.adoptNode(found));
     document.getElementById("filter-notice")?.remove();
     form.querySelector("summary").textContent = page.querySelector("form[data-live] summary").textContent;
-    status.textContent = (found.querySelector(".count strong") ?? found.querySelector("h2"))?.textContent ?? "";
+    showFieldErrors(page);
+    const errors = [...form.querySelectorAll(".error")].map((error) => error.textContent);
+    const count = (found.querySelector(".count strong") ?? found.querySelector("h2"))?.textContent ?? "";
+    status.textContent = [...errors, count].join(" ");
     readSessionTiming(response);
-    history.pushState(null, "", url);
+    const isSameEntry = (ofSearch && ofSearch === searchOfEntry) || url === location.href;
+    history[isSameEntry ? "replaceState" : "pushState"](null, "", url);
+    searchOfEntry = ofSearch;
     shownQuery = location.search;
+    rememberList();
   }
 
-  const changed = (delay) => {
+  function updateAfter(delay, ofSearch) {
     clearTimeout(timer);
-    timer = setTimeout(() => update(filterUrl()), delay);
-  };
-  form.addEventListener("input", (event) => {
-    // A range needs its dates first, and a date is incomplete while it is typed.
-    if (event.target.name === "period" && event.target.value === "range") return;
-    if (event.target.type !== "date" || event.target.value || !event.target.validity.badInput) {
-      changed(event.target.type === "search" || event.target.type === "date" ? UPDATE_AFTER_MS : 0);
-    }
+    timer = setTimeout(() => {
+      const url = filterUrl();
+      if (url !== requestedUrl) update(url, ofSearch);
+    }, delay);
+  }
+
+  search.addEventListener("input", () => updateAfter(SEARCH_AFTER_MS, currentSearch));
+  search.addEventListener("change", () => {
+    updateAfter(0, currentSearch);
+    currentSearch += 1;
   });
+  form.addEventListener("change", ({ target }) => target !== search && updateAfter(0, null));
+  form.addEventListener("focusout", ({ target }) => target.type === "date" && updateAfter(0, null));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    changed(0);
+    clearTimeout(timer);
+    update(filterUrl(), null);
   });
   // The Back button leads to the previous filters. A link within the page changes no filter.
   addEventListener("popstate", () => {
@@ -284,6 +328,28 @@ function updateOnFilterChange(form) {
   });
 }
 
+// "All orders" on the page of an order leads back to the filter and the page from which the customer came. Logged-out pages delete it, because
+// the next customer in this tab may be another one.
+const LIST_KEY = "orders";
+
+function withTabStorage(action) {
+  try {
+    return action(sessionStorage);
+  } catch {
+    // The browser blocks storage: the link leads to the first page.
+    return null;
+  }
+}
+
+function rememberList() {
+  withTabStorage((storage) => storage.setItem(LIST_KEY, location.search));
+}
+
+if (!document.body.matches("[data-guarded]")) withTabStorage((storage) => storage.removeItem(LIST_KEY));
 document.querySelectorAll("form[data-live]").forEach((form) => {
+  rememberList();
   if (document.getElementById(form.dataset.live)) updateOnFilterChange(form);
+});
+document.querySelectorAll("a[data-list]").forEach((link) => {
+  link.search = withTabStorage((storage) => storage.getItem(LIST_KEY)) ?? "";
 });

@@ -4,6 +4,7 @@ mod accounts;
 mod chromium;
 mod driver;
 mod engines;
+mod filters;
 mod orders;
 mod takeover;
 

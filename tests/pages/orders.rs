@@ -82,7 +82,12 @@ async fn order_pages_are_well_formed_in_every_state() {
         ("all", format!("q={long}&from=x&to={query}"), &["id=\"q-error\"", "id=\"from-error\"", "id=\"to-error\""][..]),
     ] {
         let response = ann.get(&format!("/orders?{query}")).await;
-        pages.check(&format!("list, wrong {state}"), &response, 422, &[errors, &["We have not searched yet"]].concat());
+        pages.check(
+            &format!("list, wrong {state}"),
+            &response,
+            422,
+            &[errors, &["Part of your filter was not applied", "table class=\"orders\""]].concat(),
+        );
     }
 
     let hostile = escaped(HOSTILE);

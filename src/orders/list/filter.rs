@@ -122,12 +122,24 @@ pub struct FilterErrors {
     pub other: Option<String>,
 }
 
+impl FilterErrors {
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 impl FilterParams {
     /// Validates the parameters. Dates and years are those of `zone`, in which the time is `now`.
     ///
     /// # Errors
     /// [`FilterErrors`]: all invalid fields.
     pub fn parse(&self, zone: &Zone, now: UnixSeconds) -> Result<Filter, FilterErrors> {
+        let (filter, errors) = self.parse_valid(zone, now);
+        if errors.is_empty() { Ok(filter) } else { Err(errors) }
+    }
+
+    /// The filter of the valid parameters, and the errors of the others.
+    pub(super) fn parse_valid(&self, zone: &Zone, now: UnixSeconds) -> (Filter, FilterErrors) {
         let mut errors = FilterErrors::default();
         let patterns = self.parse_search().unwrap_or_else(|error| {
             errors.q = Some(error);
@@ -137,16 +149,25 @@ impl FilterParams {
         let sort = code::<Sort>("sort", self.sort.as_ref(), &mut errors.other);
         code::<Period>("period", self.period.as_ref(), &mut errors.other);
         let (first, last) = self.parse_dates(zone.date(now), &mut errors);
-        if errors != FilterErrors::default() {
-            return Err(errors);
-        }
-        Ok(Filter {
+        let filter = Filter {
             patterns,
             status,
             placed_from: first.map(|date| zone.start_of(date)),
             placed_before: last.and_then(Date::next_day).map(|date| zone.start_of(date)),
             sort: sort.unwrap_or_default(),
-        })
+        };
+        (filter, errors)
+    }
+
+    /// The same parameters without the invalid fields.
+    pub(super) fn without_invalid(&self, errors: &FilterErrors) -> Self {
+        let valid = |value: &Option<String>, error: &Option<String>| value.clone().filter(|_| error.is_none());
+        Self {
+            q: valid(&self.q, &errors.q),
+            from: valid(&self.from, &errors.from),
+            to: valid(&self.to, &errors.to),
+            ..self.clone()
+        }
     }
 
     /// Removes unknown values of `status`, `period` and `sort`, for example of an old bookmark; returns what they were meant to be.
@@ -201,6 +222,7 @@ impl FilterParams {
                 let last = date(self.to.as_ref(), &mut errors.to);
                 if first.zip(last).is_some_and(|(first, last)| last < first) {
                     errors.to = Some("Choose a last date that is not before the first.".to_owned());
+                    return (first, None);
                 }
                 (first, last)
             }

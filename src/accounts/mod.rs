@@ -26,6 +26,7 @@
 
 mod audit;
 mod login;
+mod notice;
 pub mod operator;
 mod password;
 mod rate_limits;
@@ -44,6 +45,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{HttpResponse, web};
 
 pub use login::{LoggedIn, LoginContext, SignUp, SignUpErrors};
+pub use notice::AccountNotice;
 pub use password::{Hasher, Password, PasswordCheck, PasswordError};
 pub use trusted_browser::{ClaimedBrowser, TrustedBrowser};
 

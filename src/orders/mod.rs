@@ -28,7 +28,7 @@ mod url;
 use actix_web::web;
 
 use actions::OrderAction;
-pub use actions::{PendingRequest, pending_cancellations, pending_reorders};
+pub use actions::{OrderNotice, PendingRequest, pending_cancellations, pending_reorders};
 pub use data_export::export_all;
 pub use detail::find_order;
 pub use import::{

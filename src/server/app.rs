@@ -11,12 +11,13 @@ use actix_web::{App, web};
 use super::drain::{self, Drain};
 use super::error::ServeError;
 use super::routes;
-use crate::accounts::{Accounts, Hasher, SampleOrders};
+use crate::accounts::{AccountNotice, Accounts, Hasher, SampleOrders};
 use crate::clock::Clock;
 use crate::config::{Config, Environment};
 use crate::database::Database;
-use crate::orders::ResponseCache;
-use crate::sessions::{Keys, Lifetimes, Sessions};
+use crate::orders::{OrderNotice, ResponseCache};
+use crate::sessions::{Keys, Lifetimes, SessionNotice, Sessions};
+use crate::web::notice::text_of;
 use crate::web::{Assets, Site, body, client, compression, error, headers, origin};
 use crate::{mail, telemetry};
 
@@ -62,6 +63,7 @@ impl AppState {
             trusted_proxies: config.trusted_proxies.clone(),
             security_contact: config.security_contact.clone(),
             shop: Arc::new(config.shop.clone()),
+            notice_text,
             development,
         };
         Ok(Self {
@@ -113,6 +115,11 @@ pub fn app(
         .wrap(from_fn(telemetry::trace_request))
         .wrap(from_fn(drain::count))
         .configure(|routes| routes::configure(routes, &site))
+}
+
+/// The text of a notice, whichever feature it belongs to.
+fn notice_text(code: &str) -> Option<&'static str> {
+    text_of::<AccountNotice>(code).or_else(|| text_of::<OrderNotice>(code)).or_else(|| text_of::<SessionNotice>(code))
 }
 
 /// Words of the host name and of the shop's name, which passwords must not consist of.

@@ -18,7 +18,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error as ActixError, HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
 use askama::Template;
 
-use super::{Audience, CurrentUser, Issued, Resumed, Sessions, cookie};
+use super::{Audience, CurrentUser, Issued, Resumed, SessionNotice, Sessions, cookie};
 use crate::clock::Clock;
 use crate::web::{Error, Layout, NextPath, Notice, Site, page, same_origin_referer, see_other};
 
@@ -134,7 +134,7 @@ pub(super) fn redirect_to_login(request: &HttpRequest) -> Result<HttpResponse, E
     let next = here.filter(|_| request.method() == Method::GET).or_else(|| form_page(request));
     let mut response = see_other(&next.map_or_else(|| "/login".to_owned(), |page| page.login_url()));
     if cookie::is_present(request) {
-        Notice::SessionExpired.show_next(&mut response);
+        SessionNotice::Expired.show_next(&mut response);
     }
     Ok(response)
 }

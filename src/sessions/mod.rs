@@ -22,11 +22,13 @@ mod authenticated;
 pub mod cookie;
 mod current_user;
 pub mod guard;
+mod notice;
 mod store;
 mod token;
 
 pub use authenticated::{Authenticated, MaybeAuthenticated};
 pub use current_user::CurrentUser;
+pub use notice::SessionNotice;
 pub use store::{ActiveSession, revoke_others};
 pub use token::{Audience, Keys};
 

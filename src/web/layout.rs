@@ -8,7 +8,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 
 use super::Site;
-use super::notice::Notice;
+use super::notice;
 use crate::config::Shop;
 use crate::domain::Zone;
 
@@ -48,7 +48,7 @@ impl Layout {
             return Self::default();
         };
         let viewer = request.extensions().get::<Viewer>().cloned();
-        let notice = Notice::of(request).map(Notice::text);
+        let notice = notice::code(request).and_then(|code| (site.notice_text)(&code));
         Self {
             stylesheet: site.assets.url("site.css"),
             script: site.assets.url("site.js"),

@@ -36,5 +36,7 @@ pub struct Site {
     pub trusted_proxies: Vec<ipnet::IpNet>,
     pub security_contact: Option<crate::config::SecurityContact>,
     pub shop: std::sync::Arc<crate::config::Shop>,
+    /// The text of a notice, by its code. Each feature has its own notices.
+    pub notice_text: fn(&str) -> Option<&'static str>,
     pub development: bool,
 }

@@ -1,78 +1,36 @@
 //! A message that is shown once after a redirect. The cookie contains a code, never the text.
 
+use std::str::FromStr;
+
 use actix_web::body::MessageBody;
 use actix_web::cookie::{Cookie, SameSite, time::Duration};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header;
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest, HttpResponse};
-use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use super::cookies::cookie_value;
 
 const NAME: &str = "__Host-notice";
 
-/// A message about the last form. The code in the cookie is the name; a renamed notice keeps its older code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
-#[strum(serialize_all = "kebab-case")]
-pub enum Notice {
-    LoggedOut,
-    SignedUp,
-    #[strum(serialize = "session-over")]
-    SessionExpired,
-    #[strum(serialize = "verified")]
-    EmailVerified,
-    VerificationSent,
-    #[strum(serialize = "address-change-asked")]
-    EmailChangeRequested,
-    PasswordChanged,
-    PasswordReset,
-    #[strum(serialize = "session-ended")]
-    SessionRevoked,
-    #[strum(serialize = "others-ended")]
-    OtherSessionsRevoked,
-    AccountSecured,
-    AccountDeleted,
-    #[strum(serialize = "zone-changed")]
-    TimeZoneChanged,
-    #[strum(serialize = "cancellation-asked")]
-    CancellationRequested,
-    #[strum(serialize = "ordered-again")]
-    Reordered,
-}
-
-impl Notice {
-    /// The notice in the request's cookie.
-    pub fn of(request: &HttpRequest) -> Option<Self> {
-        cookie_value(request, NAME)?.parse().ok()
-    }
+/// The messages of a feature. The code in the cookie is the variant's name; a renamed variant keeps its older code.
+pub trait Notice: Copy + Into<&'static str> + FromStr {
+    fn text(self) -> &'static str;
 
     /// Shows it on the next page.
-    pub fn show_next(self, response: &mut HttpResponse) {
+    fn show_next(self, response: &mut HttpResponse) {
         set(response, self.into(), Duration::minutes(1));
     }
+}
 
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::LoggedOut => "You are logged out.",
-            Self::SignedUp => "Your account is ready. Welcome!",
-            Self::SessionExpired => "You were logged out meanwhile. Log in to go on where you were.",
-            Self::EmailVerified => "Thank you: the address is confirmed.",
-            Self::VerificationSent => "The link is on its way. It comes within a minute or two.",
-            Self::EmailChangeRequested => "We have sent a link to the new address. It changes once you follow it.",
-            Self::PasswordChanged => "Your password is changed. Everywhere else you are logged out.",
-            Self::PasswordReset => "Your new password is set. Log in with it.",
-            Self::SessionRevoked => "That session has ended.",
-            Self::OtherSessionsRevoked => "All other sessions have ended.",
-            Self::AccountSecured => {
-                "The account is secured: every session has ended and its password no longer works. We have sent you a link for a new one."
-            }
-            Self::AccountDeleted => "Your account is deleted.",
-            Self::TimeZoneChanged => "Times are shown for that place from now on.",
-            Self::CancellationRequested => "The shop knows that you want to cancel. Whether it still could shows here.",
-            Self::Reordered => "Your order is placed: the same again. The shop takes it from here.",
-        }
-    }
+/// The text for a notice's code, if it is one of these.
+pub fn text_of<N: Notice>(code: &str) -> Option<&'static str> {
+    code.parse().ok().map(N::text)
+}
+
+/// The code in the request's cookie.
+pub fn code(request: &HttpRequest) -> Option<String> {
+    cookie_value(request, NAME)
 }
 
 /// Middleware: deletes the cookie once a page has shown the notice.
@@ -80,7 +38,7 @@ pub async fn show_once(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let has_notice = Notice::of(request.request()).is_some();
+    let has_notice = code(request.request()).is_some();
     let mut response = next.call(request).await?;
     let kind = response.headers().get(header::CONTENT_TYPE);
     if has_notice && kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html")) {

@@ -1,5 +1,8 @@
 //! Pages without a login: sign-up, login, links in mail; notices and the pages of production.
 
+use order_portal::accounts::AccountNotice;
+use order_portal::orders::OrderNotice;
+use order_portal::sessions::SessionNotice;
 use order_portal::web::Notice;
 use strum::VariantArray;
 
@@ -144,10 +147,15 @@ async fn notices_and_pages_of_production_are_well_formed() {
     let request = app.request(Method::GET, "/login?next=%2Forders").header("host", "shop.example");
     let response = http::send(request.header("referer", "https://shop.example/login")).await;
     pages.check("cookie not kept", &response, 200, &["did not keep the cookie"]);
-    let codes: Vec<&str> = Notice::VARIANTS.iter().map(|notice| (*notice).into()).collect();
+    let codes = codes::<AccountNotice>().chain(codes::<OrderNotice>()).chain(codes::<SessionNotice>());
+    let codes: Vec<&str> = codes.collect();
     assert!(codes.len() > 10 && codes.contains(&"logged-out"), "{codes:?}");
     for code in codes {
         pages.check(code, &get("/login", code).await, 200, &["<p class=\"notice\" role=\"status\">"]);
     }
     pages.finish();
+}
+
+fn codes<N: Notice + VariantArray>() -> impl Iterator<Item = &'static str> {
+    N::VARIANTS.iter().map(|notice| (*notice).into())
 }

@@ -3,8 +3,8 @@
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpResponse, web};
 
-use crate::accounts::Accounts;
 use crate::accounts::audit::{self, Event};
+use crate::accounts::{AccountNotice, Accounts};
 use crate::database;
 use crate::sessions::{CurrentUser, MaybeAuthenticated, cookie};
 use crate::web::body::IgnoredBody;
@@ -20,7 +20,7 @@ pub async fn submit(
         accounts.log_out(&user, &client).await?;
     }
     let mut response = logged_out()?;
-    Notice::LoggedOut.show_next(&mut response);
+    AccountNotice::LoggedOut.show_next(&mut response);
     Ok(response)
 }
 

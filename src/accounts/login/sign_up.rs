@@ -8,8 +8,8 @@ use serde::Deserialize;
 use super::{LoggedIn, LoginContext};
 use crate::accounts::audit::{self, Event};
 use crate::accounts::{
-    Accounts, ClaimedBrowser, PasswordCheck, PasswordError, SampleOrders, TrustedBrowser, rate_limits, store,
-    trusted_browser, trusted_network,
+    AccountNotice, Accounts, ClaimedBrowser, PasswordCheck, PasswordError, SampleOrders, TrustedBrowser, rate_limits,
+    store, trusted_browser, trusted_network,
 };
 use crate::database;
 use crate::domain::{Email, EmailError, UserId};
@@ -72,7 +72,7 @@ pub async fn submit(
         SignUp::Created(logged_in) => {
             let mut response = see_other("/orders");
             logged_in.set_cookies(&mut response)?;
-            Notice::SignedUp.show_next(&mut response);
+            AccountNotice::SignedUp.show_next(&mut response);
             Ok(response)
         }
         SignUp::Rejected(errors) => render(StatusCode::UNPROCESSABLE_ENTITY, layout, form.email, errors),

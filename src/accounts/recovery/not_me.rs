@@ -17,7 +17,7 @@ use serde::Deserialize;
 
 use super::link_page::{LinkQuery, masked, without_referrer};
 use crate::accounts::audit::{self, Event};
-use crate::accounts::{Accounts, rate_limits, store, trusted_browser, trusted_network};
+use crate::accounts::{AccountNotice, Accounts, rate_limits, store, trusted_browser, trusted_network};
 use crate::database::{self, Transaction};
 use crate::domain::UnixSeconds;
 use crate::mail::recoveries::{self, Recovery};
@@ -76,7 +76,7 @@ pub async fn submit(
         return recovery_expired(StatusCode::UNPROCESSABLE_ENTITY, layout);
     }
     let mut response = see_other("/login");
-    Notice::AccountSecured.show_next(&mut response);
+    AccountNotice::AccountSecured.show_next(&mut response);
     Ok(response)
 }
 

@@ -12,7 +12,8 @@ use super::link_page::{LinkQuery, link_expired, without_referrer};
 use crate::accounts::audit::{self, Event};
 use crate::accounts::security_notice::SecurityNotice;
 use crate::accounts::{
-    Accounts, ClaimedBrowser, PasswordCheck, TrustedBrowser, rate_limits, store, trusted_browser, trusted_network,
+    AccountNotice, Accounts, ClaimedBrowser, PasswordCheck, TrustedBrowser, rate_limits, store, trusted_browser,
+    trusted_network,
 };
 use crate::database;
 use crate::domain::Email;
@@ -114,7 +115,7 @@ pub async fn submit(
         Reset::Done => {
             let mut response = see_other("/login");
             browser.set_cookie(&mut response)?;
-            Notice::PasswordReset.show_next(&mut response);
+            AccountNotice::PasswordReset.show_next(&mut response);
             Ok(response)
         }
         Reset::Rejected { email, reason } => {

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::link_page::{LinkQuery, link_expired, masked, without_referrer};
 use crate::accounts::audit::{self, Event};
 use crate::accounts::login::log_in::login_counters;
-use crate::accounts::{Accounts, ClaimedBrowser, LoginContext, Password, rate_limits, store};
+use crate::accounts::{AccountNotice, Accounts, ClaimedBrowser, LoginContext, Password, rate_limits, store};
 use crate::database::{self, Transaction};
 use crate::domain::{Email, SessionId, format_retry_after};
 use crate::mail::tokens::{self, EmailToken, Purpose, Token};
@@ -96,7 +96,7 @@ pub async fn submit(
         return link_expired(StatusCode::UNPROCESSABLE_ENTITY, layout, Purpose::Verify);
     }
     let mut response = see_other(if verification.session_id.is_some() { "/orders" } else { "/login" });
-    Notice::EmailVerified.show_next(&mut response);
+    AccountNotice::EmailVerified.show_next(&mut response);
     Ok(response)
 }
 
@@ -142,12 +142,12 @@ pub async fn send_again(
     let next = NextPath::parse(&form.next);
     let mut response = see_other(next.as_ref().map_or("/orders", NextPath::as_str));
     if account.verified_at.is_some() {
-        Notice::EmailVerified.show_next(&mut response);
+        AccountNotice::EmailVerified.show_next(&mut response);
         return Ok(response);
     }
     accounts.count_confirmation(&account.email).await?;
     accounts.send_verification(&account, &client).await?;
-    Notice::VerificationSent.show_next(&mut response);
+    AccountNotice::VerificationSent.show_next(&mut response);
     Ok(response)
 }
 

@@ -7,7 +7,7 @@ use super::account_page::{self, FormErrors};
 use crate::accounts::audit::{self, Event};
 use crate::accounts::reauthentication::Reauthentication;
 use crate::accounts::security_notice::SecurityNotice;
-use crate::accounts::{Accounts, rate_limits, session_ended, store};
+use crate::accounts::{AccountNotice, Accounts, rate_limits, session_ended, store};
 use crate::database::{self, Transaction};
 use crate::domain::{Email, SessionId};
 use crate::mail::tokens::{self, EmailToken, Purpose};
@@ -49,7 +49,7 @@ pub async fn submit(
     let requested = accounts.request_email_change(&account, &rotated.session_id, &email, &client).await;
     let response = requested.map(|()| {
         let mut response = see_other("/account#email");
-        Notice::EmailChangeRequested.show_next(&mut response);
+        AccountNotice::EmailChangeRequested.show_next(&mut response);
         response
     });
     rotated.set_cookie(response)

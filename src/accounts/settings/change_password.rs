@@ -7,7 +7,8 @@ use super::account_page::{self, FormErrors};
 use crate::accounts::audit::{self, Event};
 use crate::accounts::security_notice::SecurityNotice;
 use crate::accounts::{
-    Accounts, ClaimedBrowser, Password, PasswordCheck, TrustedBrowser, rate_limits, store, trusted_browser,
+    AccountNotice, Accounts, ClaimedBrowser, Password, PasswordCheck, TrustedBrowser, rate_limits, store,
+    trusted_browser,
 };
 use crate::database;
 use crate::mail::{Message, RequestOrigin, tokens};
@@ -33,7 +34,7 @@ pub async fn submit(
     }
     let rotated = accounts.rotate_session(&user).await?;
     let mut response = see_other("/account#password");
-    Notice::PasswordChanged.show_next(&mut response);
+    AccountNotice::PasswordChanged.show_next(&mut response);
     rotated.set_cookie(Ok(response))
 }
 

@@ -6,7 +6,7 @@ use askama::Template;
 use serde::Deserialize;
 
 use crate::accounts::login::log_out::logged_out;
-use crate::accounts::{Accounts, session_ended, store};
+use crate::accounts::{AccountNotice, Accounts, session_ended, store};
 use crate::database;
 use crate::mail::{self, Message, RequestOrigin};
 use crate::orders;
@@ -50,7 +50,7 @@ pub async fn submit(
         return Err(session_ended());
     }
     let mut response = logged_out()?;
-    Notice::AccountDeleted.show_next(&mut response);
+    AccountNotice::AccountDeleted.show_next(&mut response);
     Ok(response)
 }
 

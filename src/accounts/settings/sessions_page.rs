@@ -4,8 +4,8 @@
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 
-use crate::accounts::Accounts;
 use crate::accounts::audit::{self, Event};
+use crate::accounts::{AccountNotice, Accounts};
 use crate::database;
 use crate::domain::SessionId;
 use crate::sessions::{self, Authenticated};
@@ -36,7 +36,7 @@ pub async fn revoke_one(
         Ok::<_, database::Error>(is_revoked)
     });
     if revoked.await? {
-        Notice::SessionRevoked.show_next(&mut response);
+        AccountNotice::SessionRevoked.show_next(&mut response);
     }
     Ok(response)
 }
@@ -53,6 +53,6 @@ pub async fn revoke_others(
     });
     revoked.await?;
     let mut response = see_other("/account#sessions");
-    Notice::OtherSessionsRevoked.show_next(&mut response);
+    AccountNotice::OtherSessionsRevoked.show_next(&mut response);
     Ok(response)
 }

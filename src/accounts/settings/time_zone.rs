@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
-use crate::accounts::{Accounts, store};
+use crate::accounts::{AccountNotice, Accounts, store};
 use crate::domain::Zone;
 use crate::orders;
 use crate::sessions::{Authenticated, CurrentUser};
@@ -44,7 +44,7 @@ pub async fn submit(
     });
     stored.await?;
     let mut response = see_other("/account#time-zone");
-    Notice::TimeZoneChanged.show_next(&mut response);
+    AccountNotice::TimeZoneChanged.show_next(&mut response);
     Ok(response)
 }
 

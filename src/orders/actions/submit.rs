@@ -4,6 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 
+use super::OrderNotice;
 use super::store;
 use crate::clock::Clock;
 use crate::database::{self, Database, Transaction};
@@ -82,8 +83,8 @@ pub async fn submit(
         origin: RequestOrigin::new(clock.now(), &client),
     };
     let (outcome, notice) = match action {
-        OrderAction::Cancel => (request.cancel().await?, Notice::CancellationRequested),
-        OrderAction::Reorder => (request.reorder().await?, Notice::Reordered),
+        OrderAction::Cancel => (request.cancel().await?, OrderNotice::CancellationRequested),
+        OrderAction::Reorder => (request.reorder().await?, OrderNotice::Reordered),
     };
     respond(outcome, notice, layout, &user, &database, &found.detail).await
 }
@@ -95,7 +96,7 @@ fn verified_email(layout: &Layout) -> Option<Email> {
 
 async fn respond(
     outcome: Outcome,
-    notice: Notice,
+    notice: OrderNotice,
     layout: Layout,
     user: &CurrentUser,
     database: &Database,

@@ -1,11 +1,14 @@
-//! The shop's identity on pages and in mail: `SHOP_NAME`, `SHOP_URL`, `SHOP_CONTACT`, `SHOP_LINKS`.
+//! The shop's identity on pages and in mail: `SHOP_NAME`, `SHOP_URL`, `SHOP_CONTACT`, `SHOP_LINKS`, `SHOP_LOGO`, `SHOP_ACCENT`.
 //!
 //! URLs are kept as written, because pages and mails show them.
 
 use std::fmt;
+use std::path::Path;
 
 use lettre::Address;
 
+use super::accent::Accent;
+use super::logo::Logo;
 use super::reader::Reader;
 use super::security_contact::mailto_uri;
 
@@ -22,11 +25,13 @@ pub struct Shop {
     pub contact: Option<ShopContact>,
     /// Further links of the footer.
     pub links: Vec<ShopLink>,
+    pub logo: Option<Logo>,
+    pub accent: Option<Accent>,
 }
 
 impl Default for Shop {
     fn default() -> Self {
-        Self { name: DEFAULT_NAME.to_owned(), url: None, contact: None, links: Vec::new() }
+        Self { name: DEFAULT_NAME.to_owned(), url: None, contact: None, links: Vec::new(), logo: None, accent: None }
     }
 }
 
@@ -44,7 +49,26 @@ impl Reader<'_> {
         let contact = self.parsed("SHOP_CONTACT", takes, ShopContact::parse);
         let takes = "Label=URL pairs with https URLs, separated by commas, like Imprint=https://shop.example/imprint,Privacy=https://shop.example/privacy";
         let links = self.parsed("SHOP_LINKS", takes, ShopLinks::parse);
-        Shop { name, url, contact, links: links.map(|links| links.0).unwrap_or_default() }
+        let links = links.map(|links| links.0).unwrap_or_default();
+        let logo = self.logo();
+        let takes = "a CSS colour, like #0b6650 or oklch(50% 0.1 165)";
+        let accent = self.parsed("SHOP_ACCENT", takes, Accent::parse);
+        Shop { name, url, contact, links, logo, accent }
+    }
+
+    fn logo(&mut self) -> Option<Logo> {
+        let name = "SHOP_LOGO";
+        let path = (self.get)(name);
+        let logo = path.as_deref().map(|path| Logo::read(Path::new(path.trim())));
+        self.show(name, path.as_ref());
+        match (path, logo?) {
+            (_, Ok(logo)) => Some(logo),
+            (path, Err(problem)) => {
+                let takes = format!("a PNG, WebP or SVG file of at most 200 KB; {problem}");
+                self.wrong(name, &path.unwrap_or_default(), &takes);
+                None
+            }
+        }
     }
 }
 

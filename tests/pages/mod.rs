@@ -16,7 +16,8 @@ use crate::http::Response;
 const LONG: usize = 5_000;
 
 /// Template, a text that only it contains, and the test that renders it.
-const TEMPLATES: [(&str, &str, &str); 29] = [
+const TEMPLATES: [(&str, &str, &str); 30] = [
+    ("_brand.html", "<img class=\"logo\" src=\"", "logo"),
     ("_contact.html", "<a class=\"contact\" href=\"", "shop"),
     ("_verify_banner.html", "<button class=\"plain\" type=\"submit\">Send it again</button>", "orders"),
     ("accounts/_activity.html", "<p class=\"where\"><time datetime=\"", "account"),

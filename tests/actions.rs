@@ -57,7 +57,7 @@ async fn cancellation_request_reaches_page_operator_and_mailbox() {
         assert_eq!(key(&page, "cancel"), None, "a second request is offered");
         assert!(key(&page, "again").is_some());
     }
-    assert_eq!(list(&mut ann, "/orders").await.matches("cancellation asked for").count(), 2);
+    assert_eq!(list(&mut ann, "/orders").await.matches("Cancellation requested").count(), 2);
     assert_eq!(pending_requests(&app, "cancellations"), ["#1", "#2"]);
     let output = app.run_ok(&["orders", "cancellations"]);
     assert!(output.contains(ANN) && output.contains("€29.90") && output.contains("processing"), "{output}");
@@ -121,7 +121,7 @@ async fn import_after_page_load_decides_about_a_cancellation() {
     assert_eq!(pending_requests(&app, "cancellations"), Vec::<String>::new(), "a sent order is pending");
     let page = list(&mut ann, "/orders/2").await;
     assert!(!page.contains("You asked to cancel this order on") && page.contains(">You asked to cancel<"), "{page}");
-    assert!(!list(&mut ann, "/orders").await.contains("cancellation asked for"));
+    assert!(!list(&mut ann, "/orders").await.contains("Cancellation requested"));
     // A withdrawn shipment makes the request pending again.
     app.import(&[unsent("#2", ANN)]);
     assert_eq!(pending_requests(&app, "cancellations"), ["#2"]);
@@ -243,7 +243,7 @@ async fn reorder_copies_lines_address_and_prices() {
     assert!(number.strip_prefix('W').is_some_and(|rest| rest.parse::<u32>().is_ok()), "{number}");
     let page = list(&mut ann, &format!("/orders/{number}")).await;
     assert!(page.contains("Your order is placed: the same again."), "no notice:\n{page}");
-    assert!(page.contains("The same as <a href=\"/orders/1\">#1</a>"), "{page}");
+    assert!(page.contains("Reorder of <a href=\"/orders/1\">#1</a>"), "{page}");
 
     let token = app.api_token(ANN).await;
     let get = async |number: &str| app.api_get(&format!("/api/userOrders/{number}"), &token).await.json();
@@ -288,7 +288,7 @@ async fn reorder_is_pending_until_an_import_contains_it() {
     assert_eq!(pending_requests(&app, "placed"), [format!("#{other}")]);
     let page = list(&mut ann, &format!("/orders/{one}")).await;
     assert!(page.contains("status-sent") && page.contains("€31.00") && page.contains("Notebook, plain"), "{page}");
-    assert!(page.contains("The same as <a href=\"/orders/1\">"), "{page}");
+    assert!(page.contains("Reorder of <a href=\"/orders/1\">"), "{page}");
     assert_eq!(numbers(&list(&mut ann, "/orders?q=plain").await), [one.as_str()]);
     assert_eq!(numbers(&list(&mut ann, "/orders").await).len(), 3);
 }

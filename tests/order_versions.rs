@@ -158,7 +158,7 @@ async fn changes_by_customers_are_visible_on_another_server() {
 
     assert_eq!(submit(&mut ann, "1", "cancel").await.status, 303);
     servers.assert_changed("cancellation request").await;
-    assert!(servers.list(&ann.token()).await.contains("cancellation asked for"));
+    assert!(servers.list(&ann.token()).await.contains("Cancellation requested"));
 
     reorder(&mut ann, "2").await;
     servers.assert_changed("reorder").await;

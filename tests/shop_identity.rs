@@ -28,14 +28,14 @@ async fn pages_of_each_kind(app: &TestApp, ann: &mut Visitor) -> Vec<(http::Resp
     let pages = [
         (anonymous.get("/").await, 200, "Welcome"),
         (anonymous.get("/login").await, 200, "Log in"),
-        (anonymous.get("/not-me").await, 404, "That link no longer works"),
-        (anonymous.get("/nothing").await, 404, "There is no such page"),
+        (anonymous.get("/not-me").await, 404, "This link no longer works"),
+        (anonymous.get("/nothing").await, 404, "Page not found"),
         (http::send(from_other_site).await, 200, "One moment"),
         (ann.get("/orders").await, 200, "Orders"),
         (ann.get("/orders").await, 200, "Orders"),
         (ann.get("/orders/5000").await, 200, "Order #5000"),
         (ann.get("/account").await, 200, "Account"),
-        (ann.get("/orders/nothing").await, 404, "There is no such page"),
+        (ann.get("/orders/nothing").await, 404, "Page not found"),
     ];
     pages.into_iter().map(|(response, status, title)| (response, status, title.to_owned())).collect()
 }
@@ -92,7 +92,7 @@ async fn advice_to_ask_the_shop_links_to_its_contact() {
         let mut pages = Pages::new("shop");
         let link = |text: &str| format!("<a class=\"contact\" href=\"{href}\">{text}</a>");
         let mut ann = app.verified_customer(ANN).await;
-        pages.check("no orders", &ann.get("/orders").await, 200, &[&link("Ask the shop")]);
+        pages.check("no orders", &ann.get("/orders").await, 200, &[&link("Contact the shop")]);
         app.import(&shop::orders(1, ANN));
         let too_late = ann.post("/orders/5000/cancel", &[("key", "a-key-of-my-own")]).await;
         pages.check("order, sent already", &too_late, 422, &[&link("Contact the shop"), "The shop tells you how"]);

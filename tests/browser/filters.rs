@@ -98,3 +98,26 @@ async fn all_orders_leads_back_to_the_filter_and_the_page() {
     plain.wait_for_path("/orders").await;
     plain.close().await;
 }
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver; tests/run includes it"]
+async fn chart_shows_values_by_keyboard_and_pointer() {
+    let (_app, browser) = logged_in(&orders_with_a_kettle(), Scripts::On).await;
+    let readout = ".axis span:nth-child(2)";
+    browser.wait_for_text_of(readout, |text| text.starts_with("Highest: €")).await;
+    browser.run("document.querySelector('.chart svg').focus()").await;
+    browser.wait_for_text_of(readout, |text| text == "March 2024: €29.90, 1 order").await;
+    type_into(&browser, ".chart svg", "\u{e012}").await;
+    browser
+        .wait_for_text_of(readout, |text| text.starts_with("January 2024: €") && text.ends_with(", 25 orders"))
+        .await;
+    type_into(&browser, "#q", "kettle").await;
+    wait_for_value(&browser, ROWS, 1).await;
+    browser.wait_for_text_of(readout, |text| text.starts_with("Highest: €29.90")).await;
+    // The chart of the updated list has values too.
+    let hover = "const svg = document.querySelector('.chart svg'); const box = svg.getBoundingClientRect();
+        svg.dispatchEvent(new PointerEvent('pointermove', { clientX: box.right - 1, clientY: box.top + 5 }))";
+    browser.run(hover).await;
+    browser.wait_for_text_of(readout, |text| text == "March 2024: €29.90, 1 order").await;
+    browser.close().await;
+}

@@ -79,7 +79,7 @@ async fn filters_update_the_list_and_the_history() {
     select_option(&browser, "#status", "S").await;
     wait_for_value(&browser, QUERY, "?q=KETTLE&status=sent").await;
     browser.wait_for_text_of(".filters summary", |text| text == "Filters (1 active)").await;
-    browser.wait_for_text_of("#results", |text| text.contains("No order matches")).await;
+    browser.wait_for_text_of("#results", |text| text.contains("No matching orders")).await;
     let kept = browser.run("return [window.x, document.activeElement.id]").await;
     assert_eq!(kept, json!([1, "status"]), "the page was reloaded, or the focus is lost");
     let form = "['q', 'status', 'sort'].map((id) => document.getElementById(id).value)";
@@ -155,7 +155,7 @@ async fn date_fields_appear_for_a_range_and_show_their_errors() {
     set_date(&browser, "to", "2024-01-01").await;
     wait_for_value(&browser, QUERY, "?period=range&from=2024-01-02&to=2024-01-01").await;
     wait_for_value(&browser, ROWS, 2).await;
-    browser.wait_for_text_of("#to-error", |text| text.contains("not before the first")).await;
+    browser.wait_for_text_of("#to-error", |text| text.contains("on or after the start date")).await;
     wait_for_value(&browser, shown, true).await;
     set_date(&browser, "to", "2024-01-31").await;
     wait_for_value(&browser, ROWS, 1).await;
@@ -306,6 +306,11 @@ async fn order_of_15_lines_prints_on_one_page_without_navigation() {
         assert_eq!(browser.run("return document.querySelector('h1').checkVisibility()").await, true);
     }
     browser.open("/orders/15").await;
+    browser
+        .wait_for_text_of(".receipt", |text| {
+            text == "Receipt from Order portal. Customer: ann@example.com. All amounts in EUR."
+        })
+        .await;
     let missing = "['.lines', '.grand', 'address', '.events', '.status', '.brand'].filter((part) => !document.querySelector(part).checkVisibility())";
     assert_eq!(browser.run(&format!("return {missing}")).await, json!([]), "not printed");
     browser.close().await;

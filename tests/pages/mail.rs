@@ -54,12 +54,12 @@ async fn mail_and_its_pages_are_well_formed_in_every_state() {
     let subjects: BTreeSet<&str> = mails.iter().map(|mail| mail.subject.as_str()).collect();
     let kinds = [
         "Choose a new password",
-        "Confirm your e-mail address",
-        "Confirm your new e-mail address",
+        "Confirm your email address",
+        "Confirm your new email address",
         "You asked to cancel an order",
         "Your account was deleted",
-        "Your e-mail address is about to change",
-        "Your e-mail address was changed",
+        "Email address change requested",
+        "Your email address was changed",
         "Your order is placed",
         "Your password was changed",
     ];

@@ -186,9 +186,7 @@ impl FilterParams {
         let text = self.q.as_deref().unwrap_or_default();
         let patterns = like_patterns(text);
         if text.chars().count() > MAX_SEARCH_CHARS || patterns.len() > MAX_SEARCH_WORDS {
-            return Err(format!(
-                "Search for at most {MAX_SEARCH_WORDS} words with {MAX_SEARCH_CHARS} characters in all."
-            ));
+            return Err(format!("Search for at most {MAX_SEARCH_WORDS} words and {MAX_SEARCH_CHARS} characters."));
         }
         Ok(patterns)
     }
@@ -221,7 +219,7 @@ impl FilterParams {
                 let first = date(self.from.as_ref(), &mut errors.from);
                 let last = date(self.to.as_ref(), &mut errors.to);
                 if first.zip(last).is_some_and(|(first, last)| last < first) {
-                    errors.to = Some("Choose a last date that is not before the first.".to_owned());
+                    errors.to = Some("Choose an end date on or after the start date.".to_owned());
                     return (first, None);
                 }
                 (first, last)
@@ -278,7 +276,7 @@ fn date(text: Option<&String>, error: &mut Option<String>) -> Option<Date> {
     let parsed = Date::parse(text, format_description!("[year]-[month]-[day]")).ok();
     let parsed = parsed.filter(|date| date.year() >= 0 && text.len() == "2024-03-31".len());
     if parsed.is_none() {
-        *error = Some("Write the date like 2024-03-31: year, month, day.".to_owned());
+        *error = Some("Enter a date like 2024-03-31 (year, month, day).".to_owned());
     }
     parsed
 }

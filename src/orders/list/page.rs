@@ -103,7 +103,7 @@ pub async fn show(
     query: Result<web::Query<ListQuery>, actix_web::Error>,
     (database, clock, responses): (web::Data<Database>, web::Data<Clock>, web::Data<ResponseCache>),
 ) -> Result<HttpResponse, Error> {
-    let mut query = query.map_err(|_| Error::BadRequest("give each part of the filter once".to_owned()))?.into_inner();
+    let mut query = query.map_err(|_| Error::BadRequest("each filter can be given only once".to_owned()))?.into_inner();
     let notice = notice_about_unknown(&query.params.remove_unknown_codes());
     let zone = layout.zone();
     let (filter, errors) = query.params.parse_valid(&zone, clock.now());
@@ -160,8 +160,7 @@ fn cache_key(
 }
 
 fn page_start(query: &ListQuery, sort: Sort) -> Result<PageStart, Error> {
-    let invalid =
-        || Error::BadRequest("the link to this page is incomplete or was changed; begin at the first page".to_owned());
+    let invalid = || Error::BadRequest("the link to this page is not valid; start at the first page".to_owned());
     match (&query.after, &query.before) {
         (None, None) => Ok(PageStart::First),
         (Some(after), None) => Cursor::parse(after, sort).map(PageStart::After).ok_or_else(invalid),

@@ -10,7 +10,7 @@ use crate::orders::{list, numbers};
 use crate::shop::{self, Row, line, order};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-const COLUMNS: [&str; 14] = [
+const COLUMNS: [&str; 29] = [
     "Order",
     "Placed (UTC)",
     "Status",
@@ -25,6 +25,21 @@ const COLUMNS: [&str; 14] = [
     "Discount",
     "Refunded",
     "Total",
+    "Shop",
+    "Paid",
+    "Sent",
+    "Cancelled",
+    "Shipping method",
+    "Payment method",
+    "Discount code",
+    "Taxes by name",
+    "Duties",
+    "Tip",
+    "Still to pay",
+    "Shipping address",
+    "Billing address",
+    "Tracking",
+    "Tracking link",
 ];
 
 /// The cells of the rows below the header.
@@ -63,8 +78,8 @@ async fn export_is_rfc_4180_with_byte_order_mark() {
     let rows = rows(&response);
     let yen = ["#2", "2024-03-02 23:59", "Sent", "paid", "fulfilled", "1", "2 × Notebook, ruled", "JPY"];
     assert_eq!(rows[0][..8], yen);
-    assert_eq!(rows[0][8..], ["1200", "0", "0", "0", "0", "1200"]);
-    assert_eq!(rows[1][7..], ["EUR", "25.00", "4.90", "0.00", "1.50", "0.00", "29.90"]);
+    assert_eq!(rows[0][8..14], ["1200", "0", "0", "0", "0", "1200"]);
+    assert_eq!(rows[1][7..14], ["EUR", "25.00", "4.90", "0.00", "1.50", "0.00", "29.90"]);
 }
 
 #[tokio::test]

@@ -242,7 +242,7 @@ async fn file_that_is_no_csv_is_named() {
         (b"\x1f\x8b\x08\0\0", "is compressed with gzip"),
         (b"{\"orders\": []}", "is a JSON file"),
         (b"<!doctype html><title>Log in</title>", "is an HTML page"),
-        (b"\0\0\0\0", "is not a text file"),
+        (b"\0\0\0\0", "is a binary file"),
     ];
     for (content, kind) in files {
         let ran = import(&app, &[], content);

@@ -46,6 +46,13 @@ fn values() -> impl Strategy<Value = String> {
         ".5",
         "1,020.00",
         "1.020,00",
+        "1 020.00",
+        "1,000",
+        "#NAME?",
+        "5.55E+12",
+        "=\"#1\"",
+        "45352.5",
+        "3/25/24",
         "1e9",
         "nan",
         "999999999999",
@@ -155,6 +162,20 @@ fn damaged(damages: &[Damage]) -> Vec<u8> {
     bytes
 }
 
+#[derive(Clone, Debug)]
+struct Case {
+    /// The damage of each file.
+    files: Vec<Vec<Damage>>,
+    skip_invalid: bool,
+    is_second_shop: bool,
+}
+
+fn cases() -> impl Strategy<Value = Case> {
+    let files = prop_oneof![3 => prop::collection::vec(damages(), 1), 1 => prop::collection::vec(damages(), 2..4)];
+    let case = (files, any::<bool>(), prop::bool::weighted(0.2));
+    case.prop_map(|(files, skip_invalid, is_second_shop)| Case { files, skip_invalid, is_second_shop })
+}
+
 struct Importer {
     sandbox: Sandbox,
     database: Database,
@@ -162,11 +183,12 @@ struct Importer {
 }
 
 impl Importer {
-    async fn import(&self, mode: ImportMode, skip_invalid: bool) -> Result<ImportSummary, String> {
-        let file = self.sandbox.path().join("orders.csv");
-        let (shop, columns, zone) = (ShopName::default(), Vec::new(), Zone::utc());
-        let options = ImportOptions { mode, skip_invalid, shop, columns, zone };
-        let sources = [ImportSource::File(file)];
+    async fn import(&self, mode: ImportMode, case: &Case) -> Result<ImportSummary, String> {
+        let shop = if case.is_second_shop { ShopName::parse("Second").unwrap() } else { ShopName::default() };
+        let (columns, zone) = (Vec::new(), Zone::utc());
+        let options = ImportOptions { mode, skip_invalid: case.skip_invalid, shop, columns, zone };
+        let file = |index: usize| ImportSource::File(self.sandbox.path().join(format!("orders{index}.csv")));
+        let sources: Vec<ImportSource> = (0..case.files.len()).map(file).collect();
         match orders::import(&self.database, &self.clock, &sources, &options, &mut |_| {}).await {
             Ok(report) => Ok(report.summary),
             // The two messages differ in what a dry run says.
@@ -188,14 +210,16 @@ async fn damaged_files_are_imported_as_a_dry_run_predicts_or_not_at_all() {
     database.migrate().await.unwrap();
     let importer = Importer { sandbox, database, clock: Clock::set_to(UnixSeconds::new(1_700_000_000)) };
     let mut runner = TestRunner::default();
-    let cases = (damages(), any::<bool>());
+    let cases = cases();
     let (began, mut loaded) = (Instant::now(), 0_u64);
     while began.elapsed() < Duration::from_secs(seconds) {
-        let (damages, skip_invalid) = cases.new_tree(&mut runner).unwrap().current();
-        importer.sandbox.write("orders.csv", damaged(&damages));
-        let case = format!("{damages:?}, skip invalid: {skip_invalid}");
-        let predicted = importer.import(ImportMode::DryRun, skip_invalid).await;
-        let done = importer.import(ImportMode::Load, skip_invalid).await;
+        let drawn = cases.new_tree(&mut runner).unwrap().current();
+        for (index, damages) in drawn.files.iter().enumerate() {
+            importer.sandbox.write(&format!("orders{index}.csv"), damaged(damages));
+        }
+        let case = format!("{drawn:?}");
+        let predicted = importer.import(ImportMode::DryRun, &drawn).await;
+        let done = importer.import(ImportMode::Load, &drawn).await;
         assert_eq!(predicted, done, "{case}");
         assert_eq!(
             importer
@@ -207,11 +231,11 @@ async fn damaged_files_are_imported_as_a_dry_run_predicts_or_not_at_all() {
         );
         if let Ok(summary) = done {
             loaded += 1;
-            let again = importer.import(ImportMode::Load, skip_invalid).await.unwrap();
+            let again = importer.import(ImportMode::Load, &drawn).await.unwrap();
             assert_eq!((again.new, again.changed, again.orders), (0, 0, summary.orders), "the same file again: {case}");
         }
         // Sometimes there are no orders from before.
-        if damages.len() % 3 == 0 {
+        if drawn.files[0].len() % 3 == 0 {
             sqlx::query("DELETE FROM orders").execute(importer.database.writer()).await.unwrap();
         }
     }

@@ -5,7 +5,9 @@ use std::path::Path;
 use sqlx::AnyPool;
 use sqlx::migrate::Migrator;
 
+use crate::app::ANN;
 use crate::sandbox::Sandbox;
+use crate::shop::{line, order};
 use crate::token::now;
 
 /// The last version before the account tables were renamed.
@@ -13,6 +15,9 @@ const BEFORE_RENAMES: i64 = 9;
 
 /// The last version before columns of orders were renamed.
 const BEFORE_ORDER_RENAMES: i64 = 8;
+
+/// The last version whose orders have no summary.
+const BEFORE_SUMMARIES: i64 = 12;
 
 /// An empty database of that version.
 async fn empty_database(version: i64) -> (Sandbox, AnyPool) {
@@ -171,6 +176,68 @@ async fn migrations_keep_orders_with_their_lines_and_owners() {
     sqlx::query("DELETE FROM orders WHERE id = 'o1'").execute(&database).await.unwrap();
     let lines: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM order_lines").fetch_one(&database).await.unwrap();
     assert_eq!((owned, lines), (0, 6), "a foreign key is lost");
+}
+
+/// Orders with the name and the quantity of each line.
+fn orders_with_odd_lines() -> Vec<Vec<(String, i64)>> {
+    let names = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), 2)).collect::<Vec<_>>();
+    vec![
+        names(&["Clay mug"]),
+        names(&["Clay mug", "Saucer"]),
+        names(&["Clay mug", "Clay mug"]),
+        names(&["Clay mug", "Saucer", "Clay mug", "clay mug", "Tray", "Saucer"]),
+        names(&[&"é".repeat(120)]),
+        names(&[&"é".repeat(121)]),
+        names(&[&"漢".repeat(51), &"x".repeat(50)]),
+        names(&[&format!("{} y{}", "x".repeat(48), "z".repeat(90)), "👩‍👩‍👧‍👦 cup", "Ü"]),
+        names(&[&format!("{}\u{a0}y{}", "x".repeat(48), "z".repeat(90)), "b"]),
+        vec![("Mug".to_owned(), 3), ("Saucer".to_owned(), -1), ("Tray".to_owned(), 0)],
+        (0..300).map(|index| (format!("Line {index}"), 1_000_000)).collect(),
+    ]
+}
+
+#[tokio::test]
+async fn migration_writes_the_summary_that_an_import_writes() {
+    let rows = orders_with_odd_lines().into_iter().zip(1..).flat_map(|(lines, number)| {
+        lines.into_iter().enumerate().map(move |(index, (name, quantity))| {
+            let number = format!("#{number}");
+            let row = if index == 0 { order(&number, ANN) } else { line(&number, ANN, "") };
+            row.with("Lineitem name", &name).with("Lineitem quantity", &quantity.to_string())
+        })
+    });
+    let imported = Sandbox::new().await;
+    imported.run_ok(&["migrate"]);
+    imported.import(&rows.collect::<Vec<_>>());
+    let database = imported.database().await;
+    let select = "SELECT number, summary, piece_count FROM orders ORDER BY number";
+    let expected: Vec<(String, String, i64)> = sqlx::query_as(select).fetch_all(&database).await.unwrap();
+    assert_eq!((expected.len(), expected[0].1.as_str()), (11, "Clay mug"));
+
+    let (sandbox, older) = empty_database(BEFORE_SUMMARIES).await;
+    let lines: Vec<(String, i64, String, i64)> = sqlx::query_as(
+        "SELECT o.number, l.position, l.name, l.quantity FROM order_lines l JOIN orders o ON o.id = l.order_id ORDER BY o.number, position",
+    )
+    .fetch_all(&database)
+    .await
+    .unwrap();
+    for (number, position, name, quantity) in lines {
+        let order = "INSERT INTO orders (id, source, shop_number, name, number, placed_at, payment_status, fulfillment_status, currency, \
+             subtotal, shipping, taxes, discount, refunded, total, line_count, ship_name, ship_company, ship_address1, ship_address2, \
+             ship_zip, ship_city, ship_province, ship_country, ship_phone, content_hash) \
+             VALUES ($1, 'shop', $2, $3, $4, 0, 'paid', 'fulfilled', 'EUR', 0, 0, 0, 0, 0, 0, 1, '', '', '', '', '', '', '', '', '', $5) \
+             ON CONFLICT (id) DO NOTHING";
+        let mut insert = sqlx::query(order);
+        for _ in 0..4 {
+            insert = insert.bind(&number);
+        }
+        insert.bind(&b"hash"[..]).execute(&older).await.unwrap();
+        let line = "INSERT INTO order_lines (order_id, position, sku, name, quantity, unit_price, discount) VALUES ($1, $2, '', $3, $4, 0, 0)";
+        let insert = sqlx::query(line).bind(&number).bind(position).bind(name).bind(quantity);
+        insert.execute(&older).await.unwrap();
+    }
+    sandbox.run_ok(&["migrate"]);
+    let migrated: Vec<(String, String, i64)> = sqlx::query_as(select).fetch_all(&older).await.unwrap();
+    assert_eq!(migrated, expected);
 }
 
 #[tokio::test]

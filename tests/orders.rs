@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::actions::{reorder, submit};
 use crate::app::{ANN, BOB, TestApp};
 use crate::http::Visitor;
-use crate::shop::{self, order};
+use crate::shop::{self, line, order};
 
 /// The order numbers on a list page.
 pub fn numbers(page: &str) -> Vec<String> {
@@ -46,6 +46,48 @@ async fn list_has_20_orders_per_page_newest_first() {
     let front = list(&mut visitor, &link(&back, "prev").unwrap()).await;
     assert_eq!(numbers(&front), newest_first[..20]);
     assert_eq!(link(&front, "prev"), None, "the first page offers newer orders");
+    // The first and the last page know their place in the list without a count of the orders before them.
+    for (page, position) in [(first, "1–20 of 45"), (third, "41–45 of 45"), (front, "1–20 of 45")] {
+        assert!(page.contains(&format!("<span class=\"position\">{position}</span>")), "{position}");
+    }
+    assert!(!second.contains("class=\"position\"") && !back.contains("class=\"position\""));
+    let found = list(&mut visitor, "/orders?q=5044").await;
+    assert!(!found.contains("class=\"position\""), "a list of one page has a position");
+}
+
+/// The products and the number of pieces of each row.
+fn products_and_items(page: &str) -> Vec<(String, String)> {
+    let cell = |row: &str, class: &str| {
+        let (_, rest) = row.split_once(&format!("<td role=\"cell\" class=\"{class}\">")).unwrap();
+        rest.split("</td>").next().unwrap().to_owned()
+    };
+    page.split("<tr role=\"row\">").skip(2).map(|row| (cell(row, "products"), cell(row, "items"))).collect()
+}
+
+#[tokio::test]
+async fn list_shows_products_and_number_of_pieces() {
+    let rows = [
+        order("#1", ANN).with("Lineitem name", "Clay mug").with("Lineitem quantity", "3"),
+        line("#1", ANN, "Saucer"),
+        line("#1", ANN, "Clay mug"),
+        line("#1", ANN, "Teapot <small>"),
+        line("#1", ANN, "Tray"),
+        order("#2", ANN).with("Created at", "2024-02-01 10:00:00 +0000").with("Lineitem quantity", "1"),
+    ];
+    let (app, mut ann) = TestApp::start_with_orders(&rows).await;
+    let pair = |products: &str, items: &str| (products.to_owned(), items.to_owned());
+    let expected = [pair("Clay mug, Saucer and 2 more", "7"), pair("Notebook, ruled", "1")];
+    assert_eq!(products_and_items(&list(&mut ann, "/orders").await), expected);
+
+    // An exchange: what was taken back is no piece of the order.
+    let exchange = order("#2", ANN).with("Created at", "2024-02-01 10:00:00 +0000").with("Lineitem quantity", "-1");
+    app.import(&[exchange, line("#2", ANN, "Teapot <small>")]);
+    let changed = products_and_items(&list(&mut ann, "/orders").await);
+    assert_eq!(changed[1], pair("Notebook, ruled, Teapot &#60;small&#62;", "1"));
+
+    reorder(&mut ann, "1").await;
+    let with_copy = products_and_items(&list(&mut ann, "/orders").await);
+    assert_eq!(with_copy[0], pair("Clay mug, Saucer and 2 more", "7"));
 }
 
 #[tokio::test]

@@ -1,9 +1,12 @@
 //! Time zones, reported by the browser or chosen: times, days, months and years in the zone.
 
+use std::time::{Duration, Instant};
+
 use crate::app::{ANN, BOB, PASSWORD, TestApp};
 use crate::csv_export::rows;
 use crate::http::Visitor;
 use crate::orders::{list, numbers};
+use crate::sandbox::Sandbox;
 use crate::shop::{Row, order};
 
 fn placed(number: &str, at: &str) -> Row {
@@ -196,4 +199,46 @@ async fn day_of_a_clock_change_is_complete() {
     let (_app, mut ann) = app_in("Europe/Berlin", &rows).await;
     assert_eq!(in_range(&mut ann, "2024-03-31", "2024-03-31").await, ["2", "3"]);
     assert_eq!(in_range(&mut ann, "2024-10-27", "2024-10-27").await, ["5", "6"]);
+}
+
+/// The zone of each account's totals, and their months.
+async fn totals(app: &TestApp) -> Vec<(String, String, i64)> {
+    sqlx::query_as(
+        "SELECT u.email, v.totals_zone, t.month FROM users u JOIN order_versions v ON v.user_id = u.id
+         JOIN order_totals t ON t.user_id = u.id WHERE t.order_count <> 0 ORDER BY u.email, t.month",
+    )
+    .fetch_all(&app.database().await)
+    .await
+    .unwrap()
+}
+
+#[tokio::test]
+async fn stored_totals_follow_the_zone_of_the_shop() {
+    let mut sandbox = Sandbox::new().await;
+    sandbox.set("SHOP_TIME_ZONE", "Europe/Berlin");
+    let mut app = TestApp::start_in(sandbox).await;
+    let mut ann = app.verified_customer(ANN).await;
+    let mut bob = app.visitor();
+    bob.post("/signup", &[("email", BOB), ("password", PASSWORD), ("zone", "America/New_York")]).await;
+    app.run_ok(&["user", "verify", BOB]);
+    // March in Berlin, April in Tokyo, and the year's end of 2023 in New York.
+    let placed_by = |number: &str, email: &str, at: &str| order(number, email).with("Created at", at);
+    app.import(&[placed_by("#1", ANN, "2024-03-31 16:00:00 +0000"), placed_by("#2", BOB, "2024-01-01 04:00:00 +0000")]);
+    let row =
+        |email: &str, zone: &str, year: i64, month: i64| (email.to_owned(), zone.to_owned(), year * 12 + month - 1);
+    let of_bob = row(BOB, "America/New_York", 2023, 12);
+    assert_eq!(totals(&app).await, [row(ANN, "Europe/Berlin", 2024, 3), of_bob.clone()]);
+    assert!(list(&mut ann, "/orders").await.contains("1 order, €29.90"));
+
+    app.stop_with("TERM");
+    app.set("SHOP_TIME_ZONE", "Asia/Tokyo");
+    app.restart().await;
+    assert!(list(&mut ann, "/orders").await.contains("1 order, €29.90"));
+    let expected = [row(ANN, "Asia/Tokyo", 2024, 4), of_bob];
+    let began = Instant::now();
+    while totals(&app).await != expected {
+        assert!(began.elapsed() < Duration::from_secs(30), "{:?}", totals(&app).await);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(list(&mut ann, "/orders?period=range&from=2024-04-01&to=2024-04-30").await.contains("1 order, €29.90"));
 }

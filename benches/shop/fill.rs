@@ -5,6 +5,8 @@ use std::time::Instant;
 use order_portal::accounts::{Hasher, Password};
 use order_portal::clock::Clock;
 use order_portal::database::{Database, DatabaseUrl};
+use order_portal::domain::Zone;
+use order_portal::orders;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection};
 
 use crate::{BUSY, ORDINARY, PASSWORD};
@@ -15,7 +17,7 @@ const PRODUCTS: i64 = 5_000;
 const CHUNK: i64 = 100_000;
 const EIGHT_YEARS: i64 = 8 * 365 * 86_400;
 
-pub async fn fill(url: &str, orders: i64) {
+pub async fn fill(url: &str, orders: i64, busy_every: i64) {
     let began = Instant::now();
     let database = Database::create_or_open(&DatabaseUrl::parse(url).expect("a database")).await.unwrap();
     database.migrate().await.unwrap();
@@ -33,20 +35,22 @@ pub async fn fill(url: &str, orders: i64) {
     let mut first = 1;
     while first <= orders {
         let last = (first + CHUNK - 1).min(orders);
-        run(&mut connection, &orders_sql(first, last, orders, now, url.starts_with("sqlite:"))).await;
+        run(&mut connection, &orders_sql((first, last), orders, busy_every, now, url.starts_with("sqlite:"))).await;
         run(&mut connection, &lines_sql(first, last)).await;
         eprint!("\r{last} of {orders} orders, {} s", began.elapsed().as_secs());
         first = last + 1;
     }
     run(&mut connection, "DROP TABLE bench_products").await;
+    run(&mut connection, &summaries_sql()).await;
     for index in indexes {
         run(&mut connection, &index).await;
         eprint!("\n{index}, {} s", began.elapsed().as_secs());
     }
-    run(&mut connection, "ANALYZE").await;
+    run(&mut connection, if url.starts_with("sqlite:") { "ANALYZE" } else { "VACUUM (ANALYZE)" }).await;
     if url.starts_with("sqlite:") {
         run(&mut connection, "PRAGMA journal_mode = WAL").await;
     }
+    compute_totals(&mut connection, url).await;
     connection.close().await.unwrap();
     eprintln!("\nfilled in {} s", began.elapsed().as_secs());
 }
@@ -122,14 +126,14 @@ fn order_id(expression: &str) -> String {
     format!("'01900000-0000-7000-8000-' || SUBSTR(CAST(1000000000000 + {expression} AS TEXT), 2)")
 }
 
-fn orders_sql(first: i64, last: i64, orders: i64, now: i64, is_sqlite: bool) -> String {
+fn orders_sql((first, last): (i64, i64), orders: i64, busy_every: i64, now: i64, is_sqlite: bool) -> String {
     let line = |line: u32| format!("'\n' || LOWER(p{line}.sku || ' ' || p{line}.name)");
     format!(
         "WITH RECURSIVE n (i) AS (SELECT CAST({first} AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < {last}),
          h (i, hash) AS (SELECT i, (i * 2654435761) % 4294967296 FROM n),
          o (i, hash, customer, lines, placed_at, kind) AS (
              SELECT i, hash,
-                    CASE WHEN i % 50 = 0 THEN 0 WHEN i % {twentieth} = 1 THEN 1 ELSE 2 + hash % ({CUSTOMERS} - 2) END,
+                    CASE WHEN i % {busy_every} = 0 THEN 0 WHEN i % {twentieth} = 1 THEN 1 ELSE 2 + hash % ({CUSTOMERS} - 2) END,
                     1 + (hash / 7) % 4, {first_placed_at} + CAST({EIGHT_YEARS} AS BIGINT) * i / {orders},
                     CASE WHEN i > {orders} - {orders} / 1000 THEN 'processing' WHEN hash % 100 < 3 THEN 'cancelled'
                          WHEN hash % 100 < 5 THEN 'refunded' ELSE 'delivered' END
@@ -161,6 +165,25 @@ fn orders_sql(first: i64, last: i64, orders: i64, now: i64, is_sqlite: bool) -> 
         l1 = line(1), l2 = line(2), l3 = line(3), l4 = line(4),
         p1 = product(1), p2 = product(2), p3 = product(3), p4 = product(4),
     )
+}
+
+/// The statement of the migration that writes the summaries.
+fn summaries_sql() -> String {
+    let migration = include_str!("../../migrations/0013_order_summary.sql");
+    let (_, update) = migration.split_once("\nUPDATE orders").unwrap();
+    let (update, _) = update.split_once(';').unwrap();
+    format!("UPDATE orders{update}")
+}
+
+/// Stores the totals of the two customers, as after an import.
+async fn compute_totals(connection: &mut AnyConnection, url: &str) {
+    let customers = format!("SELECT id, 1, '' FROM users WHERE email IN ('{BUSY}', '{ORDINARY}')");
+    run(connection, &format!("INSERT INTO order_versions (user_id, version, totals_zone) {customers}")).await;
+    let database = Database::open_existing(&DatabaseUrl::parse(url).unwrap()).await.unwrap();
+    for (step, done) in orders::run_maintenance(&database, &Zone::utc(), Clock::system().now()).await {
+        done.unwrap_or_else(|error| panic!("{step}: {error}"));
+    }
+    database.close().await;
 }
 
 fn lines_sql(first: i64, last: i64) -> String {

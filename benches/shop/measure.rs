@@ -35,7 +35,8 @@ struct Customer {
 
 pub async fn measure(url: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let server = start(url, &folder).await;
+    // Without memory for finished lists, each page is made anew.
+    let server = start(url, &folder, "0").await;
     println!("{:44} {:>10} {:>10} {:>10}", "page", "median ms", "worst ms", "bytes");
     for email in [BUSY, ORDINARY] {
         let customer = log_in(&server, email).await;
@@ -43,6 +44,11 @@ pub async fn measure(url: &str) {
         pages(&customer).await;
     }
     println!("peak memory of the server: {} MiB", peak_memory(server.process.id()));
+    drop(server);
+    let server = start(url, &folder, "32").await;
+    for email in [BUSY, ORDINARY] {
+        log_in(&server, email).await.time(&format!("first page from memory, {email}"), "/orders").await;
+    }
 }
 
 async fn pages(customer: &Customer) {
@@ -62,7 +68,7 @@ async fn pages(customer: &Customer) {
     customer.time_once("all of it as a spreadsheet", "/orders.csv").await;
 }
 
-async fn start(url: &str, folder: &tempfile::TempDir) -> Server {
+async fn start(url: &str, folder: &tempfile::TempDir, cache_megabytes: &str) -> Server {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let origin = format!("http://127.0.0.1:{port}");
     let process = Command::new(env!("CARGO_BIN_EXE_order-portal"))
@@ -72,6 +78,7 @@ async fn start(url: &str, folder: &tempfile::TempDir) -> Server {
         .env("BIND_ADDR", format!("127.0.0.1:{port}"))
         .env("PUBLIC_URL", format!("http://localhost:{port}"))
         .env("STATIC_DIR", concat!(env!("CARGO_MANIFEST_DIR"), "/static"))
+        .env("CACHE_MEGABYTES", cache_megabytes)
         .env("RUST_LOG", "warn")
         .stdout(Stdio::null())
         .spawn()

@@ -13,8 +13,8 @@ use crate::orders::{
     self, CacheKey, Cursor, Filter, FilterErrors, FilterParams, OrderNumber, OrderResponse, OrderSummary, PAGE_SIZE,
     PageStart, ResponseCache,
 };
-use crate::web::Error;
 use crate::web::compression::Coding;
+use crate::web::{Error, Site};
 
 const JSON: &str = "application/json";
 /// Orders in one response.
@@ -114,11 +114,11 @@ pub(super) async fn list(
 pub(super) async fn find(
     caller: BearerUser,
     number: web::Path<String>,
-    database: web::Data<Database>,
+    (database, site): (web::Data<Database>, web::Data<Site>),
 ) -> Result<HttpResponse, Error> {
     let number = OrderNumber::parse(&number).ok_or(Error::NotFound)?;
-    let user_id = &caller.user.user_id;
-    let detail = database.read(async |snapshot| orders::find_order(snapshot, user_id, &number).await).await?;
-    let detail = detail.ok_or(Error::NotFound)?;
-    Ok(no_store(&mut HttpResponse::Ok()).json(OrderResponse::from(detail)))
+    let detail = orders::find_order(&database, &caller.user.user_id, &number).await?.ok_or(Error::NotFound)?;
+    let order = OrderResponse::from(detail);
+    let order = if site.shop.shows_notes { order } else { order.without_note() };
+    Ok(no_store(&mut HttpResponse::Ok()).json(order))
 }

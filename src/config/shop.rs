@@ -1,4 +1,4 @@
-//! The shop's identity on pages and in mail: `SHOP_NAME`, `SHOP_URL`, `SHOP_CONTACT`, `SHOP_LINKS`, `SHOP_LOGO`, `SHOP_ACCENT`.
+//! What customers see of the shop: `SHOP_NAME`, `SHOP_URL`, `SHOP_CONTACT`, `SHOP_LINKS`, `SHOP_LOGO`, `SHOP_ACCENT`, `SHOW_CUSTOMER_NOTE`.
 //!
 //! URLs are kept as written, because pages and mails show them.
 
@@ -27,11 +27,21 @@ pub struct Shop {
     pub links: Vec<ShopLink>,
     pub logo: Option<Logo>,
     pub accent: Option<Accent>,
+    /// Whether the note of an order is shown to its customer.
+    pub shows_notes: bool,
 }
 
 impl Default for Shop {
     fn default() -> Self {
-        Self { name: DEFAULT_NAME.to_owned(), url: None, contact: None, links: Vec::new(), logo: None, accent: None }
+        Self {
+            name: DEFAULT_NAME.to_owned(),
+            url: None,
+            contact: None,
+            links: Vec::new(),
+            logo: None,
+            accent: None,
+            shows_notes: false,
+        }
     }
 }
 
@@ -53,7 +63,8 @@ impl Reader<'_> {
         let logo = self.logo();
         let takes = "a CSS colour, like #0b6650 or oklch(50% 0.1 165)";
         let accent = self.parsed("SHOP_ACCENT", takes, Accent::parse);
-        Shop { name, url, contact, links, logo, accent }
+        let shows_notes = self.one_of("SHOW_CUSTOMER_NOTE", &[("true", true), ("false", false)], false);
+        Shop { name, url, contact, links, logo, accent, shows_notes }
     }
 
     fn logo(&mut self) -> Option<Logo> {

@@ -29,7 +29,7 @@ impl Database {
         }
         let partial = PartialFile::create(file).map_err(failed)?;
         let target = partial.path().to_str().ok_or_else(|| failed(std::io::ErrorKind::InvalidFilename.into()))?;
-        sqlx::query("VACUUM INTO $1").bind(target).execute(&self.writers).await.map_err(BackupError::Copy)?;
+        sqlx::query("VACUUM INTO $1").bind(target).execute(self.writer()).await.map_err(BackupError::Copy)?;
         partial.persist_new().map_err(failed)
     }
 }

@@ -7,6 +7,7 @@
 //! behind a pooler each transaction may get another one.
 
 mod backup;
+mod connections;
 mod error;
 mod health;
 mod lock;
@@ -24,8 +25,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::{AnyPool, ConnectOptions, Connection};
+use sqlx::{ConnectOptions, Connection};
 
+use connections::Connections;
 use health::Health;
 
 pub use backup::BackupError;
@@ -58,8 +60,8 @@ impl WriteError for Error {
 /// The open database. Clones share its connections.
 #[derive(Clone)]
 pub struct Database {
-    readers: AnyPool,
-    writers: AnyPool,
+    readers: Arc<Connections>,
+    writers: Arc<Connections>,
     engine: Engine,
     is_behind_pooler: bool,
     /// For single statements, on PostgreSQL only.
@@ -84,10 +86,10 @@ impl Database {
         self.single_statement(&self.writers)
     }
 
-    fn single_statement<'d>(&'d self, pool: &'d AnyPool) -> SingleStatement<'d> {
+    fn single_statement<'d>(&'d self, connections: &'d Arc<Connections>) -> SingleStatement<'d> {
         let begin = if self.statement_timeout.is_some() { open::BEGIN_WITH_TIMEOUT } else { "BEGIN" };
         let (engine, is_pinned) = (self.engine, self.is_behind_pooler);
-        SingleStatement { pool, health: &self.health, engine, is_pinned, begin }
+        SingleStatement { connections, health: &self.health, engine, is_pinned, begin }
     }
 
     /// Runs `work` in a serializable transaction: `BEGIN IMMEDIATE` on SQLite, `SERIALIZABLE` on PostgreSQL. After a conflict `work` runs
@@ -154,12 +156,12 @@ impl Database {
 
     async fn run_in<T, E: WriteError>(
         &self,
-        pool: &AnyPool,
+        connections: &Arc<Connections>,
         begin: &str,
         work: &mut impl AsyncFnMut(&mut Transaction) -> Result<T, E>,
     ) -> Result<T, E> {
         let done = async {
-            let mut transaction = Transaction::begin(pool, begin, self.engine, self.is_behind_pooler).await?;
+            let mut transaction = Transaction::begin(connections, begin, self.engine, self.is_behind_pooler).await?;
             match work(&mut transaction).await {
                 Ok(done) => {
                     transaction.commit().await?;
@@ -206,7 +208,7 @@ impl Database {
     /// Runs a statement that PostgreSQL does not allow in a transaction, such as `VACUUM`, on a new connection without timeout and without
     /// a log line for slow statements.
     pub async fn execute_outside_transaction(&self, sql: &'static str) -> Result<(), Error> {
-        let options = self.writers.connect_options().as_ref().clone();
+        let options = self.writers.pool().connect_options().as_ref().clone();
         let mut connection = options.log_slow_statements(log::LevelFilter::Off, Duration::ZERO).connect().await?;
         sqlx::raw_sql(sql).execute(&mut connection).await?;
         connection.close().await

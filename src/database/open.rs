@@ -8,6 +8,7 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::MigrateError;
 use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, ConnectOptions, Connection, Row};
 
+use super::connections::Connections;
 use super::error::sqlite_code;
 use super::health::Health;
 use super::lock::DatabaseLock;
@@ -25,9 +26,11 @@ const LONG_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 const SHORT_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Statement timeout of the server on PostgreSQL. The slowest page of a customer with 200,000 orders takes 0.1 s.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
-const SET_TIMEOUT: &str = "SET statement_timeout = 5000";
-pub(super) const SET_LOCAL_TIMEOUT: &str = "SET LOCAL statement_timeout = 5000";
-pub(super) const BEGIN_WITH_TIMEOUT: &str = "BEGIN; SET LOCAL statement_timeout = 5000";
+// Without JIT: compiling a plan takes longer than any statement of a page. PostgreSQL would do it for a customer with many orders whose
+// table was not vacuumed.
+const SET_TIMEOUT: &str = "SET statement_timeout = 5000; SET jit = off";
+pub(super) const SET_LOCAL_TIMEOUT: &str = "SET LOCAL statement_timeout = 5000; SET LOCAL jit = off";
+pub(super) const BEGIN_WITH_TIMEOUT: &str = "BEGIN; SET LOCAL statement_timeout = 5000; SET LOCAL jit = off";
 /// A connection that was idle for so long is tested before use.
 const TEST_AFTER_IDLE: Duration = Duration::from_secs(1);
 /// Attempts to open a file that another process is creating.
@@ -178,10 +181,11 @@ impl Database {
         let is_behind_pooler = url.is_behind_pooler();
         let health = Arc::new(Health::new(location(url)));
         let (readers, writers) = match url.engine() {
-            Engine::Sqlite => sqlite_pools(&options),
+            Engine::Sqlite => sqlite_pools(&options, &health),
             Engine::Postgres => {
                 let pool = postgres_pool(options, workload, is_behind_pooler, Arc::clone(&health));
-                (pool.clone(), pool)
+                let connections = Connections::new(pool, Arc::clone(&health));
+                (Arc::clone(&connections), connections)
             }
         };
         Ok(Self {
@@ -249,7 +253,7 @@ async fn tune_sqlite(connection: &mut AnyConnection) -> Result<(), Error> {
     }
 }
 
-fn sqlite_pools(options: &AnyConnectOptions) -> (AnyPool, AnyPool) {
+fn sqlite_pools(options: &AnyConnectOptions, health: &Arc<Health>) -> (Arc<Connections>, Arc<Connections>) {
     let pool = |connections, tuning: &'static str| {
         let options = AnyPoolOptions::new().max_connections(connections).acquire_timeout(LONG_ACQUIRE_TIMEOUT);
         options.test_before_acquire(false).after_connect(move |connection, _| {
@@ -261,7 +265,7 @@ fn sqlite_pools(options: &AnyConnectOptions) -> (AnyPool, AnyPool) {
     };
     let readers = pool(CONNECTIONS, SQLITE_READERS).connect_lazy_with(options.clone());
     let writers = pool(SQLITE_WRITERS, "").connect_lazy_with(options.clone());
-    (readers, writers)
+    (Connections::new(readers, Arc::clone(health)), Connections::new(writers, Arc::clone(health)))
 }
 
 fn postgres_pool(

@@ -4,26 +4,29 @@
 //! becomes a savepoint inside one that is never committed. So a connection whose transaction failed or was dropped is closed, never
 //! returned to the pool.
 
+use std::sync::Arc;
+
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt, TryFutureExt, TryStreamExt};
+use scopeguard::ScopeGuard;
 use sqlx::any::{AnyArguments, AnyQueryResult, AnyRow, AnyStatement, AnyTypeInfo};
-use sqlx::pool::PoolConnection;
-use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Describe, Either, Execute, Executor, SqlStr};
+use sqlx::{Any, AnyConnection, AssertSqlSafe, Describe, Either, Execute, Executor, SqlStr};
 
+use super::connections::{Connections, PooledConnection};
 use super::health::Health;
 use super::{Engine, Error, error, statements};
 
 /// An open transaction. Statements run in it through `&mut transaction`.
 #[derive(Debug)]
 pub struct Transaction {
-    connection: PoolConnection<Any>,
+    /// Closed, if the transaction ends in another way than by COMMIT or ROLLBACK.
+    connection: ScopeGuard<PooledConnection, fn(PooledConnection)>,
     engine: Engine,
     /// Whether prepared statements are unnamed: behind a pooler the next transaction may use another server connection, which does not
     /// have them.
     is_unnamed: bool,
     has_failed: bool,
-    is_over: bool,
     after_commit: AfterCommit,
 }
 
@@ -36,22 +39,20 @@ impl std::fmt::Debug for AfterCommit {
     }
 }
 
-impl Drop for Transaction {
-    fn drop(&mut self) {
-        if !self.is_over {
-            self.connection.close_on_drop();
-        }
-    }
-}
-
 impl Transaction {
     /// Acquires a connection and runs `begin`, which may be several statements. If that fails, for instance because the connection is
     /// inside a transaction, the connection is closed and another one is tried once.
-    pub(super) async fn begin(pool: &AnyPool, begin: &str, engine: Engine, is_unnamed: bool) -> Result<Self, Error> {
+    pub(super) async fn begin(
+        connections: &Arc<Connections>,
+        begin: &str,
+        engine: Engine,
+        is_unnamed: bool,
+    ) -> Result<Self, Error> {
         let acquire = async || {
-            let connection = pool.acquire().await?;
+            let close: fn(PooledConnection) = |mut connection| connection.close_on_drop();
+            let connection = scopeguard::guard(connections.acquire().await?, close);
             let after_commit = AfterCommit::default();
-            Ok::<_, Error>(Self { connection, engine, is_unnamed, has_failed: false, is_over: false, after_commit })
+            Ok::<_, Error>(Self { connection, engine, is_unnamed, has_failed: false, after_commit })
         };
         let mut transaction = acquire().await?;
         if transaction.run(begin).await.is_ok() {
@@ -72,7 +73,7 @@ impl Transaction {
         self.after_commit.0.push(Box::new(action));
     }
 
-    /// Commits and returns the connection to the pool.
+    /// Commits and releases the connection.
     ///
     /// # Errors
     /// The driver's error. Nothing was stored, unless the connection broke during the COMMIT.
@@ -82,15 +83,17 @@ impl Transaction {
             return Err(Error::Protocol("a statement failed, so the transaction cannot be committed".to_owned()));
         }
         self.run("COMMIT").await?;
-        self.is_over = true;
-        std::mem::take(&mut self.after_commit.0).into_iter().for_each(|action| action());
+        ScopeGuard::into_inner(self.connection).release();
+        self.after_commit.0.into_iter().for_each(|action| action());
         Ok(())
     }
 
-    /// Rolls back. The connection returns to the pool unless a statement failed; after a conflict on PostgreSQL it is still usable.
+    /// Rolls back. The connection is used again unless a statement failed; after a conflict on PostgreSQL it is still usable.
     pub(super) async fn rollback(mut self, cause: Option<&Error>) {
         let is_clean = !self.has_failed || cause.is_some_and(error::is_conflict);
-        self.is_over = is_clean && self.run("ROLLBACK").await.is_ok();
+        if is_clean && self.run("ROLLBACK").await.is_ok() {
+            ScopeGuard::into_inner(self.connection).release();
+        }
     }
 
     pub(super) fn connection(&mut self) -> &mut AnyConnection {
@@ -98,7 +101,7 @@ impl Transaction {
     }
 
     async fn run(&mut self, sql: &str) -> Result<(), Error> {
-        let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *self.connection).await;
+        let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(self.connection()).await;
         self.has_failed |= done.is_err();
         done.map(drop)
     }
@@ -186,7 +189,7 @@ impl<'c> Executor<'c> for &'c mut Transaction {
 /// [`writer`](super::Database::writer).
 #[derive(Clone, Copy, Debug)]
 pub struct SingleStatement<'d> {
-    pub(super) pool: &'d AnyPool,
+    pub(super) connections: &'d Arc<Connections>,
     pub(super) health: &'d Health,
     pub(super) engine: Engine,
     /// Whether the statement runs in a transaction. sqlx prepares and executes in two steps, which a pooler sends to the same server
@@ -207,11 +210,13 @@ impl SingleStatement<'_> {
         self,
         query: impl Execute<'q, Any> + 'q,
     ) -> Result<Vec<Either<AnyQueryResult, AnyRow>>, Error> {
-        let mut connection = self.pool.acquire().await?;
+        let mut connection = self.connections.acquire().await?;
         statements::count();
         let done = connection.fetch_many(query).try_collect().await;
-        if done.as_ref().is_err_and(error::is_unavailable) {
-            connection.close_on_drop();
+        match &done {
+            Ok(_) => connection.release(),
+            Err(error) if error::is_unavailable(error) => connection.close_on_drop(),
+            Err(_) => {}
         }
         done
     }
@@ -220,7 +225,7 @@ impl SingleStatement<'_> {
         self,
         query: impl Execute<'q, Any> + 'q,
     ) -> Result<Vec<Either<AnyQueryResult, AnyRow>>, Error> {
-        let mut transaction = Transaction::begin(self.pool, self.begin, self.engine, true).await?;
+        let mut transaction = Transaction::begin(self.connections, self.begin, self.engine, true).await?;
         let all = (&mut transaction).fetch_many(query).try_collect().await?;
         transaction.commit().await?;
         Ok(all)
@@ -252,13 +257,13 @@ impl<'d> Executor<'d> for SingleStatement<'d> {
     where
         'd: 'e,
     {
-        self.pool.prepare_with(sql, parameters)
+        Box::pin(async move { self.connections.acquire().await?.prepare_with(sql, parameters).await })
     }
 
     fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<Any>, Error>>
     where
         'd: 'e,
     {
-        self.pool.describe(sql)
+        Box::pin(async move { self.connections.acquire().await?.describe(sql).await })
     }
 }

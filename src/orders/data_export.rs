@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::json::OrderResponse;
 use super::list::{self, Cursor, Filter, PageStart};
 use super::order::OrderDetail;
-use super::store;
+use super::store::{self, OrderParts};
 use crate::database::{self, Database, Transaction};
 
 /// Orders read by one statement.
@@ -33,11 +33,11 @@ async fn find_all_orders(snapshot: &mut Transaction, user_id: &str) -> Result<se
         let page = list::find_page(snapshot, user_id, &filter, &start, BATCH).await?;
         let last = page.orders.last().filter(|_| page.has_more).map(|order| Cursor::at(order, filter.sort()));
         let mut lines = store::lines_by_order(snapshot, &page.orders).await?;
-        let mut addresses = store::addresses_by_order(snapshot, &page.orders).await?;
+        let mut parts = store::parts_by_order(snapshot, &page.orders).await?;
         for order in page.orders {
             let lines = lines.remove(&order.id).unwrap_or_default();
-            let (address, details) = addresses.remove(&order.id).unwrap_or_default();
-            all.push(exported_order(OrderDetail { order, lines, address, details }));
+            let OrderParts { address, details, shop } = parts.remove(&order.id).unwrap_or_default();
+            all.push(exported_order(OrderDetail { order, lines, address, details, shop }));
         }
         match last {
             Some(cursor) => start = PageStart::After(cursor),

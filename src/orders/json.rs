@@ -69,6 +69,9 @@ pub struct OrderResponse {
     shipping_address: ShippingAddress,
     #[serde(flatten)]
     details: Details,
+    /// The name of the shop; absent unless the customer has orders of several shops.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    shop: String,
 }
 
 /// What an export says about an order besides; texts are empty and amounts null when it does not.
@@ -86,6 +89,9 @@ pub struct Details {
     /// What is still to be paid.
     outstanding: Option<i64>,
     tracking: Tracking,
+    /// The note of the order; absent where there is none or the shop does not show it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    note: String,
 }
 
 /// A tax with the shop's name for it.
@@ -118,6 +124,15 @@ pub struct Line {
     fulfillment_status: String,
 }
 
+impl OrderResponse {
+    /// Without the note, which only some shops show.
+    #[must_use]
+    pub fn without_note(mut self) -> Self {
+        self.details.note.clear();
+        self
+    }
+}
+
 impl From<OrderDetail> for OrderResponse {
     fn from(detail: OrderDetail) -> Self {
         Self {
@@ -125,6 +140,7 @@ impl From<OrderDetail> for OrderResponse {
             lines: detail.lines.into_iter().map(Line::from).collect(),
             shipping_address: detail.address,
             details: detail.details.into(),
+            shop: detail.shop,
         }
     }
 }
@@ -147,6 +163,7 @@ impl From<OrderDetails> for Details {
                 number: details.tracking_number,
                 url: details.tracking_url,
             },
+            note: details.note,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The orders of customers: list, detail page, actions, CSV export, import.
 //!
 //! Routes, behind the guard: `/orders` (`list/`), `/orders/{number}` (`detail/`), `/orders/{number}/cancel` and `/orders/{number}/again`
-//! (`actions/`), `/orders.csv` (`csv_export.rs`). Exports the queries that pages and API share ([`find_page`], [`find_order`]), the
+//! (`actions/`), `/orders.csv` (`csv_export/`). Exports the queries that pages and API share ([`find_page`], [`find_order`]), the
 //! [`import()`], the operator's lists ([`pending_cancellations`], [`pending_reorders`]), and for accounts [`claim`], [`release`], [`export_all`] and the samples.
 //!
 //! Invariants: a query for a page, the CSV export or the API has the condition `user_id = …`. An imported order has no owner until the
@@ -23,6 +23,7 @@ mod samples;
 mod search;
 mod status;
 mod store;
+mod summary;
 mod url;
 
 use actix_web::web;
@@ -45,15 +46,15 @@ pub use samples::add_samples;
 pub use status::{FulfillmentStatus, OrderStatus, PaymentStatus};
 
 use crate::database::{Database, Error, Transaction};
-use crate::domain::{UnixSeconds, UserId};
+use crate::domain::{UnixSeconds, UserId, Zone};
 use monthly_totals::Changes;
 
 /// How long the response to a form is stored for requests that repeat it, in seconds.
 const IDEMPOTENCY_KEY_LIFETIME: i64 = 7 * 86_400;
 
-/// For a new account without orders: its totals are current from the first order on.
-pub async fn start_totals(transaction: &mut Transaction, user_id: &UserId) -> Result<(), Error> {
-    monthly_totals::rebuild(transaction, user_id).await
+/// For a new account without orders: its totals are current from the first order on. `shop_zone` is that of customers whose own is unknown.
+pub async fn start_totals(transaction: &mut Transaction, user_id: &UserId, shop_zone: &Zone) -> Result<(), Error> {
+    monthly_totals::start(transaction, user_id, shop_zone).await
 }
 
 /// Assigns the shop's orders of a verified email to its user, unless they have an owner; returns their number. When there are some, the
@@ -86,11 +87,15 @@ pub async fn zone_changed(transaction: &mut Transaction, user_id: &UserId) -> Re
 }
 
 /// Maintenance: one batch of each step, with the number of rows or the error.
-pub async fn run_maintenance(database: &Database, now: UnixSeconds) -> [(&'static str, Result<u64, Error>); 3] {
+pub async fn run_maintenance(
+    database: &Database,
+    shop_zone: &Zone,
+    now: UnixSeconds,
+) -> [(&'static str, Result<u64, Error>); 3] {
     let expired = now.plus(-IDEMPOTENCY_KEY_LIFETIME);
     [
         ("search texts of orders", search::store::fill_missing(database).await),
-        ("totals of customers", monthly_totals::rebuild_stale(database).await),
+        ("totals of customers", monthly_totals::rebuild_stale(database, shop_zone).await),
         ("idempotency keys", idempotency::store::delete_expired(database, expired).await),
     ]
 }

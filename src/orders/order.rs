@@ -205,6 +205,7 @@ pub struct OrderDetails {
     /// An https URL.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub tracking_url: String,
+    /// Of the customer or the shop, as the export has it.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub note: String,
 }
@@ -246,6 +247,8 @@ pub struct OrderDetail {
     pub lines: Vec<OrderLine>,
     pub address: ShippingAddress,
     pub details: OrderDetails,
+    /// The name of the shop if the customer has orders of several; else empty.
+    pub shop: String,
 }
 
 #[cfg(test)]

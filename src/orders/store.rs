@@ -18,6 +18,10 @@ pub(super) const ORDER_COLUMNS: &str = "id, number, name, placed_at, paid_at, fu
 /// The columns of [`ShippingAddress`].
 pub(super) const ADDRESS_COLUMNS: &str = "ship_name, ship_company, ship_address1, ship_address2, ship_zip, ship_city, ship_province, ship_country, ship_phone";
 
+/// The shop of an order of the table `o`, if its customer has orders of several; else empty.
+pub(super) const SHOP_COLUMN: &str = "CASE WHEN (SELECT MIN(s.shop) FROM orders s WHERE s.user_id = o.user_id)
+         = (SELECT MAX(s.shop) FROM orders s WHERE s.user_id = o.user_id) THEN '' ELSE o.shop END AS shop";
+
 impl FromRow<'_, AnyRow> for Order {
     fn from_row(row: &AnyRow) -> Result<Self, Error> {
         let text = |column: &str| row.try_get::<String, _>(column);
@@ -100,6 +104,16 @@ struct AddressRow {
     #[sqlx(flatten)]
     address: ShippingAddress,
     details: String,
+    shop: String,
+}
+
+/// What only the page of an order and exports show.
+#[derive(Default)]
+pub(super) struct OrderParts {
+    pub address: ShippingAddress,
+    pub details: OrderDetails,
+    /// The name of the shop if the customer has orders of several; else empty.
+    pub shop: String,
 }
 
 /// The details of an order, from their JSON.
@@ -107,24 +121,24 @@ pub(super) fn parse_details(json: &str) -> Result<OrderDetails, Error> {
     serde_json::from_str(json).map_err(|_| unreadable("details"))
 }
 
-/// The addresses and details of these orders, by the order's id.
-pub async fn addresses_by_order(
+/// The addresses, details and shops of these orders, by the order's id.
+pub(super) async fn parts_by_order(
     snapshot: &mut Transaction,
     orders: &[Order],
-) -> Result<HashMap<OrderId, (ShippingAddress, OrderDetails)>, Error> {
+) -> Result<HashMap<OrderId, OrderParts>, Error> {
     if orders.is_empty() {
         return Ok(HashMap::new());
     }
-    let mut sql =
-        SqlBuilder::new(snapshot.engine(), &format!("SELECT id, details, {ADDRESS_COLUMNS} FROM orders WHERE id IN ("));
+    let select = format!("SELECT id, details, {ADDRESS_COLUMNS}, {SHOP_COLUMN} FROM orders o WHERE id IN (");
+    let mut sql = SqlBuilder::new(snapshot.engine(), &select);
     sql.bind_list(ids(orders))?.push(")");
     let (sql, arguments) = sql.into_parts();
     let rows: Vec<AddressRow> = sqlx::query_as_with(sql, arguments).fetch_all(snapshot).await?;
-    let address = |row: AddressRow| {
-        let id = OrderId::parse(&row.id).ok_or_else(|| unreadable("id"))?;
-        Ok((id, (row.address, parse_details(&row.details)?)))
+    let parts = |AddressRow { id, address, details, shop }: AddressRow| {
+        let id = OrderId::parse(&id).ok_or_else(|| unreadable("id"))?;
+        Ok((id, OrderParts { address, details: parse_details(&details)?, shop }))
     };
-    rows.into_iter().map(address).collect()
+    rows.into_iter().map(parts).collect()
 }
 
 fn ids(orders: &[Order]) -> impl Iterator<Item = String> {

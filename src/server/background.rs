@@ -62,7 +62,7 @@ async fn run_maintenance(state: &AppState) -> u64 {
         ("recovery links", mail::recoveries::delete_expired(&state.database, now).await),
         ("failed mail", mail::delete_old_failures(&state.database, now).await),
     ];
-    steps.extend(orders::run_maintenance(&state.database, now).await);
+    steps.extend(orders::run_maintenance(&state.database, state.sessions.default_zone(), now).await);
     steps.extend(state.accounts.delete_expired().await);
     steps.into_iter().map(|(step, done)| rows_of(step, done)).sum()
 }

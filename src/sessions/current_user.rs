@@ -23,6 +23,8 @@ pub struct CurrentUser {
     pub expiry: Expiry,
     /// Counted up with each change of the user's orders; 0 until the first one.
     pub orders_version: i64,
+    /// When the shop's last import ended.
+    pub last_import_at: Option<UnixSeconds>,
 }
 
 impl FromRequest for CurrentUser {
@@ -59,6 +61,7 @@ mod tests {
             session_expires_at: UnixSeconds::new(1),
             expiry: Expiry::Idle,
             orders_version: 0,
+            last_import_at: None,
         };
         for (method, is_accepted) in [
             (Method::GET, true),

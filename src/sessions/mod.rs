@@ -107,6 +107,11 @@ impl Sessions {
         Self { database, clock, keys: Arc::new(keys), lifetimes, default_zone }
     }
 
+    /// The time zone of users whose own is unknown.
+    pub fn default_zone(&self) -> &Zone {
+        &self.default_zone
+    }
+
     /// Starts a session after the password was verified. `None` if the account was deleted, disabled or got another password meanwhile:
     /// hashing takes long enough. Everything else that the login writes belongs in the same transaction.
     pub async fn start(
@@ -159,6 +164,7 @@ impl Sessions {
                 session_expires_at: row.expires_at,
                 expiry: row.expiry,
                 orders_version: row.orders_version,
+                last_import_at: row.last_import_at,
             },
             issued_at,
             last_seen_at: row.last_seen_at,

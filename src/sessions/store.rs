@@ -16,6 +16,7 @@ pub(super) struct SessionRow {
     pub expires_at: UnixSeconds,
     pub expiry: Expiry,
     pub orders_version: i64,
+    pub last_import_at: Option<UnixSeconds>,
 }
 
 /// A session on the account page.
@@ -79,9 +80,11 @@ pub(super) async fn find_active(
     audience: Audience,
     now: UnixSeconds,
 ) -> Result<Option<SessionRow>, Error> {
-    type Row = (String, Option<UnixSeconds>, Option<String>, UnixSeconds, UnixSeconds, String, i64);
+    type Row =
+        (String, Option<UnixSeconds>, Option<String>, UnixSeconds, UnixSeconds, String, i64, Option<UnixSeconds>);
     let row: Option<Row> = sqlx::query_as(
-        "SELECT u.email, u.verified_at, u.time_zone, s.last_seen_at, s.expires_at, s.is_persistent, COALESCE(v.version, 0)
+        "SELECT u.email, u.verified_at, u.time_zone, s.last_seen_at, s.expires_at, s.is_persistent, COALESCE(v.version, 0),
+             (SELECT value FROM counters WHERE name = 'last import')
          FROM sessions s JOIN users u ON u.id = s.user_id LEFT JOIN order_versions v ON v.user_id = s.user_id
          WHERE s.id = $1 AND s.user_id = $2 AND s.audience = $3 AND s.revoked_at IS NULL AND s.expires_at > $4
              AND u.disabled_at IS NULL",
@@ -92,15 +95,13 @@ pub(super) async fn find_active(
     .bind(now)
     .fetch_optional(database.reader())
     .await?;
-    Ok(row.map(|(email, verified_at, time_zone, last_seen_at, expires_at, is_persistent, orders_version)| SessionRow {
-        email,
-        verified_at,
-        time_zone,
-        last_seen_at,
-        expires_at,
-        expiry: if is_persistent == persistence_code(Expiry::Fixed) { Expiry::Fixed } else { Expiry::Idle },
-        orders_version,
-    }))
+    let session_row = |row: Row| {
+        let (email, verified_at, time_zone, last_seen_at, expires_at, is_persistent, orders_version, last_import_at) =
+            row;
+        let expiry = if is_persistent == persistence_code(Expiry::Fixed) { Expiry::Fixed } else { Expiry::Idle };
+        SessionRow { email, verified_at, time_zone, last_seen_at, expires_at, expiry, orders_version, last_import_at }
+    };
+    Ok(row.map(session_row))
 }
 
 type ActiveSessionRow = (SessionId, String, String, String, UnixSeconds, UnixSeconds, UnixSeconds, UnixSeconds);

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use fantoccini::Locator;
 use serde_json::Value;
 
 use super::app;

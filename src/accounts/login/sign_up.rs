@@ -133,6 +133,7 @@ impl Accounts {
     ) -> Result<Option<Issued>, database::Error> {
         let LoginContext { audience, expiry, client, .. } = *context;
         let (user_id, now) = (UserId::new(self.clock.new_id()), self.clock.now());
+        let shop_zone = self.sessions.default_zone();
         let network = trusted_network::hash(&user_id, &rate_limit::network(client.address));
         let message = Message::Verify(RequestOrigin::new(now, client));
         let new = NewSession { user_id: &user_id, password_hash, audience, expiry, client };
@@ -145,8 +146,10 @@ impl Accounts {
                     store::set_detected_zone(transaction, &user_id, zone).await?;
                 }
                 match self.sample_orders {
-                    SampleOrders::Added => orders::add_samples(transaction, &user_id, now, &self.clock).await?,
-                    SampleOrders::None => orders::start_totals(transaction, &user_id).await?,
+                    SampleOrders::Added => {
+                        orders::add_samples(transaction, &user_id, shop_zone, now, &self.clock).await?;
+                    }
+                    SampleOrders::None => orders::start_totals(transaction, &user_id, shop_zone).await?,
                 }
                 if let Some(browser) = browser {
                     trusted_browser::store::TABLE.trust(transaction, &user_id, &browser.hash(), now).await?;

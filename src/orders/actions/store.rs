@@ -79,12 +79,12 @@ pub(super) async fn copy_order(
     let text = search::store::text_of(transaction, order_id.as_str(), number.as_str()).await?;
     let copied: Option<(UnixSeconds, String, String, i64, i64)> = sqlx::query_as(
         "INSERT INTO orders (id, source, sample_owner_id, shop, shop_number, name, number, user_id, email, placed_at, payment_status, fulfillment_status, status,
-             currency, subtotal, shipping, taxes, discount, refunded, total, line_count, ship_name, ship_company,
+             currency, subtotal, shipping, taxes, discount, refunded, total, line_count, piece_count, summary, ship_name, ship_company,
              ship_address1, ship_address2, ship_zip, ship_city, ship_province, ship_country, ship_phone, content_hash,
              search_prefix, search_text, reordered_from)
          SELECT CAST($1 AS TEXT), source, sample_owner_id, shop, CAST($2 AS TEXT), '#' || CAST($3 AS TEXT), CAST($4 AS TEXT),
              user_id, email, CAST($5 AS BIGINT), 'pending', 'unfulfilled',
-             'placed', currency, subtotal, shipping, taxes, discount, 0, total, line_count, ship_name, ship_company,
+             'placed', currency, subtotal, shipping, taxes, discount, 0, total, line_count, piece_count, summary, ship_name, ship_company,
              ship_address1, ship_address2, ship_zip, ship_city, ship_province, ship_country, ship_phone, $6,
              CAST($7 AS TEXT), CAST($8 AS TEXT), number
          FROM orders WHERE id = $9 AND user_id = $10

@@ -165,7 +165,13 @@ mod tests {
         };
         let lines = lines.iter().map(line).collect();
         let order = Order { subtotal, shipping, taxes, discount, total, refunded, ..order };
-        OrderDetail { order, lines, address: ShippingAddress::default(), details: OrderDetails::default() }
+        OrderDetail {
+            order,
+            lines,
+            address: ShippingAddress::default(),
+            details: OrderDetails::default(),
+            shop: String::new(),
+        }
     }
 
     fn rows(detail: &OrderDetail) -> Vec<(&'static str, i64)> {

@@ -14,7 +14,7 @@ pub(super) struct Fact {
 }
 
 /// The known facts of an order.
-pub(super) fn facts(detail: &OrderDetail, shop: &str) -> Vec<Fact> {
+pub(super) fn facts(detail: &OrderDetail) -> Vec<Fact> {
     let details = &detail.details;
     let money = |minor| Money::new(minor, detail.order.currency()).to_string();
     let taxes = details.taxes.iter().map(|tax| format!("{} {}", tax.name, money(tax.amount))).collect::<Vec<_>>();
@@ -23,7 +23,7 @@ pub(super) fn facts(detail: &OrderDetail, shop: &str) -> Vec<Fact> {
     let url = Some(details.tracking_url.clone()).filter(|url| !url.is_empty());
     let tracking = if tracking.is_empty() && url.is_some() { "Track the parcel".to_owned() } else { tracking };
     let texts = [
-        ("Shop", shop.to_owned(), None),
+        ("Shop", detail.shop.clone(), None),
         ("Shipping method", details.shipping_method.clone(), None),
         ("Tracking", tracking, url),
         ("Payment method", details.payment_method.clone(), None),
@@ -53,14 +53,14 @@ pub(super) fn line_state(line: &OrderLine) -> Option<&'static str> {
 }
 
 /// The address as on a parcel, without unknown parts.
-pub(super) fn shipping_lines(address: &ShippingAddress, province_name: &str) -> Vec<String> {
+pub(in crate::orders) fn shipping_lines(address: &ShippingAddress, province_name: &str) -> Vec<String> {
     let province = if province_name.is_empty() { &address.province } else { province_name };
     let ShippingAddress { name, company, address1, address2, zip, city, country, phone, .. } = address;
     address_lines([name, company, address1, address2, &zip_and_city(zip, city), province, country, phone])
 }
 
 /// The billing address; empty when it is the shipping address.
-pub(super) fn billing_lines(detail: &OrderDetail) -> Vec<String> {
+pub(in crate::orders) fn billing_lines(detail: &OrderDetail) -> Vec<String> {
     let BillingAddress { name, company, address1, address2, zip, city, province, country, phone } =
         &detail.details.billing_address;
     let lines = address_lines([name, company, address1, address2, &zip_and_city(zip, city), province, country, phone]);
@@ -92,18 +92,25 @@ mod tests {
             fulfillment_status: (*state).to_owned(),
         };
         let lines = states.iter().map(line).collect();
-        OrderDetail { order: order("paid", "partial"), lines, address: ShippingAddress::default(), details }
+        OrderDetail {
+            order: order("paid", "partial"),
+            lines,
+            address: ShippingAddress::default(),
+            details,
+            shop: "Tea Shop".to_owned(),
+        }
     }
 
     #[test]
     fn only_known_facts_are_listed() {
-        assert!(facts(&detail(OrderDetails::default(), &[]), "").is_empty());
+        let of_only_shop = OrderDetail { shop: String::new(), ..detail(OrderDetails::default(), &[]) };
+        assert!(facts(&of_only_shop).is_empty());
         let details = OrderDetails {
             taxes: vec![NamedTax { name: "VAT 19%".to_owned(), amount: 399 }],
             tracking_url: "https://post.example/1".to_owned(),
             ..OrderDetails::default()
         };
-        let facts = facts(&detail(details, &[]), "Tea Shop");
+        let facts = facts(&detail(details, &[]));
         let texts: Vec<(&str, &str)> = facts.iter().map(|fact| (fact.term, fact.value.as_str())).collect();
         assert_eq!(texts, [("Shop", "Tea Shop"), ("Tracking", "Track the parcel"), ("Taxes", "VAT 19% $3.99")]);
         assert_eq!(facts[1].url.as_deref(), Some("https://post.example/1"));

@@ -80,7 +80,7 @@ mod tests {
         };
         let lines = (0..count).map(line).collect();
         let (address, details) = (ShippingAddress::default(), OrderDetails::default());
-        OrderDetail { order: order("paid", "unfulfilled"), lines, address, details }
+        OrderDetail { order: order("paid", "unfulfilled"), lines, address, details, shop: String::new() }
     }
 
     #[test]

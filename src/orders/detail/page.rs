@@ -6,6 +6,7 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::breakdown::{TotalRow, breakdown};
+use super::customer_note::{CustomerNote, customer_note};
 use super::facts::{Fact, billing_lines, facts, sent_lines, shipping_lines};
 use super::lines::{LinePages, LineRow, line_rows};
 use super::store::{self, FoundOrder, OrderLink};
@@ -41,6 +42,7 @@ struct DetailPage {
     address: Vec<String>,
     billing: Vec<String>,
     facts: Vec<Fact>,
+    customer_note: Option<CustomerNote>,
     /// `2 of 3 sent`.
     sent: Option<String>,
     cancellation_asked_on: Option<String>,
@@ -88,8 +90,7 @@ pub async fn redirect_to_order(number: web::Path<String>) -> Result<HttpResponse
 /// The user's order of this number, else [`Error::NotFound`].
 pub async fn find(database: &Database, user: &CurrentUser, number: &str) -> Result<FoundOrder, Error> {
     let number = OrderNumber::parse(number).ok_or(Error::NotFound)?;
-    let found =
-        database.read(async |snapshot| store::find_with_neighbours(snapshot, &user.user_id, &number).await).await?;
+    let found = store::find_with_neighbours(database, &user.user_id, &number).await?;
     found.ok_or(Error::NotFound)
 }
 
@@ -101,10 +102,10 @@ pub fn render(
     part: usize,
     error: Option<String>,
 ) -> Result<HttpResponse, Error> {
-    let FoundOrder { detail, newer, older, original, shop, reports_deliveries } = found;
+    let FoundOrder { detail, newer, older, original, reports_deliveries } = found;
     let order = &detail.order;
     let key = IdempotencyKey::generate().map_err(|error| Error::Internal(error.to_string().into()))?;
-    let zone = layout.zone();
+    let (zone, shows_notes) = (layout.zone(), layout.shop.shows_notes);
     let (totals, notes) = breakdown(detail);
     let (lines, line_pages) = line_rows(detail, part);
     let view = DetailPage {
@@ -126,7 +127,8 @@ pub fn render(
         events: timeline(order, *reports_deliveries).into_iter().map(|event| event_row(event, &zone)).collect(),
         address: shipping_lines(&detail.address, &detail.details.shipping_province_name),
         billing: billing_lines(detail),
-        facts: facts(detail, shop),
+        facts: facts(detail),
+        customer_note: customer_note(detail, shows_notes),
         sent: sent_lines(detail),
         cancellation_asked_on: order.pending_cancellation().map(|at| format_date(at, &zone)),
         can_be_cancelled: order.can_be_cancelled(),

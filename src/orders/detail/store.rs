@@ -2,9 +2,10 @@
 
 use sqlx::AssertSqlSafe;
 
-use crate::database::{Error, Transaction};
-use crate::orders::order::{Order, OrderDetail, OrderName, OrderNumber, ShippingAddress};
-use crate::orders::store::{ADDRESS_COLUMNS, ORDER_COLUMNS, lines_by_order, parse_details};
+use crate::database::{Database, Engine, Error};
+use crate::domain::{Currency, Money};
+use crate::orders::order::{Order, OrderDetail, OrderLine, OrderName, OrderNumber, ShippingAddress};
+use crate::orders::store::{ADDRESS_COLUMNS, ORDER_COLUMNS, SHOP_COLUMN, parse_details, unreadable};
 
 #[derive(sqlx::FromRow)]
 struct DetailRow {
@@ -13,6 +14,7 @@ struct DetailRow {
     #[sqlx(flatten)]
     address: ShippingAddress,
     details: String,
+    lines: Option<String>,
     original_name: Option<String>,
     shop: String,
     reports_deliveries: i64,
@@ -29,32 +31,32 @@ pub struct FoundOrder {
     pub newer: Option<OrderLink>,
     pub older: Option<OrderLink>,
     pub original: Option<OrderLink>,
-    /// Empty for the only shop.
-    pub shop: String,
     /// Whether the shop's exports say when an order is delivered.
     pub reports_deliveries: bool,
 }
 
 /// The user's order of this number.
 pub async fn find_order(
-    snapshot: &mut Transaction,
+    database: &Database,
     user_id: &str,
     number: &OrderNumber,
 ) -> Result<Option<OrderDetail>, Error> {
-    Ok(find_with_neighbours(snapshot, user_id, number).await?.map(|found| found.detail))
+    Ok(find_with_neighbours(database, user_id, number).await?.map(|found| found.detail))
 }
 
-/// The same with the orders before and after it.
+/// The same with the orders before and after it: one statement, so all of it is consistent.
 pub(super) async fn find_with_neighbours(
-    snapshot: &mut Transaction,
+    database: &Database,
     user_id: &str,
     number: &OrderNumber,
 ) -> Result<Option<FoundOrder>, Error> {
+    let lines = lines_json(database.engine());
     // Number and name are one value, separated by a line break, which neither has.
     let sql = format!(
         "SELECT {ORDER_COLUMNS}, {ADDRESS_COLUMNS}, details,
-             shop, CAST((SELECT COUNT(*) FROM counters c WHERE c.name = 'deliveries:' || o.shop) AS BIGINT)
+             {SHOP_COLUMN}, CAST((SELECT COUNT(*) FROM counters c WHERE c.name = 'deliveries:' || o.shop) AS BIGINT)
                  + CASE WHEN source = 'sample' THEN 1 ELSE 0 END AS reports_deliveries,
+             (SELECT {lines} FROM order_lines l WHERE l.order_id = o.id) AS lines,
              (SELECT n.name FROM orders n WHERE n.user_id = $1 AND n.number = o.reordered_from) AS original_name,
              (SELECT n.number || '\n' || n.name FROM orders n WHERE n.user_id = $2 AND (n.placed_at, n.id) > (o.placed_at, o.id)
               ORDER BY n.placed_at, n.id LIMIT 1) AS newer,
@@ -66,26 +68,56 @@ pub(super) async fn find_with_neighbours(
     for _ in 0..4 {
         query = query.bind(user_id);
     }
-    let row: Option<DetailRow> = query.bind(number.as_str()).fetch_optional(&mut *snapshot).await?;
-    let Some(row) = row else {
-        return Ok(None);
+    let row: Option<DetailRow> = query.bind(number.as_str()).fetch_optional(database.reader()).await?;
+    row.map(FoundOrder::from_row).transpose()
+}
+
+/// The lines as one JSON text: one value crosses to SQLite's thread and back faster than many rows. The engines differ in the names.
+fn lines_json(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Sqlite => {
+            "json_group_array(json_array(l.sku, l.name, l.quantity, l.unit_price, l.discount, l.fulfillment_status) ORDER BY l.position)"
+        }
+        Engine::Postgres => {
+            "CAST(json_agg(json_build_array(l.sku, l.name, l.quantity, l.unit_price, l.discount, l.fulfillment_status) ORDER BY l.position) AS TEXT)"
+        }
+    }
+}
+
+impl FoundOrder {
+    fn from_row(row: DetailRow) -> Result<Self, Error> {
+        let order = row.order;
+        let lines = parse_lines(row.lines.as_deref().unwrap_or("[]"), order.currency())?;
+        let original = order.reordered_from.clone().zip(row.original_name.as_deref().and_then(OrderName::parse));
+        let details = parse_details(&row.details)?;
+        let detail = OrderDetail { order, lines, address: row.address, details, shop: row.shop };
+        Ok(Self {
+            detail,
+            newer: order_link(row.newer),
+            older: order_link(row.older),
+            original,
+            reports_deliveries: row.reports_deliveries > 0,
+        })
+    }
+}
+
+fn parse_lines(json: &str, currency: Currency) -> Result<Vec<OrderLine>, Error> {
+    type Line = (String, String, i64, i64, i64, String);
+    let lines: Vec<Line> = serde_json::from_str(json).map_err(|_| unreadable("lines"))?;
+    let money = |minor| Money::new(minor, currency);
+    let line = |(sku, name, quantity, unit_price, discount, fulfillment_status)| OrderLine {
+        sku,
+        name,
+        quantity,
+        unit_price: money(unit_price),
+        discount: money(discount),
+        fulfillment_status,
     };
-    let order = row.order;
-    let mut lines = lines_by_order(snapshot, std::slice::from_ref(&order)).await?;
-    let lines = lines.remove(&order.id).unwrap_or_default();
-    let link = |text: Option<String>| {
-        let text = text?;
-        let (number, name) = text.split_once('\n')?;
-        OrderNumber::parse(number).zip(OrderName::parse(name))
-    };
-    let original = order.reordered_from.clone().zip(row.original_name.as_deref().and_then(OrderName::parse));
-    let detail = OrderDetail { order, lines, address: row.address, details: parse_details(&row.details)? };
-    Ok(Some(FoundOrder {
-        detail,
-        newer: link(row.newer),
-        older: link(row.older),
-        original,
-        shop: row.shop,
-        reports_deliveries: row.reports_deliveries > 0,
-    }))
+    Ok(lines.into_iter().map(line).collect())
+}
+
+fn order_link(text: Option<String>) -> Option<OrderLink> {
+    let text = text?;
+    let (number, name) = text.split_once('\n')?;
+    OrderNumber::parse(number).zip(OrderName::parse(name))
 }

@@ -190,9 +190,12 @@ pub(super) fn is_known_name(name: &str) -> bool {
     Column::all().any(|column| column.names().iter().any(|known| normalize(known) == name))
 }
 
-/// Names match in any case, and spaces around and within them do not matter.
+/// Names match in any case and with other separators of words: `Created at`, `created_at`, `CreatedAt`.
 pub(super) fn normalize(name: &str) -> String {
-    name.trim_start_matches('\u{feff}').split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+    // A byte-order mark within a file precedes the quotes of the first name of an appended export.
+    let name = name.strip_prefix('\u{feff}').map_or(name, |name| name.trim_matches(['\u{feff}', '"']));
+    let is_separator = |letter: char| letter.is_whitespace() || "_-".contains(letter);
+    name.chars().filter(|letter| !is_separator(*letter)).flat_map(char::to_lowercase).collect()
 }
 
 /// A set of columns.
@@ -225,5 +228,15 @@ mod tests {
     fn list_is_in_the_order_of_the_columns() {
         assert!(Column::all().enumerate().all(|(index, column)| column.index() == index));
         assert_eq!(Column::required().last(), Some(Column::LinePrice));
+    }
+
+    #[test]
+    fn names_match_in_any_case_and_separation() {
+        for name in
+            ["Created at", " CREATED  AT", "created_at", "CreatedAt", "Created\u{a0}at", "\u{feff}\"Created at\""]
+        {
+            assert!(is_known_name(name), "{name}");
+        }
+        assert!(!is_known_name("Created") && !is_known_name("\"Created at\""));
     }
 }

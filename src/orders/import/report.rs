@@ -116,6 +116,8 @@ pub struct Findings {
     pub invalid_orders: u64,
     /// Invalid email addresses: these orders have no owner.
     pub emails: FindingList,
+    /// Values that a spreadsheet program has replaced: these orders are loaded without them.
+    pub damaged: FindingList,
     /// Rows that were read once although a file has them twice.
     pub doubled: FindingList,
     /// Amounts that were rounded because they are finer than their currency.

@@ -121,6 +121,7 @@ impl Pass<'_> {
         };
         push(&mut findings.invalid, assembled.invalid);
         push(&mut findings.emails, assembled.emails);
+        push(&mut findings.damaged, assembled.damaged);
         push(&mut findings.doubled, assembled.doubled);
         findings.invalid_orders += assembled.invalid_orders;
         findings.rounded_amounts += assembled.rounded;

@@ -14,7 +14,7 @@ use super::store::{ListedOrder, OrderPage, PageStart, find_list_page};
 use super::totals::{Found, OrderTotals, find_totals};
 use crate::clock::Clock;
 use crate::database::{self, Database, Transaction};
-use crate::domain::{Money, UnixSeconds, Zone, format_count, format_date};
+use crate::domain::{Money, UnixSeconds, Zone, format_count, format_date, format_date_time};
 use crate::orders::status::OrderStatus;
 use crate::orders::url::order_url;
 use crate::orders::{CacheKey, ResponseCache};
@@ -36,6 +36,14 @@ struct ListPage {
     results: Option<Results>,
 }
 
+/// What is read for the page.
+struct FoundList {
+    totals: OrderTotals,
+    has_several_shops: bool,
+    start: PageStart,
+    page: OrderPage<ListedOrder>,
+}
+
 struct Results {
     orders: Vec<ListRow>,
     /// `37 orders, $1,234.50`
@@ -43,19 +51,28 @@ struct Results {
     /// The sums without cancelled orders and refunds, if they differ.
     net_summary: Option<String>,
     charts: Vec<Chart>,
+    /// `1–20 of 31`; `None` on a page between the first and the last one, whose place in the list is not known.
+    position: Option<String>,
     previous: Option<PageLink>,
     next: Option<PageLink>,
     csv_url: String,
+    /// When the shop's last import ended, machine-readable and as shown.
+    updated: Option<(String, String)>,
 }
 
 struct ListRow {
     url: String,
     number: String,
+    /// `None` for a customer with orders of one shop.
+    shop: Option<String>,
     placed_at: String,
     placed_on: String,
     status: &'static str,
     status_class: &'static str,
     is_cancellation_requested: bool,
+    /// `Clay mug, Saucer and 2 more`
+    products: String,
+    /// The number of pieces.
     items: String,
     total: String,
 }
@@ -116,16 +133,20 @@ pub async fn show(
     }
     // One snapshot: the totals must agree with the rows.
     let read = database.read(async |snapshot| {
-        let Found { version, totals } = find_totals(snapshot, &user.user_id, &filter, &zone).await?;
+        let Found { version, has_several_shops, totals } = find_totals(snapshot, &user.user_id, &filter, &zone).await?;
         let Some(totals) = totals else { return Ok((version, None)) };
-        let (start, page) = find_full_page(snapshot, &user.user_id, &filter, start.clone()).await?;
-        Ok::<_, database::Error>((version, Some((totals, start, page))))
+        let (start, page) = match totals.order_count {
+            // A search that finds nothing reads all orders of the customer, so not twice.
+            0 => (start.clone(), OrderPage::empty()),
+            _ => find_full_page(snapshot, &user.user_id, &filter, start.clone()).await?,
+        };
+        Ok::<_, database::Error>((version, Some(FoundList { totals, has_several_shops, start, page })))
     });
     let (version, found) = read.await?;
     let valid_params = query.params.without_invalid(&errors);
     let has_form = found.is_some() || !is_valid;
     let form = has_form.then(|| filter_form(&query.params, filter.is_active() || !is_valid, errors));
-    let results = found.map(|(totals, start, orders)| results(&valid_params, &filter, &start, &orders, &totals, &zone));
+    let results = found.map(|found| results(&valid_params, &filter, &found, user.last_import_at, &zone));
     let view = ListPage { layout, notice, form, results };
     match key {
         Some(key) => Ok(responses.store(key, version, view.render()?.into_bytes()).respond(HTML_CONTENT_TYPE)),
@@ -155,7 +176,8 @@ fn cache_key(
     let verified = if viewer.is_verified { "verified" } else { "" };
     // Not the query of the URL: parameters without a meaning must not lead to copies of the same list.
     let query = format!("{query:?}");
-    let context = ["/orders", &query, &viewer.email, verified, viewer.zone.name(), &day];
+    let updated = user.last_import_at.map(|at| at.to_string()).unwrap_or_default();
+    let context = ["/orders", &query, &viewer.email, verified, viewer.zone.name(), &day, &updated];
     Some(CacheKey::new(user, &context, Coding::accepted(request)))
 }
 
@@ -217,35 +239,52 @@ where
 fn results(
     params: &FilterParams,
     filter: &Filter,
-    start: &PageStart,
-    page: &OrderPage<ListedOrder>,
-    totals: &OrderTotals,
+    found: &FoundList,
+    last_import_at: Option<UnixSeconds>,
     zone: &Zone,
 ) -> Results {
+    let FoundList { totals, has_several_shops, start, page } = found;
     let (previous, next) = page_links(params, filter.sort(), start, page);
+    let shop = |order: &ListedOrder| Some(order.shop.clone()).filter(|shop| *has_several_shops && !shop.is_empty());
     Results {
-        orders: page.orders.iter().map(|order| list_row(order, zone)).collect(),
+        orders: page.orders.iter().map(|order| list_row(order, shop(order), zone)).collect(),
         summary: summary(totals),
         net_summary: net_summary(totals),
         charts: totals.currencies.iter().filter_map(chart::chart).collect(),
+        position: position(start, page, totals.order_count),
         previous,
         next,
         csv_url: list_url("/orders.csv", params, None),
+        updated: last_import_at.map(|at| (at.to_string(), format_date_time(at, zone))),
     }
 }
 
-fn list_row(order: &ListedOrder, zone: &Zone) -> ListRow {
+fn list_row(order: &ListedOrder, shop: Option<String>, zone: &Zone) -> ListRow {
     ListRow {
         url: order_url(&order.number),
         number: order.name.to_string(),
+        shop,
         placed_at: order.placed_at.to_string(),
         placed_on: format_date(order.placed_at, zone),
         status: order.status.label(),
         status_class: order.status.as_str(),
         is_cancellation_requested: order.cancellation_asked_at.is_some() && order.status.can_be_cancelled(),
-        items: format_count(order.line_count),
+        products: order.summary.clone(),
+        items: format_count(order.piece_count),
         total: order.total.to_string(),
     }
+}
+
+/// The place of the page in the list. A cursor does not tell it, but the first and the last page are at the ends.
+fn position(start: &PageStart, page: &OrderPage<ListedOrder>, count: i64) -> Option<String> {
+    let shown = i64::try_from(page.orders.len()).ok().filter(|shown| (1..=count).contains(shown))?;
+    let first = match start {
+        PageStart::First => 1,
+        PageStart::After(_) if !page.has_more => count - shown + 1,
+        PageStart::After(_) | PageStart::Before(_) => return None,
+    };
+    let [first, last, count] = [first, first + shown - 1, count].map(format_count);
+    Some(format!("{first}–{last} of {count}"))
 }
 
 fn summary(totals: &OrderTotals) -> String {

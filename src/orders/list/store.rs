@@ -12,7 +12,8 @@ use crate::orders::status::OrderStatus;
 use crate::orders::store::{ORDER_COLUMNS, currency, unreadable};
 
 /// What the rows of the list show.
-const LIST_COLUMNS: &str = "id, number, name, placed_at, status, cancellation_asked_at, line_count, currency, total";
+const LIST_COLUMNS: &str =
+    "id, number, name, placed_at, status, cancellation_asked_at, piece_count, summary, currency, total, shop";
 
 /// Where a page of the list begins.
 #[derive(Clone, Debug)]
@@ -31,6 +32,10 @@ pub struct OrderPage<T> {
 }
 
 impl<T> OrderPage<T> {
+    pub(super) fn empty() -> Self {
+        Self { orders: Vec::new(), has_more: false }
+    }
+
     /// From the rows of [`page_sql`].
     fn new(mut rows: Vec<T>, start: &PageStart, limit: u32) -> Self {
         let has_more = rows.len() > limit as usize;
@@ -51,7 +56,8 @@ pub async fn find_page(
     limit: u32,
 ) -> Result<OrderPage<Order>, Error> {
     let (sql, arguments) = page_sql(snapshot.engine(), ORDER_COLUMNS, user_id, filter, start, limit)?.into_parts();
-    let orders: Vec<Order> = sqlx::query_as_with(sql, arguments).fetch_all(snapshot).await?;
+    let query = sqlx::query_as_with(sql, arguments).persistent(!filter.is_search());
+    let orders: Vec<Order> = query.fetch_all(snapshot).await?;
     Ok(OrderPage::new(orders, start, limit))
 }
 
@@ -63,11 +69,13 @@ pub(super) struct ListedOrder {
     pub placed_at: UnixSeconds,
     pub status: OrderStatus,
     pub cancellation_asked_at: Option<UnixSeconds>,
-    pub line_count: i64,
+    pub piece_count: i64,
+    pub summary: String,
     pub total: Money,
+    pub shop: String,
 }
 
-type ListRow = (String, String, String, UnixSeconds, String, Option<UnixSeconds>, i64, String, i64);
+type ListRow = (String, String, String, UnixSeconds, String, Option<UnixSeconds>, i64, String, String, i64, String);
 
 impl ListedOrder {
     pub(super) fn cursor(&self, sort: Sort) -> Cursor {
@@ -75,7 +83,7 @@ impl ListedOrder {
     }
 
     fn from_row(row: ListRow) -> Result<Self, Error> {
-        let (id, number, name, placed_at, status, cancellation_asked_at, line_count, code, total) = row;
+        let (id, number, name, placed_at, status, cancellation_asked_at, piece_count, summary, code, total, shop) = row;
         Ok(Self {
             id: OrderId::parse(&id).ok_or_else(|| unreadable("id"))?,
             number: OrderNumber::parse(&number).ok_or_else(|| unreadable("number"))?,
@@ -83,8 +91,10 @@ impl ListedOrder {
             placed_at,
             status: status.parse().map_err(|_| unreadable("status"))?,
             cancellation_asked_at,
-            line_count,
+            piece_count,
+            summary,
             total: Money::new(total, currency(&code)?),
+            shop,
         })
     }
 }
@@ -97,12 +107,14 @@ pub(super) async fn find_list_page(
     start: &PageStart,
 ) -> Result<OrderPage<ListedOrder>, Error> {
     let (sql, arguments) = page_sql(snapshot.engine(), LIST_COLUMNS, user_id, filter, start, PAGE_SIZE)?.into_parts();
-    let rows: Vec<ListRow> = sqlx::query_as_with(sql, arguments).fetch_all(snapshot).await?;
+    let query = sqlx::query_as_with(sql, arguments).persistent(!filter.is_search());
+    let rows: Vec<ListRow> = query.fetch_all(snapshot).await?;
     let orders = rows.into_iter().map(ListedOrder::from_row).collect::<Result<_, _>>()?;
     Ok(OrderPage::new(orders, start, PAGE_SIZE))
 }
 
-/// Selects one row more than `limit`, which shows whether there are more.
+/// Selects one row more than `limit`, which shows whether there are more. With a search or a status, first the ids: the index alone shows which
+/// orders match, while PostgreSQL reads the row of each order before it tests it if the statement selects other columns.
 fn page_sql(
     engine: Engine,
     columns: &str,
@@ -116,13 +128,21 @@ fn page_sql(
     let (beyond, direction) = if is_descending { ("<", "DESC") } else { (">", "ASC") };
     let key = filter.sort.key().column();
     let (filter, cursor) = nearer_bound(filter, start, is_descending);
+    let is_ids_first = filter.is_search() || filter.status.is_some();
     let mut sql = SqlBuilder::new(engine, &format!("SELECT {columns} FROM orders WHERE "));
+    if is_ids_first {
+        sql.push("id IN (SELECT id FROM orders WHERE ");
+    }
     push_filter(&mut sql, user_id, &filter)?;
     if let Some(cursor) = cursor {
         sql.push(&format!(" AND ({key}, id) {beyond} ("));
         sql.bind(cursor.value)?.push(", ").bind(cursor.id.as_str().to_owned())?.push(")");
     }
-    sql.push(&format!(" ORDER BY {key} {direction}, id {direction} LIMIT ")).bind(i64::from(limit) + 1)?;
+    let order_by = format!(" ORDER BY {key} {direction}, id {direction}");
+    sql.push(&order_by).push(" LIMIT ").bind(i64::from(limit) + 1)?;
+    if is_ids_first {
+        sql.push(")").push(&order_by);
+    }
     Ok(sql)
 }
 
@@ -161,8 +181,8 @@ fn push_filter(sql: &mut SqlBuilder, user_id: &str, filter: &Filter) -> Result<(
     if let Some(before) = filter.placed_before {
         sql.push(" AND placed_at < ").bind(before)?;
     }
-    for pattern in &filter.patterns {
-        search::store::push_condition(sql.push(" AND "), pattern)?;
+    if filter.is_search() {
+        search::store::push_condition(sql.push(" AND "), user_id, &filter.patterns)?;
     }
     Ok(())
 }

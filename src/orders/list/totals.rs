@@ -19,6 +19,7 @@ const MIN_CHART_MONTHS: i64 = 6;
 pub(super) struct Found {
     /// The version of the customer's orders, see `monthly_totals`.
     pub version: i64,
+    pub has_several_shops: bool,
     /// `None` when the customer has no orders at all.
     pub totals: Option<OrderTotals>,
 }
@@ -66,7 +67,7 @@ pub(super) async fn find_totals(
     } else {
         Some(group_by_currency(&total_orders(snapshot, user_id, filter, zone).await?))
     };
-    Ok(Found { version: stored.version, totals })
+    Ok(Found { version: stored.version, has_several_shops: stored.has_several_shops, totals })
 }
 
 /// Totals the orders themselves.

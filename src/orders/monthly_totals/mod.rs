@@ -5,13 +5,14 @@
 //! an account is the exception: its totals are deleted too.
 //! `tests/order_versions.rs` changes orders in every way and fails when the version stays.
 //!
-//! A month is a month in the customer's time zone. Totals that were computed for another zone, or are marked stale (empty zone), are not used: a list then totals the orders
-//! themselves, until maintenance has rebuilt the totals ([`rebuild_stale`]).
+//! A month is a month in the customer's time zone, or in the shop's while the customer's own is unknown. Totals that were computed for
+//! another zone, or are marked stale (empty zone), are not used: a list then totals the orders themselves, until maintenance has rebuilt the
+//! totals ([`rebuild_stale`]). Maintenance also finds the totals in another zone than the shop's after a change of that setting.
 
 pub(super) mod store;
 
 pub use store::find_version;
-pub(super) use store::push_months;
+pub(super) use store::push_month;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -143,18 +144,38 @@ impl Changes {
     }
 }
 
-/// Computes the totals of a customer again, after many of their orders changed, and increments the version.
+/// Computes the totals of a customer again, after many of their orders changed, and increments the version. When neither the
+/// customer's zone nor one of earlier totals is known, they are stale until maintenance.
 pub(super) async fn rebuild(transaction: &mut Transaction, user_id: &UserId) -> Result<(), Error> {
-    let zone = store::find_user_zone(transaction, user_id).await?;
-    store::compute_totals(transaction, user_id, &zone).await?;
-    store::set_zone(transaction, user_id, &zone).await
+    match store::find_zone(transaction, user_id).await? {
+        Some(zone) => rebuild_in(transaction, user_id, &zone).await,
+        None => {
+            store::mark_stale(transaction, user_id).await?;
+            store::increment_versions(transaction, &[user_id]).await
+        }
+    }
 }
 
-/// Maintenance: rebuilds the totals of customers without current ones, for example after a change of the time zone; returns how many.
-pub(super) async fn rebuild_stale(database: &Database) -> Result<u64, Error> {
+/// The same for a customer whose totals were never computed, or not in this zone. `shop_zone` is used when the customer's own is unknown.
+pub(super) async fn start(transaction: &mut Transaction, user_id: &UserId, shop_zone: &Zone) -> Result<(), Error> {
+    let zone = store::find_user_zone(transaction, user_id).await?;
+    rebuild_in(transaction, user_id, zone.as_ref().unwrap_or(shop_zone)).await
+}
+
+async fn rebuild_in(transaction: &mut Transaction, user_id: &UserId, zone: &Zone) -> Result<(), Error> {
+    store::compute_totals(transaction, user_id, zone).await?;
+    store::set_zone(transaction, user_id, zone).await
+}
+
+/// Maintenance: rebuilds the totals of customers without current ones, for example after a change of the time zone; returns how many. When
+/// there are none, marks those that are in another zone than the shop's.
+pub(super) async fn rebuild_stale(database: &Database, shop_zone: &Zone) -> Result<u64, Error> {
     let users = store::find_stale(database, REBUILD_BATCH).await?;
+    if users.is_empty() {
+        return store::mark_other_zones(database, shop_zone).await;
+    }
     for user_id in &users {
-        database.write(async |transaction| rebuild(transaction, user_id).await).await?;
+        database.write(async |transaction| start(transaction, user_id, shop_zone).await).await?;
     }
     Ok(users.len() as u64)
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{Month, MonthNumber, months};
-use crate::database::{Database, Error, SqlBuilder, Transaction, batches};
+use crate::database::{Database, Error, MAINTENANCE_BATCH, SqlBuilder, Transaction, batches};
 use crate::domain::{UnixSeconds, UserId, Zone};
 
-/// Months in one statement, which binds three values for each.
+/// Months in one statement, which binds two values for each.
 pub const MAX_MONTHS: usize = 1_000;
 
 /// The key of a row of `order_totals`. Sorted, so that two transactions lock rows in the same order.
@@ -86,13 +86,24 @@ pub(super) async fn increment_versions(transaction: &mut Transaction, users: &[&
     Ok(())
 }
 
-/// The customer's time zone.
-pub(super) async fn find_user_zone(transaction: &mut Transaction, user_id: &UserId) -> Result<Zone, Error> {
+/// The customer's own time zone, if it is known.
+pub(super) async fn find_user_zone(transaction: &mut Transaction, user_id: &UserId) -> Result<Option<Zone>, Error> {
     let zone: Option<Option<String>> = sqlx::query_scalar("SELECT time_zone FROM users WHERE id = $1")
         .bind(user_id)
         .fetch_optional(&mut *transaction)
         .await?;
-    Ok(zone.flatten().as_deref().and_then(Zone::parse).unwrap_or_default())
+    Ok(zone.flatten().as_deref().and_then(Zone::parse))
+}
+
+/// The customer's own time zone, or the one of the totals; `None` if both are unknown.
+pub(super) async fn find_zone(transaction: &mut Transaction, user_id: &UserId) -> Result<Option<Zone>, Error> {
+    let zone: Option<Option<String>> = sqlx::query_scalar(
+        "SELECT COALESCE(u.time_zone, v.totals_zone) FROM users u LEFT JOIN order_versions v ON v.user_id = u.id WHERE u.id = $1",
+    )
+    .bind(user_id)
+    .fetch_optional(&mut *transaction)
+    .await?;
+    Ok(zone.flatten().as_deref().and_then(Zone::parse))
 }
 
 /// Replaces the totals of a customer by those of their orders in the months of the zone.
@@ -105,16 +116,19 @@ pub(super) async fn compute_totals(transaction: &mut Transaction, user_id: &User
             .await?;
     let Some((first, last)) = first.zip(last) else { return Ok(()) };
     for months in months(zone, first, last).chunks(MAX_MONTHS) {
-        let mut sql = SqlBuilder::new(transaction.engine(), "");
-        push_months(&mut sql, months)?;
-        // With CROSS JOIN, SQLite makes the months the outer loop.
-        sql.push(
-            " INSERT INTO order_totals (user_id, month, currency, status, order_count, total, spent)
-             SELECT user_id, month, currency, status, COUNT(*), CAST(SUM(total) AS BIGINT),
-                    CAST(SUM(CASE WHEN status IN ('cancelled', 'payment_voided', 'expired') THEN 0 ELSE total - refunded END) AS BIGINT)
-             FROM months CROSS JOIN orders WHERE placed_at >= starts AND placed_at < ends AND user_id = ",
+        let (Some(first), Some(last)) = (months.first(), months.last()) else { continue };
+        let mut sql = SqlBuilder::new(
+            transaction.engine(),
+            "INSERT INTO order_totals (user_id, month, currency, status, order_count, total, spent) SELECT user_id, ",
         );
-        sql.bind(user_id.as_str().to_owned())?.push(" GROUP BY user_id, month, currency, status");
+        push_month(&mut sql, months)?;
+        sql.push(
+            " AS month, currency, status, COUNT(*), CAST(SUM(total) AS BIGINT),
+                 CAST(SUM(CASE WHEN status IN ('cancelled', 'payment_voided', 'expired') THEN 0 ELSE total - refunded END) AS BIGINT)
+             FROM orders WHERE user_id = ",
+        );
+        sql.bind(user_id.as_str().to_owned())?.push(" AND placed_at >= ").bind(first.start)?;
+        sql.push(" AND placed_at < ").bind(last.end)?.push(" GROUP BY user_id, month, currency, status");
         let (sql, arguments) = sql.into_parts();
         // Each number of months is another statement.
         sqlx::query_with(sql, arguments).persistent(false).execute(&mut *transaction).await?;
@@ -122,14 +136,21 @@ pub(super) async fn compute_totals(transaction: &mut Transaction, user_id: &User
     Ok(())
 }
 
-/// Begins a statement with a table `months (month, starts, ends)`.
-pub fn push_months(sql: &mut SqlBuilder, months: &[Month]) -> Result<(), Error> {
-    sql.push("WITH months (month, starts, ends) AS (VALUES ");
-    for (index, month) in months.iter().enumerate() {
-        sql.push(if index == 0 { "(CAST(" } else { ", (CAST(" }).bind(month.number.0)?.push(" AS BIGINT), CAST(");
-        sql.bind(month.start.get())?.push(" AS BIGINT), CAST(").bind(month.end.get())?.push(" AS BIGINT))");
-    }
-    sql.push(")");
+/// Appends the number of the month in which an order was placed, which must be one of these months. A tree of conditions: both engines
+/// pass once over the orders, and compare each with few of the months. A join with a table of months would be a nested loop on PostgreSQL.
+pub fn push_month(sql: &mut SqlBuilder, months: &[Month]) -> Result<(), Error> {
+    let (earlier, later) = months.split_at(months.len() / 2);
+    match (earlier, later) {
+        ([], [month]) => sql.push("CAST(").bind(month.number.0)?.push(" AS BIGINT)"),
+        (_, [first, ..]) => {
+            sql.push("CASE WHEN placed_at < ").bind(first.start)?.push(" THEN ");
+            push_month(sql, earlier)?;
+            sql.push(" ELSE ");
+            push_month(sql, later)?;
+            sql.push(" END")
+        }
+        (_, []) => sql.push("CAST(NULL AS BIGINT)"),
+    };
     Ok(())
 }
 
@@ -152,6 +173,30 @@ pub(super) async fn find_stale(database: &Database, limit: i64) -> Result<Vec<Us
         .bind(limit)
         .fetch_all(database.reader())
         .await
+}
+
+/// Marks a batch of totals that are in another zone than the shop's although the customer has no own zone; returns how many.
+pub(super) async fn mark_other_zones(database: &Database, shop_zone: &Zone) -> Result<u64, Error> {
+    let users: Vec<String> = sqlx::query_scalar(
+        "SELECT v.user_id FROM order_versions v JOIN users u ON u.id = v.user_id
+         WHERE u.time_zone IS NULL AND v.totals_zone <> $1 AND v.totals_zone <> '' LIMIT $2",
+    )
+    .bind(shop_zone.name())
+    .bind(MAINTENANCE_BATCH)
+    .fetch_all(database.reader())
+    .await?;
+    let mut marked = 0;
+    for batch in batches(&users) {
+        // Again with the zones: a customer may have got an own one since.
+        let mut sql = SqlBuilder::new(
+            database.engine(),
+            "UPDATE order_versions SET totals_zone = '' WHERE user_id IN (SELECT id FROM users WHERE time_zone IS NULL AND id IN (",
+        );
+        sql.bind_list(batch.iter().cloned())?.push(")) AND totals_zone <> ").bind(shop_zone.name().to_owned())?;
+        let (sql, arguments) = sql.into_parts();
+        marked += sqlx::query_with(sql, arguments).execute(database.writer()).await?.rows_affected();
+    }
+    Ok(marked)
 }
 
 /// Marks the totals of a customer as not current.

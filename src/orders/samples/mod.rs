@@ -10,7 +10,7 @@ use super::import::{ImportedOrder, parse_samples};
 use super::monthly_totals::{self, Changes};
 use crate::clock::Clock;
 use crate::database::{Error, Transaction};
-use crate::domain::{UnixSeconds, UserId};
+use crate::domain::{UnixSeconds, UserId, Zone};
 
 const EXPORT: &str = include_str!("orders.csv");
 /// 2025-01-01, the moment at which `orders.csv` was exported.
@@ -20,6 +20,7 @@ const EXPORTED_AT: i64 = 1_735_689_600;
 pub async fn add_samples(
     transaction: &mut Transaction,
     user_id: &UserId,
+    shop_zone: &Zone,
     now: UnixSeconds,
     clock: &Clock,
 ) -> Result<(), Error> {
@@ -29,7 +30,7 @@ pub async fn add_samples(
     let upserts: Vec<Upsert<'_>> = orders.iter().rev().map(|order| upsert(order, user_id, clock)).collect();
     write(transaction, &upserts, &mut Changes::default()).await?;
     // The totals are rebuilt as a whole.
-    monthly_totals::rebuild(transaction, user_id).await
+    monthly_totals::start(transaction, user_id, shop_zone).await
 }
 
 fn upsert<'a>(order: &'a ImportedOrder, user_id: &'a str, clock: &Clock) -> Upsert<'a> {

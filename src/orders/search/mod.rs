@@ -8,7 +8,7 @@ pub(super) mod store;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-/// Characters of the text that the indexes contain. In SQL, `LENGTH(search_prefix)` shows whether the text is longer.
+/// Characters of the text that the indexes contain.
 const PREFIX_CHARS: usize = 450;
 /// Characters of one line's article number and name that can be found.
 const MAX_LINE_CHARS: usize = 500;

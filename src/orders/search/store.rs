@@ -1,14 +1,28 @@
 //! The search columns of orders.
 
-use super::{PREFIX_CHARS, SearchText};
+use super::SearchText;
 use crate::database::{Database, Error, MAINTENANCE_BATCH, SqlBuilder, Transaction};
 
-/// Appends the condition that the text of an order matches the pattern. The prefix is part of the index; the row itself is read only
-/// where the text is longer than the prefix.
-pub fn push_condition(sql: &mut SqlBuilder, pattern: &str) -> Result<(), Error> {
-    sql.push("(search_prefix LIKE ").bind(pattern.to_owned())?;
-    sql.push(&format!(" ESCAPE '\\' OR (LENGTH(search_prefix) = {PREFIX_CHARS} AND search_text LIKE "));
-    sql.bind(pattern.to_owned())?.push(" ESCAPE '\\'))");
+/// Appends the condition that the text of an order of the user matches all patterns. The prefix, which most texts do not exceed, is part of
+/// the lists' indexes; the longer texts are few, and have an index of their own. Neither engine reads a row for the others.
+///
+/// The patterns decide on the best plan, so such a statement must not be kept prepared (`persistent(false)`): after a few executions
+/// PostgreSQL would plan it for any patterns.
+pub fn push_condition(sql: &mut SqlBuilder, user_id: &str, patterns: &[String]) -> Result<(), Error> {
+    sql.push("(");
+    push_patterns(sql, "search_prefix", patterns)?;
+    sql.push(" OR id IN (SELECT id FROM orders WHERE search_text IS NOT NULL AND user_id = ")
+        .bind(user_id.to_owned())?;
+    push_patterns(sql.push(" AND "), "search_text", patterns)?;
+    sql.push("))");
+    Ok(())
+}
+
+fn push_patterns(sql: &mut SqlBuilder, column: &str, patterns: &[String]) -> Result<(), Error> {
+    for (index, pattern) in patterns.iter().enumerate() {
+        sql.push(if index == 0 { "" } else { " AND " }).push(column).push(" LIKE ").bind(pattern.clone())?;
+        sql.push(" ESCAPE '\\'");
+    }
     Ok(())
 }
 

@@ -3,13 +3,20 @@
 use std::io::{Error, Read};
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
-use encoding_rs::{Decoder, Encoding, UTF_8};
+use encoding_rs::{Decoder, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 const CHUNK_SIZE: usize = 1 << 16;
 
-/// The encoding that a byte-order mark names, else UTF-8.
-pub(super) fn by_byte_order_mark(start: &[u8]) -> &'static Encoding {
-    Encoding::for_bom(start).map_or(UTF_8, |(encoding, _)| encoding)
+/// The encoding that a byte-order mark names. Without one, UTF-16 if every other of the first bytes is NUL, else UTF-8.
+pub(super) fn by_start(start: &[u8]) -> &'static Encoding {
+    let units = || start.chunks_exact(2).take(8);
+    match Encoding::for_bom(start) {
+        Some((encoding, _)) => encoding,
+        None if start.len() < 16 => UTF_8,
+        None if units().all(|unit| unit[0] != 0 && unit[1] == 0) => UTF_16LE,
+        None if units().all(|unit| unit[0] == 0 && unit[1] != 0) => UTF_16BE,
+        None => UTF_8,
+    }
 }
 
 /// Decodes a file to UTF-8. A file in UTF-8 passes through unchanged, invalid bytes included.
@@ -81,25 +88,28 @@ pub(super) fn detect(mut source: impl Read) -> Result<Option<&'static Encoding>,
 
 #[cfg(test)]
 mod tests {
-    use encoding_rs::{UTF_16BE, UTF_16LE, WINDOWS_1252};
+    use encoding_rs::WINDOWS_1252;
 
     use super::*;
 
     fn decode(bytes: &[u8]) -> String {
         let mut text = String::new();
-        Utf8Reader::new(bytes, by_byte_order_mark(bytes)).read_to_string(&mut text).unwrap();
+        Utf8Reader::new(bytes, by_start(bytes)).read_to_string(&mut text).unwrap();
         text
     }
 
     #[test]
-    fn utf_16_is_decoded_by_its_byte_order_mark() {
-        let text = "Größe 🧀\n".repeat(10_000);
+    fn utf_16_is_decoded_with_and_without_its_byte_order_mark() {
+        let text = "Name,Größe 🧀\n".repeat(10_000);
         let units: Vec<u16> = "\u{feff}".encode_utf16().chain(text.encode_utf16()).collect();
         let little: Vec<u8> = units.iter().flat_map(|unit| unit.to_le_bytes()).collect();
         let big: Vec<u8> = units.iter().flat_map(|unit| unit.to_be_bytes()).collect();
-        assert_eq!((by_byte_order_mark(&little), by_byte_order_mark(&big)), (UTF_16LE, UTF_16BE));
+        assert_eq!((by_start(&little), by_start(&big)), (UTF_16LE, UTF_16BE));
         assert!(decode(&little) == text && decode(&big) == text);
-        assert_eq!(by_byte_order_mark(b"Name"), UTF_8);
+        assert!(decode(&little[2..]) == text && decode(&big[2..]) == text);
+        for start in [&b"Name"[..], b"Name,Email,Total,Currency", &[0; 20]] {
+            assert_eq!(by_start(start), UTF_8);
+        }
     }
 
     #[test]

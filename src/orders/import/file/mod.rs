@@ -62,7 +62,7 @@ impl ImportFile {
     }
 
     fn recognize(name: String, content: Content) -> Result<Self, ImportError> {
-        let format = Format { delimiter: b',', skipped_bytes: 0, skipped_lines: 0 };
+        let format = Format::of_commas();
         let mut opened = Self { name, content, encoding: UTF_8, format };
         let mut start = Vec::new();
         opened.source()?.take(START_SIZE).read_to_end(&mut start).map_err(|source| opened.unreadable(source))?;
@@ -70,7 +70,7 @@ impl ImportFile {
         if let Some(known) = kind::not_a_csv(&start) {
             return Err(refuse(known));
         }
-        let encoding = encoding::by_byte_order_mark(&start);
+        let encoding = encoding::by_start(&start);
         let text = match encoding == UTF_8 {
             // With its byte-order mark, which is part of what the reader skips before the header row.
             true => String::from_utf8_lossy(&start),
@@ -81,7 +81,7 @@ impl ImportFile {
         }
         let header = text.lines().next().unwrap_or_default();
         if header.contains('\0') {
-            return Err(refuse(("not a text file", "export the orders as CSV")));
+            return Err(refuse(("a binary file", "export the orders as CSV")));
         }
         if text.trim_matches(|letter: char| letter.is_whitespace() || "\u{feff},;\"".contains(letter)).is_empty() {
             return Err(ImportError::Empty { file: opened.name });
@@ -114,7 +114,8 @@ impl ImportFile {
     pub(super) fn assumptions(&self) -> Option<String> {
         let encoding = (self.encoding != UTF_8).then(|| format!("its characters as {}", self.encoding.name()));
         let delimiter = self.format.delimiter_name().map(|name| format!("its cells as separated by {name}"));
-        let parts: Vec<String> = [encoding, delimiter].into_iter().flatten().collect();
+        let header = self.format.has_title.then(|| format!("line {} as its header row", self.format.skipped_lines + 1));
+        let parts: Vec<String> = [encoding, delimiter, header].into_iter().flatten().collect();
         (!parts.is_empty()).then(|| format!("{} was read with {}", self.name, parts.join(" and ")))
     }
 

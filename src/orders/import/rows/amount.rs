@@ -1,5 +1,7 @@
 //! Amounts as programs write them: `12.50`, `-3`, `.5`, `1,020.00`, and with decimal commas where cells are separated otherwise.
 
+use std::borrow::Cow;
+
 use crate::domain::{Currency, Money, MoneyError};
 
 /// A parsed amount, in minor units.
@@ -13,12 +15,30 @@ pub(super) struct Amount {
 /// # Errors
 /// What is wrong with the value, and the valid form.
 pub(super) fn parse(text: &str, currency: Currency, allows_decimal_comma: bool) -> Result<Amount, String> {
-    let decimal = with_decimal_point(text, currency, allows_decimal_comma)?;
+    // Also before a number, against its parsing by a spreadsheet program.
+    let text = text.strip_prefix('\'').unwrap_or(text);
+    let text = without_spaces(text);
+    let decimal = with_decimal_point(&text, currency, allows_decimal_comma)?;
     match Money::parse(&decimal, currency) {
         Ok(parsed) => Ok(Amount { minor: parsed.money.minor(), is_rounded: parsed.is_rounded }),
         Err(MoneyError::Malformed) => Err("is not an amount; write it like 12.50".to_owned()),
         Err(MoneyError::TooLarge) => Err("is a larger amount than can be stored; check it".to_owned()),
     }
+}
+
+/// Marks between groups of thousands that are never decimal marks, as French, Scandinavian and Swiss programs write them. A comma counts in
+/// whole numbers alone.
+pub(super) fn is_thousands_mark(letter: char) -> bool {
+    SPACES.contains(&letter) || letter == ','
+}
+
+const SPACES: [char; 6] = [' ', '\u{a0}', '\u{2009}', '\u{202f}', '\'', '\u{2019}'];
+
+/// `1 020,00` and `1'020.00` without these marks, if they stand before groups of three.
+fn without_spaces(text: &str) -> Cow<'_, str> {
+    let Some(mark) = text.chars().find(|letter| SPACES.contains(letter)) else { return Cow::Borrowed(text) };
+    let whole = text.find(['.', ',']).map_or(text, |end| &text[..end]);
+    if are_thousands(whole, mark) { Cow::Owned(text.replace(mark, "")) } else { Cow::Borrowed(text) }
 }
 
 /// The amount with a decimal point and without separators of thousands.
@@ -67,19 +87,40 @@ mod tests {
             ("20", 2000),
             ("1,020.00", 102_000),
             ("1,234,567.8", 123_456_780),
+            ("1 020.00", 102_000),
+            ("-1\u{a0}020\u{a0}000", -102_000_000),
+            ("1\u{202f}020.5", 102_050),
+            ("1'020.00", 102_000),
+            ("'12.50", 1250),
         ] {
             assert_eq!(minor(text, "EUR", false), Some(amount), "{text}");
             assert_eq!(minor(text, "EUR", true), Some(amount), "{text}");
         }
-        for text in ["12,50", "1,020", "1.020,00", "10,20.00", "1,0200.00", ",5", "€5", "nan", "1.2E+05", "", "1.2.3"]
-        {
+        for text in [
+            "12,50",
+            "1,020",
+            "1.020,00",
+            "10,20.00",
+            "1,0200.00",
+            ",5",
+            "€5",
+            "nan",
+            "1.2E+05",
+            "",
+            "1.2.3",
+            "1 02.00",
+            "12 50",
+            "' ",
+        ] {
             assert_eq!(minor(text, "EUR", false), None, "{text}");
         }
     }
 
     #[test]
     fn amount_may_have_a_decimal_comma_where_cells_are_separated_otherwise() {
-        for (text, amount) in [("12,50", 1250), ("-0,5", -50), (",5", 50), ("1.020,00", 102_000), ("0,005", 0)] {
+        for (text, amount) in
+            [("12,50", 1250), ("-0,5", -50), (",5", 50), ("1.020,00", 102_000), ("0,005", 0), ("1 020,00", 102_000)]
+        {
             assert_eq!(minor(text, "EUR", true), Some(amount), "{text}");
         }
         assert_eq!(minor("1,234", "KWD", true), Some(1234));

@@ -2,7 +2,7 @@
 
 use strum::VariantArray;
 
-use super::amount::{self, Amount};
+use super::amount::{self, Amount, is_thousands_mark};
 use super::time_cell;
 use crate::domain::{Currency, Email, UnixSeconds, Zone};
 use crate::orders::import::columns::Column;
@@ -69,22 +69,46 @@ impl Cell<'_> {
         Ok(if is_https { url } else { String::new() })
     }
 
+    /// What a spreadsheet program made of the value, which is lost: `#NAME?`, `#####`, an id as `5.55E+12`.
+    pub(super) fn damage(&self) -> Option<CellProblem> {
+        let advice = "import the export as the shop wrote it, without saving it in a spreadsheet program";
+        if is_spreadsheet_error(self.text) {
+            return Some(
+                self.invalid(&format!("is an error of a spreadsheet program in place of the value; {advice}")),
+            );
+        }
+        let is_rounded = self.column == Column::Id && is_scientific(self.text.trim_start_matches('\''));
+        is_rounded.then(|| self.invalid(&format!("was rounded by a spreadsheet program; {advice}")))
+    }
+
     pub(super) fn name(&self) -> Parsed<OrderName> {
         let name = self.text.strip_prefix('\'').unwrap_or(self.text).trim_start();
-        OrderName::parse(name)
+        if is_spreadsheet_error(name) || (is_scientific(name) && name.contains('+')) {
+            return Err(self.invalid(
+                "is what a spreadsheet program made of the order name; import the export as the shop wrote it, without saving it in between",
+            ));
+        }
+        // A number that a program read and wrote as 1001.0.
+        let whole = name.strip_suffix(".0").filter(|whole| whole.bytes().all(|byte| byte.is_ascii_digit()));
+        OrderName::parse(whole.unwrap_or(name))
             .ok_or_else(|| self.invalid("is not an order name; write it like #1001, in up to 255 printable characters"))
     }
 
-    /// The id of the shop's system; empty when a spreadsheet program has rounded it to `5.55E+12`.
+    /// The id of the shop's system; empty when it is lost, see [`Cell::damage`].
     pub(super) fn id(&self) -> Parsed<String> {
         let id = self.code()?;
-        if is_scientific(&id) {
+        if self.damage().is_some() {
             return Ok(String::new());
         }
         if id.chars().count() > 100 {
             return Err(self.invalid("is longer than 100 characters"));
         }
-        Ok(id.strip_suffix(".0").map(str::to_owned).unwrap_or(id))
+        // Shopify's API writes `gid://shopify/Order/5551112223334`.
+        let id = id.strip_prefix("gid://shopify/Order/").unwrap_or(&id);
+        let id = id.strip_suffix(".0").unwrap_or(id);
+        let digits: String = id.chars().filter(|letter| !is_thousands_mark(*letter)).collect();
+        let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+        Ok(if is_number { digits } else { id.to_owned() })
     }
 
     pub(super) fn email(&self) -> Parsed<Option<Email>> {
@@ -106,7 +130,13 @@ impl Cell<'_> {
     }
 
     pub(super) fn quantity(&self) -> Parsed<i64> {
-        let (whole, fraction) = self.text.split_once(['.', ',']).unwrap_or((self.text, "0"));
+        let text = self.text.strip_prefix('\'').unwrap_or(self.text);
+        let (whole, fraction) = text.split_once(['.', ',']).unwrap_or((text, "0"));
+        // A comma before three zeros is a separator of thousands, or a decimal comma.
+        let has_two_readings = fraction == "000" && whole != "0" && (text.contains(',') || self.allows_decimal_comma);
+        if has_two_readings {
+            return Err(self.invalid(&format!("is {whole}000 or {whole}; write it without separators")));
+        }
         let is_whole = !fraction.is_empty() && fraction.bytes().all(|byte| byte == b'0');
         let digits = whole.strip_prefix('-').unwrap_or(whole);
         let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -125,7 +155,9 @@ impl Cell<'_> {
         let word = status_word(self.text);
         // Squarespace and WooCommerce have words of their own.
         let status = match word.as_str() {
-            "" | "on_hold" => Some(PaymentStatus::Pending),
+            "" | "on_hold" | "pending_payment" | "payment_pending" | "draft" | "checkout_draft" => {
+                Some(PaymentStatus::Pending)
+            }
             "processing" | "completed" => Some(PaymentStatus::Paid),
             "cancelled" | "canceled" | "failed" => Some(PaymentStatus::Voided),
             word => word.parse().ok(),
@@ -138,7 +170,9 @@ impl Cell<'_> {
     pub(super) fn fulfillment_status(&self) -> Parsed<FulfillmentStatus> {
         let word = status_word(self.text);
         let status = match word.as_str() {
-            "" | "pending" | "processing" | "refunded" | "failed" => Some(FulfillmentStatus::Unfulfilled),
+            "" | "pending" | "processing" | "refunded" | "failed" | "pending_payment" | "draft" | "checkout_draft" => {
+                Some(FulfillmentStatus::Unfulfilled)
+            }
             "completed" | "shipped" => Some(FulfillmentStatus::Fulfilled),
             "cancelled" | "canceled" => Some(FulfillmentStatus::Restocked),
             word => word.parse().ok(),
@@ -155,6 +189,12 @@ fn is_scientific(text: &str) -> bool {
     let is_number =
         |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || b".,".contains(&byte));
     is_number(mantissa) && is_number(exponent.trim_start_matches(['+', '-']))
+}
+
+/// `#NAME?`, `#N/A`, and `#####` for a column that is too narrow.
+fn is_spreadsheet_error(text: &str) -> bool {
+    const ERRORS: [&str; 8] = ["#NAME?", "#REF!", "#VALUE!", "#DIV/0!", "#N/A", "#NUM!", "#NULL!", "#ERROR!"];
+    text.starts_with('#') && (ERRORS.contains(&text) || (text.len() > 2 && text.bytes().all(|byte| byte == b'#')))
 }
 
 fn codes<T: Copy + Into<&'static str>>(statuses: &[T]) -> String {
@@ -175,10 +215,12 @@ mod tests {
 
     #[test]
     fn quantity_is_a_whole_number() {
-        for (text, quantity) in [("2", 2), ("2.0", 2), ("2,00", 2), ("-1", -1), ("0", 0), ("1000000", 1_000_000)] {
+        for (text, quantity) in
+            [("2", 2), ("2.0", 2), ("2,00", 2), ("-1", -1), ("0", 0), ("1000000", 1_000_000), ("1.000", 1)]
+        {
             assert_eq!(cell(Column::LineQuantity, text).quantity(), Ok(quantity), "{text}");
         }
-        for text in ["", "0.5", "1.5", "two", "2.", "-", "+1", "1000001", "99999999999999999999"] {
+        for text in ["", "0.5", "1.5", "two", "2.", "-", "+1", "1000001", "99999999999999999999", "1,000"] {
             assert!(cell(Column::LineQuantity, text).quantity().is_err(), "{text}");
         }
     }
@@ -190,7 +232,33 @@ mod tests {
         for text in ["5.55E+12", "5,55E+12", "3E7"] {
             assert_eq!(cell(Column::Id, text).id(), Ok(String::new()), "{text}");
         }
-        assert_eq!(cell(Column::Id, "cafe").id(), Ok("cafe".to_owned()));
+        for text in ["gid://shopify/Order/5550001112223", "5,550,001,112,223", "5\u{a0}550\u{a0}001\u{a0}112\u{a0}223"]
+        {
+            assert_eq!(cell(Column::Id, text).id(), Ok("5550001112223".to_owned()), "{text}");
+        }
+        assert_eq!(cell(Column::Id, "cafe, 1").id(), Ok("cafe, 1".to_owned()));
+    }
+
+    #[test]
+    fn value_that_a_spreadsheet_program_replaced_is_damaged() {
+        let damaged =
+            [(Column::Id, "5.55E+12"), (Column::Id, "#####"), (Column::LineName, "#NAME?"), (Column::LineSku, "#N/A")];
+        for (column, text) in damaged {
+            assert!(cell(column, text).damage().is_some(), "{text}");
+        }
+        for (column, text) in
+            [(Column::LineName, "5.55E+12"), (Column::LineName, "#1"), (Column::Id, "7"), (Column::Id, "")]
+        {
+            assert_eq!(cell(column, text).damage(), None, "{text}");
+        }
+        for text in ["#NAME?", "####", "1.00E+15"] {
+            assert!(cell(Column::Name, text).name().is_err(), "{text}");
+        }
+        for (text, name) in
+            [("1001.0", "1001"), ("#1001.0", "#1001.0"), ("1001.1", "1001.1"), ("1E5", "1E5"), ("#", "#")]
+        {
+            assert_eq!(cell(Column::Name, text).name().unwrap().as_str(), name);
+        }
     }
 
     #[test]

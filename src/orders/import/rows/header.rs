@@ -105,8 +105,12 @@ impl Header {
     /// Whether the row is the header row of another export, appended to this one.
     pub(super) fn is_header_row(&self, row: &StringRecord) -> bool {
         let is_name = |column: Column| {
-            let cell = self.indexes[column.index()].and_then(|index| row.get(index)).map(normalize);
-            cell.is_some_and(|cell| column.names().iter().any(|name| normalize(name) == cell))
+            let cell = self.indexes[column.index()].and_then(|index| row.get(index)).unwrap_or_default();
+            // Mostly a number: then nothing is to be compared.
+            cell.trim_start_matches(['\u{feff}', '"', ' ']).starts_with(char::is_alphabetic) && {
+                let cell = normalize(cell);
+                column.names().iter().any(|name| normalize(name) == cell)
+            }
         };
         [Column::Name, Column::Total].into_iter().any(is_name)
             && row.iter().filter(|cell| is_known_name(cell)).count() >= 5

@@ -27,6 +27,8 @@ pub(in crate::orders::import) struct Assembled {
     pub invalid: Vec<RowNote>,
     /// Invalid email addresses.
     pub emails: Vec<RowNote>,
+    /// Values that a spreadsheet program has replaced; the orders are without them.
+    pub damaged: Vec<RowNote>,
     /// Rows that the file has twice.
     pub doubled: Vec<RowNote>,
     /// Amounts that were finer than their currency.
@@ -145,7 +147,7 @@ fn drafts<'r>(rows: &'r [Row], assembled: &mut Assembled) -> Result<Vec<Draft<'r
                 } else {
                     let name = row.text(Column::Name);
                     let text = format!(
-                        "order {name} is in the file twice (line {}); remove one of them",
+                        "order {name} is in the file twice (line {}); remove one of them, or if they are two orders, export with the column Id",
                         draft.first.place.line
                     );
                     return Err(note(row, Some(Column::Name), &text));
@@ -173,7 +175,7 @@ fn has_same_order_values(first: &Row, row: &Row) -> bool {
 
 /// Parses an order, or lists all its invalid cells.
 fn parse(draft: &Draft<'_>, zone: &Zone, assembled: &mut Assembled) -> Result<ImportedOrder, Vec<RowNote>> {
-    let mut parser = Parser { row: draft.first, zone, problems: Vec::new(), rounded: 0 };
+    let mut parser = Parser { row: draft.first, zone, problems: Vec::new(), damaged: Vec::new(), rounded: 0 };
     let name = parser.take(draft.first.cell(Column::Name).name());
     let no_currency = Currency::parse("XXX");
     let currency = parser.take(draft.first.cell(Column::Currency).currency()).or(no_currency);
@@ -186,7 +188,7 @@ fn parse(draft: &Draft<'_>, zone: &Zone, assembled: &mut Assembled) -> Result<Im
         values: OrderValues::new(currency),
         lines: Vec::with_capacity(draft.lines.len()),
     };
-    let invalid_email = parser.order_values(&mut order.values);
+    let invalid_email = parser.order_values(&mut order);
     for row in draft.lines.iter().filter(|row| row.has_line()) {
         parser.row = row;
         order.lines.push(parser.line(currency));
@@ -204,6 +206,7 @@ fn parse(draft: &Draft<'_>, zone: &Zone, assembled: &mut Assembled) -> Result<Im
         return Err(parser.problems);
     }
     assembled.rounded += parser.rounded;
+    assembled.damaged.append(&mut parser.damaged);
     Ok(order)
 }
 
@@ -212,6 +215,7 @@ struct Parser<'r> {
     row: &'r Row,
     zone: &'r Zone,
     problems: Vec<RowNote>,
+    damaged: Vec<RowNote>,
     rounded: u64,
 }
 
@@ -224,12 +228,29 @@ impl<'r> Parser<'r> {
         self.row.cell(column)
     }
 
+    /// Notes a value that a spreadsheet program has replaced.
+    fn is_damaged(&mut self, cell: &Cell<'_>) -> bool {
+        let damage = cell.damage();
+        self.damaged.extend(damage.iter().map(|problem| cell_note(self.row, problem)));
+        damage.is_some()
+    }
+
     /// Parses the cells of all fields; returns the problem of the email address, which does not make the order invalid.
-    fn order_values(&mut self, values: &mut OrderValues) -> Option<CellProblem> {
+    fn order_values(&mut self, order: &mut ImportedOrder) -> Option<CellProblem> {
         let mut invalid_email = None;
         let header = self.row.header.clone();
+        let values = &mut order.values;
+        if header.has(Column::Id) && self.is_damaged(&self.cell(Column::Id)) {
+            order.columns.remove(Column::Id);
+        }
         for field in FIELDS.iter().filter(|field| header.has(field.column)) {
             let cell = self.cell(field.column);
+            let is_text = matches!(field.value, Value::Text(_) | Value::Code(_) | Value::Url(_));
+            if is_text && self.is_damaged(&cell) {
+                // What is known stays.
+                order.columns.remove(field.column);
+                continue;
+            }
             match &field.value {
                 Value::Email(lens) => match cell.email() {
                     Ok(email) => *(lens.get_mut)(values) = email.map(|email| email.as_str().to_owned()),
@@ -296,17 +317,20 @@ impl<'r> Parser<'r> {
 
     fn line(&mut self, currency: Currency) -> LineValues {
         let (price, discount) = (self.cell(Column::LinePrice), self.cell(Column::LineDiscount));
-        let text = |column| self.row.cell(column).text();
-        let (sku, name) = (text(Column::LineSku), text(Column::LineName));
-        let fulfillment_status = text(Column::LineFulfillmentStatus);
+        let fulfillment_status = self.cell(Column::LineFulfillmentStatus).text();
         LineValues {
-            sku: self.take(sku).unwrap_or_default(),
-            name: self.take(name).unwrap_or_default(),
+            sku: self.line_text(Column::LineSku),
+            name: self.line_text(Column::LineName),
             quantity: self.take(self.cell(Column::LineQuantity).quantity()).unwrap_or_default(),
             unit_price: self.money(&price, currency).unwrap_or_default(),
             discount: if discount.is_empty() { 0 } else { self.money(&discount, currency).unwrap_or_default() },
             fulfillment_status: self.take(fulfillment_status).unwrap_or_default(),
         }
+    }
+
+    fn line_text(&mut self, column: Column) -> String {
+        let cell = self.cell(column);
+        if self.is_damaged(&cell) { String::new() } else { self.take(cell.text()).unwrap_or_default() }
     }
 
     fn money(&mut self, cell: &Cell<'_>, currency: Currency) -> Option<i64> {

@@ -11,6 +11,9 @@ use crate::orders::import::error::ImportError;
 use crate::orders::import::file::{CsvReader, ImportFile, is_file_changed};
 use crate::orders::import::imported::RowPlace;
 
+/// Ctrl-Z, which some programs write at the end.
+const END_OF_TEXT: &[u8] = b"\x1a";
+
 /// Columns of which only the first row of an order has a value.
 const ORDER_COLUMNS: [Column; 5] =
     [Column::Total, Column::Subtotal, Column::FinancialStatus, Column::Currency, Column::Shipping];
@@ -28,12 +31,12 @@ pub(super) struct Row {
 impl Row {
     pub(super) fn cell(&self, column: Column) -> Cell<'_> {
         let allows_decimal_comma = self.header.allows_decimal_comma();
-        let raw = self.header.cell(&self.record, column);
-        Cell { column, text: raw.trim(), raw, allows_decimal_comma }
+        let raw = without_formula(self.header.cell(&self.record, column));
+        Cell { column, text: trim(raw), raw, allows_decimal_comma }
     }
 
     pub(super) fn text(&self, column: Column) -> &str {
-        self.header.cell(&self.record, column).trim()
+        trim(without_formula(self.header.cell(&self.record, column)))
     }
 
     /// Whether the row has values of the order itself.
@@ -53,6 +56,21 @@ impl Row {
     fn record_text(&self, column: Column) -> &str {
         if column == Column::Currency && !self.header.is_from_file(column) { "" } else { self.text(column) }
     }
+}
+
+/// Without spaces and invisible characters around it, which texts have that were copied from a page: zero-width ones, marks of direction.
+fn trim(text: &str) -> &str {
+    let is_invisible = |letter: char| matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+    let trimmed = text.trim();
+    if trimmed.is_ascii() {
+        return trimmed;
+    }
+    trimmed.trim_matches(|letter: char| letter.is_whitespace() || is_invisible(letter))
+}
+
+/// `="1001"` is 1001: some programs write it so that Excel does not parse a number.
+fn without_formula(text: &str) -> &str {
+    text.strip_prefix("=\"").and_then(|text| text.strip_suffix('"')).unwrap_or(text)
 }
 
 /// The rows of one file.
@@ -89,7 +107,7 @@ impl<'a> RowReader<'a> {
             if !is_row {
                 return if self.header.is_some() { Ok(Next::End) } else { Err(self.empty()) };
             }
-            if self.record.iter().all(|cell| cell.trim_ascii().is_empty()) {
+            if self.record.iter().all(|cell| matches!(cell.trim_ascii(), b"" | END_OF_TEXT)) {
                 continue;
             }
             let line = self.record.position().map_or(1, csv::Position::line) + self.file.format().skipped_lines;
@@ -118,6 +136,11 @@ impl<'a> RowReader<'a> {
     /// A row may be shorter than the header. Cells beyond it are ignored when they are empty.
     fn structure_problem(&self, record: &StringRecord, header: &Header) -> Option<String> {
         let (cells, expected) = (record.len(), header.cells());
+        if !record.is_empty() && record.iter().all(|cell| !cell.is_empty() && cell.trim_matches('\0').is_empty()) {
+            return Some(
+                "the file has only NUL characters from here on: it is damaged; download the export again".to_owned(),
+            );
+        }
         let last = record.iter().next_back().unwrap_or_default();
         let is_cut = cells < expected && last.contains(['\n', '\r']);
         if is_cut || record.iter().any(|cell| self.contains_rows(cell, expected)) {

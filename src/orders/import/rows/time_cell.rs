@@ -8,6 +8,9 @@ use crate::domain::{UnixSeconds, Zone};
 
 const EXPECTED: &str = "is not a time; write it like 2024-03-01 10:00:00 +0000";
 
+const SERIAL: &str =
+    "is a time as a spreadsheet program stores it; show the column as yyyy-mm-dd hh:mm:ss and save the file again";
+
 /// # Errors
 /// What is wrong with the value, and the valid form.
 pub(super) fn parse(text: &str, zone: &Zone) -> Result<UnixSeconds, String> {
@@ -17,8 +20,11 @@ pub(super) fn parse(text: &str, zone: &Zone) -> Result<UnixSeconds, String> {
     if let Ok(time) = OffsetDateTime::parse(text, shopify).or_else(|_| OffsetDateTime::parse(text, &Rfc3339)) {
         return Ok(time.into());
     }
+    if is_serial_number(text) {
+        return Err(SERIAL.to_owned());
+    }
     let (date, rest) = split_date(text);
-    let date = if date.contains('-') { iso_date(date) } else { excel_date(date)? };
+    let date = if is_iso(date) { iso_date(date) } else { excel_date(date)? };
     let date = date.ok_or(EXPECTED)?;
     let (time, offset) = clock_and_offset(rest).ok_or(EXPECTED)?;
     let local = PrimitiveDateTime::new(date, time);
@@ -31,20 +37,34 @@ fn split_date(text: &str) -> (&str, &str) {
     (date.trim_end_matches(','), rest.trim_start_matches([' ', 'T', '\u{a0}', '\u{202f}']))
 }
 
-/// `2024-03-01`.
-fn iso_date(text: &str) -> Option<Date> {
-    Date::parse(text, format_description!("[year]-[month]-[day]")).ok()
+/// Excel's days since 1900, of orders between 2000 and 2080: `45352.4166`.
+fn is_serial_number(text: &str) -> bool {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit() || b".,".contains(&byte));
+    let days = text.split(['.', ',']).next().and_then(|days| days.parse::<u32>().ok());
+    is_number && days.is_some_and(|days| (36_526..66_000).contains(&days))
 }
 
-/// `3/25/2024`, `25.03.2024`: a date that is another one when day and month are exchanged is an error.
+/// The year comes first.
+fn is_iso(date: &str) -> bool {
+    date.contains('-') || date.split('/').next().is_some_and(|year| year.len() == 4)
+}
+
+/// `2024-03-01`, `2024/03/01`.
+fn iso_date(text: &str) -> Option<Date> {
+    Date::parse(&text.replace('/', "-"), format_description!("[year]-[month]-[day]")).ok()
+}
+
+/// `3/25/2024`, `25.03.24`: a date that is another one when day and month are exchanged is an error.
 fn excel_date(text: &str) -> Result<Option<Date>, String> {
     let numbers: Option<Vec<u16>> = text.split(['/', '.']).map(|part| part.parse().ok()).collect();
     let Some([first, second, year]) = numbers.as_deref().and_then(|numbers| <[u16; 3]>::try_from(numbers).ok()) else {
         return Ok(None);
     };
-    if year < 1000 {
-        return Ok(None);
-    }
+    let year = match year {
+        0..100 => 2000 + year,
+        1000.. => year,
+        _ => return Ok(None),
+    };
     let date = |day: u16, month: u16| {
         let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
         Date::from_calendar_date(i32::from(year), month, u8::try_from(day).ok()?).ok()
@@ -65,11 +85,12 @@ fn clock_and_offset(text: &str) -> Option<(Time, Option<UtcOffset>)> {
     }
     let end = text.find(|letter: char| !(letter.is_ascii_digit() || ":.".contains(letter))).unwrap_or(text.len());
     let (clock, rest) = (&text[..end], text[end..].trim());
-    let (time, rest) = match rest.to_uppercase() {
-        upper if upper.starts_with("AM") || upper.starts_with("PM") => {
-            (clock_of_12_hours(clock, upper.starts_with("PM"))?, rest[2..].trim())
-        }
-        _ => (clock_of_24_hours(clock)?, rest),
+    let half_of_day = ["AM", "PM", "A.M.", "P.M."]
+        .into_iter()
+        .find(|half| rest.get(..half.len()).is_some_and(|start| start.eq_ignore_ascii_case(half)));
+    let (time, rest) = match half_of_day {
+        Some(half) => (clock_of_12_hours(clock, half.starts_with('P'))?, rest[half.len()..].trim()),
+        None => (clock_of_24_hours(clock)?, rest),
     };
     if rest.is_empty() { Some((time, None)) } else { Some((time, Some(parse_offset(rest)?))) }
 }
@@ -136,6 +157,9 @@ mod tests {
             ("2024-03-01", "2024-02-29T23:00:00Z"),
             ("3/25/2024 9:05 PM", "2024-03-25T20:05:00Z"),
             ("25.03.2024 12:00", "2024-03-25T11:00:00Z"),
+            ("25.03.24 12:00", "2024-03-25T11:00:00Z"),
+            ("3/25/24 9:05 p.m.", "2024-03-25T20:05:00Z"),
+            ("2024/03/01 10:00:00", "2024-03-01T09:00:00Z"),
             ("03/03/2024", "2024-03-02T23:00:00Z"),
             ("3/25/2024 12:30:15 AM", "2024-03-24T23:30:15Z"),
         ] {
@@ -145,9 +169,16 @@ mod tests {
 
     #[test]
     fn date_with_two_readings_is_rejected_with_both() {
-        for text in ["3/1/2024 10:00", "03.01.2024"] {
+        for text in ["3/1/2024 10:00", "03.01.2024", "3/1/24"] {
             let problem = utc(text).unwrap_err();
             assert!(problem.contains("3 January 2024") && problem.contains("1 March 2024"), "{problem}");
+        }
+    }
+
+    #[test]
+    fn serial_number_of_a_spreadsheet_program_is_named() {
+        for text in ["45352", "45352.4166666667", "45352,4166"] {
+            assert!(utc(text).unwrap_err().contains("as a spreadsheet program stores it"), "{text}");
         }
     }
 
@@ -161,10 +192,10 @@ mod tests {
             "2024-03-01 10",
             "2024-03-01 10:00:00 +9999",
             "2024-03-01 10:00:00 CET",
-            "3/1/24",
             "13/13/2024",
-            "2024/03/01",
+            "2024/30/01",
             "45352.5",
+            "3/25/124",
             "1/2/3/2024",
             "2024-03-01 13:00 PM",
             "2024-03-01 0:30 AM",

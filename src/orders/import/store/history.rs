@@ -46,7 +46,19 @@ pub(in crate::orders::import) async fn record(
     for count in counts {
         query = query.bind(i64::try_from(count).unwrap_or(i64::MAX));
     }
-    query.execute(database.writer()).await.map(drop)
+    query.execute(database.writer()).await?;
+    if import.outcome == "done" { set_last_import(database, clock.now()).await } else { Ok(()) }
+}
+
+/// The time that customers see; a part of the row that authenticates their requests.
+async fn set_last_import(database: &Database, now: UnixSeconds) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO counters (name, value) VALUES ('last import', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+    )
+    .bind(now)
+    .execute(database.writer())
+    .await
+    .map(drop)
 }
 
 /// An import in the operator's list.

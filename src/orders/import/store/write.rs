@@ -15,6 +15,7 @@ use crate::orders::order::OrderName;
 use crate::orders::search::SearchText;
 use crate::orders::status::{FulfillmentStatus, OrderStatus};
 use crate::orders::store::remove_samples;
+use crate::orders::summary::Summary;
 
 /// Where an order comes from.
 #[derive(Clone, Copy)]
@@ -62,7 +63,7 @@ impl Upsert<'_> {
 }
 
 /// Columns that are not fields of an export.
-const COLUMNS: [&str; 14] = [
+const COLUMNS: [&str; 16] = [
     "id",
     "source",
     "sample_owner_id",
@@ -73,6 +74,8 @@ const COLUMNS: [&str; 14] = [
     "number",
     "user_id",
     "line_count",
+    "piece_count",
+    "summary",
     "content_hash",
     "status",
     "search_prefix",
@@ -125,10 +128,12 @@ async fn write_orders(transaction: &mut Transaction, upserts: &[Upsert<'_>]) -> 
         let lines = i64::try_from(upsert.lines.len()).unwrap_or(i64::MAX);
         let texts = upsert.lines.iter().map(|line| (line.sku.as_str(), line.name.as_str()));
         let text = SearchText::new(upsert.name.without_hash(), texts);
+        let summary = Summary::new(upsert.lines.iter().map(|line| (line.name.as_str(), line.quantity)));
         let details = serde_json::to_string(&values.details).map_err(|error| Error::Encode(error.into()))?;
         query = query.bind(&upsert.id).bind(source).bind(sample_owner).bind(shop).bind(upsert.external_id.as_ref());
         query = query.bind(upsert.name.without_hash()).bind(upsert.name.as_str()).bind(&upsert.number);
-        query = query.bind(&upsert.owner).bind(lines).bind(upsert.content_hash).bind(upsert.status().as_str());
+        query = query.bind(&upsert.owner).bind(lines).bind(summary.piece_count).bind(summary.text);
+        query = query.bind(upsert.content_hash).bind(upsert.status().as_str());
         query = query.bind(text.prefix).bind(text.full).bind(details);
         for field in FIELDS.iter().filter(|field| stored_column(field.storage).is_some()) {
             query = match &field.value {

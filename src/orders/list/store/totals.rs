@@ -5,11 +5,8 @@ use crate::database::{Engine, Error, SqlBuilder, Transaction};
 use crate::domain::{Money, UnixSeconds};
 use crate::orders::list::filter::{Filter, MonthRange};
 use crate::orders::monthly_totals::store::MAX_MONTHS;
-use crate::orders::monthly_totals::{Month, MonthNumber, push_months};
+use crate::orders::monthly_totals::{Month, MonthNumber, push_month};
 use crate::orders::store::currency;
-
-/// The largest number of months for which connections keep a prepared statement.
-const MAX_PREPARED_MONTHS: usize = 60;
 
 /// The totals of one month in one currency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,15 +27,17 @@ fn month_total((month, code, order_count, total, spent): TotalRow) -> Result<Mon
 }
 
 /// What is stored about all orders of a customer.
+#[derive(Default)]
 pub struct StoredTotals {
     pub version: i64,
     pub has_orders: bool,
+    pub has_several_shops: bool,
     /// The time zone of the months; empty if the totals must be computed.
     pub zone: String,
     pub months: Vec<MonthTotal>,
 }
 
-type StoredRow = (i64, i64, String, Option<i64>, Option<String>, Option<i64>, Option<i64>, Option<i64>);
+type StoredRow = (i64, i64, i64, String, Option<i64>, Option<String>, Option<i64>, Option<i64>, Option<i64>);
 
 /// The version of the customer's orders and the stored totals of these months, sorted. Without `range`, no totals.
 pub async fn find_stored(
@@ -49,9 +48,10 @@ pub async fn find_stored(
 ) -> Result<StoredTotals, Error> {
     let (sql, arguments) = stored_sql(snapshot.engine(), user_id, filter, range)?.into_parts();
     let rows: Vec<StoredRow> = sqlx::query_as_with(sql, arguments).fetch_all(snapshot).await?;
-    let mut stored = StoredTotals { version: 0, has_orders: false, zone: String::new(), months: Vec::new() };
-    for (has_orders, version, zone, month, code, order_count, total, spent) in rows {
-        (stored.has_orders, stored.version, stored.zone) = (has_orders == 1, version, zone);
+    let mut stored = StoredTotals::default();
+    for (has_orders, has_several_shops, version, zone, month, code, order_count, total, spent) in rows {
+        (stored.has_orders, stored.has_several_shops) = (has_orders == 1, has_several_shops == 1);
+        (stored.version, stored.zone) = (version, zone);
         if let (Some(month), Some(code), Some(count), Some(total), Some(spent)) =
             (month, code, order_count, total, spent)
         {
@@ -70,10 +70,16 @@ pub(super) fn stored_sql(
     let user_id = || user_id.to_owned();
     let mut sql = SqlBuilder::new(
         engine,
-        "SELECT has_orders, COALESCE(version, 0), COALESCE(totals_zone, ''), month, currency, order_count, total, spent
-         FROM (SELECT CASE WHEN EXISTS (SELECT 1 FROM orders WHERE user_id = ",
+        "SELECT has_orders, has_several_shops, COALESCE(version, 0), COALESCE(totals_zone, ''), month, currency, order_count, total, spent
+         FROM (SELECT CASE WHEN (SELECT id FROM orders WHERE user_id = ",
     );
-    sql.bind(user_id())?.push(") THEN 1 ELSE 0 END AS has_orders) known LEFT JOIN order_versions v ON v.user_id = ");
+    // Not EXISTS, for which PostgreSQL may read the table until it meets an order of the customer.
+    sql.bind(user_id())?.push(
+        " ORDER BY placed_at, id LIMIT 1) IS NULL THEN 0 ELSE 1 END AS has_orders, CASE WHEN (SELECT MIN(shop) FROM orders WHERE user_id = ",
+    );
+    sql.bind(user_id())?.push(") <> (SELECT MAX(shop) FROM orders WHERE user_id = ");
+    sql.bind(user_id())?
+        .push(") THEN 1 ELSE 0 END AS has_several_shops) known LEFT JOIN order_versions v ON v.user_id = ");
     sql.bind(user_id())?.push(
         " LEFT JOIN (SELECT month, currency, CAST(SUM(order_count) AS BIGINT) AS order_count, CAST(SUM(total) AS BIGINT) AS total,
                             CAST(SUM(spent) AS BIGINT) AS spent FROM order_totals WHERE user_id = ",
@@ -113,30 +119,38 @@ pub async fn total_months(
 ) -> Result<Vec<MonthTotal>, Error> {
     let mut totals = Vec::new();
     for months in months.chunks(MAX_MONTHS) {
-        let (sql, arguments) = months_sql(snapshot.engine(), user_id, filter, months)?.into_parts();
-        // Each number of months is another statement. The long ones are rare, so connections do not keep them prepared.
-        let query = sqlx::query_as_with(sql, arguments).persistent(months.len() <= MAX_PREPARED_MONTHS);
+        let Some((sql, arguments)) =
+            months_sql(snapshot.engine(), user_id, filter, months)?.map(SqlBuilder::into_parts)
+        else {
+            continue;
+        };
+        // Each number of months is another statement. A search is planned for its words, see `search`.
+        let query = sqlx::query_as_with(sql, arguments).persistent(false);
         let rows: Vec<TotalRow> = query.fetch_all(&mut *snapshot).await?;
         totals.extend(rows.into_iter().map(month_total).collect::<Result<Vec<_>, _>>()?);
     }
     Ok(totals)
 }
 
+/// `None` without months.
 pub(super) fn months_sql(
     engine: Engine,
     user_id: &str,
     filter: &Filter,
     months: &[Month],
-) -> Result<SqlBuilder, Error> {
-    let mut sql = SqlBuilder::new(engine, "");
-    push_months(&mut sql, months)?;
-    // With CROSS JOIN, SQLite makes the months the outer loop.
+) -> Result<Option<SqlBuilder>, Error> {
+    let (Some(first), Some(last)) = (months.first(), months.last()) else { return Ok(None) };
+    let from = filter.placed_from.map_or(first.start, |from| from.max(first.start));
+    let before = filter.placed_before.map_or(last.end, |before| before.min(last.end));
+    let filter = Filter { placed_from: Some(from), placed_before: Some(before), ..filter.clone() };
+    let mut sql = SqlBuilder::new(engine, "SELECT ");
+    push_month(&mut sql, months)?;
     sql.push(
-        " SELECT month, currency, COUNT(*), CAST(COALESCE(SUM(total), 0) AS BIGINT),
-                 CAST(COALESCE(SUM(CASE WHEN status IN ('cancelled', 'payment_voided', 'expired') THEN 0 ELSE total - refunded END), 0) AS BIGINT)
-         FROM months CROSS JOIN orders WHERE placed_at >= starts AND placed_at < ends AND ",
+        " AS month, currency, COUNT(*), CAST(COALESCE(SUM(total), 0) AS BIGINT),
+             CAST(COALESCE(SUM(CASE WHEN status IN ('cancelled', 'payment_voided', 'expired') THEN 0 ELSE total - refunded END), 0) AS BIGINT)
+         FROM orders WHERE ",
     );
-    push_filter(&mut sql, user_id, filter)?;
+    push_filter(&mut sql, user_id, &filter)?;
     sql.push(" GROUP BY month, currency ORDER BY month, currency");
-    Ok(sql)
+    Ok(Some(sql))
 }

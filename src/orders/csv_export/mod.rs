@@ -1,19 +1,20 @@
 //! GET `/orders.csv`: the filtered list as CSV (RFC 4180). The response is streamed, a few hundred orders at a time, so that memory use
 //! does not depend on its length.
 
+mod columns;
+
 use actix_web::http::header;
 use actix_web::web::Bytes;
 use actix_web::{HttpResponse, web};
 use csv::{Terminator, WriterBuilder};
 use futures_util::stream;
-use time::macros::format_description;
 
-use super::list::{Cursor, Filter, FilterErrors, FilterParams, PageStart, find_page};
-use super::order::{Order, OrderLine};
-use super::store::lines_by_order;
 use crate::clock::Clock;
 use crate::database::{self, Database};
-use crate::domain::{UnixSeconds, Zone};
+use crate::domain::Zone;
+use crate::orders::list::{Cursor, Filter, FilterErrors, FilterParams, PageStart, find_page};
+use crate::orders::order::OrderDetail;
+use crate::orders::store::{OrderParts, lines_by_order, parts_by_order};
 use crate::sessions::CurrentUser;
 use crate::web::escape::without_bidi_controls;
 use crate::web::{Error, Layout};
@@ -42,7 +43,7 @@ pub(super) async fn download(
     let zone = layout.zone();
     let filter = params.parse(&zone, clock.now()).map_err(|errors| Error::BadRequest(first_error(errors)))?;
     let (database, user_id, next) = (database.as_ref().clone(), user.user_id.into_string(), Some(PageStart::First));
-    let export = CsvExport { database, user_id, filter, zone, next };
+    let export = CsvExport { database, user_id, filter, zone, shows_notes: layout.shop.shows_notes, next };
     let header_row = export.header_row()?;
     let rows = stream::try_unfold((export, Some(header_row)), |(mut export, header_row)| async move {
         if let Some(header_row) = header_row {
@@ -68,31 +69,15 @@ struct CsvExport {
     user_id: String,
     filter: Filter,
     zone: Zone,
+    shows_notes: bool,
     /// The start of the next batch; `None` at the end.
     next: Option<PageStart>,
 }
 
 impl CsvExport {
     fn header_row(&self) -> Result<Bytes, Error> {
-        let placed = format!("Placed ({})", self.zone.name());
-        let columns = [
-            "Order",
-            &placed,
-            "Status",
-            "Payment",
-            "Fulfilment",
-            "Items",
-            "Products",
-            "Currency",
-            "Subtotal",
-            "Shipping",
-            "Taxes",
-            "Discount",
-            "Refunded",
-            "Total",
-        ];
         let mut text = BYTE_ORDER_MARK.as_bytes().to_vec();
-        text.extend(to_csv([columns.map(str::to_owned)])?);
+        text.extend(to_csv([columns::names(&self.zone, self.shows_notes)])?);
         Ok(text.into())
     }
 
@@ -104,47 +89,25 @@ impl CsvExport {
         let read = self.database.read(async |snapshot| {
             let page = find_page(snapshot, user_id, filter, &start, BATCH_SIZE).await?;
             let lines = lines_by_order(snapshot, &page.orders).await?;
-            Ok::<_, database::Error>((page, lines))
+            let parts = parts_by_order(snapshot, &page.orders).await?;
+            Ok::<_, database::Error>((page, lines, parts))
         });
-        let (page, lines) = read.await?;
+        let (page, mut lines, mut parts) = read.await?;
         let last = page.orders.last().filter(|_| page.has_more);
         self.next = last.map(|order| PageStart::After(Cursor::at(order, self.filter.sort())));
-        let lines_of = |order: &Order| lines.get(&order.id).map(Vec::as_slice).unwrap_or_default();
-        let rows = page.orders.iter().map(|order| cells(order, lines_of(order), &self.zone));
+        let rows = page.orders.into_iter().map(|order| {
+            let lines = lines.remove(&order.id).unwrap_or_default();
+            let OrderParts { address, details, shop } = parts.remove(&order.id).unwrap_or_default();
+            columns::cells(&OrderDetail { order, lines, address, details, shop }, &self.zone, self.shows_notes)
+        });
         Ok(Some(to_csv(rows)?.into()))
     }
 }
 
-fn cells(order: &Order, lines: &[OrderLine], zone: &Zone) -> [String; 14] {
-    let products: Vec<String> = lines.iter().map(|line| format!("{} × {}", line.quantity, line.name)).collect();
-    [
-        order.name.to_string(),
-        format_time(order.placed_at, zone),
-        order.status.label().to_owned(),
-        order.payment_status.as_str().to_owned(),
-        order.fulfillment_status.as_str().to_owned(),
-        order.line_count.to_string(),
-        products.join("; "),
-        order.currency().code().to_owned(),
-        order.subtotal.to_decimal_string(),
-        order.shipping.to_decimal_string(),
-        order.taxes.to_decimal_string(),
-        order.discount.to_decimal_string(),
-        order.refunded.to_decimal_string(),
-        order.total.to_decimal_string(),
-    ]
-}
-
-/// `2024-03-01 11:00`, which spreadsheet programs parse as a time.
-fn format_time(at: UnixSeconds, zone: &Zone) -> String {
-    let format = format_description!("[year]-[month]-[day] [hour]:[minute]");
-    zone.local(at).format(format).unwrap_or_else(|_| at.to_string())
-}
-
-fn to_csv<const N: usize>(rows: impl IntoIterator<Item = [String; N]>) -> Result<Vec<u8>, Error> {
+fn to_csv(rows: impl IntoIterator<Item = Vec<String>>) -> Result<Vec<u8>, Error> {
     let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new());
     for row in rows {
-        let cells = row.map(|cell| neutralize_formula(&cell));
+        let cells = row.iter().map(|cell| neutralize_formula(cell));
         writer.write_record(cells).map_err(|error| Error::Internal(error.into()))?;
     }
     writer.into_inner().map_err(|error| Error::Internal(error.to_string().into()))

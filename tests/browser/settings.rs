@@ -86,9 +86,9 @@ async fn menu_has_labels_and_fits_with_a_long_address() {
     for scripts in [Scripts::On, Scripts::Off] {
         let browser = Chromium::start(&app, scripts).await;
         if scripts == Scripts::On {
-            browser.sign_up(&long, PASSWORD).await
+            browser.sign_up(&long, PASSWORD).await;
         } else {
-            browser.log_in(&long, PASSWORD).await
+            browser.log_in(&long, PASSWORD).await;
         }
         for width in [320, 1440] {
             let size = serde_json::json!({ "width": width, "height": 720, "deviceScaleFactor": 1, "mobile": false });

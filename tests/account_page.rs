@@ -90,7 +90,7 @@ async fn password_change_revokes_other_sessions_and_rotates_this_one() {
     let response = visitor.change_password(PASSWORD, NEW_PASSWORD).await;
     assert_eq!(response.redirect(), (303, "/account#password"));
     assert_ne!(visitor.token(), before);
-    assert!(visitor.get("/account").await.text().contains("Your password is changed"));
+    assert!(visitor.get("/account").await.text().contains("Your password was changed"));
     assert!(!is_valid_token(&app, &before).await, "the former token is valid");
     assert!(!is_logged_in(&mut other).await);
     assert_eq!(app.api_get("/api/session", &api).await.status, 403);
@@ -144,10 +144,10 @@ async fn account_page_lists_sessions_with_device_address_and_times() {
     let of = |device: &str| shown.iter().find(|entry| entry.contains(device)).unwrap();
     let (this, that) = (of("Firefox on Windows"), of("Safari on iPhone"));
     assert!(this.contains("This browser") && !this.contains("<button"));
-    assert!(that.contains("127.0.0.1") && that.contains(">End</button>") && !that.contains("This browser"));
+    assert!(that.contains("127.0.0.1") && that.contains(">Log out</button>") && !that.contains("This browser"));
     assert!(that.contains("2024-06-10T06:13:20Z") && that.contains("10 June 2024, 06:13"));
     assert!(that.contains("2100-01-01T00:00:00Z"), "{that}");
-    assert!(of("(an app or script)").contains(">End</button>"));
+    assert!(of("(an app or script)").contains(">Log out</button>"));
 }
 
 #[tokio::test]
@@ -158,7 +158,7 @@ async fn session_is_revoked_from_another_session() {
     let mut unaffected = log_in(&app, ANN, IPHONE).await;
     let response = visitor.post("/account/sessions/end", &[("session", &session_id(&ended))]).await;
     assert_eq!(response.redirect(), (303, "/account#sessions"));
-    assert!(visitor.get("/account").await.text().contains("That session has ended"));
+    assert!(visitor.get("/account").await.text().contains("That browser or app was logged out"));
     assert_eq!(ended.get("/account").await.redirect(), (303, "/login?next=%2Faccount"));
     assert!(is_logged_in(&mut unaffected).await);
 }
@@ -177,7 +177,7 @@ async fn all_other_sessions_are_revoked_at_once() {
     assert_eq!(app.api_get("/api/session", &api).await.status, 403);
     let page = visitor.get("/account").await.text();
     assert_eq!(sessions_on(&page).len(), 1);
-    assert!(!page.contains("End all others"), "there is only one session");
+    assert!(!page.contains("Log out everywhere else"), "there is only one session");
     assert!(is_logged_in(&mut bob).await);
 }
 
@@ -190,7 +190,7 @@ async fn session_of_another_customer_cannot_be_revoked() {
         let response = visitor.post("/account/sessions/end", &[("session", id)]).await;
         assert_eq!(response.redirect(), (303, "/account#sessions"), "{id:?}");
         let page = visitor.get("/account").await.text();
-        assert!(!page.contains("That session has ended"), "{id:?}");
+        assert!(!page.contains("That browser or app was logged out"), "{id:?}");
     }
     assert!(is_logged_in(&mut bob).await && is_logged_in(&mut visitor).await);
 }
@@ -206,12 +206,12 @@ async fn audit_events_are_shown_with_time_and_address() {
     visitor.change_password("a wrong one", NEW_PASSWORD).await;
     visitor.change_password(PASSWORD, NEW_PASSWORD).await;
     let shown = entries(&visitor.get("/account").await.text(), "Recent activity");
-    let words = ["Password changed", "Wrong password in the account", "Wrong password at login", "Signed up"];
+    let words = ["Password changed", "Wrong password entered", "Failed login", "Signed up"];
     assert_eq!(shown.len(), words.len(), "{shown:?}");
     for (entry, words) in shown.iter().zip(words) {
         assert!(entry.contains(words), "{words} is not at its position: {shown:?}");
         assert!(entry.contains("<time datetime=\"20"), "{entry}");
-        let address = if words == "Wrong password at login" { "203.0.113.9" } else { "127.0.0.1" };
+        let address = if words == "Failed login" { "203.0.113.9" } else { "127.0.0.1" };
         assert!(entry.contains(address), "{entry}");
     }
     assert_eq!(entries(&visitor.get("/account/activity").await.text(), "Activity").len(), words.len());
@@ -296,7 +296,7 @@ async fn account_deletion_deletes_everything_except_the_shops_orders() {
     let response = visitor.post("/account/delete", &[("password", PASSWORD)]).await;
     assert_eq!(response.redirect(), (303, "/login"));
     assert_eq!(response.session_cookie().unwrap().0, "");
-    assert!(visitor.get("/login").await.text().contains("Your account is deleted"));
+    assert!(visitor.get("/login").await.text().contains("Your account was deleted"));
     for table in ["users", "sessions", "email_tokens", "audit_events", "trusted_browsers", "trusted_networks"] {
         assert_eq!(app.count(table).await, 0, "{table}");
     }

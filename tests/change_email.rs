@@ -10,8 +10,8 @@ use crate::shop::order;
 
 const OLD: &str = ANN;
 const NEW: &str = "ann@elsewhere.example";
-const PENDING: &str = "Your e-mail address is about to change";
-const CHANGED: &str = "Your e-mail address was changed";
+const PENDING: &str = "Email address change requested";
+const CHANGED: &str = "Your email address was changed";
 
 async fn request_change(visitor: &mut Visitor, to: &str) -> Response {
     visitor.post("/account/email", &[("email", to), ("password", PASSWORD)]).await
@@ -103,7 +103,7 @@ async fn email_change_fails_if_the_address_is_taken_meanwhile() {
     let mut other = app.customer(NEW).await;
     assert_eq!(app.confirm_address(link.token()).await.status, 422);
     assert!(visitor.get("/account").await.text().contains(OLD));
-    assert!(other.get("/account").await.text().contains("not confirmed yet"));
+    assert!(other.get("/account").await.text().contains("Not confirmed yet"));
     assert_eq!(app.log_in(OLD, PASSWORD).await.status, 303);
 }
 

@@ -50,7 +50,7 @@ async fn months_before_the_chart_count_in_the_total_only() {
     assert!(page.contains("48 orders, €480.00"));
     let shown = rows(&page, "EUR");
     assert_eq!((shown.len(), shown[35].as_str()), (36, "January 2017 1 €10.00"));
-    assert!(page.contains("Earlier months: choose dates above."));
+    assert!(page.contains("For earlier months, filter by date."));
 }
 
 #[tokio::test]

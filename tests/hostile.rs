@@ -185,7 +185,7 @@ async fn very_long_names_are_shown_everywhere() {
         let page = list(&mut ann, &next).await;
         assert!(page.len() < 120_000, "a part of the lines is {} bytes", page.len());
         lines += page.matches("data-label=\"Item\"").count();
-        let (_, pager) = page.split_once("aria-label=\"Lines of the order\"").unwrap();
+        let (_, pager) = page.split_once("aria-label=\"Pages of items\"").unwrap();
         path = pager.split("</nav>").next().and_then(|pager| link(pager, "next"));
     }
     assert_eq!(lines, 1_000);

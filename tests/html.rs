@@ -11,6 +11,10 @@ fn all<'a>(document: &'a Html, selector: &str) -> Vec<ElementRef<'a>> {
     document.select(&Selector::parse(selector).unwrap()).collect()
 }
 
+fn all_in<'a>(element: ElementRef<'a>, selector: &str) -> Vec<ElementRef<'a>> {
+    element.select(&Selector::parse(selector).unwrap()).collect()
+}
+
 fn text(element: ElementRef) -> String {
     element.text().collect::<String>().trim().to_owned()
 }
@@ -63,7 +67,8 @@ pub fn faults(html: &str) -> Vec<String> {
         let href = link.attr("href").unwrap_or_default();
         check(!href.is_empty(), format!("a link without a target: {:?}", text(link)));
         check(href.strip_prefix('#').is_none_or(|id| ids.contains_key(id)), format!("{href} has no target"));
-        check(!text(link).is_empty(), format!("a link without text to {href}"));
+        let has_image_text = !all_in(link, "img[alt]:not([alt=''])").is_empty();
+        check(!text(link).is_empty() || has_image_text, format!("a link without text to {href}"));
     }
     for field in all(&document, "input:not([type=hidden]):not([hidden]), select, textarea") {
         let labels = field.value().id().map_or(0, |id| all(&document, &format!("label[for={id:?}]")).len());
@@ -72,6 +77,22 @@ pub fn faults(html: &str) -> Vec<String> {
     }
     for button in all(&document, "button") {
         check(!text(button).is_empty(), format!("a button without text: {:?}", button.html()));
+    }
+    for heading in all(&document, "h1, h2, h3, th, summary, caption") {
+        check(!text(heading).is_empty(), format!("a heading without text: {:?}", heading.html()));
+    }
+    for part in all(&document, "table [role], table[role]") {
+        check(false, format!("a role within a table: {}", part.value().name()));
+    }
+    for cell in all(&document, "th") {
+        check(cell.attr("scope").is_some(), format!("a header cell without scope: {:?}", cell.html()));
+    }
+    // A mail has none.
+    let is_page = !all(&document, "link[rel=stylesheet]").is_empty();
+    check(!is_page || all(&document, "head > meta[name=description]").len() == 1, "no meta description".to_owned());
+    // Text browsers join the words.
+    for (end, start) in [("</span><", "span"), ("</a><", "a"), ("</time><", "time"), ("</strong><", "span")] {
+        check(!html.contains(&format!("{end}{start}")), format!("no space between {end}{start}"));
     }
     for image in all(&document, "img") {
         check(image.attr("alt").is_some(), format!("an image without alt: {:?}", image.html()));
@@ -82,9 +103,14 @@ pub fn faults(html: &str) -> Vec<String> {
 #[test]
 fn html_check_finds_each_kind_of_error() {
     let page = |title: &str, body: &str| {
-        format!("<!doctype html>\n<html lang=\"en\"><head><title>{title}</title></head><body>{body}</body></html>")
+        format!(
+            "<!doctype html>\n<html lang=\"en\"><head><title>{title}</title><meta name=\"description\" content=\"d\"><link rel=\"stylesheet\" href=\"/s\"></head><body>{body}</body></html>"
+        )
     };
-    assert_eq!(faults(&page("A", "<h1>A</h1><table><tbody><tr><th>a<td>b</table>")), Vec::<String>::new());
+    assert_eq!(
+        faults(&page("A", "<h1>A</h1><table><tbody><tr><th scope=\"row\">a<td>b</table>")),
+        Vec::<String>::new()
+    );
     let good = "<h1>A</h1>";
     for (html, fault) in [
         (page("", good), "title"),
@@ -106,6 +132,11 @@ fn html_check_finds_each_kind_of_error() {
         (page("A", &format!("{good}<p id=\"x\"></p><p id=\"x\"></p>")), "2 elements have the id"),
         (page("A", &format!("{good}<button></button>")), "a button without text"),
         (page("A", &format!("{good}<img src=\"/x\">")), "without alt"),
+        (page("A", &format!("{good}<h2></h2>")), "a heading without text"),
+        (page("A", &format!("{good}<table><tbody><tr><th>a<td>b</table>")), "without scope"),
+        (page("A", &format!("{good}<table role=\"table\"><tbody><tr><td>b</table>")), "a role within a table"),
+        (page("A", &format!("{good}<p><span>a</span><span>b</span>")), "no space between"),
+        (page("A", good).replace("description", "author"), "no meta description"),
     ] {
         let found = faults(&html);
         assert!(found.iter().any(|found| found.contains(fault)), "{fault} is not found in {html}: {found:?}");

@@ -346,7 +346,7 @@ async fn page_and_api_show_what_the_export_says_besides() {
         "SPRING",
         "DE MwSt 19% €3.99",
         "Duties",
-        "Still to pay",
+        "Amount due",
         "Grand Est",
         "Ann at work",
         "<a href=\"https://post.example/0042\" rel=\"noreferrer\">Post 0042</a>",

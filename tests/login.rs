@@ -186,3 +186,27 @@ async fn login_upgrades_a_hash_with_older_parameters() {
     assert!(renewed.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{renewed}");
     assert_eq!(app.log_in(ANN, PASSWORD).await.status, 303);
 }
+
+#[tokio::test]
+async fn empty_login_field_is_named_and_does_not_count() {
+    let app = TestApp::start().await;
+    app.customer(ANN).await;
+    for _ in 0..12 {
+        for (email, password, errors) in [
+            ("", PASSWORD, &["id=\"email-error\">Enter your email address."][..]),
+            (ANN, "", &["id=\"password-error\">Enter your password."]),
+            (" ", "", &["id=\"email-error\">Enter your email address.", "id=\"password-error\">Enter your password."]),
+        ] {
+            let response = app.log_in(email, password).await;
+            assert!(response.is_page(401), "{email:?}: {}", response.status);
+            let page = response.text();
+            assert_eq!(page.matches("class=\"error\"").count(), errors.len(), "{page}");
+            assert!(
+                errors.iter().all(|error| page.contains(error)) && page.matches("autofocus").count() == 1,
+                "{page}"
+            );
+            assert!(!page.contains("is incorrect"), "{page}");
+        }
+    }
+    assert_eq!(app.log_in(ANN, PASSWORD).await.status, 303);
+}

@@ -34,7 +34,7 @@ async fn mail_has_text_and_html_parts_and_required_headers() {
         assert_eq!(header(mail, "Auto-Submitted"), "auto-generated");
         assert!(header(mail, "Content-Type").starts_with("multipart/alternative"));
         assert!(mail.text.contains("127.0.0.1") && mail.html.contains("127.0.0.1"), "the client address is missing");
-        if mail.subject != "Your e-mail address is about to change" {
+        if mail.subject != "Email address change requested" {
             assert!(mail.html.contains(&format!("href=\"{}\"", mail.url())), "{}", mail.html);
         }
     }
@@ -70,7 +70,7 @@ async fn mail_escapes_input_and_describes_the_device() {
     assert!(!mail.raw.contains("alert") && mail.text.contains("An unknown program"), "{}", mail.text);
     let mail = mailbox::mail_to(&app, "carol@example.com", CONFIRM).await;
     assert!(mail.text.contains("Firefox on Linux") && !mail.raw.contains("Gecko"), "{}", mail.text);
-    let mail = mailbox::mail_to(&app, ANN, "Your e-mail address is about to change").await;
+    let mail = mailbox::mail_to(&app, ANN, "Email address change requested").await;
     assert!(mail.text.contains(special), "{}", mail.text);
     assert!(mail.html.contains("tom&#38;jerry&#39;s{{7*7}}@example.com"), "{}", mail.html);
     mailbox::wait_for_empty_queue(&app).await;

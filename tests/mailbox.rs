@@ -6,8 +6,8 @@ use mail_parser::MessageParser;
 
 use crate::sandbox::Sandbox;
 
-pub const CONFIRM: &str = "Confirm your e-mail address";
-pub const CONFIRM_NEW: &str = "Confirm your new e-mail address";
+pub const CONFIRM: &str = "Confirm your email address";
+pub const CONFIRM_NEW: &str = "Confirm your new email address";
 pub const RESET: &str = "Choose a new password";
 
 const MAIL_TIMEOUT: Duration = Duration::from_secs(30);

@@ -23,6 +23,7 @@ mod crash;
 mod csv_export;
 mod delayed_forms;
 mod dry_run;
+mod filter_errors;
 mod filters;
 mod full_disk;
 mod guard;

@@ -6,7 +6,7 @@ use crate::mail_server::{MailServer, Mode};
 use crate::mailbox::{self, CONFIRM, CONFIRM_NEW, RESET, SentMail, mails, mails_to};
 
 pub const PASSWORD_CHANGED: &str = "Your password was changed";
-pub const ADDRESS_CHANGED: &str = "Your e-mail address was changed";
+pub const ADDRESS_CHANGED: &str = "Your email address was changed";
 const ATTACKER: &str = "mallory@evil.example";
 
 pub async fn change_password(visitor: &mut Visitor, from: &str, to: &str) {

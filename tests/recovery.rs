@@ -18,7 +18,7 @@ const ATTACKER_PASSWORD: &str = NEW_PASSWORD;
 const WEEK: i64 = 7 * 86_400;
 
 fn is_expired(response: &Response, status: u16) -> bool {
-    response.is_page(status) && response.text().contains("That link no longer works")
+    response.is_page(status) && response.text().contains("This link no longer works")
 }
 
 #[tokio::test]
@@ -48,7 +48,7 @@ async fn recovery_restores_the_address_and_ends_the_attackers_access() {
     assert_eq!(page.header("referrer-policy"), Some("strict-origin"));
     assert_eq!(app.log_in(ATTACKER, ATTACKER_PASSWORD).await.status, 303, "GET changed the account");
     assert!(is_secured(&reader.post("/not-me", &[("token", notice.token())]).await));
-    assert!(reader.get("/login").await.text().contains("The account is secured"));
+    assert!(reader.get("/login").await.text().contains("Your account is secured"));
 
     for visitor in [&mut mallory, &mut other] {
         assert_eq!(visitor.get("/orders").await.status, 303, "a session of the attacker is active");
@@ -77,7 +77,7 @@ async fn recovery_restores_the_address_and_ends_the_attackers_access() {
     assert!(ann.get("/orders/7001").await.is_page(200), "the owner's order is missing");
     assert_eq!(ann.get("/orders/7002").await.status, 404, "the account has an order of the attacker's address");
     let account = ann.get("/account/activity").await.text();
-    for words in ["Account secured by the link", "E-mail address restored by the link"] {
+    for words in ["Account secured by the link", "Email address restored by the link"] {
         assert!(account.contains(words), "{words}: {account}");
     }
     let mut mallory = app.customer(ATTACKER).await;

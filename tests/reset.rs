@@ -23,7 +23,7 @@ async fn reset_password(app: &TestApp, token: &str, password: &str) -> Response 
 }
 
 fn is_expired(response: &Response) -> bool {
-    response.is_page(422) && response.text().contains("That link no longer works")
+    response.is_page(422) && response.text().contains("This link no longer works")
 }
 
 #[tokio::test]
@@ -219,4 +219,24 @@ async fn token_is_in_no_log_line_at_any_level() {
         let line = logs.lines().find(|line| line.contains(secret));
         assert!(line.is_none(), "the log contains {secret:?}: {}", line.unwrap());
     }
+}
+
+#[tokio::test]
+async fn login_page_after_a_reset_has_the_address() {
+    let app = TestApp::start().await;
+    let (_, mail) = ann_with_mail(&app).await;
+    let mut visitor = app.visitor();
+    let rejected = visitor.post("/password/reset", &[("token", mail.token()), ("password", "short")]).await;
+    assert!(rejected.is_page(422) && !visitor.get("/login").await.text().contains(ANN));
+    let done = visitor.post("/password/reset", &[("token", mail.token()), ("password", OTHER_PASSWORD)]).await;
+    let cookies = done.header_values("set-cookie");
+    let cookie = cookies.iter().find(|cookie| cookie.starts_with("__Host-login-email=")).unwrap();
+    for part in ["; HttpOnly", "; Secure", "; SameSite=Strict", "; Path=/", "; Max-Age=60"] {
+        assert!(cookie.contains(part), "{cookie}");
+    }
+    let login = visitor.get("/login").await.text();
+    assert!(login.contains(&format!("value=\"{ANN}\"")), "{login}");
+    assert!(!app.get("/login").await.text().contains(ANN));
+    let forged = app.request(reqwest::Method::GET, "/login").header("cookie", "__Host-login-email=%22%3E%3Cb%3E");
+    assert!(!crate::http::send(forged).await.text().contains("<b>"));
 }

@@ -7,6 +7,7 @@ use crate::html::HOSTILE;
 use crate::http::{self, Visitor};
 use crate::mailbox::{self, CONFIRM, RESET};
 use crate::pages::{Pages, escaped};
+use crate::sandbox::Sandbox;
 use crate::shop;
 
 const NAME: &str = "Ann & Söhne <b>";
@@ -27,14 +28,14 @@ async fn pages_of_each_kind(app: &TestApp, ann: &mut Visitor) -> Vec<(http::Resp
     let pages = [
         (anonymous.get("/").await, 200, "Welcome"),
         (anonymous.get("/login").await, 200, "Log in"),
-        (anonymous.get("/not-me").await, 404, "That link no longer works"),
-        (anonymous.get("/nothing").await, 404, "There is no such page"),
+        (anonymous.get("/not-me").await, 404, "This link no longer works"),
+        (anonymous.get("/nothing").await, 404, "Page not found"),
         (http::send(from_other_site).await, 200, "One moment"),
         (ann.get("/orders").await, 200, "Orders"),
         (ann.get("/orders").await, 200, "Orders"),
         (ann.get("/orders/5000").await, 200, "Order #5000"),
         (ann.get("/account").await, 200, "Account"),
-        (ann.get("/orders/nothing").await, 404, "There is no such page"),
+        (ann.get("/orders/nothing").await, 404, "Page not found"),
     ];
     pages.into_iter().map(|(response, status, title)| (response, status, title.to_owned())).collect()
 }
@@ -91,7 +92,7 @@ async fn advice_to_ask_the_shop_links_to_its_contact() {
         let mut pages = Pages::new("shop");
         let link = |text: &str| format!("<a class=\"contact\" href=\"{href}\">{text}</a>");
         let mut ann = app.verified_customer(ANN).await;
-        pages.check("no orders", &ann.get("/orders").await, 200, &[&link("Ask the shop")]);
+        pages.check("no orders", &ann.get("/orders").await, 200, &[&link("Contact the shop")]);
         app.import(&shop::orders(1, ANN));
         let too_late = ann.post("/orders/5000/cancel", &[("key", "a-key-of-my-own")]).await;
         pages.check("order, sent already", &too_late, 422, &[&link("Contact the shop"), "The shop tells you how"]);
@@ -167,4 +168,102 @@ async fn password_must_not_consist_of_the_shop_name() {
     let app = TestApp::start_with(&[("SHOP_NAME", "Walrus & Marmalade")]).await;
     let response = app.visitor().post("/signup", &[("email", ANN), ("password", "marmalade-walrus-2026")]).await;
     assert!(response.is_page(422) && response.text().contains("this site&#39;s name"), "{}", response.text());
+}
+
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89";
+const SVG: &[u8] =
+    b"<?xml version=\"1.0\"?><svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 2 1\"><script>alert(1)</script></svg>";
+
+async fn start_with_logo(file: &str, content: &[u8]) -> TestApp {
+    let mut sandbox = Sandbox::new().await;
+    std::fs::write(sandbox.path().join(file), content).unwrap();
+    SETTINGS.iter().for_each(|(name, value)| sandbox.set(name, value));
+    sandbox.set("SHOP_LOGO", file);
+    TestApp::start_in(sandbox).await
+}
+
+#[tokio::test]
+async fn logo_is_in_the_header_of_each_page_and_served_from_memory() {
+    for (file, content, kind) in [
+        ("logo.png", PNG, "image/png"),
+        ("logo", b"RIFF\x10\0\0\0WEBPVP8 ....", "image/webp"),
+        ("a logo.xml", SVG, "image/svg+xml"),
+    ] {
+        let app = start_with_logo(file, content).await;
+        let mut ann = app.verified_customer(ANN).await;
+        app.import(&shop::orders(1, ANN));
+        let mut pages = Pages::new("logo");
+        let alt = "alt=\"Ann &#38; Söhne &#60;b&#62;\"";
+        for (response, status, title) in pages_of_each_kind(&app, &mut ann).await {
+            pages.check(&title, &response, status, &["<img class=\"logo\" src=\"/static/shop-logo.", alt]);
+        }
+        let front = app.get("/").await.text();
+        let url = front.split("class=\"logo\" src=\"").nth(1).unwrap().split('"').next().unwrap();
+        for headers in [&[][..], &[("range", "bytes=0-3")]] {
+            let request = headers
+                .iter()
+                .fold(app.request(Method::GET, url), |request, (name, value)| request.header(*name, *value));
+            let logo = http::send(request).await;
+            assert!(logo.status == 200 && logo.body == content, "{url}: {}", logo.status);
+            assert_eq!(logo.header("content-type"), Some(kind));
+            assert_eq!(logo.header("cache-control"), Some("public, max-age=31536000, immutable"));
+            let policy = logo.header("content-security-policy").unwrap();
+            assert_eq!(policy.ends_with("; sandbox"), kind == "image/svg+xml", "{policy}");
+            assert!(policy.starts_with("default-src 'none'") && !policy.contains("script-src 'unsafe"), "{policy}");
+        }
+        pages.finish();
+    }
+}
+
+#[tokio::test]
+async fn unusable_logo_stops_the_start_with_its_reason() {
+    let mut sandbox = Sandbox::new().await;
+    let large = [PNG, &vec![0; 200 * 1024]].concat();
+    let html = [b"<html>", SVG].concat();
+    for (file, content, reason) in [
+        ("large.png", Some(&large[..]), "the file is larger"),
+        ("photo.png", Some(b"\xff\xd8\xff\xe0 JFIF"), "the file is none of these"),
+        ("page.svg", Some(&html), "the file is none of these"),
+        ("absent.svg", None, "the file cannot be read"),
+    ] {
+        if let Some(content) = content {
+            std::fs::write(sandbox.path().join(file), content).unwrap();
+        }
+        sandbox.set("SHOP_LOGO", file);
+        for command in ["serve", "check"] {
+            let output = sandbox.run(&[command]);
+            let line =
+                format!("SHOP_LOGO holds \"{file}\"; it takes a PNG, WebP or SVG file of at most 200 KB; {reason}");
+            assert!(output.status == 2 && output.stderr.contains(&line), "{command} {file}: {output:?}");
+        }
+    }
+    std::fs::write(sandbox.path().join("exact.png"), [PNG, &vec![0; 200 * 1024 - PNG.len()]].concat()).unwrap();
+    sandbox.set("SHOP_LOGO", "exact.png");
+    assert!(!sandbox.run(&["check"]).stderr.contains("SHOP_LOGO"));
+}
+
+#[tokio::test]
+async fn accent_is_in_the_stylesheet_under_its_own_content_hash() {
+    let stylesheet = async |settings: &[(&str, &str)]| {
+        let app = TestApp::start_with(settings).await;
+        let front = app.get("/").await.text();
+        let url = front.split("rel=\"stylesheet\" href=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        let css = app.get(&url).await;
+        assert_eq!(css.header("cache-control"), Some("public, max-age=31536000, immutable"));
+        assert!(!front.contains("style="), "{front}");
+        let dark = front.split("theme-color\" content=\"").nth(2).unwrap().split('"').next().unwrap().to_owned();
+        (url, css.text(), dark)
+    };
+    let own = stylesheet(&[]).await;
+    let red = stylesheet(&[("SHOP_ACCENT", "#c00")]).await;
+    let blue = stylesheet(&[("SHOP_ACCENT", "oklch(90% 0.2 264)")]).await;
+    for (one, other) in [(&own, &red), (&own, &blue), (&red, &blue)] {
+        assert!(one.0 != other.0 && one.1 != other.1 && one.2 != other.2, "{} {}", one.0, other.0);
+    }
+    assert!(
+        red.1.starts_with(&own.1) && red.1.contains("--hue: 29.2; --accent: light-dark(oklch(39% "),
+        "{}",
+        &red.1[own.1.len()..]
+    );
+    assert!(blue.1.contains("--hue: 264.0; --accent: light-dark(oklch(39% 0."), "{}", &blue.1[own.1.len()..]);
 }

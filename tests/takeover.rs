@@ -44,7 +44,7 @@ async fn attackers_sign_up_gets_no_order_from_a_confirmation_click() {
 
     let mut customer = app.visitor();
     let page = customer.get(mail.path()).await.text();
-    assert!(page.contains("You did not sign up?") && page.contains("action=\"/password/forgot\""), "{page}");
+    assert!(page.contains("Did you not sign up?") && page.contains("action=\"/password/forgot\""), "{page}");
     assert_eq!(customer.post("/verify", &[("token", mail.token())]).await.status, 401);
     let mut bob = app.customer(BOB).await;
     assert_eq!(bob.post("/verify", &[("token", mail.token())]).await.status, 401);

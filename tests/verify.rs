@@ -9,7 +9,7 @@ use crate::mailbox::{self, CONFIRM, RESET, SentMail};
 use crate::shop::order;
 
 const BANNER: &str = "action=\"/account/verification\"";
-const EXPIRED: &str = "That link no longer works";
+const EXPIRED: &str = "This link no longer works";
 
 async fn is_verified(app: &TestApp, email: &str) -> bool {
     let query = "SELECT COUNT(*) FROM users WHERE email = $1 AND verified_at IS NOT NULL";
@@ -81,7 +81,7 @@ async fn user_verify_confirms_the_address_and_expires_the_link() {
     assert!(is_verified(&app, ANN).await);
     assert_expired(&app, "/verify", mail.token()).await;
     let activity = visitor.get("/account/activity").await.text();
-    assert_eq!(activity.matches("E-mail address confirmed").count(), 1, "{activity}");
+    assert_eq!(activity.matches("Email address confirmed").count(), 1, "{activity}");
     assert!(activity.contains("The shop"), "{activity}");
 }
 

@@ -32,19 +32,21 @@ impl Notice for AccountNotice {
     fn text(self) -> &'static str {
         match self {
             Self::LoggedOut => "You are logged out.",
-            Self::SignedUp => "Your account is ready. Welcome!",
-            Self::EmailVerified => "Thank you: the address is confirmed.",
-            Self::VerificationSent => "The link is on its way. It comes within a minute or two.",
-            Self::EmailChangeRequested => "We have sent a link to the new address. It changes once you follow it.",
-            Self::PasswordChanged => "Your password is changed. Everywhere else you are logged out.",
-            Self::PasswordReset => "Your new password is set. Log in with it.",
-            Self::SessionRevoked => "That session has ended.",
-            Self::OtherSessionsRevoked => "All other sessions have ended.",
-            Self::AccountSecured => {
-                "The account is secured: every session has ended and its password no longer works. We have sent you a link for a new one."
+            Self::SignedUp => "Your account was created.",
+            Self::EmailVerified => "Your email address is confirmed.",
+            Self::VerificationSent => "We sent you a new link. It should arrive within a few minutes.",
+            Self::EmailChangeRequested => {
+                "We sent a confirmation link to your new email address. Open it to complete the change."
             }
-            Self::AccountDeleted => "Your account is deleted.",
-            Self::TimeZoneChanged => "Times are shown for that place from now on.",
+            Self::PasswordChanged => "Your password was changed. All other browsers were logged out.",
+            Self::PasswordReset => "Your password was changed. Log in with your new password.",
+            Self::SessionRevoked => "That browser or app was logged out.",
+            Self::OtherSessionsRevoked => "All other browsers and apps were logged out.",
+            Self::AccountSecured => {
+                "Your account is secured. All browsers and apps were logged out, and the old password no longer works. We sent you a link to choose a new one."
+            }
+            Self::AccountDeleted => "Your account was deleted.",
+            Self::TimeZoneChanged => "Your time zone was changed.",
             Self::OrderMailsOn => "Order emails are on.",
             Self::OrderMailsOff => "Order emails are off.",
         }

@@ -48,7 +48,7 @@ impl Accounts {
             return Ok(Reauthentication::Failed("Enter your password."));
         }
         if !self.is_password_of(account, password, client).await? {
-            return Ok(Reauthentication::Failed("That is not your password. Try again."));
+            return Ok(Reauthentication::Failed("Password is incorrect. Try again."));
         }
         self.rotate_session(user).await.map(Reauthentication::Succeeded)
     }

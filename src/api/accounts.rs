@@ -11,10 +11,10 @@ use crate::sessions::{Audience, Expiry, Issued};
 use crate::web::body::Json;
 use crate::web::{Client, Error};
 
-/// An e-mail address and its password.
+/// An email address and its password.
 #[derive(Deserialize, ToSchema)]
 pub(super) struct Credentials {
-    /// The e-mail address.
+    /// The email address.
     #[schema(example = "savea@northwind.example", format = "email", max_length = 254)]
     email: String,
     /// 8 to 256 characters of any kind.
@@ -70,7 +70,7 @@ pub(super) async fn create_new_user(
 /// Get a token for an account.
 #[utoipa::path(post, path = "/api/login", tag = "accounts", operation_id = "login", request_body = Credentials, responses(
     (status = 200, description = "Logged in", body = TokenResponse),
-    (status = 401, description = "The address and the password do not go together", body = Problem, content_type = "application/problem+json"),
+    (status = 401, description = "Email or password is incorrect", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn login(
     client: Client,
@@ -78,7 +78,7 @@ pub(super) async fn login(
     Json(body): Json<Credentials>,
 ) -> Result<HttpResponse, Error> {
     let logged_in = accounts.log_in(&body.email, &body.password, login_context(&client)).await?;
-    let wrong = || Error::Unauthorized("the e-mail address and the password do not go together".to_owned());
+    let wrong = || Error::Unauthorized("email or password is incorrect".to_owned());
     Ok(no_store(&mut HttpResponse::Ok()).json(token_response(logged_in.ok_or_else(wrong)?.issued)))
 }
 

@@ -156,7 +156,7 @@ fn failed(cause: impl Display) -> Failure {
 /// An address that the operator typed.
 fn parse_email(text: &str) -> Result<Email, Failure> {
     Email::parse(text).map_err(|_| {
-        Failure::Usage(format!("\"{}\" is not an e-mail address; write it like name@example.com", text.escape_debug()))
+        Failure::Usage(format!("\"{}\" is not an email address; write it like name@example.com", text.escape_debug()))
     })
 }
 

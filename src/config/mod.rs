@@ -2,7 +2,9 @@
 //!
 //! `settings.rs` has every setting: its field in [`Config`], its accepted values, its default. Invariants: a `Config` is valid; all errors are reported together; no error contains a secret.
 
+mod accent;
 mod env_file;
+mod logo;
 mod mail;
 mod reader;
 mod secrets;
@@ -14,6 +16,8 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+pub use accent::Accent;
+pub use logo::Logo;
 pub use mail::{MailUrl, StartTls};
 use reader::Reader;
 pub use secrets::{Secret, TokenSecrets, new_secret};

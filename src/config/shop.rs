@@ -1,12 +1,15 @@
-//! What customers see of the shop: `SHOP_NAME`, `SHOP_URL`, `SHOP_CONTACT`, `SHOP_LINKS`, `SHOW_CUSTOMER_NOTE`; and whether it sends
-//! `ORDER_MAILS`.
+//! What customers see of the shop: `SHOP_NAME`, `SHOP_URL`, `SHOP_CONTACT`, `SHOP_LINKS`, `SHOP_LOGO`, `SHOP_ACCENT`, `SHOW_CUSTOMER_NOTE`;
+//! and whether it sends `ORDER_MAILS`.
 //!
 //! URLs are kept as written, because pages and mails show them.
 
 use std::fmt;
+use std::path::Path;
 
 use lettre::Address;
 
+use super::accent::Accent;
+use super::logo::Logo;
 use super::reader::Reader;
 use super::security_contact::mailto_uri;
 use crate::domain::Email;
@@ -24,6 +27,8 @@ pub struct Shop {
     pub contact: Option<ShopContact>,
     /// Further links of the footer.
     pub links: Vec<ShopLink>,
+    pub logo: Option<Logo>,
+    pub accent: Option<Accent>,
     /// Whether the note of an order is shown to its customer.
     pub shows_notes: bool,
     /// Whether customers get mail when an import changes the state of their orders, unless they turn it off.
@@ -37,6 +42,8 @@ impl Default for Shop {
             url: None,
             contact: None,
             links: Vec::new(),
+            logo: None,
+            accent: None,
             shows_notes: false,
             order_mails: false,
         }
@@ -58,9 +65,27 @@ impl Reader<'_> {
         let takes = "Label=URL pairs with https URLs, separated by commas, like Imprint=https://shop.example/imprint,Privacy=https://shop.example/privacy";
         let links = self.parsed("SHOP_LINKS", takes, ShopLinks::parse);
         let links = links.map(|links| links.0).unwrap_or_default();
+        let logo = self.logo();
+        let takes = "a CSS colour, like #0b6650 or oklch(50% 0.1 165)";
+        let accent = self.parsed("SHOP_ACCENT", takes, Accent::parse);
         let shows_notes = self.one_of("SHOW_CUSTOMER_NOTE", &[("true", true), ("false", false)], false);
         let order_mails = self.one_of("ORDER_MAILS", &[("true", true), ("false", false)], false);
-        Shop { name, url, contact, links, shows_notes, order_mails }
+        Shop { name, url, contact, links, logo, accent, shows_notes, order_mails }
+    }
+
+    fn logo(&mut self) -> Option<Logo> {
+        let name = "SHOP_LOGO";
+        let path = (self.get)(name);
+        let logo = path.as_deref().map(|path| Logo::read(Path::new(path.trim())));
+        self.show(name, path.as_ref());
+        match (path, logo?) {
+            (_, Ok(logo)) => Some(logo),
+            (path, Err(problem)) => {
+                let takes = format!("a PNG, WebP or SVG file of at most 200 KB; {problem}");
+                self.wrong(name, &path.unwrap_or_default(), &takes);
+                None
+            }
+        }
     }
 }
 

@@ -18,11 +18,11 @@ pub struct Email(String);
 /// Why a text is not an address. The messages are for the person who typed it.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EmailError {
-    #[error("Enter your e-mail address.")]
+    #[error("Enter your email address.")]
     Missing,
-    #[error("Enter an e-mail address like name@example.com.")]
+    #[error("Enter a valid email address, like name@example.com.")]
     Malformed,
-    #[error("That address is too long: mail takes at most 254 characters.")]
+    #[error("Use an email address of at most 254 characters.")]
     TooLong,
 }
 

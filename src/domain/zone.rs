@@ -52,6 +52,17 @@ impl Zone {
         self.name().rsplit('/').next().unwrap_or_default().replace('_', " ")
     }
 
+    /// The name with the offset at that time: `Europe/Berlin (UTC+02:00)`.
+    pub fn label(&self, at: UnixSeconds) -> String {
+        let offset = self.local(at).offset();
+        if offset.is_utc() {
+            return format!("{} (UTC)", self.name()).replace("UTC (UTC)", "UTC");
+        }
+        let (hours, minutes, _) = offset.as_hms();
+        let sign = if offset.is_negative() { '-' } else { '+' };
+        format!("{} (UTC{sign}{:02}:{:02})", self.name(), hours.abs(), minutes.abs())
+    }
+
     /// All zones that can be chosen, by name.
     pub fn all() -> Vec<String> {
         let known = tz::db().available().map(|name| name.as_str().to_owned());
@@ -133,6 +144,23 @@ mod tests {
         assert_eq!(zone("America/New_York").date(at), date!(2024 - 02 - 29));
         assert_eq!(zone("Asia/Tokyo").local(at).hour(), 11);
         assert_eq!(Zone::utc().date(at), date!(2024 - 03 - 01));
+    }
+
+    #[test]
+    fn label_has_the_offset_of_the_time() {
+        let (winter, summer) = (UnixSeconds::new(1_709_260_200), UnixSeconds::new(1_719_793_800));
+        for (name, in_winter, in_summer) in [
+            ("UTC", "UTC", "UTC"),
+            ("Europe/Berlin", "Europe/Berlin (UTC+01:00)", "Europe/Berlin (UTC+02:00)"),
+            ("America/St_Johns", "America/St_Johns (UTC-03:30)", "America/St_Johns (UTC-02:30)"),
+            ("Africa/Abidjan", "Africa/Abidjan (UTC)", "Africa/Abidjan (UTC)"),
+            ("Asia/Kathmandu", "Asia/Kathmandu (UTC+05:45)", "Asia/Kathmandu (UTC+05:45)"),
+        ] {
+            assert_eq!(
+                (zone(name).label(winter), zone(name).label(summer)),
+                (in_winter.to_owned(), in_summer.to_owned())
+            );
+        }
     }
 
     #[test]

@@ -65,8 +65,7 @@ fn after_recovery_link(has_link: bool) -> Vec<String> {
 
 /// The mail of `order-portal check --mail`.
 pub(super) fn test_message(sender: &Sender) -> Result<EmailContent, askama::Error> {
-    let before =
-        format!("This is a test message of {} at {}. It arrived, so mail works.", sender.shop.name, sender.site);
+    let before = format!("This is a test message from {} at {}. Mail delivery works.", sender.shop.name, sender.site);
     EmailText { subject: "Test message".to_owned(), before: vec![before], ..EmailText::default() }.render(sender)
 }
 
@@ -139,51 +138,51 @@ impl Message {
         };
         match self {
             Self::Verify(origin) => text(
-                "Confirm your e-mail address",
+                "Confirm your email address",
                 vec![
-                    "An account was made with this e-mail address. Confirm that the address is yours, and the orders that you placed with it appear in the account. You need to be logged in to the account, or to enter its password.".to_owned(),
-                    format!("Made: {}.", origin.describe()),
+                    "An account was created with this email address. Confirm the address to see your orders in the account. You need to be logged in, or to enter the account's password.".to_owned(),
+                    format!("Created: {}.", origin.describe()),
                 ],
                 "Confirm the address",
-                vec!["The link works once, within 24 hours. If you did not make the account, ignore this mail, or open the link to take the account over: whoever made it sees nothing of yours.".to_owned()],
+                vec!["The link works once and expires after 24 hours. If you did not create the account, you can ignore this email, or open the link to take over the account. Whoever created it cannot see your orders.".to_owned()],
             ),
             Self::Reset(origin) => text(
                 "Choose a new password",
                 vec![
-                    "Someone asked for a new password for your account.".to_owned(),
-                    format!("Asked: {}.", origin.describe()),
+                    "A new password was requested for your account.".to_owned(),
+                    format!("Requested: {}.", origin.describe()),
                 ],
                 "Choose a new password",
-                vec!["The link works once, within 30 minutes. If it was not you who asked, there is nothing to do: your password stays as it is.".to_owned()],
+                vec!["The link works once and expires after 30 minutes. If you did not request this, you can ignore this email. Your password stays the same.".to_owned()],
             ),
             Self::ConfirmNewAddress(origin) => text(
-                "Confirm your new e-mail address",
+                "Confirm your new email address",
                 vec![
-                    "An account is to change to this e-mail address. Confirm that the address is yours. You need to be logged in to the account, or to enter its password.".to_owned(),
-                    format!("Asked: {}.", origin.describe()),
+                    "A customer wants to change their account to this email address. Confirm the address to complete the change. You need to be logged in, or to enter the account's password.".to_owned(),
+                    format!("Requested: {}.", origin.describe()),
                 ],
                 "Confirm the address",
-                vec!["The link works once, within 24 hours. If it was not you who asked, ignore this mail: nothing changes.".to_owned()],
+                vec!["The link works once and expires after 24 hours. If you did not request this, you can ignore this email. Nothing changes.".to_owned()],
             ),
             Self::AddressChangeRequested { origin, to } => text(
-                "Your e-mail address is about to change",
+                "Email address change requested",
                 vec![
-                    format!("Your account is to change from this e-mail address to {to}, once that address is confirmed."),
-                    format!("Asked: {}.", origin.describe()),
-                    "If it was not you, log in now and change your password: that stops the change.".to_owned(),
+                    format!("A change of your account's email address to {to} was requested. It takes effect when that address is confirmed."),
+                    format!("Requested: {}.", origin.describe()),
+                    "If this was not you, log in now and change your password. That cancels the change.".to_owned(),
                 ],
                 "",
                 Vec::new(),
             ),
             Self::AddressChanged { origin, to } => security_notice(
-                "Your e-mail address was changed",
-                format!("Your account has changed from this e-mail address to {to}."),
+                "Your email address was changed",
+                format!("The email address of your account was changed from this address to {to}."),
                 format!("Confirmed: {}.", origin.describe()),
                 &tell_the_shop(contact),
             ),
             Self::PasswordChanged(origin) => security_notice(
                 "Your password was changed",
-                "The password of your account was changed. Everywhere else the account was logged out.".to_owned(),
+                "The password of your account was changed. All other browsers and apps were logged out.".to_owned(),
                 format!("Changed: {}.", origin.describe()),
                 CHOOSE_PASSWORD,
             ),
@@ -196,16 +195,16 @@ impl Message {
             Self::ResetAfterRecovery(origin) => text(
                 "Choose a new password",
                 vec![
-                    "Your account was secured: every session has ended, and its password no longer works. Choose a new one to log in again.".to_owned(),
-                    format!("Asked: {}.", origin.describe()),
+                    "Your account was secured. All browsers and apps were logged out, and the old password no longer works. Choose a new password to log in again.".to_owned(),
+                    format!("Requested: {}.", origin.describe()),
                 ],
                 "Choose a new password",
-                vec!["The link works once, within 30 minutes. Later you get another one: follow \"Forgot your password?\" on the login page.".to_owned()],
+                vec!["The link works once and expires after 30 minutes. To get another one, follow \"Forgot your password?\" on the login page.".to_owned()],
             ),
             Self::AccountDeleted(origin) => text(
                 "Your account was deleted",
                 vec![
-                    "Your account and what it held about you are gone. The shop keeps its own record of your orders.".to_owned(),
+                    "Your account and its data were deleted. The shop keeps its own record of your orders.".to_owned(),
                     format!("Deleted: {}.", origin.describe()),
                 ],
                 "",

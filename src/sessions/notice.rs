@@ -13,7 +13,7 @@ pub enum SessionNotice {
 impl Notice for SessionNotice {
     fn text(self) -> &'static str {
         match self {
-            Self::Expired => "You were logged out meanwhile. Log in to go on where you were.",
+            Self::Expired => "Your session has expired. Log in to continue.",
         }
     }
 }

@@ -8,28 +8,34 @@ use actix_web::http::header::EntityTag;
 use actix_web::web::Bytes;
 use sha2::{Digest, Sha256};
 
+use super::accent;
 use super::compression::{Coding, Effort};
+use crate::config::Shop;
 use crate::hex;
 
 /// Files that the pages need.
 const REQUIRED: [&str; 4] = ["site.css", "site.js", "icon.svg", FAVICON];
 const FAVICON: &str = "favicon.ico";
+/// The colour in `icon.svg` that an accent of the shop replaces.
+const ICON_COLOR: &str = "#0b6650";
 /// Larger files are served from disk.
 const MAX_BYTES_IN_MEMORY: u64 = 256 * 1024;
 
-/// The static files, by their path in the directory.
+/// The static files, by their path in the directory, with the shop's logo and colour.
 #[derive(Clone, Debug)]
 pub struct Assets {
     folder: PathBuf,
     files: HashMap<String, Asset>,
+    logo_url: Option<String>,
+    theme_color_dark: String,
 }
 
 impl Assets {
-    /// Reads the directory and its subdirectories.
+    /// Reads the directory and its subdirectories, and adds the shop's logo and colour.
     ///
     /// # Errors
     /// One line with the missing file and the fix.
-    pub fn load(folder: &Path) -> Result<Self, String> {
+    pub fn load(folder: &Path, shop: &Shop) -> Result<Self, String> {
         let shown = folder.display();
         let fix = "start the program where the folder stands, or set STATIC_DIR";
         let cannot_read = |error| format!("cannot read the static files in {shown}: {error}; {fix}");
@@ -39,9 +45,32 @@ impl Assets {
                 .map_err(|error| format!("cannot read {shown}/{name}: {error}; change its permissions"))?;
             files.extend(asset.map(|asset| (name, asset)));
         }
-        match REQUIRED.iter().find(|name| !files.contains_key(**name)) {
-            Some(name) => Err(format!("{shown} has no {name}; {fix}")),
-            None => Ok(Self { folder: folder.to_owned(), files }),
+        if let Some(name) = REQUIRED.iter().find(|name| !files.contains_key(**name)) {
+            return Err(format!("{shown} has no {name}; {fix}"));
+        }
+        let theme_color_dark = accent::theme_color_dark(shop.accent.as_ref());
+        let mut assets = Self { folder: folder.to_owned(), files, logo_url: None, theme_color_dark };
+        assets.add_identity(shop);
+        Ok(assets)
+    }
+
+    fn add_identity(&mut self, shop: &Shop) {
+        if let Some(accent) = &shop.accent {
+            self.change("site.css", |css| css + &accent::stylesheet(accent));
+            self.change("icon.svg", |icon| icon.replace(ICON_COLOR, &accent::hex(accent)));
+        }
+        if let Some(logo) = &shop.logo {
+            let asset = Asset::new(logo.file_name(), logo.content.clone().into());
+            self.logo_url = Some(asset.url.clone());
+            self.files.insert(logo.file_name().to_owned(), asset);
+        }
+    }
+
+    fn change(&mut self, name: &str, edit: impl Fn(String) -> String) {
+        if let Some(asset) = self.files.get_mut(name)
+            && let Ok(text) = String::from_utf8(asset.plain.to_vec())
+        {
+            *asset = Asset::new(name, edit(text).into());
         }
     }
 
@@ -61,6 +90,16 @@ impl Assets {
             Some(asset) => asset.url.clone(),
             None => format!("/static/{name}"),
         }
+    }
+
+    /// The URL of the shop's logo.
+    pub fn logo_url(&self) -> Option<String> {
+        self.logo_url.clone()
+    }
+
+    /// The colour of the browser's bars in the dark scheme.
+    pub fn theme_color_dark(&self) -> String {
+        self.theme_color_dark.clone()
     }
 
     /// The file for the path of a request.
@@ -97,8 +136,8 @@ pub(super) struct Asset {
     plain: Bytes,
     brotli: Option<Bytes>,
     gzip: Option<Bytes>,
-    file: PathBuf,
-    modified: Option<SystemTime>,
+    /// `None` when the content is not that of a file in the directory.
+    file: Option<(PathBuf, SystemTime)>,
 }
 
 impl Asset {
@@ -109,18 +148,22 @@ impl Asset {
         if metadata.len() > MAX_BYTES_IN_MEMORY {
             return Ok(None);
         }
-        let plain = Bytes::from(std::fs::read(&file)?);
+        let mut asset = Self::new(name, Bytes::from(std::fs::read(&file)?));
+        asset.file = metadata.modified().ok().map(|modified| (file, modified));
+        Ok(Some(asset))
+    }
+
+    fn new(name: &str, plain: Bytes) -> Self {
         let hash = hex::encode(&Sha256::digest(&plain)[..8]);
-        Ok(Some(Self {
+        Self {
             url: format!("/static/{name}?v={hash}"),
             content_type: content_type(name),
             hash,
             brotli: Coding::Brotli.compress(&plain, Effort::File),
             gzip: Coding::Gzip.compress(&plain, Effort::File),
             plain,
-            file,
-            modified: metadata.modified().ok(),
-        }))
+            file: None,
+        }
     }
 
     /// The representation in that coding, or the plain one if it has none.
@@ -149,10 +192,12 @@ impl Asset {
         query.strip_prefix("v=") == Some(self.hash.as_str())
     }
 
-    /// Whether the file on disk is unchanged.
+    /// Whether this is the content of a file on disk, which is unchanged.
     pub fn is_on_disk(&self) -> bool {
-        std::fs::metadata(&self.file)
-            .is_ok_and(|now| now.len() == self.plain.len() as u64 && now.modified().ok() == self.modified)
+        self.file.as_ref().is_some_and(|(file, modified)| {
+            std::fs::metadata(file)
+                .is_ok_and(|now| now.len() == self.plain.len() as u64 && now.modified().ok() == Some(*modified))
+        })
     }
 }
 

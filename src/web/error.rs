@@ -51,19 +51,19 @@ pub enum Error {
     #[error("some fields are wrong")]
     InvalidFields(Vec<(&'static str, String)>),
     /// 429: rate limited.
-    #[error("too many attempts; try again {}, nothing was lost", format_retry_after(*.retry_after))]
+    #[error("too many attempts; try again {}", format_retry_after(*.retry_after))]
     RateLimited {
         /// Seconds.
         retry_after: i64,
     },
     /// 503: too much work at once.
-    #[error("the site is very busy; nothing was lost, please try again in a moment")]
+    #[error("the site is very busy; nothing was changed, please try again in a moment")]
     Busy,
     /// 503: the database is unavailable; the log has the cause.
-    #[error("the site cannot be used at the moment; nothing was changed, please try again in a minute")]
+    #[error("the site is not available at the moment; nothing was changed, please try again in a minute")]
     Unavailable,
     /// 500: a bug; the cause is only logged.
-    #[error("something went wrong here")]
+    #[error("something went wrong")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
@@ -226,7 +226,7 @@ fn error_page(
     let shown = detail.filter(|_| matches!(status.as_u16(), 400 | 403 | 429 | 503));
     let layout = Layout::of(request);
     let (recovery_url, recovery_label) =
-        if layout.viewer.is_some() { ("/orders", "Go to your orders") } else { ("/", "Go to the front page") };
+        if layout.viewer.is_some() { ("/orders", "Go to your orders") } else { ("/", "Go to the start page") };
     let page = ErrorPage {
         layout,
         status: status.as_u16(),
@@ -246,34 +246,27 @@ fn error_page(
 /// Title and explanation.
 fn text_for(status: StatusCode) -> (&'static str, &'static str) {
     match status.as_u16() {
-        400 => (
-            "That request made no sense",
-            "The address or the form is not one that this site made. Nothing was changed.",
-        ),
-        401 => ("Please log in", "This page is for customers who are logged in."),
+        400 => ("Invalid request", "The address or the form is not valid here. Nothing was changed."),
+        401 => ("Please log in", "Log in to see this page."),
         403 => (
-            "Refused",
-            "The request did not come from this site. Nothing was changed. Go back, load the page again and try once more.",
+            "Request blocked",
+            "The request came from another site, so nothing was changed. Go back, reload the page and try again.",
         ),
-        404 => ("There is no such page", "The address may be mistyped, or what stood here belongs to another account."),
-        405 => ("That cannot be done here", "This page does not take that kind of request. Nothing was changed."),
-        408 => {
-            ("That took too long", "The request did not arrive whole in time. Nothing was changed. Please try again.")
+        404 => {
+            ("Page not found", "Check the address. The page may have been removed, or it belongs to another account.")
         }
-        413 => (
-            "That was too much",
-            "The form is larger than anything this site takes. Nothing was changed. Shorten what you typed and send it again.",
-        ),
-        415 => ("That form cannot be read", "This page takes forms as browsers send them. Nothing was changed."),
-        421 => ("Wrong address", "This site does not answer to that name. Check the address in the browser."),
-        422 => ("Something in the form is wrong", "Nothing was changed. Go back and check what you typed."),
-        429 => ("Too many attempts", "Please wait a little, then try again. Nothing was lost."),
-        503 => ("Please try again in a moment", "The site is very busy. Nothing was lost."),
-        500..=599 => (
-            "Something went wrong here",
-            "The fault is ours and has been noted. Nothing you did was lost. Please try again in a moment.",
-        ),
-        _ => ("That did not work", "Nothing was changed. Please go back and try again."),
+        405 => ("Action not available", "This page does not accept that kind of request. Nothing was changed."),
+        408 => ("Request timed out", "Your request took too long to arrive. Nothing was changed. Please try again."),
+        413 => ("Too much data", "The form is too large. Nothing was changed. Shorten your text and send it again."),
+        415 => ("Form cannot be read", "This page accepts only forms sent by a browser. Nothing was changed."),
+        421 => ("Wrong address", "This site is not available under that address. Check the address in your browser."),
+        422 => ("Check the form", "Nothing was changed. Go back and check your entries."),
+        429 => ("Too many attempts", "Please wait a few minutes, then try again."),
+        503 => ("Please try again in a moment", "The site is very busy. Nothing was changed."),
+        500..=599 => {
+            ("Something went wrong", "This is our fault, and we have been notified. Please try again in a moment.")
+        }
+        _ => ("Request failed", "Nothing was changed. Go back and try again."),
     }
 }
 

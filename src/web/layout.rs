@@ -19,6 +19,9 @@ pub struct Layout {
     pub stylesheet: String,
     pub script: String,
     pub icon: String,
+    /// URL of the shop's logo.
+    pub logo: Option<String>,
+    pub theme_color_dark: String,
     pub shop: Arc<Shop>,
     /// The logged-in user.
     pub viewer: Option<Viewer>,
@@ -53,6 +56,8 @@ impl Layout {
             stylesheet: site.assets.url("site.css"),
             script: site.assets.url("site.js"),
             icon: site.assets.url("icon.svg"),
+            logo: site.assets.logo_url(),
+            theme_color_dark: site.assets.theme_color_dark(),
             shop: Arc::clone(&site.shop),
             viewer,
             notice,

@@ -2,6 +2,7 @@
 //!
 //! Invariants: every response passes [`headers::secure`] and [`error::render_errors`].
 
+mod accent;
 mod assets;
 pub mod body;
 pub mod client;

@@ -16,6 +16,8 @@ use super::compression::Coding;
 
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 const REVALIDATE: &str = "no-cache";
+/// An SVG image may have styles and embedded images. Opened by itself, it is a document, which must not run scripts (a logo is the operator's file).
+const SVG_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox";
 const CONDITIONAL_HEADERS: [HeaderName; 5] =
     [header::IF_MATCH, header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE, header::IF_UNMODIFIED_SINCE, header::IF_RANGE];
 
@@ -115,6 +117,9 @@ fn insert_validators(headers: &mut HeaderMap, representation: &Representation, c
 fn insert_content_headers(headers: &mut HeaderMap, asset: &Asset, representation: &Representation) {
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     insert(headers, header::CONTENT_TYPE, &asset.content_type);
+    if asset.content_type == "image/svg+xml" {
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(SVG_POLICY));
+    }
     if let Some(coding) = representation.coding {
         headers.insert(header::CONTENT_ENCODING, coding.name());
     }

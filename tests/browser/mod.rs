@@ -4,9 +4,11 @@ mod accounts;
 mod chromium;
 mod driver;
 mod engines;
+mod filters;
 mod mails;
 mod orders;
 mod requests;
+mod settings;
 mod takeover;
 
 use fantoccini::Locator;
@@ -27,7 +29,7 @@ async fn back_button_shows_no_order_after_logout() {
     browser.click("main a[href='/signup']").await;
     browser.send_credentials(ANN, PASSWORD).await;
     browser.wait_for_path("/orders").await;
-    browser.wait_for_text_of("main", |text| text.contains("Your account is ready")).await;
+    browser.wait_for_text_of("main", |text| text.contains("Your account was created")).await;
     assert_eq!(browser.run("return document.cookie").await, "", "document.cookie is not empty");
     browser.click("table a").await;
     browser.wait_for_text_of("h1", |text| text.starts_with("Order #S")).await;
@@ -48,7 +50,7 @@ async fn login_returns_to_the_guarded_page_after_a_wrong_password() {
     browser.open("/orders/S1096").await;
     browser.wait_for_path("/login").await;
     browser.send_credentials(ANN, "something else").await;
-    browser.wait_for_text_of("[role=alert]", |text| text.contains("do not go together")).await;
+    browser.wait_for_text_of("[role=alert]", |text| text.contains("Email or password is incorrect")).await;
     assert_eq!(browser.run("return document.querySelector('#email').value").await, ANN);
     assert_eq!(browser.run("return document.activeElement.id").await, "password");
     browser.click(".show").await;
@@ -115,7 +117,7 @@ async fn pages_fit_a_phone_and_have_enough_contrast() {
     browser.assert_layout_and_contrast().await;
     browser.open("/signup").await;
     browser.send_credentials("nobody", "short").await;
-    browser.wait_for_text("Your account is not made yet").await;
+    browser.wait_for_text("Your account was not created").await;
     browser.assert_layout_and_contrast().await;
     browser.send_credentials(ANN, PASSWORD).await;
     browser.wait_for_path("/orders").await;
@@ -124,7 +126,7 @@ async fn pages_fit_a_phone_and_have_enough_contrast() {
         browser.open(path).await;
         browser.assert_layout_and_contrast().await;
     }
-    browser.open_mail("Confirm your e-mail address").await;
+    browser.open_mail("Confirm your email address").await;
     browser.assert_layout_and_contrast().await;
     browser.click(".email-text a").await;
     browser.wait_for_text("Once you confirm").await;

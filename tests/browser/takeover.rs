@@ -1,5 +1,6 @@
 //! An attacker and a customer, each in their own browser.
 
+use super::accounts::open_setting;
 use super::app;
 use super::chromium::{Chromium, Scripts};
 use crate::app::{ANN, NEW_PASSWORD, PASSWORD, TestApp};
@@ -28,11 +29,11 @@ async fn customer_takes_over_an_attackers_sign_up_by_reset() {
     attacker.sign_up(ANN, PASSWORD).await;
 
     let customer = Chromium::start(&app, Scripts::On).await;
-    open_link(&customer, "Confirm your e-mail address").await;
+    open_link(&customer, "Confirm your email address").await;
     customer.wait_for_path("/verify").await;
     customer.assert_layout_and_contrast().await;
     customer.click("form[action='/verify'] [type=submit]").await;
-    customer.wait_for_text("That is not the password of the account").await;
+    customer.wait_for_text("Password is incorrect").await;
     customer.assert_layout_and_contrast().await;
     attacker.open("/orders").await;
     assert!(!attacker.text("main").await.contains("#7001"), "the attacker sees the customer's order");
@@ -49,7 +50,7 @@ async fn customer_takes_over_an_attackers_sign_up_by_reset() {
     attacker.open("/orders").await;
     attacker.wait_for_path("/login").await;
 
-    open_link(&customer, "Confirm your e-mail address").await;
+    open_link(&customer, "Confirm your email address").await;
     customer.wait_for_text("Your email address is confirmed").await;
     customer.assert_layout_and_contrast().await;
     customer.close().await;
@@ -62,18 +63,18 @@ async fn customer_ignores_an_attackers_email_change() {
     let app = app_with_order().await;
     let attacker = Chromium::start(&app, Scripts::On).await;
     attacker.sign_up(ATTACKER, PASSWORD).await;
-    attacker.open("/account").await;
+    open_setting(&attacker, "email").await;
     attacker.fill("#new-email", ANN).await;
     attacker.fill("#email-password", PASSWORD).await;
     attacker.click("form[action='/account/email'] [type=submit]").await;
-    attacker.wait_for_text("We have sent a link to the new address.").await;
+    attacker.wait_for_text("We sent a confirmation link to your new email address.").await;
 
     let customer = Chromium::start(&app, Scripts::On).await;
-    open_link(&customer, "Confirm your new e-mail address").await;
+    open_link(&customer, "Confirm your new email address").await;
     customer.wait_for_text("m…@evil.example").await;
     customer.assert_layout_and_contrast().await;
     customer.click("form[action='/verify'] [type=submit]").await;
-    customer.wait_for_text("That is not the password of the account").await;
+    customer.wait_for_text("Password is incorrect").await;
     attacker.open("/orders").await;
     assert!(!attacker.text("main").await.contains("#7001"), "the attacker sees the customer's order");
     customer.sign_up(ANN, NEW_PASSWORD).await;
@@ -98,18 +99,20 @@ async fn customer_recovers_the_account_from_an_attacker() {
     attacker.open("/").await;
     let token = customer.session_cookie().await["value"].as_str().unwrap().to_owned();
     attacker.set_session_cookie(&token).await;
-    attacker.open("/account").await;
+    open_setting(&attacker, "email").await;
     attacker.fill("#new-email", ATTACKER).await;
     attacker.click("form[action='/account/email'] [type=submit]").await;
     attacker.wait_for_text("Enter your password").await;
+    open_setting(&attacker, "password").await;
     attacker.fill("#current-password", PASSWORD).await;
     attacker.fill("#new-password", NEW_PASSWORD).await;
     attacker.click("form[action='/account/password'] [type=submit]").await;
-    attacker.wait_for_text("Your password is changed").await;
+    attacker.wait_for_text("Your password was changed").await;
+    open_setting(&attacker, "email").await;
     attacker.fill("#new-email", ATTACKER).await;
     attacker.fill("#email-password", NEW_PASSWORD).await;
     attacker.click("form[action='/account/email'] [type=submit]").await;
-    attacker.wait_for_text("We have sent a link to the new address.").await;
+    attacker.wait_for_text("We sent a confirmation link to your new email address.").await;
     let change = mailbox::mail_to(&app, ATTACKER, CONFIRM_NEW).await;
     attacker.open(change.path()).await;
     attacker.click("form[action='/verify'] [type=submit]").await;
@@ -118,18 +121,18 @@ async fn customer_recovers_the_account_from_an_attacker() {
     customer.open("/orders").await;
     customer.wait_for_path("/login").await;
 
-    open_link(&customer, "Your e-mail address was changed").await;
+    open_link(&customer, "Your email address was changed").await;
     customer.wait_for_path("/not-me").await;
     customer.wait_for_text("m…@evil.example").await;
     customer.assert_layout_and_contrast().await;
     customer.click("form[action='/not-me'] [type=submit]").await;
     customer.wait_for_path("/login").await;
-    customer.wait_for_text("The account is secured").await;
+    customer.wait_for_text("Your account is secured").await;
     customer.assert_layout_and_contrast().await;
     attacker.open("/orders").await;
     attacker.wait_for_path("/login").await;
     attacker.send_credentials(ATTACKER, NEW_PASSWORD).await;
-    attacker.wait_for_text("do not go together").await;
+    attacker.wait_for_text("Email or password is incorrect").await;
 
     open_link(&customer, "Choose a new password").await;
     customer.fill("#password", "twelve tin frogs on a log").await;
@@ -138,8 +141,8 @@ async fn customer_recovers_the_account_from_an_attacker() {
     customer.send_credentials(ANN, "twelve tin frogs on a log").await;
     customer.wait_for_path("/orders").await;
     customer.wait_for_text("#7001").await;
-    open_link(&customer, "Your e-mail address was changed").await;
-    customer.wait_for_text("That link no longer works").await;
+    open_link(&customer, "Your email address was changed").await;
+    customer.wait_for_text("This link no longer works").await;
     customer.assert_layout_and_contrast().await;
     customer.close().await;
     attacker.close().await;
@@ -156,6 +159,6 @@ async fn recovery_link_works_without_scripts() {
     browser.open(notice.path()).await;
     browser.click("form[action='/not-me'] [type=submit]").await;
     browser.wait_for_path("/login").await;
-    browser.wait_for_text("The account is secured").await;
+    browser.wait_for_text("Your account is secured").await;
     browser.close().await;
 }

@@ -18,9 +18,9 @@ async fn account_pages_are_well_formed_in_every_state() {
     let sign_up = ann.request(Method::POST, "/signup").header("user-agent", HOSTILE);
     let response = ann.send(sign_up.form(&[("email", "ann&co's@example.com"), ("password", PASSWORD)])).await;
     assert_eq!(response.redirect(), (303, "/orders"));
-    pages.check("account", &ann.get("/account").await, 200, &["not confirmed yet", "ann&#38;co&#39;s@example.com"]);
+    pages.check("account", &ann.get("/account").await, 200, &["Not confirmed yet", "ann&#38;co&#39;s@example.com"]);
     // GET of a form address redirects to these sections.
-    let sections = ["email", "password", "sessions", "order-mails", "data"].map(|id| format!("<section id=\"{id}\""));
+    let sections = ["email", "password", "sessions", "order-mails", "data"].map(|id| format!(" id=\"{id}\""));
     pages.check("account sections", &ann.get("/account").await, 200, &sections.each_ref().map(String::as_str));
     for agent in ["Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "", &"w".repeat(LONG)] {
         let request = app.request(Method::POST, "/login").header("user-agent", agent);
@@ -33,10 +33,10 @@ async fn account_pages_are_well_formed_in_every_state() {
         "account, several sessions",
         &several,
         200,
-        &["End all others", "(an app or script)", "Firefox on Linux"],
+        &["Log out everywhere else", "(an app or script)", "Firefox on Linux"],
     );
     app.run_ok(&["user", "verify", "ann&co's@example.com"]);
-    pages.check("account, confirmed", &ann.get("/account").await, 200, &[", confirmed."]);
+    pages.check("account, confirmed", &ann.get("/account").await, 200, &["<span>Confirmed</span>"]);
     pages.check("activity", &ann.get("/account/activity").await, 200, &["The shop"]);
 
     assert_eq!(ann.post("/account/order-mails", &[("order_mails", "off")]).await.status, 303);
@@ -59,7 +59,7 @@ async fn account_pages_are_well_formed_in_every_state() {
         ("long", PASSWORD, &long, "id=\"new-password-error\""),
     ] {
         let response = ann.change_password(current, new).await;
-        pages.check(&format!("password, {state}"), &response, 422, &[expected, "Nothing was changed yet"]);
+        pages.check(&format!("password, {state}"), &response, 422, &[expected, "Your changes were not saved"]);
     }
 
     pages.check("delete", &ann.get("/account/delete").await, 200, &[]);
@@ -72,15 +72,19 @@ async fn account_pages_are_well_formed_in_every_state() {
     }
 
     for (state, password, message) in
-        [("no password", "", "Enter your password"), ("wrong password", HOSTILE, "That is not your password")]
+        [("no password", "", "Enter your password"), ("wrong password", HOSTILE, "Password is incorrect")]
     {
         let fields = [("email", "new&'@example.com"), ("password", password)];
         let response = ann.post("/account/email", &fields).await;
-        let expected =
-            ["id=\"email-password-error\"", "value=\"new&#38;&#39;@example.com\"", "Nothing was changed yet", message];
+        let expected = [
+            "id=\"email-password-error\"",
+            "value=\"new&#38;&#39;@example.com\"",
+            "Your changes were not saved",
+            message,
+        ];
         pages.check(&format!("address, {state}"), &response, 422, &expected);
         let response = ann.post("/account/export", &[("password", password)]).await;
-        let expected = ["id=\"export-password-error\"", "Nothing was downloaded yet", message];
+        let expected = ["id=\"export-password-error\"", "Your data was not downloaded", message];
         pages.check(&format!("export, {state}"), &response, 422, &expected);
     }
     pages.finish();

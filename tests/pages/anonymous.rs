@@ -37,7 +37,7 @@ async fn anonymous_pages_are_well_formed_in_every_state() {
 
     pages.check("sign-up", &anonymous.get("/signup").await, 200, &[]);
     for (state, email, password, expected) in [
-        ("sign-up, address", "ann@", PASSWORD, "please type it once more"),
+        ("sign-up, address", "ann@", PASSWORD, "enter your password again"),
         ("sign-up, password", ANN, "short", "id=\"password-error\""),
         ("sign-up, both", "", "", "id=\"email-error\""),
         ("sign-up, hostile address", HOSTILE, HOSTILE, &format!("value=\"{hostile}\"")),
@@ -68,13 +68,13 @@ async fn anonymous_pages_are_well_formed_in_every_state() {
         pages.check(&format!("reset, {who}"), &visitor.get(reset.path()).await, 200, &[ANN]);
         let weak = visitor.post("/password/reset", &[("token", reset.token()), ("password", "sh0rt!q")]).await;
         pages.check(&format!("reset, weak, {who}"), &weak, 422, &["id=\"password-error\""]);
-        pages.check(&format!("verify, {who}"), &visitor.get(verify.path()).await, 200, &["An account here has"]);
+        pages.check(&format!("verify, {who}"), &visitor.get(verify.path()).await, 200, &["There is an account with"]);
         let changed = visitor.get(change.path()).await;
         pages.check(&format!("verify a change, {who}"), &changed, 200, &["ann&#38;co@example.com"]);
         for path in ["/verify", "/password/reset"] {
             let state = format!("{path}, no link, {who}");
             let expected = match (path, who) {
-                ("/password/reset", _) => "Ask for a new link",
+                ("/password/reset", _) => "Request a new link",
                 (_, "customer") => "Go to your orders",
                 _ => "Log in for a new link",
             };
@@ -110,22 +110,22 @@ async fn check_recovery_pages(app: &TestApp, pages: &mut Pages, ann: &mut Visito
     let change = mailbox::mail_to(app, "ann&sons@example.com", CONFIRM_NEW).await;
     for (who, visitor) in [("anonymous", &mut anonymous), ("customer", &mut *ann)] {
         let page = visitor.get(new_password.path()).await;
-        pages.check(&format!("recovery, same address, {who}"), &page, 200, &["Secure the account", ANN]);
+        pages.check(&format!("recovery, same address, {who}"), &page, 200, &["Secure account", ANN]);
         assert!(!page.text().contains("in place of"), "{}", page.text());
     }
     ann.post("/verify", &[("token", change.token())]).await;
-    let new_address = mailbox::mail_to(app, ANN, "Your e-mail address was changed").await;
+    let new_address = mailbox::mail_to(app, ANN, "Your email address was changed").await;
     let page = anonymous.get(new_address.path()).await;
     pages.check("recovery, another address", &page, 200, &["in place of a…@example.com", ANN]);
     assert!(!page.text().contains("sons"), "{}", page.text());
     assert_eq!(anonymous.post("/not-me", &[("token", new_address.token())]).await.redirect(), (303, "/login"));
-    pages.check("login after recovery", &anonymous.get("/login").await, 200, &["The account is secured"]);
+    pages.check("login after recovery", &anonymous.get("/login").await, 200, &["Your account is secured"]);
     for path in [new_address.path(), "/not-me", "/not-me?token=%3Cx"] {
-        pages.check("recovery, no link", &anonymous.get(path).await, 404, &["Choose a new password by mail"]);
+        pages.check("recovery, no link", &anonymous.get(path).await, 404, &["Reset your password"]);
     }
     for token in [new_address.token(), HOSTILE, ""] {
         let response = anonymous.post("/not-me", &[("token", token)]).await;
-        pages.check("recovery, no link pressed", &response, 422, &["Choose a new password by mail"]);
+        pages.check("recovery, no link pressed", &response, 422, &["Reset your password"]);
     }
 }
 

@@ -12,7 +12,7 @@ async fn error_pages_are_well_formed_with_and_without_a_session() {
     let mut pages = Pages::new("errors");
     let token = app.customer(ANN).await.token();
     for (who, cookie, link) in
-        [("anonymous", String::new(), "Go to the front page"), ("customer", token, "Go to your orders")]
+        [("anonymous", String::new(), "Go to the start page"), ("customer", token, "Go to your orders")]
     {
         let request =
             |method: Method, path: &str| app.request(method, path).header("cookie", format!("__Host-session={cookie}"));
@@ -29,7 +29,7 @@ async fn error_pages_are_well_formed_with_and_without_a_session() {
             pages.check(&format!("{status}, {who}"), &response, status, &expected);
             // Earlier checks reject the request before the session is known.
             let knows_who = matches!(status, 400 | 404 | 405 | 413 | 415) && who == "customer";
-            let shown = if knows_who { link } else { "Go to the front page" };
+            let shown = if knows_who { link } else { "Go to the start page" };
             assert!(response.text().contains(shown), "{status}, {who}: {}", response.text());
         }
     }

@@ -62,23 +62,23 @@ impl Event {
         match self {
             Self::SignedUp => ("Signed up", "account created"),
             Self::LoggedIn => ("Logged in", "login succeeded"),
-            Self::LoginFailed => ("Wrong password at login", "login failed"),
+            Self::LoginFailed => ("Failed login", "login failed"),
             Self::LoggedOut => ("Logged out", "session revoked"),
-            Self::ReauthenticationFailed => ("Wrong password in the account", "reauthentication failed"),
-            Self::EmailVerified => ("E-mail address confirmed", "address confirmed"),
-            Self::EmailChangeRequested => ("Change of the e-mail address asked for", "address change requested"),
-            Self::EmailChanged => ("E-mail address changed", "address changed"),
-            Self::PasswordResetRequested => ("New password asked for by mail", "password reset requested"),
-            Self::PasswordReset => ("Password set anew by mail", "password changed"),
+            Self::ReauthenticationFailed => ("Wrong password entered", "reauthentication failed"),
+            Self::EmailVerified => ("Email address confirmed", "address confirmed"),
+            Self::EmailChangeRequested => ("Email address change requested", "address change requested"),
+            Self::EmailChanged => ("Email address changed", "address changed"),
+            Self::PasswordResetRequested => ("Password reset requested", "password reset requested"),
+            Self::PasswordReset => ("Password reset", "password changed"),
             Self::PasswordChanged => ("Password changed", "password changed"),
             Self::EmailRestored => {
-                ("E-mail address restored by the link in a security mail", "address restored by recovery link")
+                ("Email address restored by the link in a security mail", "address restored by recovery link")
             }
             Self::AccountSecured => {
                 ("Account secured by the link in a security mail", "account secured by recovery link")
             }
-            Self::SessionRevoked => ("A session ended from the account page", "session revoked"),
-            Self::OtherSessionsRevoked => ("All other sessions ended", "session revoked"),
+            Self::SessionRevoked => ("Logged out of another browser or app", "session revoked"),
+            Self::OtherSessionsRevoked => ("Logged out everywhere else", "session revoked"),
             Self::DataExported => ("Data downloaded", "data exported"),
             Self::AccountDisabled => ("Account disabled", "account disabled"),
             Self::AccountEnabled => ("Account enabled", "account enabled"),

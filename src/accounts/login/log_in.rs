@@ -7,7 +7,7 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::rejected_cookie::RejectedCookie;
-use super::{LoggedIn, LoginContext};
+use super::{LoggedIn, LoginContext, known_address};
 use crate::accounts::audit::{self, Event};
 use crate::accounts::security_notice::SecurityNotice;
 use crate::accounts::trusted_browser::store::Trust;
@@ -24,7 +24,9 @@ use crate::web::body::Form;
 use crate::web::{Client, Error, Layout, NextPath, Site, page, see_other};
 
 /// The same message for an unknown address and a wrong password.
-const WRONG: &str = "The e-mail address and the password do not go together. Check both and try again.";
+const WRONG: &str = "Email or password is incorrect. Check both and try again.";
+const NO_EMAIL: &str = "Enter your email address.";
+const NO_PASSWORD: &str = "Enter your password.";
 
 #[derive(Template)]
 #[template(path = "accounts/login.html")]
@@ -34,7 +36,25 @@ struct LoginPage {
     next: String,
     remember: bool,
     error: Option<String>,
+    email_error: Option<&'static str>,
+    password_error: Option<&'static str>,
     rejected_cookie: Option<RejectedCookie>,
+}
+
+impl LoginPage {
+    fn new(layout: Layout, email: String, next: Option<&NextPath>) -> Self {
+        let next = next.map(|next| next.as_str().to_owned()).unwrap_or_default();
+        Self {
+            layout,
+            email,
+            next,
+            remember: false,
+            error: None,
+            email_error: None,
+            password_error: None,
+            rejected_cookie: None,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -54,11 +74,8 @@ pub async fn form(
     }
     let next = query.and_then(|query| query.into_inner().next).and_then(|next| NextPath::parse(&next));
     let rejected_cookie = RejectedCookie::of(&request, &site, next.is_some());
-    let next = next.map(|next| next.as_str().to_owned()).unwrap_or_default();
-    page(
-        StatusCode::OK,
-        &LoginPage { layout, email: String::new(), next, remember: false, error: None, rejected_cookie },
-    )
+    let email = known_address::of(&request);
+    page(StatusCode::OK, &LoginPage { rejected_cookie, ..LoginPage::new(layout, email, next.as_ref()) })
 }
 
 #[derive(Deserialize)]
@@ -87,6 +104,13 @@ pub async fn submit(
     let next = NextPath::parse(&form.next);
     let remember = !matches!(form.remember.as_str(), "" | "false" | "off" | "0");
     let expiry = if remember { Expiry::Fixed } else { Expiry::Idle };
+    let email_error = form.email.trim().is_empty().then_some(NO_EMAIL);
+    let password_error = form.password.is_empty().then_some(NO_PASSWORD);
+    if email_error.is_some() || password_error.is_some() {
+        let view = LoginPage::new(layout, form.email, next.as_ref());
+        let view = LoginPage { remember, email_error, password_error, ..view };
+        return page(StatusCode::UNAUTHORIZED, &view);
+    }
     let context = LoginContext::of_page(expiry, &client, browser, &form.zone);
     let (status, error, retry_after) = match accounts.log_in(&form.email, &form.password, context).await {
         Ok(Some(logged_in)) => {
@@ -97,13 +121,13 @@ pub async fn submit(
         Ok(None) => (StatusCode::UNAUTHORIZED, WRONG.to_owned(), None),
         Err(Error::RateLimited { retry_after }) => {
             let wait = format_retry_after(retry_after);
-            let error = format!("Too many wrong passwords. Try again {wait}, or choose a new password by mail.");
+            let error = format!("Too many failed attempts. Try again {wait}, or reset your password.");
             (StatusCode::TOO_MANY_REQUESTS, error, Some(retry_after))
         }
         Err(error) => return Err(error),
     };
-    let next = next.map(|next| next.as_str().to_owned()).unwrap_or_default();
-    let view = LoginPage { layout, email: form.email, next, remember, error: Some(error), rejected_cookie: None };
+    let view = LoginPage::new(layout, form.email, next.as_ref());
+    let view = LoginPage { remember, error: Some(error), ..view };
     let mut response = page(status, &view)?;
     if let Some(seconds) = retry_after {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());

@@ -1,6 +1,7 @@
 //! Login, logout, sign-up, and extending a session.
 
 pub(super) mod extend_session;
+pub(super) mod known_address;
 pub(super) mod log_in;
 pub(super) mod log_out;
 mod rejected_cookie;

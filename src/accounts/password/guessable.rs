@@ -21,7 +21,7 @@ pub(super) fn reason(password: &str, email: &str, site_words: &[String]) -> Opti
     let site_words = site_words.iter().map(String::as_str).chain(SITE_WORDS);
     let words: Vec<String> = words(email).chain(site_words).map(letters).collect();
     is_made_of(&letters(&password), &words)
-        .then_some("It is made of your e-mail address or of this site's name. Add another word or two.")
+        .then_some("It contains mainly your email address or this site's name. Add another word or two.")
 }
 
 /// The words of an address, without punctuation.

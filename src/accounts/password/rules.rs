@@ -24,7 +24,7 @@ pub struct Password(String);
 /// Why a new password is rejected, as a message for the user.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordError {
-    #[error("Choose a password.")]
+    #[error("Enter a password.")]
     Missing,
     #[error("Use at least 8 characters. Several words in a row are easy to remember.")]
     TooShort,

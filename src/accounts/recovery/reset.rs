@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::link_page::{LinkQuery, link_expired, without_referrer};
 use crate::accounts::audit::{self, Event};
+use crate::accounts::login::known_address;
 use crate::accounts::security_notice::SecurityNotice;
 use crate::accounts::{
     AccountNotice, Accounts, ClaimedBrowser, PasswordCheck, TrustedBrowser, rate_limits, store, trusted_browser,
@@ -112,8 +113,9 @@ pub async fn submit(
 ) -> Result<HttpResponse, Error> {
     let browser = accounts.browser_to_trust(claimed.0.as_ref()).await?;
     match accounts.reset(&form.token, &form.password, &client, &browser).await? {
-        Reset::Done => {
+        Reset::Done { email } => {
             let mut response = see_other("/login");
+            known_address::set(&mut response, &email);
             browser.set_cookie(&mut response)?;
             AccountNotice::PasswordReset.show_next(&mut response);
             Ok(response)
@@ -127,7 +129,7 @@ pub async fn submit(
 }
 
 enum Reset {
-    Done,
+    Done { email: Email },
     Rejected { email: String, reason: String },
     LinkExpired,
 }
@@ -171,16 +173,16 @@ impl Accounts {
         let Some((token, stored)) = found else {
             return Ok(Reset::LinkExpired);
         };
-        let email = stored.email.as_str();
-        let password = match self.hasher.validate(password, email).await? {
+        let email = stored.email;
+        let password = match self.hasher.validate(password, email.as_str()).await? {
             PasswordCheck::Accepted(password) => password,
             PasswordCheck::Rejected(error) => {
-                return Ok(Reset::Rejected { email: email.to_owned(), reason: error.to_string() });
+                return Ok(Reset::Rejected { email: email.as_str().to_owned(), reason: error.to_string() });
             }
         };
         let hash = self.hasher.hash(password).await?;
         let is_done = self.apply_reset(&token, &hash, client, browser).await?;
-        Ok(if is_done { Reset::Done } else { Reset::LinkExpired })
+        Ok(if is_done { Reset::Done { email } } else { Reset::LinkExpired })
     }
 
     async fn apply_reset(

@@ -24,7 +24,7 @@ use crate::web::body::Form;
 use crate::web::{Client, Error, Layout, NextPath, Notice, page, see_other};
 
 /// The same message for every wrong password, including an empty one.
-const WRONG: &str = "That is not the password of the account. Try again.";
+const WRONG: &str = "Password is incorrect. Try again.";
 
 #[derive(Template)]
 #[template(path = "accounts/verify.html")]
@@ -84,7 +84,7 @@ pub async fn submit(
             Ok(true) => {}
             Ok(false) => return verification.render(StatusCode::UNAUTHORIZED, layout, Some(WRONG.to_owned())),
             Err(Error::RateLimited { retry_after }) => {
-                let error = format!("Too many wrong passwords. Try again {}.", format_retry_after(retry_after));
+                let error = format!("Too many failed attempts. Try again {}.", format_retry_after(retry_after));
                 let mut response = verification.render(StatusCode::TOO_MANY_REQUESTS, layout, Some(error))?;
                 response.headers_mut().insert(header::RETRY_AFTER, retry_after.into());
                 return Ok(response);

@@ -57,7 +57,7 @@ pub async fn submit(
 
 fn parse_new_email(typed: &str, current: &Email) -> Result<Email, String> {
     match Email::parse(typed) {
-        Ok(email) if email == *current => Err("That is your address already.".to_owned()),
+        Ok(email) if email == *current => Err("This is already your email address.".to_owned()),
         Ok(email) => Ok(email),
         Err(error) => Err(error.to_string()),
     }

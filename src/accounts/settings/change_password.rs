@@ -59,11 +59,11 @@ impl Accounts {
             return Ok(Some(current_error("Enter your current password.")));
         }
         if !self.is_password_of(&account, &form.current_password, client).await? {
-            return Ok(Some(current_error("That is not your current password.")));
+            return Ok(Some(current_error("Current password is incorrect.")));
         }
         let new_password = match self.hasher.validate(&form.new_password, account.email.as_str()).await? {
             PasswordCheck::Accepted(_) if form.new_password == form.current_password => {
-                return Ok(Some(new_error("That is the password you have. Choose another one.".to_owned())));
+                return Ok(Some(new_error("This is already your password. Choose a different one.".to_owned())));
             }
             PasswordCheck::Accepted(password) => password,
             PasswordCheck::Rejected(error) => return Ok(Some(new_error(error.to_string()))),
@@ -72,7 +72,7 @@ impl Accounts {
         rate_limit::count(&self.database, &self.clock, &counters).await?;
         let hash = self.hasher.hash(new_password).await?;
         let is_replaced = self.replace_password(&account, &hash, user, client, browser).await?;
-        Ok((!is_replaced).then(|| current_error("Your password was changed elsewhere meanwhile.")))
+        Ok((!is_replaced).then(|| current_error("Your password was changed in another browser. Log in again.")))
     }
 
     async fn replace_password(

@@ -41,7 +41,7 @@ pub async fn submit(
     } else if accounts.is_password_of(&account, &form.password, &client).await? {
         None
     } else {
-        Some("That is not your password. Nothing was deleted.".to_owned())
+        Some("Password is incorrect. Your account was not deleted.".to_owned())
     };
     if error.is_some() {
         return page(StatusCode::UNPROCESSABLE_ENTITY, &DeletePage { layout, error });

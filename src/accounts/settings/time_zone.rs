@@ -16,13 +16,19 @@ use crate::web::{Error, Layout, Notice, page, see_other};
 #[template(path = "accounts/time_zone.html")]
 struct TimeZonePage {
     layout: Layout,
-    zones: Vec<String>,
+    zones: Vec<ZoneOption>,
     chosen: String,
     error: Option<&'static str>,
 }
 
-pub async fn form(layout: Layout, _: CurrentUser) -> Result<HttpResponse, Error> {
-    render(StatusCode::OK, layout, None)
+struct ZoneOption {
+    name: String,
+    /// `Europe/Berlin (UTC+02:00)`, with the offset of today.
+    label: String,
+}
+
+pub async fn form(layout: Layout, accounts: web::Data<Accounts>, _: CurrentUser) -> Result<HttpResponse, Error> {
+    render(StatusCode::OK, layout, &accounts, None)
 }
 
 #[derive(Deserialize)]
@@ -35,7 +41,7 @@ pub async fn submit(
     Authenticated { user, layout, body: Form(form) }: Authenticated<Form<ZoneForm>>,
 ) -> Result<HttpResponse, Error> {
     let Some(zone) = Zone::parse(&form.zone) else {
-        return render(StatusCode::UNPROCESSABLE_ENTITY, layout, Some("Choose one of the places in the list."));
+        return render(StatusCode::UNPROCESSABLE_ENTITY, layout, &accounts, Some("Choose a time zone from the list."));
     };
     let (user_id, now) = (&user.user_id, accounts.clock.now());
     let stored = accounts.database.write(async |transaction| {
@@ -48,7 +54,15 @@ pub async fn submit(
     Ok(response)
 }
 
-fn render(status: StatusCode, layout: Layout, error: Option<&'static str>) -> Result<HttpResponse, Error> {
-    let chosen = layout.zone().name().to_owned();
-    page(status, &TimeZonePage { layout, zones: Zone::all(), chosen, error })
+fn render(
+    status: StatusCode,
+    layout: Layout,
+    accounts: &Accounts,
+    error: Option<&'static str>,
+) -> Result<HttpResponse, Error> {
+    let (chosen, now) = (layout.zone().name().to_owned(), accounts.clock.now());
+    let zones = Zone::all();
+    let zones = zones.iter().filter_map(|name| Zone::parse(name));
+    let zones = zones.map(|zone| ZoneOption { label: zone.label(now), name: zone.name().to_owned() }).collect();
+    page(status, &TimeZonePage { layout, zones, chosen, error })
 }

@@ -39,7 +39,7 @@ pub(super) async fn download(
     database: web::Data<Database>,
     clock: web::Data<Clock>,
 ) -> Result<HttpResponse, Error> {
-    let params = params.map_err(|_| Error::BadRequest("give each part of the filter once".to_owned()))?;
+    let params = params.map_err(|_| Error::BadRequest("each filter can be given only once".to_owned()))?;
     let zone = layout.zone();
     let filter = params.parse(&zone, clock.now()).map_err(|errors| Error::BadRequest(first_error(errors)))?;
     let (database, user_id, next) = (database.as_ref().clone(), user.user_id.into_string(), Some(PageStart::First));

@@ -125,10 +125,10 @@ fn amounts(detail: &OrderDetail, convention: Option<TotalsConvention>) -> Option
         rows.push(("Refunded", order.refunded.negated()));
         // A refund may be larger than the total: the shop paid something back besides.
         let rest = order.total.checked_sub(order.refunded)?;
-        rows.extend((rest.minor() >= 0).then_some(("After the refund", rest)));
+        rows.extend((rest.minor() >= 0).then_some(("Total after refund", rest)));
     }
     let outstanding = detail.details.outstanding.filter(|minor| *minor > 0 && is_payable(order.payment_status));
-    rows.extend(outstanding.map(|minor| ("Still to pay", Money::new(minor, order.currency()))));
+    rows.extend(outstanding.map(|minor| ("Amount due", Money::new(minor, order.currency()))));
     Some(rows)
 }
 
@@ -141,10 +141,10 @@ fn is_payable(status: PaymentStatus) -> bool {
 fn notes(order: &Order, convention: TotalsConvention) -> Vec<String> {
     let mut notes = Vec::new();
     if !convention.subtracts_discount && !order.discount.is_zero() {
-        notes.push(format!("Discounts of {} are taken off already.", order.discount));
+        notes.push(format!("Includes discounts of {}.", order.discount));
     }
     if !convention.adds_taxes && !order.taxes.is_zero() {
-        notes.push(format!("Taxes of {} are in the prices.", order.taxes));
+        notes.push(format!("Includes taxes of {}.", order.taxes));
     }
     notes
 }
@@ -194,7 +194,7 @@ mod tests {
     fn discount_included_in_the_subtotal_is_not_subtracted_again() {
         let detail = detail([900, 100, 0, 100, 1000, 0], &[(1, 1000, 100)]);
         assert_eq!(labels(&detail), ["Subtotal", "Shipping", "Taxes", "Total"]);
-        assert_eq!(breakdown(&detail).1, ["Discounts of $1.00 are taken off already."]);
+        assert_eq!(breakdown(&detail).1, ["Includes discounts of $1.00."]);
     }
 
     #[test]
@@ -207,13 +207,13 @@ mod tests {
     fn taxes_included_in_the_prices_are_a_note() {
         let detail = detail([1000, 100, 160, 0, 1100, 0], &[(1, 1000, 0)]);
         assert_eq!(labels(&detail), ["Subtotal", "Shipping", "Total"]);
-        assert_eq!(breakdown(&detail).1, ["Taxes of $1.60 are in the prices."]);
+        assert_eq!(breakdown(&detail).1, ["Includes taxes of $1.60."]);
     }
 
     #[test]
     fn refund_is_subtracted_below_the_total() {
         let detail = detail([1000, 0, 0, 0, 1000, 400], &[(1, 1000, 0)]);
-        assert_eq!(rows(&detail)[3..], [("Total", 1000), ("Refunded", -400), ("After the refund", 600)]);
+        assert_eq!(rows(&detail)[3..], [("Total", 1000), ("Refunded", -400), ("Total after refund", 600)]);
     }
 
     #[test]
@@ -224,7 +224,7 @@ mod tests {
         let mut tip = detail([2000, 500, 399, 0, 2800, 0], &[(2, 1000, 0), (1, 300, 0)]);
         tip.lines[1].name = "Tip".to_owned();
         assert_eq!(labels(&tip), ["Subtotal", "Shipping", "Tip", "Total"]);
-        assert_eq!(breakdown(&tip).1, ["Taxes of $3.99 are in the prices."]);
+        assert_eq!(breakdown(&tip).1, ["Includes taxes of $3.99."]);
     }
 
     #[test]
@@ -239,7 +239,7 @@ mod tests {
         detail.details.outstanding = Some(1000);
         assert_eq!(labels(&detail).last(), Some(&"Total"), "paid");
         detail.order.payment_status = PaymentStatus::PartiallyPaid;
-        assert_eq!(rows(&detail).last(), Some(&("Still to pay", 1000)));
+        assert_eq!(rows(&detail).last(), Some(&("Amount due", 1000)));
     }
 
     #[test]
@@ -261,7 +261,7 @@ mod tests {
             let mut checked = 0;
             for (label, minor) in rows(&detail) {
                 match label {
-                    "Items" | "Subtotal" | "Total" | "After the refund" => {
+                    "Items" | "Subtotal" | "Total" | "Total after refund" => {
                         prop_assert_eq!(sum, minor, "{}", label);
                         checked += 1;
                     }

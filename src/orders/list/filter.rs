@@ -175,12 +175,24 @@ pub struct FilterErrors {
     pub other: Option<String>,
 }
 
+impl FilterErrors {
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 impl FilterParams {
     /// Validates the parameters. Dates and years are those of `zone`, in which the time is `now`.
     ///
     /// # Errors
     /// [`FilterErrors`]: all invalid fields.
     pub fn parse(&self, zone: &Zone, now: UnixSeconds) -> Result<Filter, FilterErrors> {
+        let (filter, errors) = self.parse_valid(zone, now);
+        if errors.is_empty() { Ok(filter) } else { Err(errors) }
+    }
+
+    /// The filter of the valid parameters, and the errors of the others.
+    pub(super) fn parse_valid(&self, zone: &Zone, now: UnixSeconds) -> (Filter, FilterErrors) {
         let mut errors = FilterErrors::default();
         let patterns = self.parse_search().unwrap_or_else(|error| {
             errors.q = Some(error);
@@ -190,16 +202,25 @@ impl FilterParams {
         let sort = code::<Sort>("sort", self.sort.as_ref(), &mut errors.other);
         code::<Period>("period", self.period.as_ref(), &mut errors.other);
         let (first, last) = self.parse_dates(zone.date(now), &mut errors);
-        if errors != FilterErrors::default() {
-            return Err(errors);
-        }
-        Ok(Filter {
+        let filter = Filter {
             patterns,
             status,
             placed_from: first.map(|date| zone.start_of(date)),
             placed_before: last.and_then(Date::next_day).map(|date| zone.start_of(date)),
             sort: sort.unwrap_or_default(),
-        })
+        };
+        (filter, errors)
+    }
+
+    /// The same parameters without the invalid fields.
+    pub(super) fn without_invalid(&self, errors: &FilterErrors) -> Self {
+        let valid = |value: &Option<String>, error: &Option<String>| value.clone().filter(|_| error.is_none());
+        Self {
+            q: valid(&self.q, &errors.q),
+            from: valid(&self.from, &errors.from),
+            to: valid(&self.to, &errors.to),
+            ..self.clone()
+        }
     }
 
     /// Removes unknown values of `status`, `period` and `sort`, for example of an old bookmark; returns what they were meant to be.
@@ -218,9 +239,7 @@ impl FilterParams {
         let text = self.q.as_deref().unwrap_or_default();
         let patterns = like_patterns(text);
         if text.chars().count() > MAX_SEARCH_CHARS || patterns.len() > MAX_SEARCH_WORDS {
-            return Err(format!(
-                "Search for at most {MAX_SEARCH_WORDS} words with {MAX_SEARCH_CHARS} characters in all."
-            ));
+            return Err(format!("Search for at most {MAX_SEARCH_WORDS} words and {MAX_SEARCH_CHARS} characters."));
         }
         Ok(patterns)
     }
@@ -253,7 +272,8 @@ impl FilterParams {
                 let first = date(self.from.as_ref(), &mut errors.from);
                 let last = date(self.to.as_ref(), &mut errors.to);
                 if first.zip(last).is_some_and(|(first, last)| last < first) {
-                    errors.to = Some("Choose a last date that is not before the first.".to_owned());
+                    errors.to = Some("Choose an end date on or after the start date.".to_owned());
+                    return (first, None);
                 }
                 (first, last)
             }
@@ -309,7 +329,7 @@ fn date(text: Option<&String>, error: &mut Option<String>) -> Option<Date> {
     let parsed = Date::parse(text, format_description!("[year]-[month]-[day]")).ok();
     let parsed = parsed.filter(|date| date.year() >= 0 && text.len() == "2024-03-31".len());
     if parsed.is_none() {
-        *error = Some("Write the date like 2024-03-31: year, month, day.".to_owned());
+        *error = Some("Enter a date like 2024-03-31 (year, month, day).".to_owned());
     }
     parsed
 }

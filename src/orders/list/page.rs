@@ -31,7 +31,7 @@ struct ListPage {
     notice: Option<String>,
     /// `None` when the customer has no orders.
     form: Option<FilterForm>,
-    /// `None` when the filter is invalid.
+    /// The orders that match the valid part of the filter. `None` when the customer has no orders.
     results: Option<Results>,
 }
 
@@ -119,18 +119,14 @@ pub async fn show(
     query: Result<web::Query<ListQuery>, actix_web::Error>,
     (database, clock, responses): (web::Data<Database>, web::Data<Clock>, web::Data<ResponseCache>),
 ) -> Result<HttpResponse, Error> {
-    let mut query = query.map_err(|_| Error::BadRequest("give each part of the filter once".to_owned()))?.into_inner();
+    let mut query = query.map_err(|_| Error::BadRequest("each filter can be given only once".to_owned()))?.into_inner();
     let notice = notice_about_unknown(&query.params.remove_unknown_codes());
     let zone = layout.zone();
-    let filter = match query.params.parse(&zone, clock.now()) {
-        Ok(filter) => filter,
-        Err(errors) => {
-            let form = Some(filter_form(&query.params, true, errors));
-            return page(StatusCode::UNPROCESSABLE_ENTITY, &ListPage { layout, notice, form, results: None });
-        }
-    };
+    let (filter, errors) = query.params.parse_valid(&zone, clock.now());
+    let is_valid = errors.is_empty();
     let start = page_start(&query, filter.sort())?;
-    let key = cache_key(&request, &user, &layout, (&query, &filter), clock.now()).filter(|_| notice.is_none());
+    let key = cache_key(&request, &user, &layout, (&query, &filter), clock.now());
+    let key = key.filter(|_| notice.is_none() && is_valid);
     if let Some(stored) = key.as_ref().and_then(|key| responses.find(key)) {
         return Ok(stored.respond(HTML_CONTENT_TYPE));
     }
@@ -146,12 +142,15 @@ pub async fn show(
         Ok::<_, database::Error>((version, Some(FoundList { totals, has_several_shops, start, page })))
     });
     let (version, found) = read.await?;
-    let form = found.as_ref().map(|_| filter_form(&query.params, filter.is_active(), FilterErrors::default()));
-    let results = found.map(|found| results(&query.params, &filter, &found, user.last_import_at, &zone));
+    let valid_params = query.params.without_invalid(&errors);
+    let has_form = found.is_some() || !is_valid;
+    let form = has_form.then(|| filter_form(&query.params, filter.is_active() || !is_valid, errors));
+    let results = found.map(|found| results(&valid_params, &filter, &found, user.last_import_at, &zone));
     let view = ListPage { layout, notice, form, results };
     match key {
         Some(key) => Ok(responses.store(key, version, view.render()?.into_bytes()).respond(HTML_CONTENT_TYPE)),
-        None => page(StatusCode::OK, &view),
+        None if is_valid => page(StatusCode::OK, &view),
+        None => page(StatusCode::UNPROCESSABLE_ENTITY, &view),
     }
 }
 
@@ -182,8 +181,7 @@ fn cache_key(
 }
 
 fn page_start(query: &ListQuery, sort: Sort) -> Result<PageStart, Error> {
-    let invalid =
-        || Error::BadRequest("the link to this page is incomplete or was changed; begin at the first page".to_owned());
+    let invalid = || Error::BadRequest("the link to this page is not valid; start at the first page".to_owned());
     match (&query.after, &query.before) {
         (None, None) => Ok(PageStart::First),
         (Some(after), None) => Cursor::parse(after, sort).map(PageStart::After).ok_or_else(invalid),

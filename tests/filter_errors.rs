@@ -49,7 +49,10 @@ async fn repeated_or_unknown_filter_is_400_in_api_and_csv() {
     let (app, mut ann) = TestApp::start_with_orders(&shop::orders(3, ANN)).await;
     let token = app.api_token(ANN).await;
     for (query, expected) in [
-        ("status=lost", "takes one of placed, processing, partly_sent, sent, delivered, cancelled, refunded"),
+        (
+            "status=lost",
+            "takes one of placed, processing, partly_sent, sent, delivered, cancelled, refunded, payment_voided, expired, cancellation_requested",
+        ),
         ("status=SENT", "takes one of"),
         ("sort=random", "takes one of newest, oldest, highest, lowest"),
         ("sort=newest%00", "takes one of"),

@@ -5,7 +5,7 @@
 //! | file | purpose |
 //! |---|---|
 //! | `page.rs`, `chart.rs` | the page |
-//! | `filter.rs`, `sort.rs`, `cursor.rs` | the parameters of the URL |
+//! | `filter.rs`, `status_filter.rs`, `sort.rs`, `cursor.rs` | the parameters of the URL |
 //! | `totals.rs`, `store/totals.rs` | count, sums and months of the orders that match, from `monthly_totals/` where possible |
 //! | `store.rs` | the query of one page |
 //!
@@ -17,6 +17,7 @@ mod cursor;
 mod filter;
 mod page;
 mod sort;
+mod status_filter;
 pub(super) mod store;
 mod totals;
 

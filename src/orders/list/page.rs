@@ -8,8 +8,9 @@ use strum::VariantArray;
 
 use super::chart::{self, Chart};
 use super::cursor::Cursor;
-use super::filter::{Filter, FilterErrors, FilterParams, Period, StatusFilter};
+use super::filter::{Filter, FilterErrors, FilterParams, Period};
 use super::sort::Sort;
+use super::status_filter::StatusFilter;
 use super::store::{ListedOrder, OrderPage, PageStart, find_list_page};
 use super::totals::{Found, OrderTotals, find_totals};
 use crate::clock::Clock;

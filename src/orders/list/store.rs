@@ -2,8 +2,9 @@
 
 use super::PAGE_SIZE;
 use super::cursor::Cursor;
-use super::filter::{Filter, StatusFilter};
+use super::filter::Filter;
 use super::sort::{Sort, SortKey};
+use super::status_filter::StatusFilter;
 use crate::database::{Engine, Error, SqlBuilder, Transaction};
 use crate::domain::{Money, UnixSeconds};
 use crate::orders::order::{Order, OrderId, OrderName, OrderNumber};

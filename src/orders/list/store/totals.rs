@@ -3,7 +3,8 @@
 use super::push_filter;
 use crate::database::{Engine, Error, SqlBuilder, Transaction};
 use crate::domain::{Money, UnixSeconds};
-use crate::orders::list::filter::{Filter, MonthRange, StatusFilter};
+use crate::orders::list::filter::{Filter, MonthRange};
+use crate::orders::list::status_filter::StatusFilter;
 use crate::orders::monthly_totals::store::MAX_MONTHS;
 use crate::orders::monthly_totals::{Month, MonthNumber, push_month};
 use crate::orders::store::currency;

@@ -212,7 +212,7 @@ async fn requests_are_a_filter_of_page_api_and_csv() {
     assert!(orders["orders"][0]["cancellation_requested_at"].as_str().unwrap().ends_with('Z'));
     assert_eq!(csv_export::rows(&ann.get(&format!("/orders.csv?{query}")).await).len(), 1);
     assert_eq!(ann.post("/orders/1/cancel/undo", &[]).await.status, 303);
-    assert!(list(&mut ann, &format!("/orders?{query}")).await.contains("No order matches"));
+    assert!(list(&mut ann, &format!("/orders?{query}")).await.contains("No matching orders"));
     let json = app.api_get("/api/userOrders/1", &token).await.json();
     assert!(json["cancellation_requested_at"].is_null() && json["cancellation_answer"].is_null(), "{json}");
 }

@@ -12,7 +12,7 @@ fn placed(number: u32, month: &str, currency: &str) -> Row {
 /// Month, orders and amount of each table row below the chart of the currency, the latest first.
 fn rows(page: &str, currency: &str) -> Vec<String> {
     let charts = page.split("<figure class=\"chart\" data-chart>").skip(1);
-    let mut matching = charts.filter(|chart| chart.contains(&format!("<span>{currency}</span>")));
+    let mut matching = charts.filter(|chart| chart.contains(&format!("({currency})</figcaption>")));
     let chart = matching.next().unwrap_or_default().split("</figure>").next().unwrap();
     let rows = chart.split("<th scope=\"row\">").skip(1);
     rows.map(|row| row.split("</tbody>").next().unwrap().trim().replace("<td>", " ").replace("\n<tr>", "")).collect()

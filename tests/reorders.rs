@@ -176,11 +176,11 @@ async fn copied_order_of_an_earlier_version_is_shown_until_an_import_replaces_it
     assert_eq!(pending_requests(&app, "reorders"), ["#1"]);
     assert!(app.run_ok(&["orders", "reorders"]).contains("as order #W1001"));
     let page = list(&mut ann, "/orders/W1001").await;
-    assert!(page.contains("The same as <a href=\"/orders/1\">#1</a>"), "{page}");
+    assert!(page.contains("Reorder of <a href=\"/orders/1\">#1</a>"), "{page}");
     assert_eq!(submit(&mut ann, "W1001", "cancel").await.status, 303);
     reorder(&mut ann, "W1001").await;
     app.import(&[unsent("#W1001", ANN).with("Total", "31.00")]);
     let page = list(&mut ann, "/orders/W1001").await;
-    assert!(page.contains("status-processing") && page.contains("€31.00") && page.contains("The same as <a"), "{page}");
+    assert!(page.contains("status-processing") && page.contains("€31.00") && page.contains("Reorder of <a"), "{page}");
     assert_eq!(pending_requests(&app, "reorders"), ["#W1001"], "only the request to order the copy again is pending");
 }

@@ -20,8 +20,8 @@ pub(super) const ORDER_COLUMNS: &str = "id, number, name, placed_at, paid_at, fu
 pub(super) const ADDRESS_COLUMNS: &str = "ship_name, ship_company, ship_address1, ship_address2, ship_zip, ship_city, ship_province, ship_country, ship_phone";
 
 /// The shop of an order of the table `o`, if its customer has orders of several; else empty.
-pub(super) const SHOP_COLUMN: &str = "CASE WHEN (SELECT MIN(s.shop) FROM orders s WHERE s.user_id = o.user_id)
-         = (SELECT MAX(s.shop) FROM orders s WHERE s.user_id = o.user_id) THEN '' ELSE o.shop END AS shop";
+pub(super) const SHOP_COLUMN: &str = "CASE WHEN (SELECT MIN(s.shop) FROM orders s WHERE s.user_id = o.user_id AND s.shop >= '')
+         = (SELECT MAX(s.shop) FROM orders s WHERE s.user_id = o.user_id AND s.shop >= '') THEN '' ELSE o.shop END AS shop";
 
 impl FromRow<'_, AnyRow> for Order {
     fn from_row(row: &AnyRow) -> Result<Self, Error> {

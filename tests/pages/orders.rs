@@ -77,7 +77,7 @@ async fn check_request_pages(app: &TestApp, pages: &mut Pages, ann: &mut Visitor
     app.execute("UPDATE orders SET cancellation_answer = 'accepted'").await;
     pages.check("order, accepted", &ann.get("/orders/waiting").await, 200, &["The shop accepted the cancellation"]);
     app.execute("UPDATE orders SET reordered_from = 'costs' WHERE number = 'waiting'").await;
-    pages.check("copied order", &ann.get("/orders/waiting").await, 200, &["The same as <a"]);
+    pages.check("copied order", &ann.get("/orders/waiting").await, 200, &["Reorder of <a"]);
 }
 
 #[tokio::test]

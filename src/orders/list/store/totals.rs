@@ -78,9 +78,10 @@ pub(super) fn stored_sql(
     sql.bind(user_id())?.push(
         " ORDER BY placed_at, id LIMIT 1) IS NULL THEN 0 ELSE 1 END AS has_orders, CASE WHEN (SELECT MIN(shop) FROM orders WHERE user_id = ",
     );
-    sql.bind(user_id())?.push(") <> (SELECT MAX(shop) FROM orders WHERE user_id = ");
-    sql.bind(user_id())?
-        .push(") THEN 1 ELSE 0 END AS has_several_shops) known LEFT JOIN order_versions v ON v.user_id = ");
+    sql.bind(user_id())?.push(" AND shop >= '') <> (SELECT MAX(shop) FROM orders WHERE user_id = ");
+    sql.bind(user_id())?.push(
+        " AND shop >= '') THEN 1 ELSE 0 END AS has_several_shops) known LEFT JOIN order_versions v ON v.user_id = ",
+    );
     sql.bind(user_id())?.push(
         " LEFT JOIN (SELECT month, currency, CAST(SUM(order_count) AS BIGINT) AS order_count, CAST(SUM(total) AS BIGINT) AS total,
                             CAST(SUM(spent) AS BIGINT) AS spent FROM order_totals WHERE user_id = ",

@@ -129,7 +129,7 @@ async fn pages_fit_a_phone_and_have_enough_contrast() {
     browser.open_mail("Confirm your email address").await;
     browser.assert_layout_and_contrast().await;
     browser.click(".email-text a").await;
-    browser.wait_for_text("Once you confirm").await;
+    browser.wait_for_text("When you confirm it").await;
     browser.assert_layout_and_contrast().await;
     browser.close().await;
 }

@@ -59,7 +59,7 @@ async fn form_after_session_end_leads_to_login_and_back_to_its_page() {
     assert_eq!(ours.redirect(), (303, "/login?next=%2Faccount%3Ffrom%3Da%2520mail"));
     assert!(ours.header_values("set-cookie").iter().any(|cookie| cookie.contains("session-over")), "no notice");
     for other in ["http://evil.example/account", "http://localhost:1/account", "nonsense"] {
-        assert_eq!(send(other.to_owned()).await.redirect(), (303, "/login"), "{other}");
+        assert_eq!(send(other.to_owned()).await.redirect(), (303, "/login?next=%2Faccount%2Fpassword"), "{other}");
     }
     let back = [("email", ANN), ("password", PASSWORD), ("next", "/account?from=a%20mail")];
     let response = visitor.post("/login", &back).await;

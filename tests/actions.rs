@@ -139,7 +139,7 @@ async fn malformed_idempotency_key_is_400() {
     let long = "a".repeat(65);
     for action in ["again", "cancel"] {
         let path = format!("/orders/1/{action}");
-        for key in ["", "short", "has spaces in it", "nul\0nul\0nul", "ключ-ключ", "key'; --", &long] {
+        for key in ["", "has spaces in it", "nul\0nul\0nul", "ключ-ключ", "key'; --", &long] {
             assert!(ann.post(&path, &[("key", key)]).await.is_page(400), "{action} with {key:?}");
         }
         assert!(ann.post(&path, &[]).await.is_page(400), "{action} without a key");

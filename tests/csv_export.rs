@@ -76,7 +76,7 @@ async fn export_is_rfc_4180_with_byte_order_mark() {
     );
     assert!(text.contains("\"2 × Notebook, \"\"ruled\"\"\nA5; 1 × Käse 🧀\""), "{text}");
     let rows = rows(&response);
-    let yen = ["#2", "2024-03-02 23:59", "Sent", "paid", "fulfilled", "1", "2 × Notebook, ruled", "JPY"];
+    let yen = ["#2", "2024-03-02 23:59", "Sent", "paid", "fulfilled", "2", "2 × Notebook, ruled", "JPY"];
     assert_eq!(rows[0][..8], yen);
     assert_eq!(rows[0][8..14], ["1200", "0", "0", "0", "0", "1200"]);
     assert_eq!(rows[1][7..14], ["EUR", "25.00", "4.90", "0.00", "1.50", "0.00", "29.90"]);

@@ -368,3 +368,15 @@ async fn link_from_another_site_gets_a_page_that_reloads_itself() {
         .header("sec-fetch-mode", "no-cors");
     assert_eq!(http::send(image).await.status, 303);
 }
+
+#[tokio::test]
+async fn form_of_an_anonymous_request_leads_back_after_the_login() {
+    let app = TestApp::start().await;
+    let mut stranger = app.visitor();
+    for path in
+        ["/orders/1/cancel", "/orders/1/cancel/undo", "/orders/1/again", "/account/email", "/account/session/extend"]
+    {
+        let location = format!("/login?next={}", path.replace('/', "%2F"));
+        assert_eq!(stranger.post(path, &[("key", "k1")]).await.redirect(), (303, location.as_str()), "{path}");
+    }
+}

@@ -269,3 +269,14 @@ async fn several_files_are_one_import_and_later_ones_count() {
     // The later file has no address, the earlier one has.
     assert_eq!((&order["total"], &order["shipping_address"]["city"]), (&3100.into(), &"Reims".into()));
 }
+
+#[tokio::test]
+async fn id_that_an_earlier_version_stored_as_written_is_the_same_id() {
+    let app = app_with_customers().await;
+    let file = || export_with_id(&[order("#1", ANN).with("Id", "gid://shopify/Order/5550001")]);
+    import_valid(&app, &[], file());
+    app.execute("UPDATE orders SET external_id = 'gid://shopify/Order/5550001' WHERE source = 'shop'").await;
+    let again = import_valid(&app, &[], file());
+    assert!(again.contains("0 new"), "{again}");
+    assert_eq!(numbers(&app, ANN).await, ["1"]);
+}

@@ -155,7 +155,7 @@ async fn reauthentication_does_not_restore_an_ended_session() {
     let mut other = app.new_session(ANN, PASSWORD).await;
     other.post("/account/sessions/end-others", &[]).await;
     let response = visitor.post("/account/export", &[("password", PASSWORD)]).await;
-    assert_eq!(response.redirect(), (303, "/login"));
+    assert_eq!(response.redirect(), (303, "/login?next=%2Faccount%2Fexport"));
     assert!(other.get("/account").await.is_page(200));
 }
 

@@ -169,7 +169,7 @@ pub fn configure_account(routes: &mut web::ServiceConfig) {
         .service(web::resource("/delete").get(delete_account::form).post(delete_account::submit))
         .service(web::resource("/order-mails").get(section("/account#order-mails")).post(order_mails::submit))
         .service(web::resource("/time-zone").get(time_zone::form).post(time_zone::submit))
-        .service(web::resource("/session/extend").post(extend_session::submit))
+        .service(web::resource("/session/extend").get(section("/account")).post(extend_session::submit))
         // The former address, for scripts that are still cached or open in a browser.
-        .service(web::resource("/stay").post(extend_session::submit));
+        .service(web::resource("/stay").get(section("/account")).post(extend_session::submit));
 }

@@ -111,11 +111,14 @@ impl PooledConnection {
     /// After work that succeeded: keeps the connection for the next request.
     pub(super) fn release(self) {
         let age = self.since.elapsed();
-        if age >= MAX_KEPT || self.home.slots.is_closed() || self.home.health.may_be_read_only(age) {
+        if age >= MAX_KEPT || self.home.health.may_be_read_only(age) {
             return;
         }
-        let kept = Kept { connection: self.connection, since: self.since, used_at: Instant::now() };
-        self.home.kept.lock().unwrap_or_else(PoisonError::into_inner).push(kept);
+        // Locked before the check: after `close` nothing may be kept.
+        let mut kept = self.home.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.home.slots.is_closed() {
+            kept.push(Kept { connection: self.connection, since: self.since, used_at: Instant::now() });
+        }
     }
 
     /// Closes the connection instead of returning it.

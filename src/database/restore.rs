@@ -160,6 +160,7 @@ async fn has_table(database: &Database, name: &str) -> Result<bool, Error> {
 async fn end_sessions_links_and_mail(database: &Database, now: UnixSeconds) -> Result<Ended, Error> {
     let has_mail = has_table(database, "mail_queue").await?;
     let has_recoveries = has_table(database, "recoveries").await?;
+    let has_state_changes = has_table(database, "order_state_changes").await?;
     // The name of the table before migration 10.
     let has_old_tokens = has_table(database, "mailed_tokens").await?;
     let delete_tokens = if has_old_tokens { "DELETE FROM mailed_tokens" } else { "DELETE FROM email_tokens" };
@@ -177,6 +178,10 @@ async fn end_sessions_links_and_mail(database: &Database, now: UnixSeconds) -> R
                 let tokens = sqlx::query("DELETE FROM recovery_tokens").execute(&mut *transaction).await?;
                 links += tokens.rows_affected();
                 sqlx::query("DELETE FROM recoveries").execute(&mut *transaction).await?;
+            }
+            if has_state_changes {
+                // Mail that the next import would queue.
+                sqlx::query("DELETE FROM order_state_changes").execute(&mut *transaction).await?;
             }
             let messages = sqlx::query("DELETE FROM mail_queue").execute(&mut *transaction).await?.rows_affected();
             Ok(Ended { sessions, links: links.cast_signed(), messages: messages.cast_signed() })

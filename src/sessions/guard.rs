@@ -131,7 +131,7 @@ pub(super) fn redirect_to_login(request: &HttpRequest) -> Result<HttpResponse, E
         return response;
     }
     let here = request.uri().path_and_query().and_then(|path| NextPath::parse(path.as_str()));
-    let next = here.filter(|_| request.method() == Method::GET).or_else(|| form_page(request));
+    let next = if request.method() == Method::GET { here } else { form_page(request).or(here) };
     let mut response = see_other(&next.map_or_else(|| "/login".to_owned(), |page| page.login_url()));
     if cookie::is_present(request) {
         SessionNotice::Expired.show_next(&mut response);

@@ -263,9 +263,7 @@ fn text_for(status: StatusCode) -> (&'static str, &'static str) {
         422 => ("Check the form", "Nothing was changed. Go back and check your entries."),
         429 => ("Too many attempts", "Please wait a few minutes, then try again."),
         503 => ("Please try again in a moment", "The site is very busy. Nothing was changed."),
-        500..=599 => {
-            ("Something went wrong", "This is our fault, and we have been notified. Please try again in a moment.")
-        }
+        500..=599 => ("Something went wrong", "This is our fault. The error was logged. Please try again in a moment."),
         _ => ("Request failed", "Nothing was changed. Go back and try again."),
     }
 }

@@ -95,9 +95,7 @@ fn refusal(order: &Order, zone: &Zone) -> Option<String> {
         OrderStatus::Cancelled => "The order is already cancelled.",
         OrderStatus::Refunded => "The order is already refunded.",
         OrderStatus::PaymentVoided | OrderStatus::Expired => "The order was not paid, so the shop does not send it.",
-        OrderStatus::Delivered => {
-            "The order was delivered, so it cannot be cancelled. To return it, contact the shop."
-        }
+        OrderStatus::Delivered => "The order was delivered, so it cannot be cancelled. To return it, contact the shop.",
         OrderStatus::PartlySent | OrderStatus::Sent => {
             "The order is on its way, so it cannot be cancelled. To return it, contact the shop."
         }

@@ -22,9 +22,11 @@ impl Notice for OrderNotice {
             }
             Self::CancellationWithdrawn => "Your cancellation request was withdrawn. The order stays as it is.",
             Self::ReorderRequested => {
-                "Your request was sent to the shop. It contacts you about prices, payment and delivery."
+                "Your request was sent to the shop. The shop will contact you about prices, payment and delivery."
             }
-            Self::ConfirmFirst => "Nothing was sent. Confirm your email address first: the link is in your mailbox.",
+            Self::ConfirmFirst => {
+                "Nothing was sent. Confirm your email address first: use the link that we sent you, or send it again."
+            }
         }
     }
 }

@@ -92,13 +92,15 @@ impl Submission<'_> {
         mail::enqueue(transaction, self.clock, &email, user_id, &message).await.map(drop)
     }
 
-    /// Mail to the shop, if `SHOP_CONTACT` is an address. It is not deleted with the customer's account.
+    /// Mail to the shop about a customer with a confirmed address, if `SHOP_CONTACT` is an address. It is not deleted with the customer's
+    /// account.
     pub(super) async fn mail_shop(
         &self,
         transaction: &mut Transaction,
         message: ToShop,
     ) -> Result<(), database::Error> {
-        let Some(email) = self.layout.shop.contact.as_ref().and_then(ShopContact::email) else { return Ok(()) };
+        let contact = self.layout.shop.contact.as_ref().filter(|_| self.confirmed_email().is_some());
+        let Some(email) = contact.and_then(ShopContact::email) else { return Ok(()) };
         mail::enqueue(transaction, self.clock, &email, None, &Message::ToShop(message)).await.map(drop)
     }
 

@@ -5,6 +5,7 @@ use time::macros::format_description;
 use crate::domain::{Money, UnixSeconds, Zone};
 use crate::orders::detail::{billing_lines, shipping_lines};
 use crate::orders::order::OrderDetail;
+use crate::orders::summary::Summary;
 
 /// Further columns come last: programs that read the file may count them.
 const NAMES: [&str; 29] = [
@@ -51,6 +52,7 @@ pub(super) fn names(zone: &Zone, shows_notes: bool) -> Vec<String> {
 /// The row of an order.
 pub(super) fn cells(detail: &OrderDetail, zone: &Zone, shows_notes: bool) -> Vec<String> {
     let (order, details) = (&detail.order, &detail.details);
+    let pieces = Summary::new(detail.lines.iter().map(|line| (line.name.as_str(), line.quantity))).piece_count;
     let products = detail.lines.iter().map(|line| format!("{} × {}", line.quantity, line.name)).collect::<Vec<_>>();
     let time = |at: Option<UnixSeconds>| at.map(|at| format_time(at, zone)).unwrap_or_default();
     let decimal = |minor: i64| Money::new(minor, order.currency()).to_decimal_string();
@@ -61,7 +63,7 @@ pub(super) fn cells(detail: &OrderDetail, zone: &Zone, shows_notes: bool) -> Vec
         order.status.label().to_owned(),
         order.payment_status.as_str().to_owned(),
         order.fulfillment_status.as_str().to_owned(),
-        order.line_count.to_string(),
+        pieces.to_string(),
         products.join("; "),
         order.currency().code().to_owned(),
         order.subtotal.to_decimal_string(),

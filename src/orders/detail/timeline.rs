@@ -69,7 +69,10 @@ fn refund(order: &Order) -> Option<String> {
 }
 
 fn pending(order: &Order) -> impl Iterator<Item = &'static str> {
+    let answer = order.open_cancellation().and_then(|cancellation| cancellation.answer);
+    let is_given_up = answer.is_some_and(|answer| answer.verdict == Verdict::Accepted);
     let after = match order.status {
+        _ if is_given_up => &[][..],
         OrderStatus::Placed => &["Paid", "Sent", "Delivered"][..],
         OrderStatus::Processing | OrderStatus::PartlySent => &["Sent", "Delivered"][..],
         OrderStatus::Sent => &["Delivered"][..],
@@ -145,5 +148,17 @@ mod tests {
                 "Refunded"
             ]
         );
+    }
+
+    #[test]
+    fn accepted_cancellation_leaves_nothing_pending() {
+        let request = |answer| Cancellation { requested_at: UnixSeconds::new(15), reason: String::new(), answer };
+        let answer = |verdict| Answer { verdict, at: UnixSeconds::new(17) };
+        for (answer, has_pending) in
+            [(None, true), (Some(answer(Verdict::Declined)), true), (Some(answer(Verdict::Accepted)), false)]
+        {
+            let order = Order { cancellation: Some(request(answer)), ..order("paid", "unfulfilled") };
+            assert_eq!(timeline(&order, true).iter().any(|event| event.is_pending), has_pending, "{answer:?}");
+        }
     }
 }

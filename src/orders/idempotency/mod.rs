@@ -8,7 +8,6 @@ use getrandom::Error;
 use crate::hex;
 
 const RANDOM_BYTES: usize = 16;
-const MIN_CHARS: usize = 8;
 const MAX_CHARS: usize = 64;
 
 /// Identifies one submission of a form. The keys of the pages are 128 random bits.
@@ -22,7 +21,7 @@ impl IdempotencyKey {
     /// Parses the key of a submitted form: letters, digits, `-` and `_`.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-        ((MIN_CHARS..=MAX_CHARS).contains(&text.len()) && is_plain).then(|| Self(text.to_owned()))
+        ((1..=MAX_CHARS).contains(&text.len()) && is_plain).then(|| Self(text.to_owned()))
     }
 
     pub(super) fn as_str(&self) -> &str {

@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::imported::{ImportedOrder, LineValues};
 use super::quote::quote;
+use super::rows::canonical_id;
 use super::store::lookup::{ExistingOrder, find_existing};
 use super::store::stored::find_lines;
 use crate::database::{Error, Transaction};
@@ -84,7 +85,8 @@ fn match_candidates(
             && order.differs_in_lines(lines.get(&stored.id).map(Vec::as_slice).unwrap_or_default())
     };
     if !order.external_id.is_empty() {
-        let with_id = candidates.iter().find(|stored| stored.external_id == order.external_id);
+        // Earlier versions stored ids as the file had them.
+        let with_id = candidates.iter().find(|stored| canonical_id(&stored.external_id) == order.external_id);
         let without_id = candidates.iter().find(|stored| stored.external_id.is_empty() && !differs_in_all(stored));
         return with_id.or(without_id).map_or(Identity::New, |stored| Identity::Existing((*stored).clone()));
     }

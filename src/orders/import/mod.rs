@@ -215,7 +215,7 @@ impl Run<'_> {
             tracing::warn!(%error, "the import was not added to the list of imports");
         }
         let mails = match (self.options.order_mails, &result) {
-            (true, Ok(())) => order_mails::enqueue(self.database, self.clock).await,
+            (true, Ok(())) => order_mails::enqueue(self.database, self.clock, &lease, self.interrupt).await,
             (true, Err(_)) => Ok(()),
             (false, _) => order_mails::discard(self.database).await,
         };

@@ -1,6 +1,8 @@
 //! `ORDER_MAILS`: mail to customers whose orders an import has changed. The transactions of the import store the changes; its end queues one
 //! mail for each customer. The changes of an import that stops wait for the next one, so that a customer gets one mail for both.
 
+use super::interrupt::Interrupt;
+use super::store::lease::Lease;
 use super::store::state_changes::{self, StateChange};
 use crate::clock::Clock;
 use crate::database::{Database, Engine, Error};
@@ -10,9 +12,15 @@ use crate::orders::url::order_url;
 /// Orders in one mail.
 const MAX_LISTED: usize = 30;
 
-/// Queues the mail, in transactions with the pauses of the import.
-pub(super) async fn enqueue(database: &Database, clock: &Clock) -> Result<(), Error> {
-    while state_changes::enqueue_some(database, clock, message).await? > 0 {
+/// Queues the mail, in transactions with the pauses of the import, until all is queued, another import has the lease or the import is
+/// interrupted. The next import queues the rest.
+pub(super) async fn enqueue(
+    database: &Database,
+    clock: &Clock,
+    lease: &Lease,
+    interrupt: &Interrupt,
+) -> Result<(), Error> {
+    while !interrupt.is_requested() && state_changes::enqueue_some(database, clock, lease, message).await? > 0 {
         if database.engine() == Engine::Sqlite {
             tokio::time::sleep(super::load::SQLITE_PAUSE).await;
         }

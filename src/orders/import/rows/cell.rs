@@ -103,12 +103,7 @@ impl Cell<'_> {
         if id.chars().count() > 100 {
             return Err(self.invalid("is longer than 100 characters"));
         }
-        // Shopify's API writes `gid://shopify/Order/5551112223334`.
-        let id = id.strip_prefix("gid://shopify/Order/").unwrap_or(&id);
-        let id = id.strip_suffix(".0").unwrap_or(id);
-        let digits: String = id.chars().filter(|letter| !is_thousands_mark(*letter)).collect();
-        let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
-        Ok(if is_number { digits } else { id.to_owned() })
+        Ok(canonical_id(&id))
     }
 
     pub(super) fn email(&self) -> Parsed<Option<Email>> {
@@ -203,6 +198,15 @@ fn codes<T: Copy + Into<&'static str>>(statuses: &[T]) -> String {
 
 fn status_word(text: &str) -> String {
     text.to_lowercase().replace([' ', '-'], "_")
+}
+
+/// An id in one form, however a program wrote it. Shopify's API writes `gid://shopify/Order/5551112223334`.
+pub(in crate::orders::import) fn canonical_id(id: &str) -> String {
+    let id = id.strip_prefix("gid://shopify/Order/").unwrap_or(id);
+    let id = id.strip_suffix(".0").unwrap_or(id);
+    let digits: String = id.chars().filter(|letter| !is_thousands_mark(*letter)).collect();
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number { digits } else { id.to_owned() }
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use super::error::ImportError;
 use super::file::ImportFile;
 use crate::domain::Zone;
+pub(super) use cell::canonical_id;
 use groups::{Group, GroupReader};
 pub use header::ColumnMapping;
 use orders::assemble;

@@ -1,5 +1,6 @@
 //! The table `order_state_changes`: what the running import changed, until its end queues the mail about it.
 
+use super::lease::Lease;
 use super::tuples;
 use super::write::Upsert;
 use crate::clock::Clock;
@@ -58,10 +59,11 @@ pub(in crate::orders::import) async fn delete_all(database: &Database) -> Result
 }
 
 /// Queues one mail for each of some customers, and removes their changes; returns the number of these customers. `message` makes the mail of
-/// one customer. Customers without a confirmed address, disabled ones and those who turned such mail off get none.
+/// one customer. None while another import has the lease. Customers without a confirmed address, disabled ones and those who turned such mail off get none.
 pub(in crate::orders::import) async fn enqueue_some(
     database: &Database,
     clock: &Clock,
+    lease: &Lease,
     message: impl Fn(&[StateChange]) -> Message,
 ) -> Result<usize, Error> {
     let users: Vec<UserId> =
@@ -72,8 +74,11 @@ pub(in crate::orders::import) async fn enqueue_some(
     if users.is_empty() {
         return Ok(0);
     }
-    database
+    let is_ours = database
         .write(async |transaction| {
+            if !lease.renew(transaction, clock).await? {
+                return Ok(false);
+            }
             for user_id in &users {
                 let changes = find_changes(transaction, user_id).await?;
                 let recipient = find_recipient(transaction, user_id).await?;
@@ -85,10 +90,10 @@ pub(in crate::orders::import) async fn enqueue_some(
                     .execute(&mut *transaction)
                     .await?;
             }
-            Ok::<_, Error>(())
+            Ok::<_, Error>(true)
         })
         .await?;
-    Ok(users.len())
+    Ok(if is_ours { users.len() } else { 0 })
 }
 
 /// The customer's changes that are still true, the latest order first.

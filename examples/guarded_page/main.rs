@@ -1,4 +1,5 @@
-//! Cookie sessions with JSON Web Tokens: the pattern alone. `cargo run --example guarded_page`, then <http://localhost:8081>.
+//! Cookie sessions with JSON Web Tokens: the pattern alone. `cargo run --example guarded_page`, then <http://localhost:8081>. `site.rs` has
+//! the rest of the site: database, responses, CSRF protection.
 //!
 //! It has sign-up and login with Argon2id, a token in a `__Host-` cookie that scripts cannot read, a session row that every request looks up
 //! (so logout takes effect at once, on every server), a guard, and CSRF protection.
@@ -7,33 +8,23 @@
 //! tokens, deletion of old sessions, a secret that survives a restart and can be rotated, a host check, security headers, error pages.
 //! `docs/guarded-page.md` names the files of order-portal that have each.
 
-use std::fmt::Display;
-
 use actix_web::body::MessageBody;
 use actix_web::cookie::{Cookie, SameSite, time::Duration, time::OffsetDateTime};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::error::ErrorInternalServerError;
-use actix_web::http::header::{self, ContentType};
+use actix_web::http::header;
 use actix_web::middleware::{Next, from_fn};
-use actix_web::{App, Error, HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder, HttpServer, web};
+use actix_web::{App, Error, HttpMessage, HttpRequest, HttpResponse, HttpServer, web};
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use sqlx::SqlitePool;
+use site::{FORM, ORIGIN, Site, csrf_protection, html, internal, open_site};
 
+mod site;
 #[cfg(test)]
 mod tests;
 
 const COOKIE: &str = "__Host-session";
-const ORIGIN: &str = "http://localhost:8081";
 const LIFETIME_SECONDS: i64 = 1800;
-const FORM: &str = include_str!("form.html");
-
-struct Site {
-    database: SqlitePool,
-    secret: [u8; 32],
-    dummy_hash: String,
-}
 
 #[derive(serde::Deserialize)]
 struct Credentials {
@@ -131,22 +122,6 @@ async fn current_user(request: &HttpRequest) -> Result<Option<CurrentUser>, Erro
     Ok(select.await.map_err(internal)?.map(|email| CurrentUser { email, session_id }))
 }
 
-/// Middleware: rejects forms that another site makes the browser send. Independent of `SameSite=Strict`, which prevents the same.
-async fn csrf_protection(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse, Error> {
-    let header = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or_default());
-    let is_own = match header("sec-fetch-site") {
-        Some(site) => matches!(site, "same-origin" | "none"),
-        None => header("origin").is_none_or(|origin| origin == ORIGIN),
-    };
-    if !request.method().is_safe() && !is_own {
-        return Ok(request.into_response(HttpResponse::Forbidden().body("The form was sent by another site.")));
-    }
-    next.call(request).await.map(ServiceResponse::map_into_boxed_body)
-}
-
 async fn page(user: web::ReqData<CurrentUser>) -> HttpResponse {
     let email = user.email.replace('&', "&amp;").replace('<', "&lt;");
     let form = r#"<form method="post" action="/logout"><button>Log out</button></form>"#;
@@ -161,17 +136,6 @@ async fn log_out(site: web::Data<Site>, user: web::ReqData<CurrentUser>) -> Resu
     Ok(HttpResponse::SeeOther().insert_header((header::LOCATION, "/login")).cookie(cookie).finish())
 }
 
-/// `no-store`, so that the Back button shows nothing after logout.
-fn html(mut response: HttpResponseBuilder, body: String) -> HttpResponse {
-    response.insert_header(ContentType::html()).insert_header((header::CACHE_CONTROL, "no-store")).body(body)
-}
-
-/// The cause is for the log, never for the client.
-fn internal(cause: impl Display) -> Error {
-    eprintln!("{cause}");
-    ErrorInternalServerError("something went wrong")
-}
-
 fn routes(config: &mut web::ServiceConfig) {
     let form = || async { html(HttpResponse::Ok(), FORM.to_owned()) };
     let guarded =
@@ -180,16 +144,6 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/login").get(form).post(log_in))
         .service(web::resource("/signup").post(sign_up))
         .service(guarded);
-}
-
-async fn open_site() -> Result<web::Data<Site>, Box<dyn std::error::Error>> {
-    // One connection: each one to `:memory:` would be another database.
-    let database = sqlx::sqlite::SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await?;
-    sqlx::raw_sql(include_str!("tables.sql")).execute(&database).await?;
-    let mut secret = [0; 32];
-    getrandom::fill(&mut secret)?;
-    let dummy_hash = Argon2::default().hash_password(&secret).map_err(|error| error.to_string())?.to_string();
-    Ok(web::Data::new(Site { database, secret, dummy_hash }))
 }
 
 #[actix_web::main]

@@ -157,7 +157,7 @@ async fn delayed_email_change_after_session_end_does_nothing() {
     let delayed = DelayedRequest::send_head(&app, &visitor.token(), "/account/email", &fields).await;
     delayed_forms::wait_until_heads_are_read(&app).await;
     app.execute("UPDATE sessions SET revoked_at = 1, expires_at = 1 WHERE revoked_at IS NULL").await;
-    assert_eq!(delayed.send_body().await.redirect(), (303, "/login"));
+    assert_eq!(delayed.send_body().await.redirect(), (303, "/login?next=%2Faccount%2Femail"));
     let queued = "mail_queue WHERE purpose = 'change-email'";
     assert_eq!(app.count(queued).await, 0, "mail to the new address is queued");
 }

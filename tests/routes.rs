@@ -46,10 +46,9 @@ const fn for_anonymous(method: Method, pattern: &'static str, anonymous: Expecte
     route(method, pattern, anonymous, anonymous, (303, "/orders"))
 }
 
-/// Redirects to the login without a valid session, with `next` for a GET.
+/// Redirects to the login without a valid session, with `next`.
 const fn for_customers(method: Method, pattern: &'static str, customer: Expected) -> Route {
-    let login = if matches!(method, Method::GET) { (303, LOGIN) } else { (303, "/login") };
-    route(method, pattern, login, login, customer)
+    route(method, pattern, (303, LOGIN), (303, LOGIN), customer)
 }
 
 /// Requires a bearer token: 401 without one, 403 with a revoked one.
@@ -58,7 +57,7 @@ const fn for_tokens(method: Method, pattern: &'static str, customer: Expected) -
 }
 
 /// The forms have only invalid values, so that a POST changes nothing.
-static ROUTES: [Route; 64] = [
+static ROUTES: [Route; 66] = [
     for_anonymous(Method::GET, "/", (200, "")),
     for_anonymous(Method::GET, "/signup", (200, "")),
     for_anonymous(Method::POST, "/signup", (422, "")),
@@ -94,7 +93,9 @@ static ROUTES: [Route; 64] = [
     for_customers(Method::POST, "/account/order-mails", (400, "")),
     for_customers(Method::GET, "/account/time-zone", (200, "")),
     for_customers(Method::POST, "/account/time-zone", (422, "")),
+    for_customers(Method::GET, "/account/session/extend", (303, "/account")),
     for_customers(Method::POST, "/account/session/extend", (200, "")),
+    for_customers(Method::GET, "/account/stay", (303, "/account")),
     for_customers(Method::POST, "/account/stay", (200, "")),
     for_customers(Method::GET, "/orders", (200, "")),
     for_customers(Method::GET, "/orders/{number}", (200, "")),
@@ -130,8 +131,8 @@ static ROUTES: [Route; 64] = [
 
 /// The patterns of POST routes that require a session.
 pub fn guarded_posts() -> BTreeSet<String> {
-    let posts = ROUTES.iter().filter(|route| route.method == Method::POST && route.anonymous == (303, "/login"));
-    posts.filter(|route| route.pattern != "/logout").map(|route| route.pattern.to_owned()).collect()
+    let posts = ROUTES.iter().filter(|route| route.method == Method::POST && route.anonymous == (303, LOGIN));
+    posts.map(|route| route.pattern.to_owned()).collect()
 }
 
 /// The scopes, and the functions that register routes in one.
@@ -183,7 +184,7 @@ impl Credentials {
             request = request.json(&json!({ "email": "nobody", "password": "x" }));
         } else if *method == Method::POST {
             let names = ["email", "password", "current_password", "new_password", "token", "key", "zone", "session"];
-            request = request.form(&names.map(|name| (name, "x")));
+            request = request.form(&names.map(|name| (name, "?")));
         }
         request
     }

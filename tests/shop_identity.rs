@@ -95,7 +95,12 @@ async fn advice_to_ask_the_shop_links_to_its_contact() {
         pages.check("no orders", &ann.get("/orders").await, 200, &[&link("Contact the shop")]);
         app.import(&shop::orders(1, ANN));
         let too_late = ann.post("/orders/5000/cancel", &[("key", "a-key-of-my-own")]).await;
-        pages.check("order, sent already", &too_late, 422, &[&link("Contact the shop"), "The shop tells you how"]);
+        pages.check(
+            "order, sent already",
+            &too_late,
+            422,
+            &[&link("Contact the shop"), "To return it, contact the shop."],
+        );
         pages.check(
             "error page",
             &ann.get("/nothing").await,

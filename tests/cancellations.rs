@@ -320,3 +320,23 @@ async fn requests_are_not_mailed_to_a_contact_page() {
     mailbox::wait_for_empty_queue(&app).await;
     assert!(mailbox::mails(&app).iter().all(|mail| mail.to == ANN));
 }
+
+#[tokio::test]
+async fn request_of_a_former_owner_does_not_pass_to_the_next_one() {
+    let (app, mut ann) = with_shop(&[unsent("#1", ANN), unsent("#2", ANN)]).await;
+    let mut bob = app.verified_customer(BOB).await;
+    for number in ["1", "2"] {
+        let key = key(&open(&mut ann, number, "cancel").await).unwrap();
+        let fields = [("key", key.as_str()), ("reason", "It is a present for Bob")];
+        assert_eq!(ann.post(&format!("/orders/{number}/cancel"), &fields).await.status, 303);
+    }
+    assert_eq!(pending_requests(&app, "cancellations"), ["#1", "#2"]);
+    app.import(&[unsent("#1", BOB), unsent("#2", ANN)]);
+    app.run_ok(&["user", "link", BOB, "2"]);
+    for number in ["1", "2"] {
+        let page = list(&mut bob, &format!("/orders/{number}")).await;
+        assert!(!page.contains("a present for Bob") && !page.contains(REQUESTED), "{number}: {page}");
+        assert!(page.contains(&format!("/orders/{number}/cancel")), "{number} cannot be cancelled: {page}");
+    }
+    assert_eq!(pending_requests(&app, "cancellations"), Vec::<String>::new());
+}

@@ -163,7 +163,7 @@ async fn wrong_file_is_named_with_what_to_do() {
         ("ID;Reference;New client;Delivery;Customer;Total;Payment\n", ["a PrestaShop export", "--column OURS=THEIRS"]),
         ("orderNumber;orderDateTime;amountTotal\n", ["a Shopware export", "--column OURS=THEIRS"]),
         ("Date,Name,Gross,Fee,Net,Transaction ID\n", ["a PayPal report", "export the orders of the shop"]),
-        (&whole_rows, ["each row stands in one quoted cell", "export the orders again"]),
+        (&whole_rows, ["each row is one quoted cell", "export the orders again"]),
         ("{\\rtf1\\ansi Name,Email}", ["a rich text document", "as CSV"]),
         ("<table><tr><td>Name</td></tr></table>", ["a table that is named as an Excel workbook", "save it as CSV"]),
         ("<!-- shop --><html></html>", ["an HTML page", "log in"]),

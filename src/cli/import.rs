@@ -96,8 +96,10 @@ fn report_findings(findings: &Findings, skips_invalid: bool) {
     };
     findings.assumptions.iter().for_each(|line| warn(line.clone()));
     list(&findings.doubled, "", "more rows are in the files twice", warn);
-    list(&findings.emails, "; the order is loaded without an owner", "more email addresses are invalid", warn);
-    list(&findings.damaged, "; the order is loaded without the value", "more values are damaged", warn);
+    let loads = skips_invalid || findings.invalid_orders == 0;
+    let suffix = |text| if loads { text } else { "" };
+    list(&findings.emails, suffix("; the order is loaded without an owner"), "more email addresses are invalid", warn);
+    list(&findings.damaged, suffix("; the order is loaded without the value"), "more values are damaged", warn);
     if findings.rounded_amounts > 0 {
         let amounts = if findings.rounded_amounts == 1 { "amount was" } else { "amounts were" };
         warn(format!("{} {amounts} finer than the currency and rounded", count(findings.rounded_amounts)));

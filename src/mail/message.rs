@@ -188,7 +188,7 @@ impl Message {
             ),
             Self::NewLogin(origin) => security_notice(
                 "New login to your account",
-                "Your account was logged in to from a browser or network that it did not know.".to_owned(),
+                "There was a login to your account from a new browser or network.".to_owned(),
                 format!("Logged in: {}.", origin.describe()),
                 CHOOSE_PASSWORD,
             ),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use sqlx::any::AnyRow;
-use sqlx::{FromRow, Row};
+use sqlx::{AssertSqlSafe, FromRow, Row};
 
 use super::cancellation::{Answer, Cancellation};
 use super::monthly_totals::{Changes, OrderAmounts};
@@ -260,12 +260,14 @@ async fn count_of_number(
     .await
 }
 
-/// Removes the user as owner of the shop's orders of this email.
+/// The columns of a cancellation request. It belongs to the customer who made it: it ends when the order leaves that customer, who may have
+/// given a reason in confidence, or was an attacker.
+pub(super) const REQUEST_COLUMNS: [&str; 4] =
+    ["cancellation_asked_at", "cancellation_reason", "cancellation_answer", "cancellation_answered_at"];
+
+/// Removes the user as owner of the shop's orders of this email, with the user's cancellation requests.
 pub(super) async fn release(transaction: &mut Transaction, user_id: &UserId, email: &str) -> Result<(), Error> {
-    sqlx::query("UPDATE orders SET user_id = NULL WHERE user_id = $1 AND email = $2")
-        .bind(user_id)
-        .bind(email)
-        .execute(&mut *transaction)
-        .await
-        .map(drop)
+    let request = REQUEST_COLUMNS.map(|column| format!("{column} = NULL")).join(", ");
+    let sql = format!("UPDATE orders SET user_id = NULL, {request} WHERE user_id = $1 AND email = $2");
+    sqlx::query(AssertSqlSafe(sql)).bind(user_id).bind(email).execute(&mut *transaction).await.map(drop)
 }

@@ -198,21 +198,26 @@ mod tests {
         assert!(!hasher.is_current("nonsense"));
     }
 
+    /// Keeps all threads busy until the sender is dropped; returns it and the number of threads.
+    fn block_threads(hasher: &Hasher) -> (mpsc::Sender<()>, usize) {
+        let (release, blocked) = mpsc::channel::<()>();
+        let blocked = Arc::new(Mutex::new(blocked));
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        for _ in 0..workers {
+            let blocked = Arc::clone(&blocked);
+            let job = move || {
+                blocked.lock().unwrap().recv().ok();
+            };
+            hasher.jobs.send(Box::new(job)).unwrap();
+        }
+        (release, workers)
+    }
+
     #[actix_web::test]
     async fn job_of_a_disconnected_client_is_skipped() {
         let hasher = Hasher::new(Vec::new()).unwrap();
         let all_slots = hasher.queue_slots.available_permits();
-        let (release, blocked) = mpsc::channel::<()>();
-        let blocked = Arc::new(Mutex::new(blocked));
-        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-            let blocked = Arc::clone(&blocked);
-            hasher
-                .jobs
-                .send(Box::new(move || {
-                    blocked.lock().unwrap().recv().ok();
-                }))
-                .unwrap();
-        }
+        let (release, _) = block_threads(&hasher);
         let (ran, runs) = mpsc::channel();
         let waiting = tokio::time::timeout(std::time::Duration::from_millis(50), hasher.run(move || ran.send(()).ok()));
         assert!(waiting.await.is_err(), "the threads are busy");
@@ -226,19 +231,7 @@ mod tests {
     #[actix_web::test]
     async fn hash_queue_rejects_more_than_24_waiting_per_worker() {
         let hasher = Hasher::new(Vec::new()).unwrap();
-        // Keeps all threads busy until `release` is dropped.
-        let (release, blocked) = mpsc::channel::<()>();
-        let blocked = Arc::new(Mutex::new(blocked));
-        let workers = std::thread::available_parallelism().map_or(1, usize::from);
-        for _ in 0..workers {
-            let blocked = Arc::clone(&blocked);
-            hasher
-                .jobs
-                .send(Box::new(move || {
-                    blocked.lock().unwrap().recv().ok();
-                }))
-                .unwrap();
-        }
+        let (release, workers) = block_threads(&hasher);
         let hash = || {
             let hasher = hasher.clone();
             tokio::spawn(async move { hasher.hash(Password::unchecked("any")).await })

@@ -84,7 +84,7 @@ pub async fn submit(
 ) -> Result<HttpResponse, Error> {
     let found = detail::find(&database, &user, &number).await?;
     let order = &found.detail.order;
-    // An unconfirmed address may be another person's, to whom the shop would write.
+    // An unconfirmed address may belong to another person, and the shop would write to it.
     if !is_verified(&layout) {
         let mut response = see_other(&format!("{}/again", order_url(&order.number)));
         OrderNotice::ConfirmFirst.show_next(&mut response);

@@ -71,7 +71,7 @@ pub(super) fn missing_columns(names: &[String], missing: &[&str], found: &str) -
     let (what, advice) = match known {
         Some(layout) => (format!("it looks like {}: ", layout.name), layout.advice),
         None if is_quoted_as_a_whole(names) => {
-            ("each row stands in one quoted cell, as some programs save it: ".to_owned(), "export the orders again")
+            ("each row is one quoted cell, as some programs save it: ".to_owned(), "export the orders again")
         }
         None => (String::new(), "export the orders again with all columns, or map them with --column OURS=THEIRS"),
     };

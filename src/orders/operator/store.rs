@@ -1,11 +1,13 @@
 //! The statements of the operator's commands on orders.
 
+use sqlx::AssertSqlSafe;
+
 use crate::database::{Database, Error, Transaction};
 use crate::domain::{Money, UnixSeconds, UserId};
 use crate::orders::import::store::lookup::TakenNumbers;
 use crate::orders::monthly_totals::{self, Changes};
 use crate::orders::order::{OrderName, OrderNumber};
-use crate::orders::store::{currency, remove_samples, unreadable};
+use crate::orders::store::{REQUEST_COLUMNS, currency, remove_samples, unreadable};
 
 /// An order of the shop, as commands show it.
 #[derive(sqlx::FromRow)]
@@ -74,7 +76,7 @@ pub async fn find_with_request(database: &Database, text: &str) -> Result<Vec<Op
 async fn find(database: &Database, text: &str, source: &str) -> Result<Vec<OperatorOrder>, Error> {
     let Some(name) = OrderName::parse(text.trim()) else { return Ok(Vec::new()) };
     let select = |condition: &str| {
-        sqlx::AssertSqlSafe(format!(
+        AssertSqlSafe(format!(
             "SELECT {COLUMNS} FROM orders o LEFT JOIN users u ON u.id = o.user_id
              WHERE {source} AND {condition} ORDER BY o.placed_at, o.id"
         ))
@@ -104,9 +106,13 @@ pub async fn link(transaction: &mut Transaction, user_id: &UserId, order: &Opera
     let wanted = std::iter::once((user_id.as_str(), number.as_str()));
     let mut taken = TakenNumbers::find(transaction, wanted).await?;
     let number = taken.take(transaction, user_id, &number).await?;
-    sqlx::query("UPDATE orders SET user_id = $1, number = $2 WHERE id = $3")
+    let request = REQUEST_COLUMNS
+        .map(|column| format!("{column} = CASE WHEN user_id IS NULL OR user_id = $3 THEN {column} END"))
+        .join(", ");
+    sqlx::query(AssertSqlSafe(format!("UPDATE orders SET user_id = $1, number = $2, {request} WHERE id = $4")))
         .bind(user_id)
         .bind(number)
+        .bind(user_id)
         .bind(&order.id)
         .execute(&mut *transaction)
         .await?;

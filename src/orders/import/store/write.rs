@@ -14,7 +14,7 @@ use crate::orders::monthly_totals::{Changes, OrderAmounts};
 use crate::orders::order::OrderName;
 use crate::orders::search::SearchText;
 use crate::orders::status::{FulfillmentStatus, OrderStatus};
-use crate::orders::store::remove_samples;
+use crate::orders::store::{REQUEST_COLUMNS, remove_samples};
 use crate::orders::summary::Summary;
 
 /// Where an order comes from.
@@ -110,8 +110,13 @@ pub(in crate::orders) async fn write(
 async fn write_orders(transaction: &mut Transaction, upserts: &[Upsert<'_>]) -> Result<(), Error> {
     let fields = FIELDS.iter().filter_map(|field| stored_column(field.storage));
     let columns: Vec<&str> = COLUMNS.into_iter().chain(["details"]).chain(fields).collect();
-    let updates: Vec<String> =
-        columns[CONSTANT_COLUMNS..].iter().map(|column| format!("{column} = excluded.{column}")).collect();
+    let updates = columns[CONSTANT_COLUMNS..].iter().map(|column| format!("{column} = excluded.{column}"));
+    let of_owner = REQUEST_COLUMNS.map(|column| {
+        format!(
+            "{column} = CASE WHEN orders.user_id IS NULL OR orders.user_id = excluded.user_id THEN orders.{column} END"
+        )
+    });
+    let updates: Vec<String> = updates.chain(of_owner).collect();
     let sql = format!(
         "INSERT INTO orders ({}) VALUES {} ON CONFLICT (id) DO UPDATE SET {}",
         columns.join(", "),

@@ -80,7 +80,7 @@ async fn run(url: &str, sql: &str) {
 }
 
 #[actix_web::test]
-#[ignore = "needs a PostgreSQL server in TEST_POSTGRES_URL"]
+#[ignore = "needs a PostgreSQL server in TEST_POSTGRES_URL; tests/run includes it"]
 async fn postgres_reads_only_the_customers_part_of_an_index() {
     let postgres = Postgres::start("parts").await;
     let engine = postgres.database.engine();
@@ -105,7 +105,7 @@ async fn postgres_reads_only_the_customers_part_of_an_index() {
 
 /// A statement that is kept prepared gets a plan for any words after five executions, which may be slow for the next ones.
 #[actix_web::test]
-#[ignore = "needs a PostgreSQL server in TEST_POSTGRES_URL"]
+#[ignore = "needs a PostgreSQL server in TEST_POSTGRES_URL; tests/run includes it"]
 async fn postgres_plans_each_search_for_its_words() {
     let postgres = Postgres::start("words").await;
     let search = Filter { patterns: vec!["%tea%".to_owned()], ..Filter::default() };

@@ -53,7 +53,7 @@ async fn every_command_has_help() {
 #[tokio::test]
 async fn wrong_usage_exits_with_2() {
     let sandbox = Sandbox::new().await;
-    let invalid: [&[&str]; 12] = [
+    let invalid: [&[&str]; 13] = [
         &["dance"],
         &["--dance"],
         &["import"],
@@ -65,6 +65,7 @@ async fn wrong_usage_exits_with_2() {
         &["mail"],
         &["mail", "retry"],
         &["mail", "retry", "x", "--all-failed"],
+        &["mail", "retry", "x", "--all"],
         &["mail", "drop"],
     ];
     for command in invalid {

@@ -2,6 +2,7 @@
 
 use time::macros::format_description;
 
+use crate::config::Shop;
 use crate::domain::{Money, UnixSeconds, Zone};
 use crate::orders::detail::{billing_lines, shipping_lines};
 use crate::orders::order::OrderDetail;
@@ -50,7 +51,7 @@ pub(super) fn names(zone: &Zone, shows_notes: bool) -> Vec<String> {
 }
 
 /// The row of an order.
-pub(super) fn cells(detail: &OrderDetail, zone: &Zone, shows_notes: bool) -> Vec<String> {
+pub(super) fn cells(detail: &OrderDetail, zone: &Zone, shop: &Shop) -> Vec<String> {
     let (order, details) = (&detail.order, &detail.details);
     let pieces = Summary::new(detail.lines.iter().map(|line| (line.name.as_str(), line.quantity))).piece_count;
     let products = detail.lines.iter().map(|line| format!("{} × {}", line.quantity, line.name)).collect::<Vec<_>>();
@@ -72,7 +73,7 @@ pub(super) fn cells(detail: &OrderDetail, zone: &Zone, shows_notes: bool) -> Vec
         order.discount.to_decimal_string(),
         order.refunded.to_decimal_string(),
         order.total.to_decimal_string(),
-        detail.shop.clone(),
+        detail.shop_name(&shop.name).unwrap_or_default().to_owned(),
         time(order.paid_at),
         time(order.fulfilled_at),
         time(order.cancelled_at),
@@ -88,7 +89,7 @@ pub(super) fn cells(detail: &OrderDetail, zone: &Zone, shows_notes: bool) -> Vec
         [details.tracking_company.trim(), details.tracking_number.trim()].join(" ").trim().to_owned(),
         details.tracking_url.clone(),
     ];
-    cells.into_iter().chain(shows_notes.then(|| details.note.clone())).collect()
+    cells.into_iter().chain(shop.shows_notes.then(|| details.note.clone())).collect()
 }
 
 /// `2024-03-01 11:00`, which spreadsheet programs parse as a time.

@@ -8,7 +8,7 @@ use strum::VariantArray;
 
 use super::chart::{self, Chart};
 use super::cursor::Cursor;
-use super::filter::{Filter, FilterErrors, FilterParams, Period};
+use super::filter::{Filter, FilterErrors, FilterParams, Period, parse_date};
 use super::found::{FoundList, find_list};
 use super::sort::Sort;
 use super::status_filter::StatusFilter;
@@ -80,8 +80,8 @@ struct FilterForm {
     q: String,
     statuses: Vec<SelectOption>,
     periods: Vec<SelectOption>,
-    from: String,
-    to: String,
+    from: DateField,
+    to: DateField,
     sorts: Vec<SelectOption>,
     is_active: bool,
     /// Filters besides the search, which are folded.
@@ -89,6 +89,12 @@ struct FilterForm {
     /// Whether the folded filters are shown.
     is_open: bool,
     errors: FilterErrors,
+}
+
+struct DateField {
+    value: String,
+    /// A date field discards other text, which must be shown again to be corrected.
+    input_type: &'static str,
 }
 
 struct SelectOption {
@@ -182,14 +188,19 @@ fn filter_form(params: &FilterParams, is_active: bool, errors: FilterErrors) -> 
         q: submitted(&params.q),
         statuses: options(StatusFilter::label, status),
         periods: options(Period::label, period),
-        from: submitted(&params.from),
-        to: submitted(&params.to),
+        from: date_field(submitted(&params.from)),
+        to: date_field(submitted(&params.to)),
         sorts: options(Sort::label, sort),
         is_active,
         active_count: params.active_count(),
         is_open: errors.from.is_some() || errors.to.is_some(),
         errors,
     }
+}
+
+fn date_field(value: String) -> DateField {
+    let is_date = value.is_empty() || parse_date(&value).is_some();
+    DateField { value, input_type: if is_date { "date" } else { "text" } }
 }
 
 fn options<T>(label: fn(T) -> &'static str, selected: &str) -> Vec<SelectOption>

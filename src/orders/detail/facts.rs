@@ -59,12 +59,23 @@ pub(in crate::orders) fn shipping_lines(address: &ShippingAddress, province_name
     address_lines([name, company, address1, address2, &zip_and_city(zip, city), province, country, phone])
 }
 
-/// The billing address; empty when it is the shipping address.
+/// The billing address; empty when it is not known.
 pub(in crate::orders) fn billing_lines(detail: &OrderDetail) -> Vec<String> {
     let BillingAddress { name, company, address1, address2, zip, city, province, country, phone } =
         &detail.details.billing_address;
-    let lines = address_lines([name, company, address1, address2, &zip_and_city(zip, city), province, country, phone]);
-    if lines == shipping_lines(&detail.address, "") { Vec::new() } else { lines }
+    address_lines([name, company, address1, address2, &zip_and_city(zip, city), province, country, phone])
+}
+
+/// Whether the known billing address is the shipping address. It may lack the phone number, which is that of the delivery.
+pub(super) fn is_billing_same(detail: &OrderDetail) -> bool {
+    let billing = billing_lines(detail);
+    let mut shipping = detail.address.clone();
+    let is_same = |shipping: &ShippingAddress| billing == shipping_lines(shipping, "");
+    if billing.is_empty() || is_same(&shipping) {
+        return !billing.is_empty();
+    }
+    shipping.phone.clear();
+    is_same(&shipping)
 }
 
 fn zip_and_city(zip: &str, city: &str) -> String {
@@ -137,11 +148,16 @@ mod tests {
     }
 
     #[test]
-    fn billing_address_is_shown_only_if_it_differs() {
+    fn billing_address_is_the_shipping_address_with_or_without_its_phone() {
         let mut detail = detail(OrderDetails::default(), &[]);
+        assert!(!is_billing_same(&detail), "no address is known");
         detail.details.billing_address.name = "Ann".to_owned();
-        assert_eq!(billing_lines(&detail), ["Ann"]);
+        assert!(!is_billing_same(&detail));
         detail.address.name = "Ann".to_owned();
-        assert!(billing_lines(&detail).is_empty());
+        assert!(is_billing_same(&detail));
+        detail.address.phone = "0123".to_owned();
+        assert!(is_billing_same(&detail));
+        detail.details.billing_address.phone = "0124".to_owned();
+        assert!(!is_billing_same(&detail));
     }
 }

@@ -44,7 +44,7 @@ struct Results {
     /// The sums without cancelled orders and refunds, if they differ.
     net_summary: Option<String>,
     charts: Vec<Chart>,
-    /// `1–20 of 31`; `None` on a page between the first and the last one, whose place in the list is not known.
+    /// `1–20 of 31`; `None` if the place of the page in the list is not known.
     position: Option<String>,
     previous: Option<PageLink>,
     next: Option<PageLink>,
@@ -222,14 +222,15 @@ fn results(
     zone: &Zone,
 ) -> Results {
     let FoundList { totals, has_several_shops, start, page } = found;
-    let (previous, next) = page_links(params, filter.sort(), start, page);
+    let places = places(start, page, filter.sort(), totals.order_count);
+    let (previous, next) = page_links(params, filter.sort(), start, page, places);
     let shop = |order: &ListedOrder| Some(order.shop.clone()).filter(|shop| *has_several_shops && !shop.is_empty());
     Results {
         orders: page.orders.iter().map(|order| list_row(order, shop(order), zone)).collect(),
         summary: summary(totals),
         net_summary: net_summary(totals),
         charts: totals.currencies.iter().filter_map(chart::chart).collect(),
-        position: position(start, page, totals.order_count),
+        position: places.map(|places| format_position(places, totals.order_count)),
         previous,
         next,
         csv_url: list_url("/orders.csv", params, None),
@@ -253,16 +254,25 @@ fn list_row(order: &ListedOrder, shop: Option<String>, zone: &Zone) -> ListRow {
     }
 }
 
-/// The place of the page in the list. A cursor does not tell it, but the first and the last page are at the ends.
-fn position(start: &PageStart, page: &OrderPage<ListedOrder>, count: i64) -> Option<String> {
+/// The places of the first and the last order of the page in the list. Known on the first and the last page, and where the cursor has it.
+/// One that no longer fits, because orders were added or removed, is left out.
+fn places(start: &PageStart, page: &OrderPage<ListedOrder>, sort: Sort, count: i64) -> Option<(i64, i64)> {
     let shown = i64::try_from(page.orders.len()).ok().filter(|shown| (1..=count).contains(shown))?;
     let first = match start {
         PageStart::First => 1,
         PageStart::After(_) if !page.has_more => count - shown + 1,
-        PageStart::After(_) | PageStart::Before(_) => return None,
+        PageStart::After(cursor) => cursor.position(sort)?.checked_add(1)?,
+        PageStart::Before(cursor) => cursor.position(sort)?.checked_sub(shown)?,
     };
-    let [first, last, count] = [first, first + shown - 1, count].map(format_count);
-    Some(format!("{first}–{last} of {count}"))
+    let last = first.checked_add(shown - 1)?;
+    let is_last_page = matches!(start, PageStart::After(_)) && !page.has_more;
+    let fits = matches!(start, PageStart::First) || is_last_page || (first > 1 && last < count);
+    fits.then_some((first, last))
+}
+
+fn format_position((first, last): (i64, i64), count: i64) -> String {
+    let [first, last, count] = [first, last, count].map(format_count);
+    format!("{first}–{last} of {count}")
 }
 
 fn summary(totals: &OrderTotals) -> String {
@@ -292,6 +302,7 @@ fn page_links(
     sort: Sort,
     start: &PageStart,
     page: &OrderPage<ListedOrder>,
+    places: Option<(i64, i64)>,
 ) -> (Option<PageLink>, Option<PageLink>) {
     let (before, after) = match sort {
         Sort::Newest => ("Newer", "Older"),
@@ -299,11 +310,16 @@ fn page_links(
         Sort::Highest => ("Higher", "Lower"),
         Sort::Lowest => ("Lower", "Higher"),
     };
-    let link = |name, order: Option<&ListedOrder>, label| {
-        order.map(|order| PageLink { url: list_url("/orders", params, Some((name, order.cursor(sort)))), label })
+    let link = |name, order: Option<&ListedOrder>, place: Option<i64>, label| {
+        let cursor = order?.cursor(sort);
+        let cursor = match place {
+            Some(place) => cursor.with_position(place, sort),
+            None => cursor,
+        };
+        Some(PageLink { url: list_url("/orders", params, Some((name, cursor))), label })
     };
-    let previous = link("before", page.orders.first(), before);
-    let next = link("after", page.orders.last(), after);
+    let previous = link("before", page.orders.first(), places.map(|(first, _)| first), before);
+    let next = link("after", page.orders.last(), places.map(|(_, last)| last), after);
     match start {
         PageStart::First => (None, next.filter(|_| page.has_more)),
         PageStart::After(_) => (previous, next.filter(|_| page.has_more)),

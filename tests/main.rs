@@ -60,6 +60,7 @@ mod order_details;
 mod order_mails;
 mod order_versions;
 mod orders;
+mod page_audits;
 mod pages;
 mod paging;
 mod postgres_faults;

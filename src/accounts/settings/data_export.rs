@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::account_page::{self, FormErrors};
 use crate::accounts::audit::{self, AuditEvent, Event};
+use crate::accounts::mfa::FactorState;
 use crate::accounts::{Accounts, ReauthForm, trusted_browser, trusted_network};
 use crate::domain::UnixSeconds;
 use crate::mail::recoveries;
@@ -54,6 +55,7 @@ impl Accounts {
         let browsers = trusted_browser::store::TABLE.last_used(&self.database, &user.user_id).await?;
         let networks = trusted_network::store::TABLE.last_used(&self.database, &user.user_id).await?;
         let reserved = recoveries::list(&self.database, &user.user_id, self.clock.now()).await?;
+        let factors = FactorState::find(&self.database, &user.user_id).await?;
         let events = audit::list(&self.database, &user.user_id, self.clock.now(), MAX_EVENTS).await?;
         Ok(json!({
             "account": {
@@ -65,6 +67,10 @@ impl Accounts {
                 "order_mails_off_at": order_mails_off_at.map(|at| at.to_string()),
             },
             "sessions": sessions.iter().map(session).collect::<Vec<_>>(),
+            "two_step_login": {
+                "authenticator_app_since": factors.totp_since.map(|at| at.to_string()),
+                "recovery_codes_left": factors.recovery_codes_left,
+            },
             "trusted_browsers": browsers.iter().map(last_used).collect::<Vec<_>>(),
             "trusted_networks": networks.iter().map(last_used).collect::<Vec<_>>(),
             "kept_addresses": reserved.iter().map(reserved_address).collect::<Vec<_>>(),

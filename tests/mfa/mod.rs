@@ -28,6 +28,8 @@ pub const REMOVED: &str = "Two-step login was removed from your account";
 pub struct Authenticator {
     totp: Totp,
     pub secret: String,
+    /// The code that finished the setup.
+    pub used: String,
 }
 
 impl Authenticator {
@@ -39,7 +41,7 @@ impl Authenticator {
 
     pub fn new(secret: &str) -> Self {
         let builder = Builder::new().with_secret(Secret::try_from_base32(secret).unwrap());
-        Self { totp: builder.build().unwrap(), secret: secret.to_owned() }
+        Self { totp: builder.build().unwrap(), secret: secret.to_owned(), used: String::new() }
     }
 
     /// The code of now, or of that many steps later.
@@ -77,8 +79,9 @@ pub fn recovery_codes(page: &str) -> Vec<String> {
 pub async fn set_up(visitor: &mut Visitor) -> (Authenticator, Vec<String>) {
     let page = visitor.post("/account/mfa/start", &[("password", PASSWORD)]).await;
     assert!(page.is_page(200), "{}: {}", page.status, page.text());
-    let app = Authenticator::of_page(&page.text());
-    let page = visitor.post("/account/mfa/confirm", &[("code", &app.code(0))]).await;
+    let mut app = Authenticator::of_page(&page.text());
+    app.used = app.code(0);
+    let page = visitor.post("/account/mfa/confirm", &[("code", &app.used)]).await;
     assert!(page.is_page(200), "{}: {}", page.status, page.text());
     (app, recovery_codes(&page.text()))
 }

@@ -27,10 +27,10 @@ async fn send(visitor: &mut Visitor, change: &Change, password: &str, code: Opti
 async fn password_alone_changes_nothing_with_two_step_login() {
     let app = TestApp::start().await;
     let (mut ann, authenticator, codes) = two_step_customer(&app, ANN).await;
-    let (used, wrong) = (authenticator.code(0), authenticator.wrong_code());
+    let (used, wrong) = (&*authenticator.used, authenticator.wrong_code());
     for change in &CHANGES {
         app.execute("DELETE FROM rate_limits").await;
-        for code in [None, Some(""), Some(" "), Some(&*wrong), Some(&*used), Some("x"), Some(&codes[0][..28])] {
+        for code in [None, Some(""), Some(" "), Some(&*wrong), Some(used), Some("x"), Some(&codes[0][..28])] {
             let response = send(&mut ann, change, PASSWORD, code).await;
             let (page, id) = (response.text(), change.3);
             assert!(response.is_page(422), "{} {code:?}: {}", change.0, response.status);

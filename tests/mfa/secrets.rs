@@ -35,7 +35,7 @@ async fn database_log_mail_and_export_contain_no_secret() {
     let mails: String = mailbox::mails(&app).into_iter().map(|mail| mail.raw).collect();
     for (place, text) in [("log", app.logs()), ("mail", mails), ("export", export.to_string())] {
         let secrets = codes.iter().chain([&authenticator.secret]);
-        for secret in secrets.map(|secret| secret.as_str()).chain([&*codes[1].replace('-', "")]) {
+        for secret in secrets.map(String::as_str).chain([&*codes[1].replace('-', "")]) {
             assert!(!text.contains(secret), "{secret} is in the {place}");
         }
     }

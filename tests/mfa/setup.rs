@@ -130,7 +130,7 @@ async fn disable_requires_password_and_code() {
     for (password, code, field) in [
         (PASSWORD, "", "disable-code-error"),
         (PASSWORD, &*wrong, "disable-code-error"),
-        (PASSWORD, &*authenticator.code(0), "disable-code-error"),
+        (PASSWORD, &*authenticator.used, "disable-code-error"),
         (WRONG_PASSWORD, &*codes[0], "disable-password-error"),
         ("", &*codes[0], "disable-password-error"),
     ] {

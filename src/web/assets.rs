@@ -14,7 +14,7 @@ use crate::config::Shop;
 use crate::hex;
 
 /// Files that the pages need.
-const REQUIRED: [&str; 4] = ["site.css", "site.js", "icon.svg", FAVICON];
+const REQUIRED: [&str; 5] = ["site.css", "site.js", "passkeys.js", "icon.svg", FAVICON];
 const FAVICON: &str = "favicon.ico";
 /// The colour in `icon.svg` that an accent of the shop replaces.
 const ICON_COLOR: &str = "#0b6650";

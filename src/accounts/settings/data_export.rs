@@ -2,13 +2,11 @@
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::account_page::{self, FormErrors};
 use crate::accounts::audit::{self, AuditEvent, Event};
-use crate::accounts::reauthentication::Reauthentication;
-use crate::accounts::{Accounts, trusted_browser, trusted_network};
+use crate::accounts::{Accounts, ReauthForm, trusted_browser, trusted_network};
 use crate::domain::UnixSeconds;
 use crate::mail::recoveries;
 use crate::orders;
@@ -19,22 +17,16 @@ use crate::web::{Client, Error};
 /// More than an account has in 90 days.
 const MAX_EVENTS: i64 = 100_000;
 
-#[derive(Deserialize)]
-pub struct ExportForm {
-    #[serde(default)]
-    password: String,
-}
-
 pub async fn submit(
     client: Client,
     accounts: web::Data<Accounts>,
-    Authenticated { user, layout, body: Form(form) }: Authenticated<Form<ExportForm>>,
+    Authenticated { user, layout, body: Form(form) }: Authenticated<Form<ReauthForm>>,
 ) -> Result<HttpResponse, Error> {
     let account = accounts.find_account(&user).await?;
-    let rotated = match accounts.reauthenticate(&user, &account, &form.password, &client).await? {
-        Reauthentication::Succeeded(rotated) => rotated,
-        Reauthentication::Failed(error) => {
-            let errors = FormErrors { export_password_error: Some(error.to_owned()), ..FormErrors::default() };
+    let rotated = match accounts.reauthenticate(&user, &account, &form, &client).await? {
+        Ok(rotated) => rotated,
+        Err(of_export) => {
+            let errors = FormErrors { of_export, ..FormErrors::default() };
             return account_page::show_errors(layout, &user, &accounts, errors).await;
         }
     };

@@ -16,14 +16,17 @@ pub(in crate::accounts) struct FactorState {
     /// When TOTP was turned on.
     pub totp_since: Option<UnixSeconds>,
     pub recovery_codes_left: i64,
+    pub passkeys: i64,
 }
 
 impl FactorState {
     pub(in crate::accounts) async fn find(database: &Database, user_id: &UserId) -> Result<Self, DatabaseError> {
         sqlx::query_as(
             "SELECT (SELECT confirmed_at FROM totp_factors WHERE user_id = $1) AS totp_since,
-                    (SELECT COUNT(*) FROM recovery_codes WHERE user_id = $2) AS recovery_codes_left",
+                    (SELECT COUNT(*) FROM recovery_codes WHERE user_id = $2) AS recovery_codes_left,
+                    (SELECT COUNT(*) FROM passkeys WHERE user_id = $3) AS passkeys",
         )
+        .bind(user_id)
         .bind(user_id)
         .bind(user_id)
         .fetch_one(database.reader())
@@ -48,6 +51,7 @@ struct OverviewPage {
     /// The date when TOTP was turned on.
     totp_since: Option<String>,
     recovery_codes_left: i64,
+    offers_passkey: bool,
     start: ReauthErrors,
     recovery_codes: ReauthErrors,
     disable: ReauthErrors,
@@ -86,8 +90,10 @@ impl Accounts {
         let viewer = layout.viewer.clone().ok_or_else(session_ended)?;
         let zone = layout.zone();
         let errors_of = |form| errors.filter(|(of, _)| *of == form).map(|(_, errors)| errors).unwrap_or_default();
+        let offers_passkey = state.passkeys > 0 && layout.passkeys.is_supported();
         let view = OverviewPage {
             layout,
+            offers_passkey,
             email: viewer.email,
             is_verified: viewer.is_verified,
             totp_since: state.totp_since.map(|since| format_date(since, &zone)),

@@ -32,7 +32,7 @@ impl Assertion {
 }
 
 /// A passkey with a valid assertion.
-pub(super) struct VerifiedPasskey {
+pub(in crate::accounts) struct VerifiedPasskey {
     stored: StoredPasskey,
     /// With the new signature counter.
     updated: String,

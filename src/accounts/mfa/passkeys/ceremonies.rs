@@ -39,10 +39,12 @@ pub(super) struct AuthenticatorUser<'a> {
 }
 
 /// Why a registration or an assertion is refused.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum Refusal {
+    #[error("{0}")]
     Invalid(WebauthnError),
-    /// The signature counter did not increase, so the private key may have been copied (section 6.1.1).
+    /// The private key may have been copied (section 6.1.1).
+    #[error("the signature counter did not increase")]
     Copied,
 }
 
@@ -63,10 +65,7 @@ impl Passkeys {
         current_secret: &'a [u8],
         previous_secrets: impl IntoIterator<Item = &'a [u8]>,
     ) -> Self {
-        Self {
-            relying_party: relying_party(origin, name),
-            keys: StateKeys::new(current_secret, previous_secrets),
-        }
+        Self { relying_party: relying_party(origin, name), keys: StateKeys::new(current_secret, previous_secrets) }
     }
 
     /// The domain to which the passkeys belong; 404 without one.
@@ -209,7 +208,8 @@ mod tests {
         let started = passkeys("https://shop.example").start_registration(&["r"], &user, &[vec![1, 2]], now()).unwrap();
         let options = &started["publicKey"];
         assert_eq!(options["rp"], json!({ "name": "Shop", "id": "shop.example" }));
-        let selection = json!({ "residentKey": "required", "requireResidentKey": true, "userVerification": "required" });
+        let selection =
+            json!({ "residentKey": "required", "requireResidentKey": true, "userVerification": "required" });
         assert_eq!(options["authenticatorSelection"], selection);
         assert_eq!(options["excludeCredentials"], json!([{ "type": "public-key", "id": "AQI" }]));
         assert_eq!(options["attestation"], "none");
@@ -232,7 +232,10 @@ mod tests {
     #[test]
     fn ip_addresses_have_no_passkeys() {
         for origin in ["http://127.0.0.1:8080", "https://[::1]", "https://192.0.2.1"] {
-            assert!(matches!(passkeys(origin).start_assertion(&["login"], &[], now()), Err(Error::NotFound)), "{origin}");
+            assert!(
+                matches!(passkeys(origin).start_assertion(&["login"], &[], now()), Err(Error::NotFound)),
+                "{origin}"
+            );
         }
         assert_eq!(passkeys("https://shop.example:8443").relying_party_id().unwrap(), "shop.example");
     }

@@ -11,9 +11,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 use uuid::Uuid;
 
+use super::MAX_PER_ACCOUNT;
 use super::store::{self, PasskeyLine};
-use super::{MAX_PER_ACCOUNT, PasskeyAvailability};
-use crate::accounts::{Accounts, session_ended};
+use crate::accounts::{Accounts, ReauthErrors};
 use crate::domain::{Zone, format_date, format_date_time};
 use crate::sessions::CurrentUser;
 use crate::web::{Error, Layout, page};
@@ -22,13 +22,16 @@ use crate::web::{Error, Layout, page};
 #[template(path = "accounts/passkeys.html")]
 struct PasskeysPage {
     layout: Layout,
-    availability: PasskeyAvailability,
     email: String,
     is_verified: bool,
     is_full: bool,
+    has_totp: bool,
+    offers_passkey: bool,
     passkeys: Vec<PasskeyView>,
     /// What the script reports to the browser, as JSON; empty if the account never had a passkey.
     signal: String,
+    /// None: the script shows them beside its button.
+    errors: ReauthErrors,
 }
 
 /// A passkey on a page.
@@ -48,27 +51,29 @@ pub(super) fn view(passkey: &PasskeyLine, zone: &Zone) -> PasskeyView {
     }
 }
 
-pub async fn show(
-    layout: Layout,
-    user: CurrentUser,
-    availability: PasskeyAvailability,
-    accounts: web::Data<Accounts>,
-) -> Result<HttpResponse, Error> {
+pub async fn show(layout: Layout, user: CurrentUser, accounts: web::Data<Accounts>) -> Result<HttpResponse, Error> {
+    let account = accounts.find_account(&user).await?;
     let passkeys = store::list(accounts.database.reader(), &user.user_id).await?;
     let handle = store::find_handle(accounts.database.reader(), &user.user_id).await?;
-    let viewer = layout.viewer.clone().ok_or_else(session_ended)?;
     let zone = layout.zone();
-    let signal = handle.map(|handle| accounts.signal(handle, &viewer.email, &passkeys));
+    let signal = handle.map(|handle| accounts.signal(handle, account.email.as_str(), &passkeys));
     let view = PasskeysPage {
-        layout,
-        availability,
-        is_verified: viewer.is_verified,
-        email: viewer.email,
-        is_full: passkeys.len() >= usize::try_from(MAX_PER_ACCOUNT).unwrap_or(usize::MAX),
-        passkeys: passkeys.iter().map(|passkey| self::view(passkey, &zone)).collect(),
+        email: account.email.as_str().to_owned(),
+        is_verified: account.verified_at.is_some(),
+        is_full: is_full(&passkeys),
+        has_totp: account.has_totp(),
+        offers_passkey: !passkeys.is_empty() && layout.passkeys.is_supported(),
+        passkeys: passkeys.iter().map(|passkey| view(passkey, &zone)).collect(),
         signal: signal.unwrap_or_default(),
+        layout,
+        errors: ReauthErrors::default(),
     };
     page(StatusCode::OK, &view)
+}
+
+/// Whether the account has as many passkeys as it can have.
+pub(super) fn is_full(passkeys: &[PasskeyLine]) -> bool {
+    i64::try_from(passkeys.len()).is_ok_and(|count| count >= MAX_PER_ACCOUNT)
 }
 
 impl Accounts {

@@ -107,7 +107,8 @@ impl Accounts {
             return Ok(PasskeyLogin::Failed);
         };
         let now = self.clock.now();
-        let started = self.start_session(&login, context, async |transaction| verified.record_use(transaction, now).await);
+        let started =
+            self.start_session(&login, context, async |transaction| verified.record_use(transaction, now).await);
         match started.await? {
             Some(logged_in) => Ok(PasskeyLogin::LoggedIn(logged_in)),
             None => {
@@ -130,7 +131,8 @@ impl Accounts {
             None => None,
         };
         let Some((stored, account)) = stored.zip(account) else {
-            rate_limit::count(&self.database, &self.clock, &rate_limits::passkey_network(context.client.address)).await?;
+            rate_limit::count(&self.database, &self.clock, &rate_limits::unknown_passkey(context.client.address))
+                .await?;
             Event::LoginFailed.log(None, context.client);
             return Ok(None);
         };

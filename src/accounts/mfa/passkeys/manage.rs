@@ -5,16 +5,14 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
-use super::change::PasskeyChange;
 use super::list::{PasskeyView, view};
 use super::name::PasskeyName;
-use super::{PasskeyAvailability, store};
-use crate::accounts::audit::Event;
-use crate::accounts::reauthentication::{ReauthErrors, ReauthForm};
+use super::store::{self, PasskeyLine};
 use crate::accounts::store::Account;
-use crate::accounts::{AccountNotice, Accounts, session_ended, store as users};
+use crate::accounts::{AccountNotice, Accounts, ReauthErrors, ReauthForm, store as users};
 use crate::database;
 use crate::domain::SessionId;
+use crate::mail::FactorChange;
 use crate::sessions::{Authenticated, CurrentUser};
 use crate::web::body::Form;
 use crate::web::{Client, Error, Layout, Notice, page, see_other};
@@ -23,11 +21,12 @@ use crate::web::{Client, Error, Layout, Notice, page, see_other};
 #[template(path = "accounts/passkey.html")]
 struct PasskeyPage {
     layout: Layout,
-    availability: PasskeyAvailability,
     email: String,
     passkey: PasskeyView,
     /// The name in the field.
     name: String,
+    has_totp: bool,
+    offers_passkey: bool,
     errors: FormErrors,
 }
 
@@ -59,12 +58,32 @@ impl FormErrors {
 pub async fn show(
     layout: Layout,
     user: CurrentUser,
-    availability: PasskeyAvailability,
     accounts: web::Data<Accounts>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Error> {
     let passkey = accounts.find_passkey(&user, &id).await?;
-    render(layout, availability, &passkey, None, FormErrors::default())
+    let account = accounts.find_account(&user).await?;
+    render(StatusCode::OK, layout, &account, &passkey, &passkey.name, FormErrors::default())
+}
+
+fn render(
+    status: StatusCode,
+    layout: Layout,
+    account: &Account,
+    passkey: &PasskeyLine,
+    name: &str,
+    errors: FormErrors,
+) -> Result<HttpResponse, Error> {
+    let view = PasskeyPage {
+        email: account.email.as_str().to_owned(),
+        passkey: view(passkey, &layout.zone()),
+        name: name.to_owned(),
+        has_totp: account.has_totp(),
+        offers_passkey: layout.passkeys.is_supported(),
+        layout,
+        errors,
+    };
+    page(status, &view)
 }
 
 #[derive(Deserialize)]
@@ -76,30 +95,28 @@ pub struct RenameForm {
 
 pub async fn rename(
     client: Client,
-    availability: PasskeyAvailability,
     accounts: web::Data<Accounts>,
     id: web::Path<String>,
     Authenticated { user, layout, body: Form(form) }: Authenticated<Form<RenameForm>>,
 ) -> Result<HttpResponse, Error> {
     let passkey = accounts.find_passkey(&user, &id).await?;
-    let show = |errors| render(layout, availability, &passkey, Some(&form.name), errors);
+    let account = accounts.find_account(&user).await?;
+    let show = |errors| render(StatusCode::UNPROCESSABLE_ENTITY, layout, &account, &passkey, &form.name, errors);
     let name = match PasskeyName::parse(&form.name) {
         Ok(name) => name,
         Err(error) => return show(FormErrors { name: Some(error), ..FormErrors::default() }),
     };
-    let account = accounts.find_account(&user).await?;
     let rotated = match accounts.reauthenticate(&user, &account, &form.reauthentication, &client).await? {
         Ok(rotated) => rotated,
         Err(rename) => return show(FormErrors { rename, ..FormErrors::default() }),
     };
-    let change = PasskeyChange { event: Event::PasskeyRenamed, name: &name };
-    let is_done = accounts.change_passkey(&account, &rotated.session_id, &passkey.id, &change, &client).await;
+    let change = PasskeyChange::Rename(&name);
+    let is_done = accounts.change_passkey(&account, &rotated.session_id, &passkey, &change, &client).await;
     rotated.set_cookie(finished(is_done, AccountNotice::PasskeyRenamed))
 }
 
 pub async fn remove(
     client: Client,
-    availability: PasskeyAvailability,
     accounts: web::Data<Accounts>,
     id: web::Path<String>,
     Authenticated { user, layout, body: Form(form) }: Authenticated<Form<ReauthForm>>,
@@ -109,12 +126,12 @@ pub async fn remove(
     let rotated = match accounts.reauthenticate(&user, &account, &form, &client).await? {
         Ok(rotated) => rotated,
         Err(remove) => {
-            return render(layout, availability, &passkey, None, FormErrors { remove, ..FormErrors::default() });
+            let errors = FormErrors { remove, ..FormErrors::default() };
+            return render(StatusCode::UNPROCESSABLE_ENTITY, layout, &account, &passkey, &passkey.name, errors);
         }
     };
-    let name = PasskeyName::stored(passkey.name);
-    let change = PasskeyChange { event: Event::PasskeyRemoved, name: &name };
-    let is_done = accounts.change_passkey(&account, &rotated.session_id, &passkey.id, &change, &client).await;
+    let change = PasskeyChange::Remove;
+    let is_done = accounts.change_passkey(&account, &rotated.session_id, &passkey, &change, &client).await;
     rotated.set_cookie(finished(is_done, AccountNotice::PasskeyRemoved))
 }
 
@@ -127,33 +144,44 @@ fn finished(is_done: Result<bool, Error>, notice: AccountNotice) -> Result<HttpR
     Ok(response)
 }
 
+enum PasskeyChange<'a> {
+    Rename(&'a PasskeyName),
+    Remove,
+}
+
 impl Accounts {
     /// One of the user's passkeys.
-    async fn find_passkey(&self, user: &CurrentUser, id: &str) -> Result<store::PasskeyLine, Error> {
+    async fn find_passkey(&self, user: &CurrentUser, id: &str) -> Result<PasskeyLine, Error> {
         let passkeys = store::list(self.database.reader(), &user.user_id).await?;
         passkeys.into_iter().find(|passkey| passkey.id == id).ok_or(Error::NotFound)
     }
 
-    /// Renames or removes a passkey; returns whether it exists.
+    /// Renames or removes a passkey; returns whether it still exists.
     async fn change_passkey(
         &self,
         account: &Account,
         session_id: &SessionId,
-        id: &str,
+        passkey: &PasskeyLine,
         change: &PasskeyChange<'_>,
         client: &Client,
     ) -> Result<bool, Error> {
-        let now = self.clock.now();
+        let (id, now) = (&passkey.id, self.clock.now());
         let changed = self.database.write(async |transaction| {
             if !users::has_active_session(transaction, &account.id, session_id, now).await? {
                 return Ok::<_, database::Error>(false);
             }
-            let is_changed = match change.event {
-                Event::PasskeyRemoved => store::remove(transaction, &account.id, id).await?,
-                _ => store::rename(transaction, &account.id, id, change.name).await?,
+            let (is_changed, change) = match change {
+                PasskeyChange::Rename(name) => (
+                    store::rename(transaction, &account.id, id, name).await?,
+                    FactorChange::PasskeyRenamed { name: name.as_str().to_owned() },
+                ),
+                PasskeyChange::Remove => (
+                    store::remove(transaction, &account.id, id).await?,
+                    FactorChange::PasskeyRemoved { name: passkey.name.clone() },
+                ),
             };
             if is_changed {
-                self.record_passkey_change(transaction, account, change, client).await?;
+                self.record_factor_change(transaction, account, change, client).await?;
             }
             Ok(is_changed)
         });

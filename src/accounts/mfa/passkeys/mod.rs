@@ -8,7 +8,6 @@
 //! | `reauthentication.rs` | a passkey in place of the password | `/account/passkeys/reauthenticate` |
 //! | `offer.rs` | the offer after a login with a password | |
 //! | `well_known.rs` | for password managers | `/.well-known/passkey-endpoints` |
-//! | `availability.rs` | whether passkeys work at the address of a request | |
 //! | `ceremonies.rs`, `signed_state.rs`, `assertion.rs` | WebAuthn | |
 //! | `name.rs`, `store.rs` | names; the tables | |
 //!
@@ -18,9 +17,7 @@
 //! - Only an account with a confirmed address has passkeys. Each change is reauthenticated, mailed and recorded.
 
 mod assertion;
-mod availability;
 mod ceremonies;
-mod change;
 mod list;
 mod login;
 mod manage;
@@ -38,10 +35,11 @@ use serde::Serialize;
 use serde_json::json;
 
 pub(in crate::accounts) use assertion::VerifiedPasskey;
-pub use availability::PasskeyAvailability;
 pub use ceremonies::Passkeys;
-pub(in crate::accounts) use offer::is_due as is_offer_due;
-pub(in crate::accounts) use store::{delete_expired_challenges, list as list_passkeys, remove_added_since, remove_all};
+pub(in crate::accounts) use offer::{is_due as is_offer_due, may_offer};
+pub(in crate::accounts) use store::{
+    PasskeyLine, delete_expired_challenges, list as list_passkeys, remove_added_since, remove_all,
+};
 pub use well_known::endpoints;
 
 /// Passkeys of one account.

@@ -7,7 +7,6 @@ use super::{json_response, store};
 use crate::accounts::audit::Event;
 use crate::accounts::store::Account;
 use crate::accounts::{Accounts, rate_limits};
-use crate::database;
 use crate::domain::UserId;
 use crate::rate_limit;
 use crate::sessions::Authenticated;
@@ -31,34 +30,22 @@ pub async fn start(
 }
 
 impl Accounts {
-    /// Whether `field` is a valid assertion of one of the account's passkeys. Counts the attempt and records a failed one, as for a
+    /// Verifies an assertion of one of the account's passkeys in the field of a form. Counts the attempt and records a failed one, as for a
     /// password.
-    pub(in crate::accounts) async fn is_passkey_of(
+    pub(in crate::accounts) async fn verify_passkey(
         &self,
         account: &Account,
         field: &str,
         client: &Client,
-    ) -> Result<bool, Error> {
+    ) -> Result<Option<VerifiedPasskey>, Error> {
         let counters = [rate_limits::reauthentication(&account.id)];
         rate_limit::count(&self.database, &self.clock, &counters).await?;
-        let now = self.clock.now();
-        let is_valid = match self.verify_field(account, field, client).await? {
-            None => false,
-            Some(verified) => {
-                let used = self.database.write_together(async |transaction| {
-                    let is_first = verified.record_use(transaction, now).await?;
-                    if is_first {
-                        rate_limit::refund(transaction, &counters).await?;
-                    }
-                    Ok::<_, database::Error>(is_first)
-                });
-                used.await?
-            }
-        };
-        if !is_valid {
+        let Some(verified) = self.verify_field(account, field, client).await? else {
             self.record(&account.id, Event::ReauthenticationFailed, client).await?;
-        }
-        Ok(is_valid)
+            return Ok(None);
+        };
+        self.database.write_together(async |transaction| rate_limit::refund(transaction, &counters).await).await?;
+        Ok(Some(verified))
     }
 
     async fn verify_field(

@@ -8,16 +8,15 @@ use uuid::Uuid;
 use webauthn_rs::prelude::RegisterPublicKeyCredential;
 
 use super::ceremonies::AuthenticatorUser;
-use super::change::PasskeyChange;
+use super::list::is_full;
 use super::name::PasskeyName;
 use super::store::{self, NewPasskey};
 use super::{MAX_PER_ACCOUNT, error_response, json_response};
-use crate::accounts::audit::Event;
-use crate::accounts::reauthentication::ReauthForm;
 use crate::accounts::store::Account;
-use crate::accounts::{AccountNotice, Accounts, store as users};
+use crate::accounts::{AccountNotice, Accounts, ReauthForm, store as users};
 use crate::database;
 use crate::domain::{SessionId, UserId};
+use crate::mail::FactorChange;
 use crate::sessions::{Authenticated, CurrentUser};
 use crate::web::body::{Form, Json};
 use crate::web::{Client, Error, Notice};
@@ -77,7 +76,7 @@ pub async fn finish(
 impl Accounts {
     async fn start_registration(&self, account: &Account, session_id: &SessionId) -> Result<HttpResponse, Error> {
         let existing = store::list(self.database.reader(), &account.id).await?;
-        if existing.len() >= usize::try_from(MAX_PER_ACCOUNT).unwrap_or(usize::MAX) {
+        if is_full(&existing) {
             return Ok(error_response(StatusCode::UNPROCESSABLE_ENTITY, TOO_MANY));
         }
         let handle = match store::find_handle(self.database.reader(), &account.id).await? {
@@ -113,7 +112,6 @@ impl Accounts {
         };
         let json = serde_json::to_string(&passkey).map_err(|error| Error::Internal(error.into()))?;
         let name = PasskeyName::guess(answer.authenticator_data.as_deref(), client);
-        let change = PasskeyChange { event: Event::PasskeyAdded, name: &name };
         let added = self.database.write(async |transaction| {
             let is_valid = users::has_active_session(transaction, &account.id, &user.session_id, now).await?
                 && store::use_challenge(transaction, &opened.challenge_id, opened.expires_at).await?
@@ -127,7 +125,8 @@ impl Accounts {
             if !store::insert(transaction, &new, MAX_PER_ACCOUNT).await? {
                 return Ok(false);
             }
-            self.record_passkey_change(transaction, account, &change, client).await?;
+            let change = FactorChange::PasskeyAdded { name: name.as_str().to_owned() };
+            self.record_factor_change(transaction, account, change, client).await?;
             Ok(true)
         });
         Ok(added.await?)

@@ -132,13 +132,14 @@ pub(super) async fn record_use(
     updated_json: &str,
     now: UnixSeconds,
 ) -> Result<bool, Error> {
-    let updated = sqlx::query("UPDATE passkeys SET credential = $1, last_used_at = $2 WHERE id = $3 AND credential = $4")
-        .bind(updated_json)
-        .bind(now)
-        .bind(&stored.id)
-        .bind(&stored.json)
-        .execute(&mut *transaction)
-        .await?;
+    let updated =
+        sqlx::query("UPDATE passkeys SET credential = $1, last_used_at = $2 WHERE id = $3 AND credential = $4")
+            .bind(updated_json)
+            .bind(now)
+            .bind(&stored.id)
+            .bind(&stored.json)
+            .execute(&mut *transaction)
+            .await?;
     Ok(updated.rows_affected() == 1)
 }
 
@@ -215,7 +216,7 @@ pub(super) async fn record_offer(
 ) -> Result<bool, Error> {
     let updated = sqlx::query(
         "UPDATE users SET passkey_offered_at = $1
-         WHERE id = $2 AND verified_at IS NOT NULL AND COALESCE(passkey_offered_at, 0) < $3
+         WHERE id = $2 AND verified_at IS NOT NULL AND COALESCE(passkey_offered_at, 0) <= $3
            AND NOT EXISTS (SELECT 1 FROM passkeys p WHERE p.user_id = users.id)",
     )
     .bind(now)

@@ -90,7 +90,7 @@ impl AboutFactors {
                 format!("The passkey \"{name}\" was removed from your account. It no longer logs in.")
             }
             FactorChange::Reset => {
-                "The shop removed two-step login from your account, with its recovery codes, and logged you out everywhere. You can log in with your password and turn it on again on the account page.".to_owned()
+                "The shop removed two-step login from your account, with its recovery codes and all passkeys, and logged you out everywhere. You can log in with your password and turn it on again on the account page.".to_owned()
             }
         }
     }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::account_page::{self, FormErrors};
 use crate::accounts::audit::{self, AuditEvent, Event};
-use crate::accounts::mfa::{self, PasskeyLine};
+use crate::accounts::mfa::{self, FactorState, PasskeyLine};
 use crate::accounts::{Accounts, ReauthForm, trusted_browser, trusted_network};
 use crate::domain::UnixSeconds;
 use crate::mail::recoveries;
@@ -56,6 +56,7 @@ impl Accounts {
         let networks = trusted_network::store::TABLE.last_used(&self.database, &user.user_id).await?;
         let reserved = recoveries::list(&self.database, &user.user_id, self.clock.now()).await?;
         let passkeys = mfa::list_passkeys(self.database.reader(), &user.user_id).await?;
+        let factors = FactorState::find(&self.database, &user.user_id).await?;
         let events = audit::list(&self.database, &user.user_id, self.clock.now(), MAX_EVENTS).await?;
         Ok(json!({
             "account": {
@@ -68,6 +69,10 @@ impl Accounts {
             },
             "sessions": sessions.iter().map(session).collect::<Vec<_>>(),
             "passkeys": passkeys.iter().map(passkey).collect::<Vec<_>>(),
+            "two_step_login": {
+                "authenticator_app_since": factors.totp_since.map(|at| at.to_string()),
+                "recovery_codes_left": factors.recovery_codes_left,
+            },
             "trusted_browsers": browsers.iter().map(last_used).collect::<Vec<_>>(),
             "trusted_networks": networks.iter().map(last_used).collect::<Vec<_>>(),
             "kept_addresses": reserved.iter().map(reserved_address).collect::<Vec<_>>(),

@@ -1,6 +1,7 @@
 //! What anybody can send to the ceremonies.
 
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -89,7 +90,8 @@ fn changed(answer: &Value, change: &Change) -> Value {
 }
 
 fn edit_bytes(answer: &mut Value, pointer: &str, edit: impl FnOnce(&mut Vec<u8>)) {
-    if let Some(field) = answer.pointer_mut(pointer).filter(|field| field.as_str().is_some_and(|text| text.len() > 11)) {
+    if let Some(field) = answer.pointer_mut(pointer).filter(|field| field.as_str().is_some_and(|text| text.len() > 11))
+    {
         let mut bytes = decode(field);
         edit(&mut bytes);
         *field = Value::from(encode(&bytes));

@@ -92,7 +92,8 @@ async fn list_reports_the_accepted_passkeys_also_after_the_last_is_removed() {
     let mut ann = app.verified_customer(ANN).await;
     let passkey = register(&app, &mut ann).await;
     let handle = encode(passkey.user_handle.as_deref().unwrap());
-    let expected = |ids: Value| json!({ "rpId": "localhost", "userId": handle, "name": ANN, "allAcceptedCredentialIds": ids });
+    let expected =
+        |ids: Value| json!({ "rpId": "localhost", "userId": handle, "name": ANN, "allAcceptedCredentialIds": ids });
     assert_eq!(signal(&app, &mut ann).await, expected(json!([encode(&passkey.id)])));
     let path = format!("{}/remove", passkey_pages(&mut ann).await[0]);
     assert_eq!(ann.post(&path, &[("password", PASSWORD)]).await.status, 303);

@@ -55,10 +55,9 @@ async fn registration_is_reauthenticated_by_password_or_another_passkey() {
     let app = TestApp::start().await;
     let mut ann = app.verified_customer(ANN).await;
     let token = ann.token();
-    for (fields, message) in [
-        (&[][..], "Enter your password."),
-        (&[("password", WRONG_PASSWORD)], "Password is incorrect. Try again."),
-    ] {
+    for (fields, message) in
+        [(&[][..], "Enter your password."), (&[("password", WRONG_PASSWORD)], "Password is incorrect. Try again.")]
+    {
         let response = ann.post(START_REGISTRATION, fields).await;
         assert_eq!((response.status, response.json()["error"].as_str()), (422, Some(message)));
     }
@@ -127,14 +126,17 @@ async fn account_has_at_most_20_passkeys() {
     let copy = "INSERT INTO passkeys (id, user_id, credential_id, credential, name, created_at)
          SELECT 'p' || n.value, user_id, CAST(n.value AS ";
     for number in 0..18 {
-        let id = format!("{copy}{}) , credential, name, created_at FROM passkeys, (SELECT '{number}' AS value) n LIMIT 1",
-            if app.is_postgres() { "BYTEA" } else { "BLOB" });
+        let id = format!(
+            "{copy}{}) , credential, name, created_at FROM passkeys, (SELECT '{number}' AS value) n LIMIT 1",
+            if app.is_postgres() { "BYTEA" } else { "BLOB" }
+        );
         app.execute(&id).await;
     }
     // Two forms that were both opened with 19 passkeys.
     let (first_options, first_state) = start(&mut ann, START_REGISTRATION, &[("password", PASSWORD)]).await;
     let first = Passkey::create(&first_options, &public_origin(&app)).attestation(&first_options);
-    let response = post_json(&mut ann, FINISH_REGISTRATION, &json!({ "state": first_state, "credential": first })).await;
+    let response =
+        post_json(&mut ann, FINISH_REGISTRATION, &json!({ "state": first_state, "credential": first })).await;
     assert_eq!(response.status, 200, "{}", response.text());
     assert_eq!(app.count("passkeys").await, 20);
     let response = ann.post(START_REGISTRATION, &[("password", PASSWORD)]).await;

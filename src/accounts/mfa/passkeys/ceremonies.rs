@@ -89,7 +89,7 @@ impl Passkeys {
         options.public_key.extensions = None;
         let mut options = json!(options.public_key);
         options["allowCredentials"] = descriptors(allowed);
-        self.with_state(purpose, options, state, now)
+        self.with_state(purpose, &options, state, now)
     }
 
     /// The state of an assertion, if it is valid now.
@@ -129,7 +129,7 @@ impl Passkeys {
         options["authenticatorSelection"] =
             json!({ "residentKey": "required", "requireResidentKey": true, "userVerification": "required" });
         options["excludeCredentials"] = descriptors(existing);
-        self.with_state(purpose, options, (user.handle, state), now)
+        self.with_state(purpose, &options, (user.handle, state), now)
     }
 
     /// The handle and the state of a registration, if it is valid now.
@@ -163,7 +163,7 @@ impl Passkeys {
     fn with_state(
         &self,
         purpose: &[&str],
-        options: Value,
+        options: &Value,
         state: impl serde::Serialize,
         now: UnixSeconds,
     ) -> Result<Value, Error> {

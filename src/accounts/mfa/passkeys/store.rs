@@ -114,7 +114,7 @@ pub(super) async fn insert(transaction: &mut Transaction, new: &NewPasskey<'_>, 
     )
     .bind(new.id)
     .bind(new.user_id)
-    .bind(new.passkey.cred_id().to_vec())
+    .bind(new.passkey.cred_id().as_slice())
     .bind(new.json)
     .bind(new.name.as_str())
     .bind(new.at)

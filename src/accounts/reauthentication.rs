@@ -137,7 +137,11 @@ impl Accounts {
         if let Some(passkey) = &factors.passkey {
             let now = self.clock.now();
             let used = self.database.write_together(async |transaction| passkey.record_use(transaction, now).await);
-            return Ok(if used.await? { Ok(()) } else { Err(ReauthErrors::password(WRONG_PASSKEY)) });
+            if used.await? {
+                return Ok(Ok(()));
+            }
+            self.record(&account.id, Event::ReauthenticationFailed, client).await?;
+            return Ok(Err(ReauthErrors::password(WRONG_PASSKEY)));
         }
         let Some(code) = &factors.code else {
             return Ok(Ok(()));

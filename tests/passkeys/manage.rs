@@ -3,7 +3,7 @@
 use scraper::{Html, Selector};
 use serde_json::{Value, json};
 
-use super::{assert_refused, log_in, public_origin, reauthentication_field, register};
+use super::{assert_refused, at_public_url, log_in, public_origin, reauthentication_field, register};
 use crate::app::{ANN, BOB, PASSWORD, TestApp, WRONG_PASSWORD};
 use crate::authenticator::encode;
 use crate::http::Visitor;
@@ -18,8 +18,7 @@ async fn passkey_pages(visitor: &mut Visitor) -> Vec<String> {
 
 /// What the script reports to the browser.
 async fn signal(app: &TestApp, visitor: &mut Visitor) -> Value {
-    let request = visitor.request(reqwest::Method::GET, "/account/passkeys");
-    let html = visitor.send(request.header("host", format!("localhost:{}", app.port))).await.text();
+    let html = at_public_url(app, visitor).get("/account/passkeys").await.text();
     let page = Html::parse_document(&html);
     let list = page.select(&Selector::parse("[data-passkey-signal]").unwrap()).next().unwrap();
     serde_json::from_str(list.value().attr("data-passkey-signal").unwrap()).unwrap()

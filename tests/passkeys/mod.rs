@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::app::{PASSWORD, TestApp};
 use crate::authenticator::Passkey;
-use crate::http::{Response, Visitor};
+use crate::http::{self, Response, Visitor};
 
 pub const START_LOGIN: &str = "/login/passkey/start";
 pub const FINISH_LOGIN: &str = "/login/passkey/finish";
@@ -24,6 +24,13 @@ pub const START_REAUTHENTICATION: &str = "/account/passkeys/reauthenticate";
 /// The origin that browsers see: `PUBLIC_URL`.
 pub fn public_origin(app: &TestApp) -> String {
     format!("http://localhost:{}", app.port)
+}
+
+/// The same session in a browser at the public URL, where pages offer passkeys.
+pub fn at_public_url(app: &TestApp, visitor: &Visitor) -> Visitor {
+    let mut local = Visitor::new(http::client(), public_origin(app));
+    local.set_session_token(&visitor.token());
+    local
 }
 
 /// Sends JSON, as the script does.

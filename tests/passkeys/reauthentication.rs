@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{START_LOGIN, reauthentication_field, register, start};
+use super::{START_LOGIN, at_public_url, reauthentication_field, register, start};
 use crate::app::{ANN, BOB, NEW_PASSWORD, TestApp};
 use crate::http::Visitor;
 
@@ -74,13 +74,12 @@ async fn malformed_reauthentication_is_refused_and_counted() {
 async fn forms_offer_a_passkey_only_to_accounts_that_have_one() {
     let app = TestApp::start().await;
     let mut ann = app.verified_customer(ANN).await;
-    let mut local = Visitor::new(crate::http::client(), super::public_origin(&app));
-    local.set_session_token(&ann.token());
+    let mut local = at_public_url(&app, &ann);
     for path in ["/account", "/account/delete"] {
         assert!(!local.get(path).await.text().contains("Use a passkey"), "{path}");
     }
     register(&app, &mut ann).await;
-    local.set_session_token(&ann.token());
+    let mut local = at_public_url(&app, &ann);
     for (path, forms) in [("/account", 3), ("/account/delete", 1)] {
         let page = local.get(path).await.text();
         assert_eq!(page.matches("Use a passkey").count(), forms, "{path}");

@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::{
-    FINISH_REGISTRATION, START_REGISTRATION, log_in, post_json, public_origin, reauthentication_field, register, start,
+    FINISH_REGISTRATION, START_REGISTRATION, at_public_url, log_in, post_json, public_origin, reauthentication_field,
+    register, start,
 };
 use crate::app::{ANN, BOB, PASSWORD, TestApp, WRONG_PASSWORD};
 use crate::authenticator::Passkey;
@@ -142,5 +143,6 @@ async fn account_has_at_most_20_passkeys() {
     let response = ann.post(START_REGISTRATION, &[("password", PASSWORD)]).await;
     assert_eq!(response.status, 422);
     assert!(response.json()["error"].as_str().unwrap().contains("Remove one first"), "{}", response.text());
-    assert!(ann.get("/account/passkeys").await.text().contains("Remove one before you add another"));
+    let page = at_public_url(&app, &ann).get("/account/passkeys").await.text();
+    assert!(page.contains("Remove one before you add another"), "{page}");
 }

@@ -50,6 +50,7 @@ mod mail_queue;
 mod mail_server;
 mod mailbox;
 mod maintenance;
+mod mfa;
 mod new_login;
 mod northwind;
 mod notices;

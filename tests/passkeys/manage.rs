@@ -3,18 +3,11 @@
 use scraper::{Html, Selector};
 use serde_json::{Value, json};
 
-use super::{assert_refused, at_public_url, log_in, public_origin, reauthentication_field, register};
+use super::{assert_refused, at_public_url, log_in, pages, public_origin, reauthentication_field, register};
 use crate::app::{ANN, BOB, PASSWORD, TestApp, WRONG_PASSWORD};
 use crate::authenticator::encode;
 use crate::http::Visitor;
 use crate::mailbox;
-
-/// The addresses of the passkeys on the list page.
-async fn passkey_pages(visitor: &mut Visitor) -> Vec<String> {
-    let page = Html::parse_document(&visitor.get("/account/passkeys").await.text());
-    let links = Selector::parse("a[href^='/account/passkeys/']").unwrap();
-    page.select(&links).map(|link| link.value().attr("href").unwrap().to_owned()).collect()
-}
 
 /// What the script reports to the browser.
 async fn signal(app: &TestApp, visitor: &mut Visitor) -> Value {
@@ -30,7 +23,7 @@ async fn removed_passkey_no_longer_logs_in() {
     let mut ann = app.verified_customer(ANN).await;
     let mut removed = register(&app, &mut ann).await;
     let mut kept = register(&app, &mut ann).await;
-    let pages = passkey_pages(&mut ann).await;
+    let pages = pages(&mut ann).await;
     let path = format!("{}/remove", pages[0]);
     for (password, message) in [("", "Enter your password."), (WRONG_PASSWORD, "Password is incorrect.")] {
         let response = ann.post(&path, &[("password", password)]).await;
@@ -40,7 +33,7 @@ async fn removed_passkey_no_longer_logs_in() {
     assert_eq!(response.redirect(), (303, "/account/passkeys"));
     let list = ann.get("/account/passkeys").await.text();
     assert!(list.contains("The passkey was removed."), "{list}");
-    assert_eq!(passkey_pages(&mut ann).await, [pages[1].clone()]);
+    assert_eq!(pages(&mut ann).await, [pages[1].clone()]);
     assert_refused(&log_in(&mut app.visitor(), &mut removed).await, "removed");
     assert_eq!(log_in(&mut app.visitor(), &mut kept).await.status, 200);
     assert_eq!(ann.post(&path, &[("password", PASSWORD)]).await.status, 404);
@@ -54,7 +47,7 @@ async fn passkey_is_renamed_by_its_owner() {
     let app = TestApp::start().await;
     let mut ann = app.verified_customer(ANN).await;
     let mut passkey = register(&app, &mut ann).await;
-    let path = format!("{}/rename", passkey_pages(&mut ann).await[0]);
+    let path = format!("{}/rename", pages(&mut ann).await[0]);
     let response = ann.post(&path, &[("name", " "), ("password", PASSWORD)]).await;
     assert!(response.is_page(422) && response.text().contains("Enter a name."));
     let response = ann.post(&path, &[("name", "Ann's <phone>"), ("password", WRONG_PASSWORD)]).await;
@@ -74,14 +67,14 @@ async fn passkeys_of_another_account_do_not_exist() {
     let app = TestApp::start().await;
     let mut ann = app.verified_customer(ANN).await;
     let mut passkey = register(&app, &mut ann).await;
-    let page = passkey_pages(&mut ann).await[0].clone();
+    let page = pages(&mut ann).await[0].clone();
     let mut bob = app.verified_customer(BOB).await;
     assert!(bob.get(&page).await.is_page(404));
     for action in ["rename", "remove"] {
         let fields = [("name", "Bob's"), ("password", PASSWORD)];
         assert!(bob.post(&format!("{page}/{action}"), &fields).await.is_page(404), "{action}");
     }
-    assert!(passkey_pages(&mut bob).await.is_empty());
+    assert!(pages(&mut bob).await.is_empty());
     assert_eq!(log_in(&mut app.visitor(), &mut passkey).await.status, 200);
 }
 
@@ -94,7 +87,7 @@ async fn list_reports_the_accepted_passkeys_also_after_the_last_is_removed() {
     let expected =
         |ids: Value| json!({ "rpId": "localhost", "userId": handle, "name": ANN, "allAcceptedCredentialIds": ids });
     assert_eq!(signal(&app, &mut ann).await, expected(json!([encode(&passkey.id)])));
-    let path = format!("{}/remove", passkey_pages(&mut ann).await[0]);
+    let path = format!("{}/remove", pages(&mut ann).await[0]);
     assert_eq!(ann.post(&path, &[("password", PASSWORD)]).await.status, 303);
     assert_eq!(signal(&app, &mut ann).await, expected(json!([])));
     // A later passkey has the same user handle, so that authenticators replace an older one.

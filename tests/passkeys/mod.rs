@@ -9,6 +9,7 @@ mod recovery;
 mod registration;
 
 use reqwest::Method;
+use scraper::{Html, Selector};
 use serde_json::{Value, json};
 
 use crate::app::{PASSWORD, TestApp};
@@ -82,4 +83,11 @@ pub fn assert_refused(response: &Response, context: &str) {
     let message = "Login with a passkey failed. Try again, or log in with your password.";
     assert_eq!(response.json()["error"], message, "{context}");
     assert!(response.session_cookie().is_none(), "{context}: a session was started");
+}
+
+/// The addresses of the passkeys on the list page.
+pub async fn pages(visitor: &mut Visitor) -> Vec<String> {
+    let page = Html::parse_document(&visitor.get("/account/passkeys").await.text());
+    let links = Selector::parse("a[href^='/account/passkeys/']").unwrap();
+    page.select(&links).map(|link| link.value().attr("href").unwrap().to_owned()).collect()
 }

@@ -57,7 +57,7 @@ const fn for_tokens(method: Method, pattern: &'static str, customer: Expected) -
 }
 
 /// The forms have only invalid values, so that a POST changes nothing.
-static ROUTES: [Route; 91] = [
+static ROUTES: [Route; 92] = [
     for_anonymous(Method::GET, "/", (200, "")),
     for_anonymous(Method::GET, "/signup", (200, "")),
     for_anonymous(Method::POST, "/signup", (422, "")),

@@ -23,8 +23,8 @@ async fn removed_passkey_no_longer_logs_in() {
     let mut ann = app.verified_customer(ANN).await;
     let mut removed = register(&app, &mut ann).await;
     let mut kept = register(&app, &mut ann).await;
-    let pages = pages(&mut ann).await;
-    let path = format!("{}/remove", pages[0]);
+    let listed = pages(&mut ann).await;
+    let path = format!("{}/remove", listed[0]);
     for (password, message) in [("", "Enter your password."), (WRONG_PASSWORD, "Password is incorrect.")] {
         let response = ann.post(&path, &[("password", password)]).await;
         assert!(response.is_page(422) && response.text().contains(message), "{}", response.text());
@@ -33,7 +33,7 @@ async fn removed_passkey_no_longer_logs_in() {
     assert_eq!(response.redirect(), (303, "/account/passkeys"));
     let list = ann.get("/account/passkeys").await.text();
     assert!(list.contains("The passkey was removed."), "{list}");
-    assert_eq!(pages(&mut ann).await, [pages[1].clone()]);
+    assert_eq!(pages(&mut ann).await, [listed[1].clone()]);
     assert_refused(&log_in(&mut app.visitor(), &mut removed).await, "removed");
     assert_eq!(log_in(&mut app.visitor(), &mut kept).await.status, 200);
     assert_eq!(ann.post(&path, &[("password", PASSWORD)]).await.status, 404);

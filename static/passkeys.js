@@ -3,6 +3,8 @@
 
 // A challenge is valid for five minutes.
 const REFRESH_MS = 240_000;
+// The fields that a passkey replaces.
+const REPLACED = ["password", "current_password", "code"];
 const WORDS = {
   AbortError: "No passkey was used. Try again, or use your password.",
   NotAllowedError: "No passkey was used. Try again, or use your password.",
@@ -10,7 +12,6 @@ const WORDS = {
   NotSupportedError: "This device cannot save a passkey.",
   ConstraintError: "This device cannot save a passkey. Set up a screen lock first.",
   SecurityError: "Passkeys do not work at this address.",
-  TypeError: "The site could not be reached. Try again.",
 };
 
 const toBytes = (text) => Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (byte) => byte.charCodeAt(0));
@@ -22,7 +23,9 @@ class Refusal extends Error {}
 
 async function post(path, body) {
   const headers = typeof body === "string" ? { "content-type": "application/json" } : {};
-  const response = await fetch(path, { method: "POST", headers, body });
+  const response = await fetch(path, { method: "POST", headers, body }).catch(() => {
+    throw new Refusal("The site could not be reached. Try again.");
+  });
   if (response.redirected) {
     // The session has ended.
     location.assign(response.url);
@@ -139,8 +142,14 @@ function enableLogin(box) {
 
 // A form of a sensitive change takes an assertion in place of the password.
 function enableReauthentication(box) {
-  const { form } = box.querySelector("button");
-  onUse(box, box.querySelector("button"), "click", async () => {
+  const button = box.querySelector("button");
+  const { form } = button;
+  onUse(box, button, "click", async () => {
+    const missing = [...form.elements].find(({ name, required, value }) => required && !value && !REPLACED.includes(name));
+    if (missing) {
+      missing.focus();
+      throw new Refusal("Fill in the other fields first.");
+    }
     form.elements.passkey.value = JSON.stringify(await assertion("/account/passkeys/reauthenticate"));
     form.requestSubmit();
   });
@@ -151,7 +160,7 @@ function enableRegistration(box) {
   onUse(box, form, "submit", async () => {
     const fields = new URLSearchParams(new FormData(form));
     // An assertion is valid once.
-    form.elements.passkey.value = "";
+    if (form.elements.passkey) form.elements.passkey.value = "";
     const { publicKey, state } = await post("/account/passkeys/start", fields);
     const created = await navigator.credentials.create({ publicKey: decode(publicKey) });
     const data = created.response.getAuthenticatorData?.();

@@ -11,6 +11,7 @@ mod passkeys;
 mod requests;
 mod settings;
 mod takeover;
+mod two_step_login;
 
 use fantoccini::Locator;
 

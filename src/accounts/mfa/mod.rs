@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `second_step/` | the code after the password | `/login/code` |
 //! | `passkeys/` | passkeys, in place of password and code | `/login/passkey/…`, `/account/passkeys/…`, `/.well-known/passkey-endpoints` |
-//! | `overview/` | which factors are on | `/account/mfa` |
+//! | `overview.rs` | which factors are on | `/account/mfa` |
 //! | `totp/` | codes of an authenticator app | `/account/mfa/start`, `/account/mfa/confirm`, `/account/mfa/disable` |
 //! | `recovery_codes/` | one-time codes for a lost device | `/account/mfa/recovery-codes` |
 //! | `code.rs` | a code as it is typed: of the app, or a recovery code | |
@@ -25,21 +25,22 @@ mod passkeys;
 mod recovery_codes;
 mod sealing;
 mod second_step;
+mod store;
 mod totp;
 
 use actix_web::web;
 
 pub(super) use code::MatchedCode;
-pub(super) use overview::FactorState;
 pub(super) use passkeys::{
     PasskeyLine, VerifiedPasskey, is_offer_due as is_passkey_offer_due, list_passkeys, may_offer as may_offer_passkey,
 };
 pub use passkeys::{Passkeys, endpoints as passkey_endpoints};
 pub use sealing::SealingKeys;
+pub(super) use store::FactorState;
 
 use super::audit::{self, Event};
 use super::security_notice::SecurityNotice;
-use super::{Accounts, section, store};
+use super::{Accounts, section, store as users};
 use crate::database::{self, Database, Transaction};
 use crate::domain::{UnixSeconds, UserId};
 use crate::mail::{AboutFactors, FactorChange, Message, RequestOrigin};
@@ -124,7 +125,7 @@ impl Accounts {
     async fn record_factor_change(
         &self,
         transaction: &mut Transaction,
-        account: &store::Account,
+        account: &users::Account,
         change: FactorChange,
         client: &Client,
     ) -> Result<(), database::Error> {
@@ -136,7 +137,7 @@ impl Accounts {
     async fn notify_about_factors(
         &self,
         transaction: &mut Transaction,
-        account: &store::Account,
+        account: &users::Account,
         change: FactorChange,
         client: &Client,
     ) -> Result<(), database::Error> {

@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
 
-use super::overview;
+use super::store::find_factors_and_events;
 use crate::accounts::audit::{self, AuditEvent};
 use crate::accounts::{Accounts, ReauthErrors, session_ended};
 use crate::domain::{SessionId, UnixSeconds, Zone, format_date, format_date_time};
@@ -120,7 +120,7 @@ async fn render(
     let order_mails = layout.shop.order_mails.then_some(!is_off);
     let viewer = layout.viewer.clone().ok_or_else(session_ended)?;
     let (factors, events) =
-        overview::find(&accounts.database, &user.user_id, accounts.clock.now(), RECENT_EVENTS).await?;
+        find_factors_and_events(&accounts.database, &user.user_id, accounts.clock.now(), RECENT_EVENTS).await?;
     let zone = layout.zone();
     let offers_passkey = factors.passkeys > 0 && layout.passkeys.is_supported();
     let view = AccountPage {

@@ -59,6 +59,8 @@ struct AccountPage {
     zone: String,
     has_totp: bool,
     recovery_codes_left: i64,
+    passkeys: i64,
+    offers_passkey: bool,
     /// Whether the customer gets order mail; `None` if the shop sends none.
     order_mails: Option<bool>,
     errors: FormErrors,
@@ -120,6 +122,7 @@ async fn render(
     let (factors, events) =
         find_factors_and_events(&accounts.database, &user.user_id, accounts.clock.now(), RECENT_EVENTS).await?;
     let zone = layout.zone();
+    let offers_passkey = factors.passkeys > 0 && layout.passkeys.is_supported();
     let view = AccountPage {
         layout,
         email: viewer.email,
@@ -128,6 +131,8 @@ async fn render(
         sessions: sessions.into_iter().map(|session| session_view(session, &user.session_id, &zone)).collect(),
         events: events.iter().map(|event| event_view(event, &zone)).collect(),
         zone: zone.name().to_owned(),
+        offers_passkey,
+        passkeys: factors.passkeys,
         has_totp: factors.totp_since.is_some(),
         recovery_codes_left: factors.recovery_codes_left,
         order_mails,

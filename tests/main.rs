@@ -40,6 +40,7 @@ mod import_formats;
 mod import_fuzz;
 mod import_identity;
 mod import_invalid;
+mod import_oddities;
 mod import_reports;
 mod import_spreadsheets;
 mod layout_rules;

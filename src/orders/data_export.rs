@@ -40,7 +40,7 @@ async fn find_all_orders(
     let mut all = Vec::new();
     let (filter, mut start) = (Filter::default(), PageStart::First);
     loop {
-        let page = list::find_page(snapshot, user_id, &filter, &start, BATCH).await?;
+        let (_, page) = list::find_page(snapshot.engine(), &mut *snapshot, user_id, &filter, &start, BATCH).await?;
         let last = page.orders.last().filter(|_| page.has_more).map(|order| Cursor::at(order, filter.sort()));
         let mut lines = store::lines_by_order(snapshot, &page.orders).await?;
         let mut parts = store::parts_by_order(snapshot, &page.orders).await?;

@@ -42,7 +42,6 @@ pub use import::{
 };
 pub use json::{OrderResponse, OrderSummary};
 pub use list::{Cursor, Filter, FilterErrors, FilterParams, OrderPage, PAGE_SIZE, PageStart, Period, Sort, find_page};
-pub use monthly_totals::find_version;
 pub use operator::{
     OperatorOrder, OrderRecord, describe, find_by_number_or_id, find_record, find_with_request, find_with_samples, link,
 };

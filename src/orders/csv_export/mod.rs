@@ -90,7 +90,7 @@ impl CsvExport {
         };
         let (user_id, filter) = (&self.user_id, &self.filter);
         let read = self.database.read(async |snapshot| {
-            let page = find_page(snapshot, user_id, filter, &start, BATCH_SIZE).await?;
+            let (_, page) = find_page(snapshot.engine(), &mut *snapshot, user_id, filter, &start, BATCH_SIZE).await?;
             let lines = lines_by_order(snapshot, &page.orders).await?;
             let parts = parts_by_order(snapshot, &page.orders).await?;
             Ok::<_, database::Error>((page, lines, parts))

@@ -9,12 +9,13 @@ use strum::VariantArray;
 use super::chart::{self, Chart};
 use super::cursor::Cursor;
 use super::filter::{Filter, FilterErrors, FilterParams, Period};
+use super::found::{FoundList, find_list};
 use super::sort::Sort;
 use super::status_filter::StatusFilter;
-use super::store::{ListedOrder, OrderPage, PageStart, find_list_page};
-use super::totals::{Found, OrderTotals, find_totals};
+use super::store::{ListedOrder, OrderPage, PageStart};
+use super::totals::OrderTotals;
 use crate::clock::Clock;
-use crate::database::{self, Database, Transaction};
+use crate::database::Database;
 use crate::domain::{Money, UnixSeconds, Zone, format_count, format_date, format_date_time};
 use crate::orders::url::order_url;
 use crate::orders::{CacheKey, ResponseCache};
@@ -34,14 +35,6 @@ struct ListPage {
     form: Option<FilterForm>,
     /// The orders that match the valid part of the filter. `None` when the customer has no orders.
     results: Option<Results>,
-}
-
-/// What is read for the page.
-struct FoundList {
-    totals: OrderTotals,
-    has_several_shops: bool,
-    start: PageStart,
-    page: OrderPage<ListedOrder>,
 }
 
 struct Results {
@@ -131,18 +124,7 @@ pub async fn show(
     if let Some(stored) = key.as_ref().and_then(|key| responses.find(key)) {
         return Ok(stored.respond(HTML_CONTENT_TYPE));
     }
-    // One snapshot: the totals must agree with the rows.
-    let read = database.read(async |snapshot| {
-        let Found { version, has_several_shops, totals } = find_totals(snapshot, &user.user_id, &filter, &zone).await?;
-        let Some(totals) = totals else { return Ok((version, None)) };
-        let (start, page) = match totals.order_count {
-            // A search that finds nothing reads all orders of the customer, so not twice.
-            0 => (start.clone(), OrderPage::empty()),
-            _ => find_full_page(snapshot, &user.user_id, &filter, start.clone()).await?,
-        };
-        Ok::<_, database::Error>((version, Some(FoundList { totals, has_several_shops, start, page })))
-    });
-    let (version, found) = read.await?;
+    let (version, found) = find_list(&database, &user.user_id, &filter, start, &zone).await?;
     let valid_params = query.params.without_invalid(&errors);
     let has_form = found.is_some() || !is_valid;
     let form = has_form.then(|| filter_form(&query.params, filter.is_active() || !is_valid, errors));
@@ -190,21 +172,6 @@ fn page_start(query: &ListQuery, sort: Sort) -> Result<PageStart, Error> {
         (None, Some(before)) => Cursor::parse(before, sort).map(PageStart::Before).ok_or_else(invalid),
         (Some(_), Some(_)) => Err(invalid()),
     }
-}
-
-/// Reads the page. When paging backwards reaches the first order, reads the first page instead, which may be longer.
-async fn find_full_page(
-    snapshot: &mut Transaction,
-    user_id: &str,
-    filter: &Filter,
-    start: PageStart,
-) -> Result<(PageStart, OrderPage<ListedOrder>), database::Error> {
-    let page = find_list_page(snapshot, user_id, filter, &start).await?;
-    if matches!(start, PageStart::Before(_)) && !page.has_more {
-        let page = find_list_page(snapshot, user_id, filter, &PageStart::First).await?;
-        return Ok((PageStart::First, page));
-    }
-    Ok((start, page))
 }
 
 fn filter_form(params: &FilterParams, is_active: bool, errors: FilterErrors) -> FilterForm {

@@ -6,7 +6,7 @@
 //! | `recovery/` | mailed links: confirm an address, reset a password, undo a change | `/verify`, `/password/forgot`, `/password/reset`, `/not-me` |
 //! | `settings/` | the account page and its forms | `/account/…` |
 //! | `reauthentication.rs` | the password check before a sensitive change | |
-//! | `password/` | password rules, hashing, strength meter | `/password/strength` |
+//! | `password/` | password rules, hashing, strength meter, breached passwords | `/password/strength` |
 //! | `rate_limits.rs` | the rate limits of logins and mail | |
 //! | `trusted_browser/`, `trusted_network/` | where attackers' failures do not limit the owner | |
 //! | `audit/` | the events of an account | |
@@ -46,7 +46,10 @@ use actix_web::{HttpResponse, web};
 
 pub use login::{LoggedIn, LoginContext, SignUp, SignUpErrors};
 pub use notice::AccountNotice;
-pub use password::{Hasher, Password, PasswordCheck, PasswordError};
+pub use password::{
+    BreachedPasswords, BuildError, Built, FilterError, Hasher, Password, PasswordCheck, PasswordError,
+    build_breached_passwords,
+};
 pub use trusted_browser::{ClaimedBrowser, TrustedBrowser};
 
 use crate::clock::Clock;

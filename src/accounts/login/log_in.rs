@@ -156,7 +156,10 @@ impl Accounts {
         let stored = account.as_ref().map(|account| account.password_hash.as_str());
         let is_correct = self.hasher.verify(Password::unchecked(password), stored).await?;
         match account.filter(|_| is_correct) {
-            Some(account) => self.complete_login(&account, password, &context, &counters, trust).await,
+            Some(account) => {
+                self.mark_if_breached(&account, password, context.client).await?;
+                self.complete_login(&account, password, &context, &counters, trust).await
+            }
             None => self.record_login_failure(&email, &context).await.map(|()| None),
         }
     }
@@ -288,9 +291,7 @@ async fn store_upgraded_hash<'h>(
     upgraded: Option<&'h str>,
 ) -> Result<&'h str, database::Error> {
     match upgraded {
-        Some(upgraded)
-            if store::set_password(transaction, &account.id, Some(&account.password_hash), upgraded).await? =>
-        {
+        Some(upgraded) if store::upgrade_hash(transaction, &account.id, &account.password_hash, upgraded).await? => {
             Ok(upgraded)
         }
         _ => Ok(&account.password_hash),

@@ -53,6 +53,8 @@ struct AccountPage {
     sessions: Vec<SessionView>,
     events: Vec<EventView>,
     zone: String,
+    /// Whether a login showed that the password is in the list of breached ones.
+    is_breached: bool,
     /// Whether the customer gets order mail; `None` if the shop sends none.
     order_mails: Option<bool>,
     errors: FormErrors,
@@ -109,6 +111,7 @@ async fn render(
     // The session of the request is one of them, unless it was revoked meanwhile.
     let any = sessions.first().ok_or_else(session_ended)?;
     let (account_created_at, is_off) = (any.account_created_at, any.order_mails_off_at.is_some());
+    let is_breached = any.password_breached_at.is_some();
     let order_mails = layout.shop.order_mails.then_some(!is_off);
     let viewer = layout.viewer.clone().ok_or_else(session_ended)?;
     let events = audit::list(&accounts.database, &user.user_id, accounts.clock.now(), RECENT_EVENTS).await?;
@@ -121,6 +124,7 @@ async fn render(
         sessions: sessions.into_iter().map(|session| session_view(session, &user.session_id, &zone)).collect(),
         events: events.iter().map(|event| event_view(event, &zone)).collect(),
         zone: zone.name().to_owned(),
+        is_breached,
         order_mails,
         errors,
     };

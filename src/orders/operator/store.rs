@@ -8,7 +8,7 @@ use crate::orders::import::store::lookup::TakenNumbers;
 use crate::orders::monthly_totals::{self, Changes};
 use crate::orders::order::{Order, OrderDetail, OrderName, OrderNumber, without_hash};
 use crate::orders::store::{
-    ORDER_COLUMNS, OrderParts, REQUEST_COLUMNS, lines_by_order, parts_by_order, remove_samples, unreadable,
+    ORDER_COLUMNS, OrderParts, OrderRow, REQUEST_COLUMNS, lines_by_order, parts_by_order, remove_samples, unreadable,
 };
 
 /// An order of the shop, as commands show it.
@@ -106,7 +106,8 @@ pub async fn find_record(database: &Database, order: OperatorOrder) -> Result<Or
     let id = order.id.clone();
     let read = database.read(async |snapshot| {
         let sql = AssertSqlSafe(format!("SELECT {ORDER_COLUMNS} FROM orders WHERE id = $1"));
-        let found: Order = sqlx::query_as(sql).bind(&id).fetch_one(&mut *snapshot).await?;
+        let found: OrderRow = sqlx::query_as(sql).bind(&id).fetch_one(&mut *snapshot).await?;
+        let found = Order::try_from(found)?;
         let orders = [found];
         let lines = lines_by_order(snapshot, &orders).await?;
         let parts = parts_by_order(snapshot, &orders).await?;

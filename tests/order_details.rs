@@ -108,6 +108,34 @@ async fn spreadsheet_has_what_the_page_of_an_order_shows() {
 }
 
 #[tokio::test]
+async fn billing_address_equal_to_the_shipping_address_is_not_printed_twice() {
+    let app = TestApp::start().await;
+    let mut ann = app.verified_customer(ANN).await;
+    let address = [
+        ("Billing Name", "Ann Example"),
+        ("Billing Address1", "Long Lane 5"),
+        ("Billing Zip", "51100"),
+        ("Billing City", "Reims"),
+        ("Billing Country", "FR"),
+    ];
+    let row = |number: &str| address.iter().fold(order(number, ANN), |row, (column, value)| row.with(column, value));
+    let columns: Vec<&str> = COLUMNS.into_iter().chain(address.map(|(column, _)| column)).collect();
+    let rows =
+        [row("#1"), row("#2").with("Billing Name", "Ann at work").with("Created at", "2024-01-01 10:00:00 +0000")];
+    app.write("orders.csv", export_of(&columns, &rows));
+    app.run_ok(&["import", "orders.csv"]);
+    for (path, is_same) in [("/orders/1", true), ("/orders/2", false)] {
+        let page = ann.get(path).await.text();
+        assert_eq!(page.contains("<p>Same as shipping address</p>"), is_same, "{page}");
+        assert_eq!(page.matches("<span>Long Lane 5</span>").count(), if is_same { 1 } else { 2 }, "{page}");
+    }
+    assert_eq!(
+        csv_cell(&mut ann, "Billing address").await.as_deref(),
+        Some("Ann Example, Long Lane 5, 51100 Reims, FR")
+    );
+}
+
+#[tokio::test]
 async fn shop_is_named_to_customers_with_orders_of_several() {
     let app = TestApp::start().await;
     let (mut ann, mut bob) = (app.verified_customer(ANN).await, app.verified_customer(BOB).await);

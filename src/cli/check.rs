@@ -36,7 +36,8 @@ pub(super) async fn run(config: &Config, clock: &Clock, test_address: Option<&st
     print("mail can be handed over");
     if let Some(address) = test_address {
         let site = config.origin_at(config.bind_addr.port());
-        let sender = Sender { site, shop: Arc::new(config.shop.clone()) };
+        let (shop, zone) = (Arc::new(config.shop.clone()), config.shop_time_zone.clone());
+        let sender = Sender { site, shop, zone };
         let sent = transport.send_test(&clock.new_id(), &address, &sender).await;
         sent.map_err(|error| failed(format!("the test message did not leave: {error}; check MAIL_URL and MAIL_FROM")))?;
         print(format!("a test message to {address} was handed over"));

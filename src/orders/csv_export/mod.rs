@@ -11,6 +11,7 @@ use actix_web::{HttpResponse, web};
 use csv::{Terminator, WriterBuilder};
 use futures_util::stream;
 
+use self::columns::Cell;
 use crate::clock::Clock;
 use crate::config::Shop;
 use crate::database::{self, Database};
@@ -43,6 +44,8 @@ pub(super) async fn download(
     clock: web::Data<Clock>,
 ) -> Result<HttpResponse, Error> {
     let params = params.map_err(|_| Error::BadRequest("each filter can be given only once".to_owned()))?;
+    let mut params = params.into_inner();
+    params.remove_unknown_codes();
     let zone = layout.zone();
     let filter = params.parse(&zone, clock.now()).map_err(|errors| Error::BadRequest(first_error(errors)))?;
     let (database, user_id, next) = (database.as_ref().clone(), user.user_id.into_string(), Some(PageStart::First));
@@ -107,10 +110,13 @@ impl CsvExport {
     }
 }
 
-fn to_csv(rows: impl IntoIterator<Item = Vec<String>>) -> Result<Vec<u8>, Error> {
+fn to_csv(rows: impl IntoIterator<Item = Vec<Cell>>) -> Result<Vec<u8>, Error> {
     let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new());
     for row in rows {
-        let cells = row.iter().map(|cell| neutralize_formula(cell));
+        let cells = row.into_iter().map(|cell| match cell {
+            Cell::Text(text) => neutralize_formula(&text),
+            Cell::Number(number) => number,
+        });
         writer.write_record(cells).map_err(|error| Error::Internal(error.into()))?;
     }
     writer.into_inner().map_err(|error| Error::Internal(error.to_string().into()))

@@ -59,16 +59,24 @@ pub(in crate::orders) fn shipping_lines(address: &ShippingAddress, province_name
     address_lines([name, company, address1, address2, &zip_and_city(zip, city), province, country, phone])
 }
 
-/// The billing address; empty when it is the shipping address.
+/// The billing address; empty when it is not known.
 pub(in crate::orders) fn billing_lines(detail: &OrderDetail) -> Vec<String> {
+    billing_address_lines(&detail.details.billing_address, &detail.details.billing_province_name)
+}
+
+/// Whether the known billing address is the shipping address. It may lack the phone number, which is that of the delivery.
+pub(super) fn is_billing_same(detail: &OrderDetail) -> bool {
     let (billing_name, shipping_name) = (&detail.details.billing_province_name, &detail.details.shipping_province_name);
-    let address = &detail.details.billing_address;
     // The name of a province may be known for one of the two.
     let is_same_province = billing_name == shipping_name || billing_name.is_empty() || shipping_name.is_empty();
-    if is_same_province && billing_address_lines(address, "") == shipping_lines(&detail.address, "") {
-        return Vec::new();
+    let billing = billing_address_lines(&detail.details.billing_address, "");
+    let mut shipping = detail.address.clone();
+    let is_same = |shipping: &ShippingAddress| is_same_province && billing == shipping_lines(shipping, "");
+    if billing.is_empty() || is_same(&shipping) {
+        return !billing.is_empty();
     }
-    billing_address_lines(address, billing_name)
+    shipping.phone.clear();
+    is_same(&shipping)
 }
 
 fn billing_address_lines(address: &BillingAddress, province_name: &str) -> Vec<String> {
@@ -152,17 +160,24 @@ mod tests {
     }
 
     #[test]
-    fn billing_address_is_shown_only_if_it_differs() {
+    fn billing_address_is_the_shipping_address_with_or_without_its_phone() {
         let mut detail = detail(OrderDetails::default(), &[]);
+        assert!(!is_billing_same(&detail), "no address is known");
         detail.details.billing_address.name = "Ann".to_owned();
-        assert_eq!(billing_lines(&detail), ["Ann"]);
+        assert!(!is_billing_same(&detail));
         detail.address.name = "Ann".to_owned();
-        assert!(billing_lines(&detail).is_empty());
+        assert!(is_billing_same(&detail));
+        detail.address.phone = "0123".to_owned();
+        assert!(is_billing_same(&detail));
+        detail.details.billing_address.phone = "0124".to_owned();
+        assert!(!is_billing_same(&detail));
+        detail.details.billing_address.phone.clear();
         // The same address, with the province's name on one side only.
         (detail.details.billing_address.province, detail.address.province) = ("NY".to_owned(), "NY".to_owned());
         detail.details.shipping_province_name = "New York".to_owned();
-        assert!(billing_lines(&detail).is_empty());
+        assert!(is_billing_same(&detail));
         detail.details.billing_province_name = "North Yorkshire".to_owned();
+        assert!(!is_billing_same(&detail));
         assert_eq!(billing_lines(&detail), ["Ann", "North Yorkshire"]);
     }
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::breakdown::{TotalRow, breakdown};
 use super::customer_note::{CustomerNote, customer_note};
-use super::facts::{Fact, billing_lines, facts, sent_lines, shipping_lines};
+use super::facts::{Fact, billing_lines, facts, is_billing_same, sent_lines, shipping_lines};
 use super::lines::{LinePages, LineRow, line_rows};
 use super::store::{self, FoundOrder, OrderLink};
 use super::timeline::{Event, timeline};
@@ -41,6 +41,7 @@ struct DetailPage {
     events: Vec<EventRow>,
     address: Vec<String>,
     billing: Vec<String>,
+    is_billing_same: bool,
     facts: Vec<Fact>,
     customer_note: Option<CustomerNote>,
     /// `2 of 3 sent`.
@@ -142,6 +143,7 @@ pub fn render(
         events: timeline(order, *reports_deliveries).into_iter().map(|event| event_row(event, &zone)).collect(),
         address: shipping_lines(&detail.address, &detail.details.shipping_province_name),
         billing: billing_lines(detail),
+        is_billing_same: is_billing_same(detail),
         facts,
         customer_note: customer_note(detail, shows_notes),
         sent: sent_lines(detail),

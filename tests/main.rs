@@ -11,6 +11,7 @@ mod actions;
 mod api;
 mod app;
 mod atomicity;
+mod breached_passwords;
 mod browser;
 mod busy;
 mod cancellations;

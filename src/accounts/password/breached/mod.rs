@@ -109,15 +109,16 @@ mod tests {
 
     #[test]
     fn false_positives_are_rarer_than_one_in_10_000() {
-        let passwords: Vec<String> = (0..100_000).map(|index| format!("listed {index}")).collect();
+        let passwords: Vec<String> = (0..30_000).map(|index| format!("listed {index}")).collect();
         let filter = filter(&list(passwords.iter().map(String::as_str), 10));
-        assert_eq!(filter.count(), 100_000);
+        assert_eq!(filter.count(), 30_000);
         assert!(passwords.iter().all(|password| filter.contains(password)));
-        let found = (0..500_000).filter(|index| filter.contains(&format!("another {index}"))).count();
-        assert!(found < 50, "{found} of 500,000 passwords that are not in the list");
+        let found = (0..300_000).filter(|index| filter.contains(&format!("another {index}"))).count();
+        assert!(found < 30, "{found} of 300,000 passwords that are not in the list");
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn each_password_of_the_list_is_found(passwords in prop::collection::vec(".{0,40}", 1..400)) {
             let distinct: HashSet<&str> = passwords.iter().map(String::as_str).collect();

@@ -162,6 +162,28 @@ async fn shop_is_named_to_customers_with_orders_of_several() {
 }
 
 #[tokio::test]
+async fn shop_without_a_name_of_its_own_has_that_of_the_portal() {
+    let app = TestApp::start_with(&[("SHOP_NAME", "Mugs & More")]).await;
+    let mut ann = app.verified_customer(ANN).await;
+    app.write("mugs.csv", export(&[order("#1", ANN)]));
+    app.run_ok(&["import", "mugs.csv"]);
+    let shown = "<span class=\"shop\">Mugs &#38; More</span>";
+    assert!(!ann.get("/orders").await.text().contains(shown));
+    assert_eq!(api_order(&app, "1").await.get("shop"), None);
+    app.write("pots.csv", export(&[order("#2", ANN).with("Created at", "2024-02-02 10:00:00 +0000")]));
+    app.run_ok(&["import", "--shop", "Pots", "pots.csv"]);
+    assert!(ann.get("/orders").await.text().contains(shown));
+    assert!(ann.get("/orders/1").await.text().contains("<dt>Shop</dt> <dd>Mugs &#38; More</dd>"));
+    assert_eq!(csv_cell(&mut ann, "Shop").await.as_deref(), Some("Mugs & More"));
+    assert_eq!(
+        (&api_order(&app, "1").await["shop"], &api_order(&app, "2").await["shop"]),
+        (&json!("Mugs & More"), &json!("Pots"))
+    );
+    let data = ann.post("/account/export", &[("password", PASSWORD)]).await.json();
+    assert_eq!((&data["orders"][0]["shop"], &data["orders"][1]["shop"]), (&json!("Mugs & More"), &json!("Pots")));
+}
+
+#[tokio::test]
 async fn list_says_when_the_last_import_ended() {
     let app = TestApp::start_with(&[("SHOP_TIME_ZONE", "Asia/Tokyo"), ("DEMO_ORDERS", "true")]).await;
     let mut ann = app.verified_customer(ANN).await;

@@ -15,7 +15,7 @@ pub(super) async fn run(config: &Config, clock: &Clock, test_address: Option<&st
         print(format!("{name:22} {value}"));
     }
     config.warnings().iter().for_each(|warning| warn(warning));
-    Assets::load(&config.static_dir, &config.shop).map_err(failed)?;
+    Assets::load(config.static_dir.as_deref(), &config.shop).map_err(failed)?;
     print("the static files are there");
     if let Some(files) = &config.tls {
         server::load_certificate(files).map_err(failed)?;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::content::{EmailContent, EmailText, RequestOrigin, Sender};
+use super::factor_messages::AboutFactors;
 use super::order_messages::{AboutOrder, ToShop};
 use super::tokens::Purpose;
 use crate::config::ShopContact;
@@ -38,6 +39,7 @@ pub enum Message {
     /// After a recovery link was used: set a new password, because the old one was made unusable.
     ResetAfterRecovery(RequestOrigin),
     AccountDeleted(RequestOrigin),
+    AboutFactors(AboutFactors),
     AboutOrder(AboutOrder),
     ToShop(ToShop),
 }
@@ -81,6 +83,7 @@ impl Message {
             | Self::PasswordChanged(_)
             | Self::NewLogin(_)
             | Self::AccountDeleted(_)
+            | Self::AboutFactors(_)
             | Self::AboutOrder(_)
             | Self::ToShop(_) => None,
         }
@@ -88,7 +91,10 @@ impl Message {
 
     /// Whether it has a link that undoes the change.
     pub fn has_recovery_link(&self) -> bool {
-        matches!(self, Self::AddressChanged { .. } | Self::PasswordChanged(_) | Self::NewLogin(_))
+        matches!(
+            self,
+            Self::AddressChanged { .. } | Self::PasswordChanged(_) | Self::NewLogin(_) | Self::AboutFactors(_)
+        )
     }
 
     /// A short name of a message in the queue. For a message of a newer version, the variant's name.
@@ -114,6 +120,7 @@ impl Message {
             Self::PasswordChanged(_) => "password changed",
             Self::NewLogin(_) => "new login",
             Self::AccountDeleted(_) => "account deleted",
+            Self::AboutFactors(_) => "two-step login",
             Self::AboutOrder(message) => message.kind(),
             Self::ToShop(message) => message.kind(),
         }
@@ -210,6 +217,7 @@ impl Message {
                 "",
                 Vec::new(),
             ),
+            Self::AboutFactors(it) => security_notice(it.subject(), it.text(), it.when(zone), CHOOSE_PASSWORD),
             Self::AboutOrder(message) => message.text(sender),
             Self::ToShop(message) => message.text(sender),
         }

@@ -4,6 +4,7 @@ mod account;
 mod anonymous;
 mod errors;
 pub mod mail;
+mod mfa;
 mod orders;
 
 use std::collections::BTreeSet;
@@ -16,7 +17,7 @@ use crate::http::Response;
 const LONG: usize = 5_000;
 
 /// Template, a text that only it contains, and the test that renders it.
-const TEMPLATES: [(&str, &str, &str); 34] = [
+const TEMPLATES: [(&str, &str, &str); 39] = [
     ("_brand.html", "<img class=\"logo\" src=\"", "logo"),
     ("_contact.html", "<a class=\"contact\" href=\"", "shop"),
     ("_verify_banner.html", "<button class=\"plain\" type=\"submit\">Send again</button>", "orders"),
@@ -36,6 +37,11 @@ const TEMPLATES: [(&str, &str, &str); 34] = [
     ("accounts/signup.html", "Use the address that you order with.", "anonymous"),
     ("accounts/time_zone.html", "Dates and times are shown in this time zone", "account"),
     ("accounts/verify.html", "action=\"/verify\"", "anonymous"),
+    ("accounts/_reauthentication.html", "A code from your authenticator app, or a recovery code.", "mfa"),
+    ("accounts/mfa/login_code.html", "The six digits from the app. Without your device", "mfa"),
+    ("accounts/mfa/overview.html", "your password alone is not enough", "mfa"),
+    ("accounts/mfa/recovery_codes.html", "Save your recovery codes", "mfa"),
+    ("accounts/mfa/setup.html", "Scan the code with an authenticator app", "mfa"),
     ("same_site_reload.html", "http-equiv=\"refresh\"", "errors"),
     ("error.html", "<p class=\"code\">Error ", "errors"),
     ("front.html", "<section class=\"front\">", "anonymous"),

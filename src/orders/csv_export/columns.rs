@@ -2,6 +2,7 @@
 
 use time::macros::format_description;
 
+use crate::config::Shop;
 use crate::domain::{Money, UnixSeconds, Zone};
 use crate::orders::detail::{billing_lines, shipping_lines};
 use crate::orders::order::OrderDetail;
@@ -60,7 +61,7 @@ pub(super) fn names(zone: &Zone, shows_notes: bool) -> Vec<Cell> {
 }
 
 /// The row of an order.
-pub(super) fn cells(detail: &OrderDetail, zone: &Zone, shows_notes: bool) -> Vec<Cell> {
+pub(super) fn cells(detail: &OrderDetail, zone: &Zone, shop: &Shop) -> Vec<Cell> {
     let (order, details) = (&detail.order, &detail.details);
     let pieces = Summary::new(detail.lines.iter().map(|line| (line.name.as_str(), line.quantity))).piece_count;
     let products = detail.lines.iter().map(|line| format!("{} × {}", line.quantity, line.name)).collect::<Vec<_>>();
@@ -83,7 +84,7 @@ pub(super) fn cells(detail: &OrderDetail, zone: &Zone, shows_notes: bool) -> Vec
         Cell::Number(order.discount.to_decimal_string()),
         Cell::Number(order.refunded.to_decimal_string()),
         Cell::Number(order.total.to_decimal_string()),
-        text(&*detail.shop),
+        text(detail.shop_name(&shop.name).unwrap_or_default()),
         time(order.paid_at),
         time(order.fulfilled_at),
         time(order.cancelled_at),
@@ -99,7 +100,7 @@ pub(super) fn cells(detail: &OrderDetail, zone: &Zone, shows_notes: bool) -> Vec
         text([details.tracking_company.trim(), details.tracking_number.trim()].join(" ").trim()),
         text(&*details.tracking_url),
     ];
-    cells.into_iter().chain(shows_notes.then(|| text(&*details.note))).collect()
+    cells.into_iter().chain(shop.shows_notes.then(|| text(&*details.note))).collect()
 }
 
 /// `2024-03-01 11:00`, which spreadsheet programs parse as a time.

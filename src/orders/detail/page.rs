@@ -121,6 +121,7 @@ pub fn render(
     let FoundOrder { detail, newer, older, original, reports_deliveries, reorder_requested_at } = found;
     let order = &detail.order;
     let (zone, shows_notes) = (layout.zone(), layout.shop.shows_notes);
+    let facts = facts(detail, &layout.shop.name);
     let (totals, notes) = breakdown(detail);
     let (lines, line_pages) = line_rows(detail, part);
     let view = DetailPage {
@@ -143,7 +144,7 @@ pub fn render(
         address: shipping_lines(&detail.address, &detail.details.shipping_province_name),
         billing: billing_lines(detail),
         is_billing_same: is_billing_same(detail),
-        facts: facts(detail),
+        facts,
         customer_note: customer_note(detail, shows_notes),
         sent: sent_lines(detail),
         cancellation: order.open_cancellation().map(|cancellation| cancellation_view(cancellation, &zone)),

@@ -134,7 +134,8 @@ pub async fn show(
     let valid_params = query.params.without_invalid(&errors);
     let has_form = found.is_some() || !is_valid;
     let form = has_form.then(|| filter_form(&query.params, filter.is_active() || !is_valid, errors));
-    let results = found.map(|found| results(&valid_params, &filter, &found, user.last_import_at, &zone));
+    let shown = (&zone, layout.shop.name.as_str());
+    let results = found.map(|found| results(&valid_params, &filter, &found, user.last_import_at, shown));
     let view = ListPage { layout, notice, form, results };
     match key {
         Some(key) => Ok(responses.store(key, version, view.render()?.into_bytes()).respond(HTML_CONTENT_TYPE)),
@@ -219,12 +220,15 @@ fn results(
     filter: &Filter,
     found: &FoundList,
     last_import_at: Option<UnixSeconds>,
-    zone: &Zone,
+    (zone, unnamed_shop): (&Zone, &str),
 ) -> Results {
     let FoundList { totals, has_several_shops, start, page } = found;
     let places = places(start, page, filter.sort(), totals.order_count);
     let (previous, next) = page_links(params, filter.sort(), start, page, places);
-    let shop = |order: &ListedOrder| Some(order.shop.clone()).filter(|shop| *has_several_shops && !shop.is_empty());
+    let shop = |order: &ListedOrder| {
+        let name = if order.shop.is_empty() { unnamed_shop } else { &order.shop };
+        has_several_shops.then(|| name.to_owned())
+    };
     Results {
         orders: page.orders.iter().map(|order| list_row(order, shop(order), zone)).collect(),
         summary: summary(totals),

@@ -49,6 +49,7 @@ mod mail_queue;
 mod mail_server;
 mod mailbox;
 mod maintenance;
+mod metrics;
 mod new_login;
 mod northwind;
 mod notices;

@@ -125,6 +125,13 @@ impl Accounts {
     }
 }
 
+/// Registers the metrics of logins, their rate limits, and the hashing queue.
+pub fn register_metrics() {
+    login::metrics::register_metrics();
+    password::metrics::register_metrics();
+    rate_limit::register_metrics(rate_limits::REJECTING);
+}
+
 /// Public routes.
 pub fn configure(routes: &mut web::ServiceConfig) {
     use login::{log_in, log_out, sign_up};

@@ -103,6 +103,17 @@ pub async fn run_maintenance(
     ]
 }
 
+/// Registers the metrics of stored lists and of imports.
+pub fn register_metrics() {
+    response_cache::register_metrics();
+    import::metrics::register_metrics();
+}
+
+/// Records the metrics that are read from the database.
+pub async fn read_metrics(database: &Database) -> Result<(), Error> {
+    import::metrics::read_metrics(database).await
+}
+
 /// The pages, for a scope `/orders`.
 pub fn configure(routes: &mut web::ServiceConfig) {
     routes

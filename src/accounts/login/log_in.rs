@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
+use super::metrics::LoginOutcome;
 use super::rejected_cookie::RejectedCookie;
 use super::{LoggedIn, LoginContext, known_address};
 use crate::accounts::audit::{self, Event};
@@ -152,12 +153,16 @@ impl Accounts {
         let account = store::find_by_email(&self.database, &email).await?;
         let trust = self.find_trust(account.as_ref(), &context).await?;
         let counters = login_counters(&email, &context, trust);
-        rate_limit::count(&self.database, &self.clock, &counters).await?;
+        rate_limit::count(&self.database, &self.clock, &counters).await.inspect_err(LoginOutcome::count_error)?;
         let stored = account.as_ref().map(|account| account.password_hash.as_str());
         let is_correct = self.hasher.verify(Password::unchecked(password), stored).await?;
+        let wrong = if stored.is_some() { LoginOutcome::WrongPassword } else { LoginOutcome::UnknownAddress };
         match account.filter(|_| is_correct) {
             Some(account) => self.complete_login(&account, password, &context, &counters, trust).await,
-            None => self.record_login_failure(&email, &context).await.map(|()| None),
+            None => {
+                wrong.count();
+                self.record_login_failure(&email, &context).await.map(|()| None)
+            }
         }
     }
 
@@ -165,8 +170,9 @@ impl Accounts {
     /// queries are left out.
     async fn reject_malformed(&self, typed: &str, password: &str, context: &LoginContext<'_>) -> Result<(), Error> {
         let counters = rate_limits::malformed_login(typed, context.client.address);
-        rate_limit::count(&self.database, &self.clock, &counters).await?;
+        rate_limit::count(&self.database, &self.clock, &counters).await.inspect_err(LoginOutcome::count_error)?;
         self.hasher.verify(Password::unchecked(password), None).await?;
+        LoginOutcome::UnknownAddress.count();
         Event::LoginFailed.log(None, context.client);
         Ok(())
     }
@@ -242,6 +248,8 @@ impl Accounts {
             Ok::<_, database::Error>(issued)
         });
         let issued = issued.await?;
+        let outcome = if issued.is_some() { LoginOutcome::Success } else { LoginOutcome::Disabled };
+        outcome.count();
         if issued.is_none() {
             // The account is disabled, or was changed meanwhile.
             Event::LoginFailed.log(Some(&account.id), context.client);

@@ -2,6 +2,7 @@
 
 mod guessable;
 mod hasher;
+pub(super) mod metrics;
 mod rules;
 pub(super) mod strength;
 

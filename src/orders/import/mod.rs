@@ -29,6 +29,7 @@ mod interrupt;
 mod layouts;
 mod load;
 mod merge;
+pub(super) mod metrics;
 mod order_mails;
 mod quote;
 mod report;

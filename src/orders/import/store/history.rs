@@ -61,6 +61,11 @@ async fn set_last_import(database: &Database, now: UnixSeconds) -> Result<(), Er
     .map(drop)
 }
 
+/// When the last complete import ended.
+pub(in crate::orders::import) async fn last_success(database: &Database) -> Result<Option<UnixSeconds>, Error> {
+    sqlx::query_scalar("SELECT value FROM counters WHERE name = 'last import'").fetch_optional(database.reader()).await
+}
+
 /// An import in the operator's list.
 #[derive(Debug, Serialize)]
 pub struct PastImport {

@@ -33,9 +33,12 @@ pub struct Config {
     pub mail_from: Mailbox,
     pub shop: Shop,
     pub demo_orders: bool,
-    pub static_dir: PathBuf,
+    /// `None` for the files that are compiled into the program.
+    pub static_dir: Option<PathBuf>,
     /// Size of the finished order lists in memory.
     pub cache_megabytes: u64,
+    /// How long audit events are kept.
+    pub keep_audit_days: u64,
     /// Proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
     /// Certificate and key, if the server terminates TLS.
@@ -73,6 +76,7 @@ impl Reader<'_> {
         let demo_orders = self.one_of("DEMO_ORDERS", &[("true", true), ("false", false)], !in_production);
         let static_dir = self.static_dir();
         let cache_megabytes = self.number("CACHE_MEGABYTES", 32, 0..=65_536).unsigned_abs();
+        let keep_audit_days = self.number("KEEP_AUDIT_DAYS", 90, 1..=3650).unsigned_abs();
         let trusted_proxies = self.trusted_proxies();
         let tls = self.tls();
         let drain_seconds = self.number("DRAIN_SECONDS", if in_production { 5 } else { 0 }, 0..=300);
@@ -107,6 +111,7 @@ impl Reader<'_> {
             demo_orders,
             static_dir,
             cache_megabytes,
+            keep_audit_days,
             trusted_proxies,
             tls,
             drain_seconds: drain_seconds.unsigned_abs(),
@@ -194,9 +199,13 @@ impl Reader<'_> {
         mailbox
     }
 
-    fn static_dir(&mut self) -> PathBuf {
-        let folder = PathBuf::from((self.get)("STATIC_DIR").unwrap_or_else(|| "static".to_owned()));
-        self.show("STATIC_DIR", Some(folder.display()));
+    /// The setting, or `static` if it is there.
+    fn static_dir(&mut self) -> Option<PathBuf> {
+        let default = || Some(PathBuf::from("static")).filter(|folder| folder.is_dir());
+        let folder = (self.get)("STATIC_DIR").map(PathBuf::from).or_else(default);
+        let shown =
+            folder.as_ref().map_or("the files in the program".to_owned(), |folder| folder.display().to_string());
+        self.show("STATIC_DIR", Some(shown));
         folder
     }
 

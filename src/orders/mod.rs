@@ -42,7 +42,9 @@ pub use import::{
 };
 pub use json::{OrderResponse, OrderSummary};
 pub use list::{Cursor, Filter, FilterErrors, FilterParams, OrderPage, PAGE_SIZE, PageStart, Period, Sort, find_page};
-pub use operator::{OperatorOrder, find_by_number_or_id, find_with_request, link};
+pub use operator::{
+    OperatorOrder, OrderRecord, describe, find_by_number_or_id, find_record, find_with_request, find_with_samples, link,
+};
 pub use order::{Order, OrderDetail, OrderDetails, OrderId, OrderLine, OrderName, OrderNumber, ShippingAddress};
 pub use response_cache::{CacheKey, ResponseCache};
 pub use samples::add_samples;
@@ -94,12 +96,13 @@ pub async fn run_maintenance(
     database: &Database,
     shop_zone: &Zone,
     now: UnixSeconds,
-) -> [(&'static str, Result<u64, Error>); 3] {
+) -> [(&'static str, Result<u64, Error>); 4] {
     let expired = now.plus(-IDEMPOTENCY_KEY_LIFETIME);
     [
         ("search texts of orders", search::store::fill_missing(database).await),
         ("totals of customers", monthly_totals::rebuild_stale(database, shop_zone).await),
         ("idempotency keys", idempotency::store::delete_expired(database, expired).await),
+        ("past imports", import::delete_old_imports(database, now).await),
     ]
 }
 

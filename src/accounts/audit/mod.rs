@@ -4,7 +4,6 @@
 mod store;
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::Duration;
 
 use strum::{EnumString, IntoStaticStr};
 
@@ -13,7 +12,27 @@ use crate::web::Client;
 
 pub(super) use store::{delete_old, delete_unowned, list, record, record_for_address};
 
-const RETENTION: Duration = days(90);
+/// How long events are kept.
+#[derive(Clone, Copy, Debug)]
+pub struct AuditRetention {
+    days: u64,
+}
+
+impl AuditRetention {
+    pub fn of_days(days: u64) -> Self {
+        Self { days }
+    }
+
+    /// Events up to this time are not shown, and maintenance deletes them.
+    pub(super) fn until(self, now: UnixSeconds) -> UnixSeconds {
+        now - days(self.days)
+    }
+
+    /// For "in the last …".
+    pub(super) fn in_words(self) -> String {
+        if self.days == 1 { "day".to_owned() } else { format!("{} days", self.days) }
+    }
+}
 
 /// The code in the database is the name; a renamed event keeps its older code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr)]
@@ -46,6 +65,14 @@ pub(super) enum Event {
     OtherSessionsRevoked,
     #[strum(serialize = "data-downloaded")]
     DataExported,
+    /// A wrong code after a correct password.
+    WrongCode,
+    TotpAdded,
+    TotpRemoved,
+    RecoveryCodesReplaced,
+    RecoveryCodeUsed,
+    /// All factors removed by the operator.
+    FactorsReset,
     AccountDisabled,
     AccountEnabled,
     /// An order that the operator gave to the account.
@@ -80,6 +107,12 @@ impl Event {
             Self::SessionRevoked => ("Logged out of another browser or app", "session revoked"),
             Self::OtherSessionsRevoked => ("Logged out everywhere else", "session revoked"),
             Self::DataExported => ("Data downloaded", "data exported"),
+            Self::WrongCode => ("Wrong login code entered after the password", "wrong code"),
+            Self::TotpAdded => ("Two-step login turned on", "factor added"),
+            Self::TotpRemoved => ("Two-step login turned off", "factor removed"),
+            Self::RecoveryCodesReplaced => ("New recovery codes created", "recovery codes replaced"),
+            Self::RecoveryCodeUsed => ("Recovery code used", "recovery code used"),
+            Self::FactorsReset => ("Two-step login removed", "factors reset"),
             Self::AccountDisabled => ("Account disabled", "account disabled"),
             Self::AccountEnabled => ("Account enabled", "account enabled"),
             Self::OrderLinked => ("Order added to the account", "order linked"),

@@ -217,7 +217,7 @@ impl Message {
                 "",
                 Vec::new(),
             ),
-            Self::AboutFactors(it) => security_notice(it.subject(), it.text(), it.when(), CHOOSE_PASSWORD),
+            Self::AboutFactors(it) => security_notice(it.subject(), it.text(), it.when(zone), CHOOSE_PASSWORD),
             Self::AboutOrder(message) => message.text(sender),
             Self::ToShop(message) => message.text(sender),
         }

@@ -67,6 +67,7 @@ mod pages;
 mod paging;
 mod postgres_faults;
 mod postgres_server;
+mod privacy;
 mod rate_limits;
 mod reauthentication;
 mod recovery;

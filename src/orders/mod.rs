@@ -81,9 +81,11 @@ pub async fn release(transaction: &mut Transaction, user_id: &UserId, email: &st
     monthly_totals::rebuild(transaction, user_id).await
 }
 
-/// Deletes the sample orders of an account that is deleted in the same transaction. The shop keeps its own orders, without the account.
-pub async fn remove_samples(transaction: &mut Transaction, user_id: &UserId) -> Result<(), Error> {
-    store::remove_samples(transaction, user_id, &mut Changes::default()).await
+/// Before an account is deleted in the same transaction: deletes its sample orders and ends its cancellation requests. The shop keeps its own
+/// orders, without an owner.
+pub async fn leave(transaction: &mut Transaction, user_id: &UserId) -> Result<(), Error> {
+    store::remove_samples(transaction, user_id, &mut Changes::default()).await?;
+    store::end_requests(transaction, user_id).await
 }
 
 /// After a change of the customer's time zone: months are those of the zone.

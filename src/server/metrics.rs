@@ -28,9 +28,10 @@ use crate::{accounts, mail, orders, sessions, telemetry};
 const SCRAPE_WAIT: Duration = Duration::from_secs(1);
 /// How long a reading may take. A scrape does not wait for it, but the next reading begins after it.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// Pause between readings: so long, and so many times as long as the last reading took.
+/// Pause between readings: longer after one that took long, because of a million sessions for instance.
 const READ_INTERVAL: Duration = Duration::from_secs(10);
-const PAUSE_FACTOR: u32 = 100;
+const MAX_READ_INTERVAL: Duration = Duration::from_secs(60);
+const PAUSE_FACTOR: u32 = 20;
 
 static DB_UP: LazyLock<IntGauge> =
     LazyLock::new(|| gauge("db_up", "Whether the last reading of metrics from the database succeeded."));
@@ -91,9 +92,8 @@ impl Readings {
 
     /// Reads when that is due. The reading runs in a task of its own: given up, it would begin again with each scrape.
     async fn refresh(&self) {
-        let Ok(mut due) = Arc::clone(&self.due).try_lock_owned() else {
-            return DB_UP.set(0);
-        };
+        // Otherwise another scrape has begun a reading.
+        let Ok(mut due) = Arc::clone(&self.due).try_lock_owned() else { return };
         if Instant::now() < *due {
             return;
         }
@@ -102,7 +102,8 @@ impl Readings {
             let began = Instant::now();
             let is_read = matches!(timeout(READ_TIMEOUT, read(&state)).await, Ok(Ok(())));
             DB_UP.set(i64::from(is_read));
-            *due = Instant::now() + READ_INTERVAL.max(began.elapsed() * PAUSE_FACTOR);
+            let pause = (began.elapsed() * PAUSE_FACTOR).clamp(READ_INTERVAL, MAX_READ_INTERVAL);
+            *due = Instant::now() + if is_read { pause } else { READ_INTERVAL };
         });
         if timeout(SCRAPE_WAIT, reading).await.is_err() {
             DB_UP.set(0);

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::{Metrics, start, start_with};
 use crate::app::{ANN, BOB, PASSWORD, TestApp, WRONG_PASSWORD};
 use crate::mail_server::{MailServer, Mode};
+use crate::mfa::{after_password, send_code, two_step_customer};
 
 fn logins(metrics: &Metrics, outcome: &str) -> f64 {
     metrics.value(&format!("login_attempts_total{{outcome=\"{outcome}\"}}"))
@@ -115,4 +116,23 @@ async fn cached_lists_are_counted() {
     let all = metrics.series();
     assert_eq!((all["response_cache_misses_total"], all["response_cache_hits_total"]), (1.0, 2.0));
     assert!(all["response_cache_bytes"] > 1000.0, "{}", all["response_cache_bytes"]);
+}
+
+#[tokio::test]
+async fn second_steps_are_counted() {
+    let (app, metrics) = start().await;
+    let (_, authenticator, _) = two_step_customer(&app, ANN).await;
+    let success = logins(&metrics, "success");
+    let mut visitor = after_password(&app, ANN, PASSWORD).await;
+    assert_eq!(logins(&metrics, "second_step_needed"), 1.0);
+    assert_eq!(send_code(&mut visitor, &authenticator.wrong_code()).await.status, 401);
+    assert_eq!((logins(&metrics, "second_step_wrong"), logins(&metrics, "success")), (1.0, success));
+    let code = authenticator.fresh_code(&app).await;
+    assert_eq!(send_code(&mut visitor, &code).await.redirect(), (303, "/orders"));
+    assert_eq!(logins(&metrics, "success"), success + 1.0);
+    assert_eq!(api_login(&app, ANN, PASSWORD).await, 401);
+    assert_eq!(logins(&metrics, "second_step_needed"), 2.0);
+    let wrong = json!({ "email": ANN, "password": PASSWORD, "code": authenticator.wrong_code() });
+    assert_eq!(app.api_post("/api/login", &wrong).await.status, 401);
+    assert_eq!((logins(&metrics, "second_step_wrong"), logins(&metrics, "wrong_password")), (2.0, 0.0));
 }

@@ -144,13 +144,35 @@ async fn all_metrics_exist_at_the_first_scrape() {
     assert!(all.keys().any(|series| series.starts_with("http_request_duration_seconds_bucket")));
 }
 
-/// The names in the first column of the table in the section "Metrics".
+fn operate() -> String {
+    std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operate.md")).unwrap()
+}
+
+/// The names in the first cell of a table's row.
+fn names_in_first_cell(row: &str) -> Vec<String> {
+    let cell = row.trim_start_matches("| ").split(" | ").next().unwrap();
+    cell.split(", ").map(|name| name.trim_matches('`').to_owned()).collect()
+}
+
+/// The names in the table of the section "Metrics".
 fn documented() -> BTreeSet<String> {
-    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operate.md")).unwrap();
-    let section = text.split("\n## ").find(|section| section.starts_with("Metrics\n")).unwrap();
-    let cells =
-        section.lines().filter_map(|line| line.strip_prefix("| `")).map(|line| line.split(" | ").next().unwrap());
-    cells.flat_map(|cell| cell.split(", ").map(|name| name.trim_matches('`').to_owned()).collect::<Vec<_>>()).collect()
+    let text = operate();
+    let table = text.split("| metric | type | labels | is |\n|---|---|---|---|\n").nth(1).unwrap();
+    table.lines().take_while(|line| !line.is_empty()).flat_map(names_in_first_cell).collect()
+}
+
+#[tokio::test]
+async fn all_rate_limits_are_documented_and_none_else() {
+    let (_app, metrics) = start().await;
+    let all = metrics.series();
+    let label = |series: &String| {
+        Some(series.strip_prefix("rate_limit_rejections_total{limit=\"")?.strip_suffix("\"}")?.to_owned())
+    };
+    let limits: BTreeSet<String> = all.keys().filter_map(label).collect();
+    let text = operate();
+    let rows =
+        text.split("| limit | counts |\n|---|---|\n").nth(1).unwrap().lines().take_while(|line| !line.is_empty());
+    assert_eq!(limits, rows.flat_map(names_in_first_cell).collect());
 }
 
 #[tokio::test]

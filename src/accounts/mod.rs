@@ -12,6 +12,7 @@
 //! | `rate_limits.rs` | the rate limits of logins and mail | |
 //! | `trusted_browser/`, `trusted_network/` | where attackers' failures do not limit the owner | |
 //! | `audit/` | the events of an account | |
+//! | `metrics.rs` | metrics of logins | |
 //! | `security_notice.rs` | mail about sensitive changes | |
 //! | [`operator`] | `order-portal user …` | |
 //! | `store.rs` | the table `users` | |
@@ -28,6 +29,7 @@
 
 mod audit;
 mod login;
+mod metrics;
 mod mfa;
 mod notice;
 pub mod operator;
@@ -150,7 +152,7 @@ impl Accounts {
 
 /// Registers the metrics of logins, their rate limits, and the hashing queue.
 pub fn register_metrics() {
-    login::metrics::register_metrics();
+    metrics::register_metrics();
     password::metrics::register_metrics();
     rate_limit::register_metrics(rate_limits::REJECTING);
 }

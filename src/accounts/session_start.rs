@@ -4,7 +4,7 @@
 use actix_web::HttpResponse;
 
 use super::audit::{self, Event};
-use super::login::metrics::LoginOutcome;
+use super::metrics::LoginOutcome;
 use super::security_notice::SecurityNotice;
 use super::trusted_browser::store::Trust;
 use super::{Accounts, ClaimedBrowser, TrustedBrowser, rate_limits, store, trusted_browser, trusted_network};

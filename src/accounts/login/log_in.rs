@@ -7,9 +7,9 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::known_address;
-use super::metrics::LoginOutcome;
 use super::rejected_cookie::RejectedCookie;
 use crate::accounts::audit::Event;
+use crate::accounts::metrics::LoginOutcome;
 use crate::accounts::session_start::{VerifiedLogin, login_counters};
 use crate::accounts::{Accounts, ClaimedBrowser, LoggedIn, LoginContext, Password, rate_limits, store};
 use crate::domain::{Email, format_retry_after};

@@ -4,7 +4,6 @@ pub(super) mod extend_session;
 pub(super) mod known_address;
 pub(super) mod log_in;
 pub(super) mod log_out;
-pub(super) mod metrics;
 mod rejected_cookie;
 pub(super) mod sign_up;
 

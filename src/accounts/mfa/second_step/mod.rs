@@ -13,7 +13,7 @@ use std::time::Duration;
 use actix_web::HttpResponse;
 
 use crate::accounts::Accounts;
-use crate::accounts::login::metrics::LoginOutcome;
+use crate::accounts::metrics::LoginOutcome;
 use crate::accounts::session_start::{LoggedIn, LoginContext, VerifiedLogin, code_counters, store_upgraded_hash};
 use crate::database;
 use crate::domain::UserId;

@@ -14,7 +14,7 @@ static ATTEMPTS: LazyLock<IntCounterVec> =
 /// How an attempt to log in ended.
 #[derive(Clone, Copy, Debug, AsRefStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
-pub(in crate::accounts) enum LoginOutcome {
+pub(super) enum LoginOutcome {
     Success,
     WrongPassword,
     UnknownAddress,
@@ -25,18 +25,18 @@ pub(in crate::accounts) enum LoginOutcome {
 }
 
 impl LoginOutcome {
-    pub(in crate::accounts) fn count(self) {
+    pub(super) fn count(self) {
         ATTEMPTS.with_label_values(&[self]).inc();
     }
 
     /// Counts an attempt that was rate limited. Attempts that fail for another error have no outcome.
-    pub(in crate::accounts) fn count_error(error: &Error) {
+    pub(super) fn count_error(error: &Error) {
         if matches!(error, Error::RateLimited { .. }) {
             Self::RateLimited.count();
         }
     }
 }
 
-pub(in crate::accounts) fn register_metrics() {
+pub(super) fn register_metrics() {
     LoginOutcome::VARIANTS.iter().for_each(|outcome| drop(ATTEMPTS.with_label_values(&[outcome])));
 }

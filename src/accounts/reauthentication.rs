@@ -17,11 +17,19 @@ use crate::web::{Client, Error};
 /// The part of a form that reauthenticates. A form that sets a new password names the present one `current_password`.
 #[derive(Deserialize)]
 pub struct ReauthForm {
-    #[serde(default, alias = "current_password")]
-    pub password: String,
+    #[serde(default)]
+    password: String,
+    #[serde(default)]
+    current_password: String,
     /// Of the app, or a recovery code; required when TOTP is on.
     #[serde(default)]
-    pub code: String,
+    code: String,
+}
+
+impl ReauthForm {
+    pub fn password(&self) -> &str {
+        if self.current_password.is_empty() { &self.password } else { &self.current_password }
+    }
 }
 
 /// The messages for the fields of the form.
@@ -98,11 +106,11 @@ impl Accounts {
         client: &Client,
     ) -> Result<Result<CheckedFactors, ReauthErrors>, Error> {
         let is_code_missing = account.has_totp() && form.code.trim().is_empty();
-        if form.password.is_empty() || is_code_missing {
-            let password = form.password.is_empty().then_some(NO_PASSWORD);
+        if form.password().is_empty() || is_code_missing {
+            let password = form.password().is_empty().then_some(NO_PASSWORD);
             return Ok(Err(ReauthErrors { password, code: is_code_missing.then_some(NO_CODE) }));
         }
-        if !self.is_password_of(account, &form.password, client).await? {
+        if !self.is_password_of(account, form.password(), client).await? {
             return Ok(Err(ReauthErrors::password(WRONG_PASSWORD)));
         }
         if !account.has_totp() {

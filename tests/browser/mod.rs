@@ -10,6 +10,7 @@ pub mod orders;
 mod requests;
 mod settings;
 mod takeover;
+mod two_step_login;
 
 use fantoccini::Locator;
 

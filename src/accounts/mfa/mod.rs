@@ -3,7 +3,7 @@
 //! | module | purpose | routes |
 //! |---|---|---|
 //! | `second_step/` | the code after the password | `/login/code` |
-//! | `overview/` | which factors are on | `/account/mfa` |
+//! | `overview.rs` | which factors are on | `/account/mfa` |
 //! | `totp/` | codes of an authenticator app | `/account/mfa/start`, `/account/mfa/confirm`, `/account/mfa/disable` |
 //! | `recovery_codes/` | one-time codes for a lost device | `/account/mfa/recovery-codes` |
 //! | `code.rs` | a code as it is typed: of the app, or a recovery code | |
@@ -23,17 +23,18 @@ mod overview;
 mod recovery_codes;
 mod sealing;
 mod second_step;
+mod store;
 mod totp;
 
 use actix_web::web;
 
 pub(super) use code::MatchedCode;
-pub(super) use overview::FactorState;
 pub use sealing::SealingKeys;
+pub(super) use store::FactorState;
 
 use super::audit::{self, Event};
 use super::security_notice::SecurityNotice;
-use super::{Accounts, section, store};
+use super::{Accounts, section, store as users};
 use crate::database::{self, Database, Transaction};
 use crate::domain::{UnixSeconds, UserId};
 use crate::mail::{AboutFactors, FactorChange, Message, RequestOrigin};
@@ -107,7 +108,7 @@ impl Accounts {
     async fn record_factor_change(
         &self,
         transaction: &mut Transaction,
-        account: &store::Account,
+        account: &users::Account,
         change: FactorChange,
         client: &Client,
     ) -> Result<(), database::Error> {
@@ -119,7 +120,7 @@ impl Accounts {
     async fn notify_about_factors(
         &self,
         transaction: &mut Transaction,
-        account: &store::Account,
+        account: &users::Account,
         change: FactorChange,
         client: &Client,
     ) -> Result<(), database::Error> {

@@ -1,4 +1,4 @@
-//! What the account page shows besides the sessions: factors and recent events, in one statement.
+//! What the account page shows besides the sessions, in one statement: factors and recent events.
 
 use sqlx::FromRow;
 
@@ -18,7 +18,7 @@ struct Row {
 }
 
 /// The factors of the account, and its latest events after `since`, newest first.
-pub async fn find(
+pub async fn find_factors_and_events(
     database: &Database,
     user_id: &UserId,
     since: UnixSeconds,

@@ -13,12 +13,12 @@
 //! | [`rate_limit`] | limits of attempts: types, counting, table; the limits of accounts are in `accounts/rate_limits.rs` |
 //! | [`mail`] | messages, one-time links, delivery |
 //! | [`web`] | layout, pages, errors, forms, headers: shared by all features |
-//! | [`telemetry`] | logs, request ids, metrics |
+//! | [`telemetry`] | logs, request ids, metrics of requests |
 //! | [`config`] | the settings, read once at start |
 //! | [`database`] | both engines: connections, transactions, migrations, backup |
-//! | [`clock`], [`domain`], [`private_files`], [`hex`] | time and ids; values without I/O: addresses, money, times; file modes; hexadecimal |
+//! | [`clock`], [`domain`], [`private_files`], [`hex`], [`metrics`] | time and ids; values without I/O: addresses, money, times; file modes; hexadecimal; definitions of metrics |
 //!
-//! A module depends only on lower layers: `cli → server → api → accounts → orders → {sessions, rate_limit} → mail → web → telemetry → config → database → clock → {domain, private_files, hex}`.
+//! A module depends only on lower layers: `cli → server → api → accounts → orders → {sessions, rate_limit} → mail → web → telemetry → config → database → clock → {domain, private_files, hex, metrics}`.
 //! There are no cycles. `tests/layout_rules.rs` checks the `use crate::` lines.
 //!
 //! To understand a guarded page read `sessions/mod.rs`, `sessions/guard.rs`, `orders/list/page.rs` and `templates/orders/list.html`.
@@ -35,6 +35,7 @@ pub mod database;
 pub mod domain;
 pub mod hex;
 pub mod mail;
+pub mod metrics;
 pub mod orders;
 pub mod private_files;
 pub mod rate_limit;

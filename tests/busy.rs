@@ -8,10 +8,11 @@ use serde_json::json;
 
 use crate::app::{ANN, PASSWORD, TestApp, WRONG_PASSWORD};
 use crate::http::{self, Response};
+use crate::sandbox::Sandbox;
 
 /// Concurrent logins with a wrong password, by page and by API. Each has its own account and client address, so that no rate limit
 /// applies. Returns the responses of the pages and of the API.
-async fn log_in_at_once(app: &TestApp, count: usize) -> (Vec<Response>, Vec<Response>) {
+pub async fn log_in_at_once(app: &TestApp, count: usize) -> (Vec<Response>, Vec<Response>) {
     let of = |path: &str, number: usize| {
         let address = format!("203.0.{}.{}", number / 250, number % 250 + 1);
         app.request(Method::POST, path).header("x-forwarded-for", address)
@@ -42,13 +43,13 @@ fn count_rejected(responses: &[Response], is_rejection: impl Fn(&Response) -> bo
 
 /// On one core the queue has 24 slots. A process inherits the cores of the thread that starts it.
 #[cfg(target_os = "linux")]
-async fn app_on_one_core() -> TestApp {
+pub async fn start_on_one_core(sandbox: Sandbox) -> TestApp {
     use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
     let all = sched_getaffinity(None).unwrap();
     let mut one = CpuSet::new();
     one.set((0..CpuSet::MAX_CPU).find(|core| all.is_set(*core)).unwrap());
     sched_setaffinity(None, &one).unwrap();
-    let app = TestApp::start_with(&[("TRUSTED_PROXIES", "127.0.0.1")]).await;
+    let app = TestApp::start_in(sandbox).await;
     sched_setaffinity(None, &all).unwrap();
     app
 }
@@ -56,7 +57,9 @@ async fn app_on_one_core() -> TestApp {
 #[tokio::test]
 #[cfg(target_os = "linux")]
 async fn full_hash_queue_answers_503_and_other_pages_stay_fast() {
-    let app = app_on_one_core().await;
+    let mut sandbox = Sandbox::new().await;
+    sandbox.set("TRUSTED_PROXIES", "127.0.0.1");
+    let app = start_on_one_core(sandbox).await;
     let mut ann = app.customer(ANN).await;
     let logins = async {
         let responses = log_in_at_once(&app, 75).await;

@@ -1,7 +1,7 @@
 //! Cancellation requests: the page, the request, its withdrawal, and the shop's answer.
 
 use crate::actions::{SHOP, key, open, pending_requests, send_concurrently, subjects_to, submit, with_shop};
-use crate::app::{ANN, BOB, TestApp};
+use crate::app::{ANN, BOB, PASSWORD, TestApp};
 use crate::csv_export;
 use crate::mailbox;
 use crate::orders::{list, numbers};
@@ -343,4 +343,21 @@ async fn request_of_a_former_owner_does_not_pass_to_the_next_one() {
         assert!(page.contains(&format!("/orders/{number}/cancel")), "{number} cannot be cancelled: {page}");
     }
     assert_eq!(pending_requests(&app, "cancellations"), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn deleted_account_leaves_no_request_and_no_reason() {
+    let (app, mut ann) = with_shop(&[unsent("#1", ANN), unsent("#2", BOB)]).await;
+    let mut bob = app.verified_customer(BOB).await;
+    for (customer, number) in [(&mut ann, "1"), (&mut bob, "2")] {
+        let key = key(&open(customer, number, "cancel").await).unwrap();
+        let fields = [("key", key.as_str()), ("reason", "I am ill")];
+        assert_eq!(customer.post(&format!("/orders/{number}/cancel"), &fields).await.status, 303);
+    }
+    assert_eq!(ann.post("/account/delete", &[("password", PASSWORD)]).await.redirect(), (303, "/login"));
+    assert_eq!(pending_requests(&app, "cancellations"), ["#2"]);
+    app.run_ok(&["user", "delete", BOB]);
+    assert_eq!(pending_requests(&app, "cancellations"), Vec::<String>::new());
+    assert_eq!(app.count("orders WHERE cancellation_reason IS NOT NULL OR cancellation_asked_at IS NOT NULL").await, 0);
+    assert_eq!(app.count("orders WHERE user_id IS NULL").await, 2, "the shop keeps its orders");
 }

@@ -18,7 +18,7 @@ const LAYERS: [&[&str]; 14] = [
     &["config"],
     &["database"],
     &["clock"],
-    &["domain", "hex", "private_files"],
+    &["domain", "hex", "metrics", "private_files"],
 ];
 
 pub fn source() -> PathBuf {

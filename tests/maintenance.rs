@@ -150,6 +150,41 @@ async fn maintenance_deletes_old_and_unowned_audit_events() {
 }
 
 #[tokio::test]
+async fn keep_audit_days_sets_how_long_events_are_kept_and_shown() {
+    let mut sandbox = sandbox_with_user().await;
+    insert_events(&sandbox, MANY, "old", "'u'", now() - 30 * DAY).await;
+    insert_events(&sandbox, 3, "recent", "'u'", now() - 29 * DAY).await;
+    sandbox.set("KEEP_AUDIT_DAYS", "30");
+    let app = TestApp::start_in(sandbox).await;
+    wait_until_left(&app, "audit_events", 3).await;
+    // Between two runs of the maintenance an older event is not shown either.
+    let mut bob = app.customer(BOB).await;
+    let older = format!("UPDATE audit_events SET at = {} WHERE event = 'signed-up'", now() - 30 * DAY);
+    assert_eq!(app.execute(&older).await, 1);
+    let activity = bob.get("/account/activity").await.text();
+    assert!(activity.contains("Activity in your account in the last 30 days"), "{activity}");
+    assert!(!activity.contains("Signed up"), "{activity}");
+    let account = bob.get("/account").await.text();
+    assert!(account.contains("No activity in the last 30 days") && !account.contains("Signed up"), "{account}");
+    let data = bob.post("/account/export", &[("password", PASSWORD)]).await.json();
+    assert!(data["activity"].as_array().unwrap().iter().all(|event| event["event"] != "signed-up"), "{data}");
+}
+
+#[tokio::test]
+async fn maintenance_deletes_imports_after_400_days() {
+    let sandbox = sandbox_with_user().await;
+    let columns = "id, started_at, finished_at, outcome, shop, files, orders, lines, new_orders, changed_orders, unchanged_orders,
+        skipped_orders, ownerless_orders";
+    for (name, count, at) in [("old", MANY, now() - 400 * DAY), ("recent", 3, now() - 399 * DAY)] {
+        let values = format!("'{name}-' || i, 0, {at} - i, 'done', '', '[]', 1, 1, 1, 0, 0, 0, 0");
+        insert(&sandbox, count, "imports", columns, &values).await;
+    }
+    let app = TestApp::start_in(sandbox).await;
+    wait_until_left(&app, "imports", 3).await;
+    assert_eq!(app.count("imports WHERE id LIKE 'recent-%'").await, 3);
+}
+
+#[tokio::test]
 async fn maintenance_deletes_expired_rate_limits() {
     let sandbox = sandbox_with_user().await;
     insert_rate_limits(&sandbox, MANY, "old", now()).await;

@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, Connection};
 
 use crate::app::{ANN, BOB, PASSWORD, TestApp};
 use crate::http::{Response, Visitor};
+use crate::metrics::Metrics;
 use crate::postgres_server::{Pgbouncer, PostgresServer};
 use crate::sandbox::Sandbox;
 
@@ -41,6 +42,29 @@ async fn get_timed(visitor: &mut Visitor, path: &str) -> (Response, Duration) {
     let began = Instant::now();
     let response = visitor.get(path).await;
     (response, began.elapsed())
+}
+
+#[tokio::test]
+#[ignore = "starts its own PostgreSQL server"]
+async fn metrics_are_served_while_postgres_is_unavailable() {
+    let server = PostgresServer::start();
+    let mut sandbox = Sandbox::new().await;
+    sandbox.set("DATABASE_URL", &server.url());
+    let metrics = Metrics::enable(&mut sandbox);
+    let app = TestApp::start_in(sandbox).await;
+    app.customer(ANN).await;
+    let sessions = "sessions_active{audience=\"web\"}";
+    metrics.wait_for(sessions, |count| count == 1.0).await;
+    server.stop_immediately();
+    metrics.wait_for("db_up", |up| up == 0.0).await;
+    for _ in 0..20 {
+        let began = Instant::now();
+        assert_eq!(metrics.value(sessions), 1.0, "the last value");
+        assert!(began.elapsed() < FAST, "a scrape took {:?}", began.elapsed());
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    server.launch();
+    metrics.wait_for("db_up", |up| up == 1.0).await;
 }
 
 #[tokio::test]

@@ -25,7 +25,15 @@ impl Certificate {
         Self { cert: made.cert.pem(), key: made.signing_key.serialize_pem() }
     }
 
-    fn write(&self, sandbox: &Sandbox) {
+    /// One that expires at this time.
+    pub fn expiring(at: time::OffsetDateTime) -> Self {
+        let mut parameters = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+        parameters.not_after = at;
+        let key = rcgen::KeyPair::generate().unwrap();
+        Self { cert: parameters.self_signed(&key).unwrap().pem(), key: key.serialize_pem() }
+    }
+
+    pub fn write(&self, sandbox: &Sandbox) {
         sandbox.write("cert.pem", &self.cert);
         sandbox.write("key.pem", &self.key);
     }

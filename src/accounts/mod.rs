@@ -12,6 +12,7 @@
 //! | `rate_limits.rs` | the rate limits of logins and mail | |
 //! | `trusted_browser/`, `trusted_network/` | where attackers' failures do not limit the owner | |
 //! | `audit/` | the events of an account | |
+//! | `metrics.rs` | metrics of logins | |
 //! | `security_notice.rs` | mail about sensitive changes | |
 //! | [`operator`] | `order-portal user …` | |
 //! | `store.rs` | the table `users` | |
@@ -28,6 +29,7 @@
 
 mod audit;
 mod login;
+mod metrics;
 mod mfa;
 mod notice;
 pub mod operator;
@@ -49,6 +51,7 @@ use std::time::Duration;
 use actix_web::middleware::from_fn;
 use actix_web::{HttpResponse, web};
 
+pub use audit::AuditRetention;
 pub use login::{LogIn, SignUp, SignUpErrors};
 pub use mfa::{Passkeys, SealingKeys, passkey_endpoints};
 pub use notice::AccountNotice;
@@ -61,7 +64,7 @@ pub use trusted_browser::{ClaimedBrowser, TrustedBrowser};
 
 use crate::clock::Clock;
 use crate::database::{self, Database};
-use crate::domain::{UserId, days};
+use crate::domain::{UnixSeconds, UserId, days};
 use crate::rate_limit;
 use crate::sessions::{CurrentUser, Sessions, guard};
 use crate::web::{Client, Error, see_other};
@@ -88,6 +91,7 @@ pub struct Accounts {
     hasher: Hasher,
     strength_queue: StrengthQueue,
     sample_orders: SampleOrders,
+    audit_retention: AuditRetention,
     /// Shared, because keys of the library cannot be cloned.
     sealing_keys: Arc<SealingKeys>,
     passkeys: Arc<Passkeys>,
@@ -104,12 +108,12 @@ impl Accounts {
         sessions: Sessions,
         hasher: Hasher,
         sample_orders: SampleOrders,
-        sealing_keys: SealingKeys,
-        passkeys: Passkeys,
+        audit_retention: AuditRetention,
+        (sealing_keys, passkeys): (SealingKeys, Passkeys),
     ) -> Self {
         let (sealing_keys, passkeys) = (Arc::new(sealing_keys), Arc::new(passkeys));
         let strength_queue = StrengthQueue::new();
-        Self { database, clock, sessions, hasher, strength_queue, sample_orders, sealing_keys, passkeys }
+        Self { database, clock, sessions, hasher, strength_queue, sample_orders, audit_retention, sealing_keys, passkeys }
     }
 
     /// The account of an authenticated request, if the session is still active.
@@ -123,6 +127,11 @@ impl Accounts {
         NewAuditEvent { id: self.clock.new_id(), event, client, at: self.clock.now() }
     }
 
+    /// Earlier audit events are no longer shown.
+    fn events_since(&self) -> UnixSeconds {
+        self.audit_retention.until(self.clock.now())
+    }
+
     /// Records an event in a transaction of its own.
     async fn record(&self, user_id: &UserId, event: Event, client: &Client) -> Result<(), database::Error> {
         let new = self.audit_event(event, client);
@@ -134,7 +143,7 @@ impl Accounts {
         let now = self.clock.now();
         let unused_since = now - UNUSED_RETENTION;
         [
-            ("old audit events", audit::delete_old(&self.database, now).await),
+            ("old audit events", audit::delete_old(&self.database, self.events_since()).await),
             ("audit events without an account", audit::delete_unowned(&self.database).await),
             ("rate limits", rate_limit::delete_expired(&self.database, now).await),
             ("logins without a code", mfa::delete_expired_logins(&self.database, now).await),
@@ -145,6 +154,13 @@ impl Accounts {
             ("trusted networks", trusted_network::store::delete_unused(&self.database, unused_since).await),
         ]
     }
+}
+
+/// Registers the metrics of logins, their rate limits, and the hashing queue.
+pub fn register_metrics() {
+    metrics::register_metrics();
+    password::metrics::register_metrics();
+    rate_limit::register_metrics(rate_limits::REJECTING);
 }
 
 /// Public routes.

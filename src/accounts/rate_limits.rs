@@ -90,6 +90,32 @@ const CONFIRMATION_MAIL: Limit =
 /// Equal security notices to one address.
 const NOTICE: Limit = single_in("notice", Duration::from_mins(10));
 
+/// The limits that reject a request, for metrics. The others only merge equal mails.
+pub(super) const REJECTING: [Limit; 22] = [
+    LOGIN_HERE,
+    LOGIN_TRUSTED_BROWSER,
+    LOGIN_TRUSTED_NETWORK,
+    LOGIN_NETWORK,
+    LOGIN_WIDE_NETWORK,
+    LOGIN_ACCOUNT,
+    CODE_HERE,
+    CODE_TRUSTED_BROWSER,
+    CODE_TRUSTED_NETWORK,
+    CODE_ACCOUNT,
+    REAUTHENTICATION,
+    REAUTHENTICATION_CODE,
+    SIGN_UP,
+    SIGN_UP_WIDE,
+    MAIL_HERE,
+    MAIL_NETWORK,
+    MAIL_WIDE_NETWORK,
+    MAIL_ACCOUNT,
+    EMAIL_CHANGE_BY,
+    EMAIL_CHANGE_TO,
+    PASSWORD_CHANGE,
+    CONFIRMATION_MAIL,
+];
+
 /// One attempt in each interval.
 const fn single_in(name: &'static str, interval: Duration) -> Limit {
     Limit { name, burst: 1, first_wait: interval, max_wait: interval, resets_after: interval, per_account: false }

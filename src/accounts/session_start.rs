@@ -4,6 +4,7 @@
 use actix_web::HttpResponse;
 
 use super::audit::{self, Event};
+use super::metrics::LoginOutcome;
 use super::security_notice::SecurityNotice;
 use super::trusted_browser::store::Trust;
 use super::{
@@ -120,6 +121,9 @@ impl Accounts {
             Ok(issued)
         });
         let issued = issued.await?;
+        if issued.is_some() {
+            LoginOutcome::Success.count();
+        }
         Ok(issued.map(|issued| LoggedIn { issued, browser, offers_passkey }))
     }
 

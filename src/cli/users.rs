@@ -135,7 +135,7 @@ fn print_detail(user: &UserDetail) {
         ("signed up", user.created_at.to_string()),
         ("verified", time(user.verified_at, "no")),
         ("disabled", time(user.disabled_at, "no")),
-        ("last login", time(user.last_login_at, "none in the last 90 days")),
+        ("last login", time(user.last_login_at, "none as far back as KEEP_AUDIT_DAYS")),
         ("sessions", user.sessions.to_string()),
         ("two-step login", two_step_login(user)),
         ("passkeys", user.passkeys.to_string()),

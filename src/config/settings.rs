@@ -39,6 +39,8 @@ pub struct Config {
     pub breached_passwords: Option<PathBuf>,
     /// Size of the finished order lists in memory.
     pub cache_megabytes: u64,
+    /// How long audit events are kept.
+    pub keep_audit_days: u64,
     /// Proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
     /// Certificate and key, if the server terminates TLS.
@@ -78,6 +80,7 @@ impl Reader<'_> {
         let breached_passwords = (self.get)("BREACHED_PASSWORDS").map(PathBuf::from);
         self.show("BREACHED_PASSWORDS", breached_passwords.as_ref().map(|file| file.display()));
         let cache_megabytes = self.number("CACHE_MEGABYTES", 32, 0..=65_536).unsigned_abs();
+        let keep_audit_days = self.number("KEEP_AUDIT_DAYS", 90, 1..=3650).unsigned_abs();
         let trusted_proxies = self.trusted_proxies();
         let tls = self.tls();
         let drain_seconds = self.number("DRAIN_SECONDS", if in_production { 5 } else { 0 }, 0..=300);
@@ -113,6 +116,7 @@ impl Reader<'_> {
             static_dir,
             breached_passwords,
             cache_megabytes,
+            keep_audit_days,
             trusted_proxies,
             tls,
             drain_seconds: drain_seconds.unsigned_abs(),

@@ -14,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Error;
 use super::health::Health;
+use super::metrics::PoolMetrics;
 
 /// A kept connection that was idle for so long goes back to the pool.
 const MAX_IDLE: Duration = Duration::from_secs(1);
@@ -29,6 +30,7 @@ pub(super) struct Connections {
     /// The connection used last is used first.
     kept: Mutex<Vec<Kept>>,
     health: Arc<Health>,
+    pub(super) metrics: PoolMetrics,
 }
 
 #[derive(Debug)]
@@ -39,13 +41,23 @@ struct Kept {
 }
 
 impl Connections {
-    pub(super) fn new(pool: AnyPool, health: Arc<Health>) -> Arc<Self> {
+    /// `name` is the pool's in metrics.
+    pub(super) fn new(name: &'static str, pool: AnyPool, health: Arc<Health>) -> Arc<Self> {
         let slots = Arc::new(Semaphore::new(pool.options().get_max_connections() as usize));
-        Arc::new(Self { pool, slots, kept: Mutex::default(), health })
+        Arc::new(Self { pool, slots, kept: Mutex::default(), health, metrics: PoolMetrics::new(name) })
     }
 
     pub(super) fn pool(&self) -> &AnyPool {
         &self.pool
+    }
+
+    pub(super) fn max(&self) -> usize {
+        self.pool.options().get_max_connections() as usize
+    }
+
+    /// Connections in use, and the one that a request gets next.
+    pub(super) fn in_use(&self) -> usize {
+        self.max() - self.slots.available_permits()
     }
 
     /// # Errors
@@ -57,6 +69,7 @@ impl Connections {
         {
             return Ok(self.lease(kept, slot));
         }
+        let began = Instant::now();
         let acquired = tokio::time::timeout(self.pool.options().get_acquire_timeout(), async {
             let slot = slots.acquire_owned().await.map_err(|_| Error::PoolClosed)?;
             if let Some(kept) = self.take_kept() {
@@ -66,7 +79,9 @@ impl Connections {
             let now = Instant::now();
             Ok(self.lease(Kept { connection, since: now, used_at: now }, slot))
         });
-        acquired.await.map_err(|_| Error::PoolTimedOut)?
+        let acquired = acquired.await;
+        self.metrics.waited(began.elapsed(), acquired.is_err());
+        acquired.map_err(|_| Error::PoolTimedOut)?
     }
 
     fn lease(self: &Arc<Self>, kept: Kept, slot: OwnedSemaphorePermit) -> PooledConnection {

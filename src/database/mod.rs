@@ -12,12 +12,12 @@ mod error;
 mod health;
 mod lock;
 mod maintenance;
+mod metrics;
 mod migrations;
 mod open;
 mod partial;
 pub mod restore;
 mod sql_builder;
-mod statements;
 mod transaction;
 mod url;
 

@@ -184,7 +184,7 @@ impl Database {
             Engine::Sqlite => sqlite_pools(&options, &health),
             Engine::Postgres => {
                 let pool = postgres_pool(options, workload, is_behind_pooler, Arc::clone(&health));
-                let connections = Connections::new(pool, Arc::clone(&health));
+                let connections = Connections::new("all", pool, Arc::clone(&health));
                 (Arc::clone(&connections), connections)
             }
         };
@@ -265,7 +265,7 @@ fn sqlite_pools(options: &AnyConnectOptions, health: &Arc<Health>) -> (Arc<Conne
     };
     let readers = pool(CONNECTIONS, SQLITE_READERS).connect_lazy_with(options.clone());
     let writers = pool(SQLITE_WRITERS, "").connect_lazy_with(options.clone());
-    (Connections::new(readers, Arc::clone(health)), Connections::new(writers, Arc::clone(health)))
+    (Connections::new("read", readers, Arc::clone(health)), Connections::new("write", writers, Arc::clone(health)))
 }
 
 fn postgres_pool(

@@ -15,7 +15,8 @@ use sqlx::{Any, AnyConnection, AssertSqlSafe, Describe, Either, Execute, Executo
 
 use super::connections::{Connections, PooledConnection};
 use super::health::Health;
-use super::{Engine, Error, error, statements};
+use super::metrics::start_statement;
+use super::{Engine, Error, error};
 
 /// An open transaction. Statements run in it through `&mut transaction`.
 #[derive(Debug)]
@@ -149,9 +150,16 @@ impl<'c> Executor<'c> for &'c mut Transaction {
         E: 'q + Execute<'q, Any>,
     {
         let Transaction { connection, is_unnamed, has_failed, .. } = self;
-        statements::count();
+        let timer = start_statement();
         match Prepared::new(query, *is_unnamed) {
-            Ok(query) => connection.fetch_many(query).inspect_err(|_| *has_failed = true).boxed(),
+            Ok(query) => connection
+                .fetch_many(query)
+                .inspect_err(move |_| {
+                    // Moved into the stream, the timer ends with it.
+                    let _moved = &timer;
+                    *has_failed = true;
+                })
+                .boxed(),
             Err(error) => futures_util::stream::iter([Err(error)]).boxed(),
         }
     }
@@ -162,9 +170,10 @@ impl<'c> Executor<'c> for &'c mut Transaction {
         E: 'q + Execute<'q, Any>,
     {
         let query = Prepared::new(query, self.is_unnamed);
-        statements::count();
+        let timer = start_statement();
         Box::pin(async move {
             let found = self.connection.fetch_optional(query?).await;
+            drop(timer);
             self.has_failed |= found.is_err();
             found
         })
@@ -211,8 +220,9 @@ impl SingleStatement<'_> {
         query: impl Execute<'q, Any> + 'q,
     ) -> Result<Vec<Either<AnyQueryResult, AnyRow>>, Error> {
         let mut connection = self.connections.acquire().await?;
-        statements::count();
+        let timer = start_statement();
         let done = connection.fetch_many(query).try_collect().await;
+        drop(timer);
         match &done {
             Ok(_) => connection.release(),
             Err(error) if error::is_unavailable(error) => connection.close_on_drop(),

@@ -32,5 +32,5 @@ pub use factor_messages::{AboutFactors, FactorChange};
 pub use inbox::configure_development;
 pub use message::Message;
 pub use order_messages::{AboutOrder, ChangedOrder, ToShop, mail_lines};
-pub use queue::{delete_old_failures, deliver, enqueue, operator};
+pub use queue::{delete_old_failures, deliver, enqueue, operator, read_metrics, register_metrics};
 pub use transport::{Transport, TransportError};

@@ -81,9 +81,11 @@ pub async fn release(transaction: &mut Transaction, user_id: &UserId, email: &st
     monthly_totals::rebuild(transaction, user_id).await
 }
 
-/// Deletes the sample orders of an account that is deleted in the same transaction. The shop keeps its own orders, without the account.
-pub async fn remove_samples(transaction: &mut Transaction, user_id: &UserId) -> Result<(), Error> {
-    store::remove_samples(transaction, user_id, &mut Changes::default()).await
+/// Before an account is deleted in the same transaction: deletes its sample orders and ends its cancellation requests. The shop keeps its own
+/// orders, without an owner.
+pub async fn leave(transaction: &mut Transaction, user_id: &UserId) -> Result<(), Error> {
+    store::remove_samples(transaction, user_id, &mut Changes::default()).await?;
+    store::end_requests(transaction, user_id).await
 }
 
 /// After a change of the customer's time zone: months are those of the zone.
@@ -96,13 +98,25 @@ pub async fn run_maintenance(
     database: &Database,
     shop_zone: &Zone,
     now: UnixSeconds,
-) -> [(&'static str, Result<u64, Error>); 3] {
+) -> [(&'static str, Result<u64, Error>); 4] {
     let expired = now.plus(-IDEMPOTENCY_KEY_LIFETIME);
     [
         ("search texts of orders", search::store::fill_missing(database).await),
         ("totals of customers", monthly_totals::rebuild_stale(database, shop_zone).await),
         ("idempotency keys", idempotency::store::delete_expired(database, expired).await),
+        ("past imports", import::delete_old_imports(database, now).await),
     ]
+}
+
+/// Registers the metrics of stored lists and of imports.
+pub fn register_metrics() {
+    response_cache::register_metrics();
+    import::metrics::register_metrics();
+}
+
+/// Records the metrics that are read from the database.
+pub async fn read_metrics(database: &Database) -> Result<(), Error> {
+    import::metrics::read_metrics(database).await
 }
 
 /// The pages, for a scope `/orders`.

@@ -9,10 +9,11 @@ use std::sync::LazyLock;
 use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::Bytes;
-use prometheus::{IntCounter, IntGauge, register_int_counter, register_int_gauge};
+use prometheus::{IntCounter, IntGauge};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
+use crate::metrics::{counter, gauge};
 use crate::sessions::CurrentUser;
 use crate::web::compression::Coding;
 
@@ -21,12 +22,17 @@ const EXPECTED_RESPONSES: usize = 1_000;
 /// Bytes of an entry besides its key and its response.
 const ENTRY_BYTES: u64 = 200;
 
-static HITS: LazyLock<Option<IntCounter>> =
-    LazyLock::new(|| register_int_counter!("response_cache_hits_total", "Lists answered from memory.").ok());
-static MISSES: LazyLock<Option<IntCounter>> =
-    LazyLock::new(|| register_int_counter!("response_cache_misses_total", "Lists that were not in memory.").ok());
-static BYTES: LazyLock<Option<IntGauge>> =
-    LazyLock::new(|| register_int_gauge!("response_cache_bytes", "Size of the lists in memory.").ok());
+static HITS: LazyLock<IntCounter> =
+    LazyLock::new(|| counter("response_cache_hits_total", "Lists answered from memory."));
+static MISSES: LazyLock<IntCounter> =
+    LazyLock::new(|| counter("response_cache_misses_total", "Lists that were not in memory."));
+static BYTES: LazyLock<IntGauge> = LazyLock::new(|| gauge("response_cache_bytes", "Size of the lists in memory."));
+
+pub(super) fn register_metrics() {
+    LazyLock::force(&HITS);
+    LazyLock::force(&MISSES);
+    LazyLock::force(&BYTES);
+}
 
 /// What a stored response depends on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -81,16 +87,16 @@ pub struct ResponseCache(Cache<CacheKey, StoredResponse, ByBytes>);
 
 impl ResponseCache {
     pub fn new(megabytes: u64) -> Self {
-        // So that the metrics show 0 before the first request.
-        [&HITS, &MISSES].into_iter().filter_map(|counter| counter.as_ref()).for_each(|counter| counter.inc_by(0));
-        BYTES.as_ref().inspect(|gauge| gauge.set(0));
         Self(Cache::with_weighter(EXPECTED_RESPONSES, megabytes * 1024 * 1024, ByBytes))
     }
 
     pub fn find(&self, key: &CacheKey) -> Option<StoredResponse> {
         let found = self.0.get(key);
-        let counter = if found.is_some() { &HITS } else { &MISSES };
-        counter.as_ref().inspect(|counter| counter.inc());
+        if found.is_some() {
+            HITS.inc()
+        } else {
+            MISSES.inc()
+        }
         found
     }
 
@@ -102,7 +108,7 @@ impl ResponseCache {
             None => StoredResponse { content: plain.into(), coding: None },
         };
         self.0.insert(CacheKey { version, ..key }, stored.clone());
-        BYTES.as_ref().inspect(|gauge| gauge.set(self.0.weight().cast_signed()));
+        BYTES.set(self.0.weight().cast_signed());
         stored
     }
 }

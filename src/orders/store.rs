@@ -290,6 +290,13 @@ async fn count_of_number(
 pub(super) const REQUEST_COLUMNS: [&str; 4] =
     ["cancellation_asked_at", "cancellation_reason", "cancellation_answer", "cancellation_answered_at"];
 
+/// Ends all cancellation requests of the user.
+pub(super) async fn end_requests(transaction: &mut Transaction, user_id: &UserId) -> Result<(), Error> {
+    let request = REQUEST_COLUMNS.map(|column| format!("{column} = NULL")).join(", ");
+    let sql = format!("UPDATE orders SET {request} WHERE user_id = $1 AND cancellation_asked_at IS NOT NULL");
+    sqlx::query(AssertSqlSafe(sql)).bind(user_id).execute(&mut *transaction).await.map(drop)
+}
+
 /// Removes the user as owner of the shop's orders of this email, with the user's cancellation requests.
 pub(super) async fn release(transaction: &mut Transaction, user_id: &UserId, email: &str) -> Result<(), Error> {
     let request = REQUEST_COLUMNS.map(|column| format!("{column} = NULL")).join(", ");

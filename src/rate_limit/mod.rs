@@ -9,20 +9,32 @@
 mod store;
 
 use std::net::IpAddr;
+use std::sync::LazyLock;
 use std::time::Duration;
 
+use prometheus::IntCounterVec;
 use sha2::{Digest, Sha256};
 
 use crate::clock::Clock;
 use crate::database::Database;
 use crate::hex;
+use crate::metrics::counters;
 use crate::web::Error;
 
 pub use store::{count_in, count_single, delete_expired, refund, reset, reset_group};
 
+static REJECTIONS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counters("rate_limit_rejections_total", "Attempts rejected, by the rate limits that required a wait.", &["limit"])
+});
+
+/// Registers the metrics, at 0 for each of the limits.
+pub fn register_metrics(limits: impl IntoIterator<Item = Limit>) {
+    limits.into_iter().for_each(|limit| drop(REJECTIONS.with_label_values(&[limit.name])));
+}
+
 #[derive(Clone, Copy, Debug)]
 pub struct Limit {
-    /// A part of the key in the database.
+    /// A part of the key in the database, and the label in metrics.
     pub name: &'static str,
     /// Attempts without a wait.
     pub burst: i64,
@@ -110,11 +122,16 @@ pub async fn count(database: &Database, clock: &Clock, counters: &[Counter]) -> 
 /// The error for an attempt that was not counted.
 pub async fn rejected(database: &Database, clock: &Clock, counters: &[Counter]) -> Result<Error, Error> {
     let now = clock.now();
-    let blocked_until = store::blocked_until(database, counters, now).await?;
-    let retry_after = blocked_until.map_or(1, |until| until.since(now)).max(1);
-    let limits: Vec<&str> = counters.iter().map(|counter| counter.limit.name).collect();
+    let waits = store::current_waits(database, counters, now).await?;
+    let retry_after = waits.iter().map(|(_, until)| until.since(now)).max().unwrap_or(1).max(1);
+    waits.iter().for_each(|(limit, _)| count_rejection(*limit));
+    let limits: Vec<&str> = waits.iter().map(|(limit, _)| limit.name).collect();
     tracing::info!(limits = limits.join(" "), seconds = retry_after, "rate limited");
     Ok(Error::RateLimited { retry_after })
+}
+
+fn count_rejection(limit: Limit) {
+    REJECTIONS.with_label_values(&[limit.name]).inc();
 }
 
 #[cfg(test)]

@@ -2,27 +2,28 @@
 
 use sqlx::{Any, Executor};
 
-use super::Counter;
+use super::{Counter, Limit};
 use crate::database::{Database, Engine, Error, SqlBuilder, Transaction};
 use crate::domain::{UnixSeconds, whole_seconds};
 
-/// The end of the longest current wait of the counters. A wait that is longer than the limit allows was written by a node with a wrong
+/// The limits that require a wait now, each with its end. A wait that is longer than the limit allows was written by a node with a wrong
 /// clock and is ignored.
-pub(super) async fn blocked_until(
+pub(super) async fn current_waits(
     database: &Database,
     counters: &[Counter],
     now: UnixSeconds,
-) -> Result<Option<UnixSeconds>, Error> {
+) -> Result<Vec<(Limit, UnixSeconds)>, Error> {
     let mut sql =
         SqlBuilder::new(database.engine(), "SELECT key, blocked_until FROM rate_limits WHERE blocked_until > ");
     sql.bind(now)?.push(" AND key IN (");
     sql.bind_list(counters.iter().map(|counter| counter.key.as_str()))?.push(")");
     let (sql, arguments) = sql.into_parts();
     let waits: Vec<(String, UnixSeconds)> = sqlx::query_as_with(sql, arguments).fetch_all(database.reader()).await?;
-    let is_plausible = |(key, until): &(String, UnixSeconds)| {
-        counters.iter().any(|counter| counter.key == *key && *until <= now + counter.limit.max_wait)
+    let plausible = |(key, until): (String, UnixSeconds)| {
+        let counter = counters.iter().find(|counter| counter.key == key)?;
+        (until <= now + counter.limit.max_wait).then_some((counter.limit, until))
     };
-    Ok(waits.into_iter().filter(is_plausible).map(|(_, until)| until).max())
+    Ok(waits.into_iter().filter_map(plausible).collect())
 }
 
 /// Counts one attempt on each counter, or on none if one of them requires a wait; returns whether it was counted. One statement, so

@@ -11,7 +11,9 @@ use actix_web::{App, web};
 use super::drain::{self, Drain};
 use super::error::ServeError;
 use super::routes;
-use crate::accounts::{AccountNotice, Accounts, BreachedPasswords, Hasher, Passkeys, SampleOrders, SealingKeys};
+use crate::accounts::{
+    AccountNotice, Accounts, AuditRetention, BreachedPasswords, Hasher, Passkeys, SampleOrders, SealingKeys,
+};
 use crate::clock::Clock;
 use crate::config::{Config, Environment};
 use crate::database::Database;
@@ -65,8 +67,8 @@ impl AppState {
             sessions.clone(),
             hasher,
             sample_orders,
-            sealing_keys,
-            passkeys,
+            AuditRetention::of_days(config.keep_audit_days),
+            (sealing_keys, passkeys),
         );
         let transport = mail::Transport::new(config).map_err(ServeError::Mail)?;
         let loopback_ports = if development { vec![port, port_of(origin)] } else { Vec::new() };

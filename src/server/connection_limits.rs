@@ -5,10 +5,13 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
+use prometheus::{IntCounter, IntGauge};
+
+use crate::metrics::{counter, gauge};
 
 /// Descriptors for everything else: the database's files, the log, mail, metrics, and what each worker waits on.
 const RESERVED: u64 = 128;
@@ -20,6 +23,12 @@ const MOST_PER_NETWORK: u64 = 2_048;
 const FEWEST: u64 = 32;
 /// How often refused connections are logged.
 const LOGGED_EVERY: Duration = Duration::from_secs(60);
+
+static OPEN: LazyLock<IntGauge> = LazyLock::new(|| gauge("http_connections_open", "Open connections."));
+static LIMIT: LazyLock<IntGauge> = LazyLock::new(|| gauge("http_connections_limit", "Connections that may be open."));
+static REFUSED: LazyLock<IntCounter> = LazyLock::new(|| {
+    counter("http_connections_refused_total", "Connections that were closed because too many were open.")
+});
 
 /// The numbers of connections that may be open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +88,9 @@ struct Open {
 
 impl Connections {
     pub fn new(limits: Limits, trusted_proxies: Vec<IpNet>) -> Self {
+        LIMIT.set(i64::try_from(limits.total).unwrap_or(i64::MAX));
+        OPEN.set(0);
+        LazyLock::force(&REFUSED);
         Self { limits, trusted_proxies, open: Mutex::default() }
     }
 
@@ -90,10 +102,12 @@ impl Connections {
         let mut open = self.lock();
         let of_network = network.map_or(0, |network| open.by_network.get(&network).copied().unwrap_or_default());
         if open.total >= self.limits.total || of_network >= self.limits.per_network {
+            REFUSED.inc();
             log_refusal(&mut open, address, of_network);
             return None;
         }
         open.total += 1;
+        OPEN.inc();
         if let Some(network) = network {
             open.by_network.insert(network, of_network + 1);
         }
@@ -103,6 +117,7 @@ impl Connections {
     fn release(&self, network: Option<IpAddr>) {
         let mut open = self.lock();
         open.total -= 1;
+        OPEN.dec();
         if let Some(network) = network
             && let Some(count) = open.by_network.get_mut(&network)
         {

@@ -1,4 +1,4 @@
-//! The two listeners: the app, and metrics.
+//! The listener of the app.
 
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
@@ -7,18 +7,13 @@ use std::time::Duration;
 
 use actix_http::HttpService;
 use actix_service::{ServiceFactoryExt, fn_service, map_config};
-use actix_web::dev::{AppConfig, Server, ServerHandle};
-use actix_web::middleware::from_fn;
-use actix_web::{App, HttpResponse, HttpServer, web};
+use actix_web::dev::{AppConfig, Server};
 
 use super::acceptor::Acceptor;
 use super::app::{AppState, app};
 use super::connection_limits::{Connections, Limits, raise_descriptor_limit};
 use super::error::ServeError;
-
 use super::tls::Certificate;
-use crate::telemetry;
-use crate::web::headers;
 
 /// Timeout for the head of a request. The body has its own, see `web::body`.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -74,24 +69,4 @@ pub fn start(
         fn_service(move |stream| acceptor.clone().accept(stream)).and_then(http.map_err(drop))
     });
     Ok(server.map_err(failed)?.run())
-}
-
-/// Metrics in Prometheus' text format, on a listener of their own that is not public.
-pub fn start_metrics(address: SocketAddr) -> Result<ServerHandle, ServeError> {
-    let listener = listen(address, "METRICS_ADDR")?;
-    let server =
-        HttpServer::new(|| App::new().wrap(from_fn(headers::secure)).service(web::resource("/metrics").get(metrics)))
-            .workers(1)
-            .disable_signals()
-            .listen(listener)
-            .map_err(|error| ServeError::Failed(error.to_string()))?
-            .run();
-    let handle = server.handle();
-    actix_web::rt::spawn(server);
-    tracing::info!(%address, "metrics");
-    Ok(handle)
-}
-
-async fn metrics() -> HttpResponse {
-    HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(telemetry::metrics_text())
 }

@@ -5,7 +5,8 @@
 //! | `open_database.rs` | opens and migrates the database at start; waits for a server that is down |
 //! | `app.rs` | the app: shared state, middleware in its order |
 //! | `routes.rs`, `well_known.rs` | routes and their guards; `/.well-known` and the icon |
-//! | `listeners.rs` | the listeners of the app and of the metrics |
+//! | `listeners.rs` | the listener of the app |
+//! | `metrics.rs` | the listener of the metrics, and those that are read from the database |
 //! | `acceptor.rs`, `connection_limits.rs`, `client_stream.rs` | TLS handshake and socket options; limits on open connections; idle connections |
 //! | `tls.rs` | the certificate, reloaded on SIGHUP and when its files change |
 //! | `background.rs` | mail delivery and maintenance |
@@ -19,6 +20,7 @@ mod connection_limits;
 mod drain;
 mod error;
 mod listeners;
+mod metrics;
 mod open_database;
 mod routes;
 mod stop;
@@ -64,7 +66,7 @@ pub async fn run(config: Config, clock: Clock) -> Result<(), ServeError> {
     let certificate = certificate.transpose()?.map(Arc::new);
     let to_close = listener.try_clone().map_err(|error| ServeError::Failed(error.to_string()))?;
     let server = listeners::start(listener, certificate.clone(), state.clone())?;
-    let metrics = config.metrics_addr.map(listeners::start_metrics).transpose()?;
+    let metrics = config.metrics_addr.map(|address| metrics::start(address, &state)).transpose()?;
     let background = Background::start(&state);
     actix_web::rt::spawn(tls::reload(certificate, hangups));
 

@@ -1,20 +1,27 @@
 //! TLS with a certificate that is reloaded on SIGHUP and when its files change.
 
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 use std::time::Duration;
 
+use prometheus::IntGauge;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::drain::Drain;
 use super::error::ServeError;
 use crate::config::TlsFiles;
+use crate::metrics::gauge;
 
 /// Interval of checks for changed files.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
+
+static NOT_AFTER: LazyLock<IntGauge> = LazyLock::new(|| {
+    gauge("tls_certificate_not_after_timestamp_seconds", "When the certificate in use expires, as a Unix timestamp.")
+});
 
 /// The certificate for new connections.
 #[derive(Debug)]
@@ -30,7 +37,9 @@ impl Certificate {
     /// # Errors
     /// [`ServeError::Tls`].
     pub fn load(files: &TlsFiles, drain: Drain) -> Result<Self, ServeError> {
-        Ok(Self { files: files.clone(), current: RwLock::new(Arc::new(load(files)?)), drain })
+        let key = load(files)?;
+        record_expiry(&key);
+        Ok(Self { files: files.clone(), current: RwLock::new(Arc::new(key)), drain })
     }
 
     /// A configuration that uses the current certificate for each new connection.
@@ -48,7 +57,17 @@ impl Certificate {
     }
 
     fn replace(&self, key: CertifiedKey) {
+        record_expiry(&key);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(key);
+    }
+}
+
+/// Of the server's own certificate, the first of the chain.
+fn record_expiry(key: &CertifiedKey) {
+    match key.cert.first().map(|der| X509Certificate::from_der(der)) {
+        Some(Ok((_, certificate))) => NOT_AFTER.set(certificate.validity().not_after.timestamp()),
+        Some(Err(error)) => tracing::warn!(%error, "the expiry of the certificate cannot be read"),
+        None => {}
     }
 }
 

@@ -22,12 +22,14 @@ mod authenticated;
 pub mod cookie;
 mod current_user;
 pub mod guard;
+mod metrics;
 mod notice;
 mod store;
 mod token;
 
 pub use authenticated::{Authenticated, MaybeAuthenticated};
 pub use current_user::CurrentUser;
+pub use metrics::register_metrics;
 pub use notice::SessionNotice;
 pub use store::{ActiveSession, revoke_others};
 pub use token::{Audience, Keys};

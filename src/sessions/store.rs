@@ -150,6 +150,22 @@ fn active_session(row: ActiveSessionRow) -> ActiveSession {
     }
 }
 
+/// Audiences, and how many sessions of each have a token that can still be valid: an idle session was used after `idle_since`.
+pub(super) async fn count_active(
+    database: &Database,
+    now: UnixSeconds,
+    idle_since: UnixSeconds,
+) -> Result<Vec<(String, i64)>, Error> {
+    sqlx::query_as(
+        "SELECT audience, COUNT(*) FROM sessions
+         WHERE revoked_at IS NULL AND expires_at > $1 AND (is_persistent = 'yes' OR last_seen_at > $2) GROUP BY audience",
+    )
+    .bind(now)
+    .bind(idle_since)
+    .fetch_all(database.reader())
+    .await
+}
+
 /// The user's sessions for which a token can still be valid: an idle session was used after `idle_since`.
 pub(super) async fn list_active(
     database: &Database,

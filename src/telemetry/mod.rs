@@ -1,4 +1,4 @@
-//! Logs, request ids, metrics.
+//! Logs, request ids, metrics of requests and of the process.
 
 mod writer;
 
@@ -13,7 +13,7 @@ use actix_web::http::Method;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest};
-use prometheus::{HistogramVec, IntCounterVec, TextEncoder, register_histogram_vec, register_int_counter_vec};
+use prometheus::{HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, TextEncoder};
 use tracing::Instrument;
 use tracing_subscriber::filter::{EnvFilter, LevelFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
@@ -21,6 +21,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry};
 
 use crate::config::LogFormat;
+use crate::domain::UnixSeconds;
+use crate::metrics::{counters, gauge, gauges, histograms};
 use writer::LogWriter;
 
 /// Libraries that log headers with tokens, statements with values, or credentials below the level WARN. Whatever the filter says, they are capped at
@@ -132,23 +134,28 @@ fn method_label(method: &Method) -> &'static str {
     METHODS.into_iter().find(|known| *known == method.as_str()).unwrap_or("OTHER")
 }
 
-static ANSWERED: LazyLock<Option<IntCounterVec>> = LazyLock::new(|| {
-    register_int_counter_vec!("http_requests_total", "Requests answered.", &["method", "route", "status"]).ok()
+static BUILD: LazyLock<IntGaugeVec> = LazyLock::new(|| gauges("build_info", "The program's version.", &["version"]));
+static START: LazyLock<IntGauge> =
+    LazyLock::new(|| gauge("process_start_time_seconds", "When the server started, as a Unix timestamp."));
+static ANSWERED: LazyLock<IntCounterVec> =
+    LazyLock::new(|| counters("http_requests_total", "Requests answered.", &["method", "route", "status"]));
+static TOOK: LazyLock<HistogramVec> = LazyLock::new(|| {
+    histograms("http_request_duration_seconds", "Time until the response's head.", &["method", "route"])
 });
 
-static TOOK: LazyLock<Option<HistogramVec>> = LazyLock::new(|| {
-    register_histogram_vec!("http_request_duration_seconds", "Time to the answer's head.", &["method", "route"]).ok()
-});
+/// Registers the metrics of requests and of the process.
+pub fn register_metrics(started_at: UnixSeconds) {
+    BUILD.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+    START.set(started_at.get());
+    LazyLock::force(&ANSWERED);
+    LazyLock::force(&TOOK);
+}
 
 /// Counts by route, not by path: clients can request any number of paths.
 fn count(request: &HttpRequest, method: &str, status: u16, seconds: f64) {
     let route = request.match_pattern().unwrap_or_else(|| "none".to_owned());
-    if let Some(answered) = &*ANSWERED {
-        answered.with_label_values(&[method, &route, &status.to_string()]).inc();
-    }
-    if let Some(took) = &*TOOK {
-        took.with_label_values(&[method, &route]).observe(seconds);
-    }
+    ANSWERED.with_label_values(&[method, &route, &status.to_string()]).inc();
+    TOOK.with_label_values(&[method, &route]).observe(seconds);
 }
 
 /// All metrics, in Prometheus' text format 0.0.4.

@@ -4,7 +4,6 @@
 mod store;
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::Duration;
 
 use strum::{EnumString, IntoStaticStr};
 
@@ -13,7 +12,27 @@ use crate::web::Client;
 
 pub(super) use store::{delete_old, delete_unowned, list, record, record_for_address};
 
-pub(super) const RETENTION: Duration = days(90);
+/// How long events are kept.
+#[derive(Clone, Copy, Debug)]
+pub struct AuditRetention {
+    days: u64,
+}
+
+impl AuditRetention {
+    pub fn of_days(days: u64) -> Self {
+        Self { days }
+    }
+
+    /// Events up to this time are not shown, and maintenance deletes them.
+    pub(super) fn until(self, now: UnixSeconds) -> UnixSeconds {
+        now - days(self.days)
+    }
+
+    /// For "in the last …".
+    pub(super) fn in_words(self) -> String {
+        if self.days == 1 { "day".to_owned() } else { format!("{} days", self.days) }
+    }
+}
 
 /// The code in the database is the name; a renamed event keeps its older code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr)]

@@ -1,6 +1,6 @@
 //! The table `audit_events`.
 
-use super::{AuditEvent, NewAuditEvent, RETENTION};
+use super::{AuditEvent, NewAuditEvent};
 use crate::database::{Database, Error, MAINTENANCE_BATCH, Transaction};
 use crate::domain::{Email, UnixSeconds, UserId};
 
@@ -49,11 +49,11 @@ fn log_after_commit(transaction: &mut Transaction, user_id: Option<UserId>, new:
     transaction.after_commit(move || event.log(user_id.as_deref(), &client));
 }
 
-/// The user's latest events, newest first.
+/// The user's latest events after `since`, newest first.
 pub async fn list(
     database: &Database,
     user_id: &UserId,
-    now: UnixSeconds,
+    since: UnixSeconds,
     limit: i64,
 ) -> Result<Vec<AuditEvent>, Error> {
     sqlx::query_as(
@@ -61,15 +61,15 @@ pub async fn list(
          WHERE user_id = $1 AND at > $2 ORDER BY at DESC, id DESC LIMIT $3",
     )
     .bind(user_id)
-    .bind(now - RETENTION)
+    .bind(since)
     .bind(limit)
     .fetch_all(database.reader())
     .await
 }
 
-/// Maintenance: deletes a batch of old events; returns how many.
-pub async fn delete_old(database: &Database, now: UnixSeconds) -> Result<u64, Error> {
-    database.delete_expired("audit_events", "id", "at", now - RETENTION).await
+/// Maintenance: deletes a batch of the events up to that time; returns how many.
+pub async fn delete_old(database: &Database, until: UnixSeconds) -> Result<u64, Error> {
+    database.delete_expired("audit_events", "id", "at", until).await
 }
 
 /// Maintenance: deletes a batch of events without an account; returns how many. A statement of its own: with OR between the conditions

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::known_address;
 use super::rejected_cookie::RejectedCookie;
 use crate::accounts::audit::Event;
+use crate::accounts::metrics::LoginOutcome;
 use crate::accounts::session_start::{VerifiedLogin, login_counters};
 use crate::accounts::{Accounts, ClaimedBrowser, LoggedIn, LoginContext, Password, rate_limits, store};
 use crate::domain::{Email, format_retry_after};
@@ -156,6 +157,7 @@ impl Accounts {
             return Ok(logged_in.map_or(LogIn::WrongCredentials, LogIn::Done));
         }
         if code.is_empty() {
+            LoginOutcome::SecondStepNeeded.count();
             return Ok(LogIn::CodeRequired);
         }
         let logged_in = self.log_in_by_code(login, code, &context, None).await?;
@@ -175,10 +177,12 @@ impl Accounts {
         let account = store::find_by_email(&self.database, &email).await?;
         let trust = self.find_trust(account.as_ref(), context).await?;
         let counters = login_counters(&email, context, trust);
-        rate_limit::count(&self.database, &self.clock, &counters).await?;
+        rate_limit::count(&self.database, &self.clock, &counters).await.inspect_err(LoginOutcome::count_error)?;
         let stored = account.as_ref().map(|account| account.password_hash.as_str());
         let is_correct = self.hasher.verify(Password::unchecked(password), stored).await?;
+        let wrong = if stored.is_some() { LoginOutcome::WrongPassword } else { LoginOutcome::UnknownAddress };
         let Some(account) = account.filter(|_| is_correct) else {
+            wrong.count();
             return self.record_login_failure(&email, context).await.map(|()| None);
         };
         self.mark_if_breached(&account, password, context.client).await?;
@@ -197,6 +201,7 @@ impl Accounts {
             return Ok(None);
         };
         if login.account.has_totp() {
+            LoginOutcome::SecondStepNeeded.count();
             return self.begin_second_step(&login, context.expiry, next).await.map(Some);
         }
         let Some(logged_in) = self.log_in_by_password(&login, context).await? else {
@@ -211,8 +216,9 @@ impl Accounts {
     /// queries are left out.
     async fn reject_malformed(&self, typed: &str, password: &str, context: &LoginContext<'_>) -> Result<(), Error> {
         let counters = rate_limits::malformed_login(typed, context.client.address);
-        rate_limit::count(&self.database, &self.clock, &counters).await?;
+        rate_limit::count(&self.database, &self.clock, &counters).await.inspect_err(LoginOutcome::count_error)?;
         self.hasher.verify(Password::unchecked(password), None).await?;
+        LoginOutcome::UnknownAddress.count();
         Event::LoginFailed.log(None, context.client);
         Ok(())
     }
@@ -233,6 +239,7 @@ impl Accounts {
         let logged_in = self.start_session(login, context, async |_| Ok(true)).await?;
         if logged_in.is_none() {
             // The account is disabled, or was changed meanwhile.
+            LoginOutcome::Disabled.count();
             Event::LoginFailed.log(Some(&login.account.id), context.client);
         }
         Ok(logged_in)

@@ -121,7 +121,7 @@ pub async fn delete(database: &Database, clock: &Clock, email: &Email) -> Result
             let Some(user) = store::find(transaction, email).await? else {
                 return Ok::<_, Error>(None);
             };
-            orders::remove_samples(transaction, &user.id).await?;
+            orders::leave(transaction, &user.id).await?;
             users::delete(transaction, &user.id).await?;
             if user.verified_at.is_some() {
                 let message = Message::AccountDeleted(RequestOrigin::operator(clock.now()));

@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::breached::BreachedPasswords;
+use super::metrics::{Waiting, count_rejection};
 use super::rules::{Password, PasswordError};
 use crate::web::Error;
 
@@ -137,10 +138,15 @@ impl Hasher {
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-        let slot = Arc::clone(&self.queue_slots).try_acquire_owned().map_err(|_| Error::Busy)?;
+        let slot = Arc::clone(&self.queue_slots).try_acquire_owned().map_err(|_| {
+            count_rejection();
+            Error::Busy
+        })?;
+        let waiting = Waiting::begin();
         let (sender, result) = oneshot::channel();
         // The job owns the slot: a client that disconnects does not release it while its password is hashed. Before that, the job is skipped.
         let job = move || {
+            drop(waiting);
             if !sender.is_closed() {
                 sender.send(work()).ok();
             }

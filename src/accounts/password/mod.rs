@@ -3,6 +3,7 @@
 mod breached;
 mod guessable;
 mod hasher;
+pub(super) mod metrics;
 mod rules;
 pub(super) mod strength;
 

@@ -56,6 +56,8 @@ struct AccountPage {
     since: String,
     sessions: Vec<SessionView>,
     events: Vec<EventView>,
+    /// Of the events, as in "the last 90 days".
+    period: String,
     zone: String,
     /// Whether a login showed that the password is in the list of breached ones.
     is_breached: bool,
@@ -123,7 +125,7 @@ async fn render(
     let order_mails = layout.shop.order_mails.then_some(!is_off);
     let viewer = layout.viewer.clone().ok_or_else(session_ended)?;
     let (factors, events) =
-        find_factors_and_events(&accounts.database, &user.user_id, accounts.clock.now(), RECENT_EVENTS).await?;
+        find_factors_and_events(&accounts.database, &user.user_id, accounts.events_since(), RECENT_EVENTS).await?;
     let zone = layout.zone();
     let offers_passkey = factors.passkeys > 0 && layout.passkeys.is_supported();
     let view = AccountPage {
@@ -133,6 +135,7 @@ async fn render(
         since: format_date(account_created_at, &zone),
         sessions: sessions.into_iter().map(|session| session_view(session, &user.session_id, &zone)).collect(),
         events: events.iter().map(|event| event_view(event, &zone)).collect(),
+        period: accounts.audit_retention.in_words(),
         zone: zone.name().to_owned(),
         offers_passkey,
         passkeys: factors.passkeys,
@@ -171,6 +174,8 @@ fn event_view(event: &AuditEvent, zone: &Zone) -> EventView {
 struct ActivityPage {
     layout: Layout,
     events: Vec<EventView>,
+    /// As in "the last 90 days".
+    period: String,
 }
 
 pub async fn all_activity(
@@ -178,8 +183,9 @@ pub async fn all_activity(
     user: CurrentUser,
     accounts: web::Data<Accounts>,
 ) -> Result<HttpResponse, Error> {
-    let events = audit::list(&accounts.database, &user.user_id, accounts.clock.now(), MAX_EVENTS).await?;
+    let events = audit::list(&accounts.database, &user.user_id, accounts.events_since(), MAX_EVENTS).await?;
     let zone = layout.zone();
     let events = events.iter().map(|event| event_view(event, &zone)).collect();
-    page(StatusCode::OK, &ActivityPage { layout, events })
+    let period = accounts.audit_retention.in_words();
+    page(StatusCode::OK, &ActivityPage { layout, events, period })
 }

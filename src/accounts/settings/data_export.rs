@@ -15,7 +15,7 @@ use crate::sessions::{ActiveSession, Audience, Authenticated, CurrentUser};
 use crate::web::body::Form;
 use crate::web::{Client, Error};
 
-/// More than an account has in 90 days.
+/// More than an account has.
 const MAX_EVENTS: i64 = 100_000;
 
 pub async fn submit(
@@ -58,7 +58,7 @@ impl Accounts {
         let reserved = recoveries::list(&self.database, &user.user_id, self.clock.now()).await?;
         let passkeys = mfa::list_passkeys(self.database.reader(), &user.user_id).await?;
         let factors = FactorState::find(&self.database, &user.user_id).await?;
-        let events = audit::list(&self.database, &user.user_id, self.clock.now(), MAX_EVENTS).await?;
+        let events = audit::list(&self.database, &user.user_id, self.events_since(), MAX_EVENTS).await?;
         Ok(json!({
             "account": {
                 "id": account.id.as_str(),

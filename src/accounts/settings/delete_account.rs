@@ -1,4 +1,5 @@
-//! `/account/delete`. Sessions, tokens, mail and audit events are deleted with the account; the shop keeps the orders without it.
+//! `/account/delete`. Sessions, tokens, mail and audit events are deleted with the account; the shop keeps the orders without it and without
+//! its requests.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
@@ -74,7 +75,7 @@ impl Accounts {
                 if !store::has_active_session(transaction, &account.id, &user.session_id, now).await? {
                     return Ok::<_, database::Error>(false);
                 }
-                orders::remove_samples(transaction, &account.id).await?;
+                orders::leave(transaction, &account.id).await?;
                 store::delete(transaction, &account.id).await?;
                 // An unconfirmed address may belong to somebody else.
                 if account.verified_at.is_some() {

@@ -2,7 +2,7 @@
 
 use sqlx::FromRow;
 
-use crate::accounts::audit::{self, AuditEvent};
+use crate::accounts::audit::AuditEvent;
 use crate::accounts::mfa::FactorState;
 use crate::database::{Database, Error};
 use crate::domain::{UnixSeconds, UserId};
@@ -17,11 +17,11 @@ struct Row {
     at: Option<UnixSeconds>,
 }
 
-/// The factors of the account, and its latest events, newest first.
+/// The factors of the account, and its latest events after `since`, newest first.
 pub async fn find_factors_and_events(
     database: &Database,
     user_id: &UserId,
-    now: UnixSeconds,
+    since: UnixSeconds,
     limit: i64,
 ) -> Result<(FactorState, Vec<AuditEvent>), Error> {
     let rows: Vec<Row> = sqlx::query_as(
@@ -32,7 +32,7 @@ pub async fn find_factors_and_events(
          FROM users u LEFT JOIN audit_events e ON e.user_id = u.id AND e.at > $1
          WHERE u.id = $2 ORDER BY e.at DESC, e.id DESC LIMIT $3",
     )
-    .bind(now - audit::RETENTION)
+    .bind(since)
     .bind(user_id)
     .bind(limit)
     .fetch_all(database.reader())

@@ -122,6 +122,24 @@ pub(super) async fn delete(database: &Database, id: &str) -> Result<(), Error> {
     sqlx::query("DELETE FROM mail_queue WHERE id = $1").bind(id).execute(database.writer()).await.map(drop)
 }
 
+#[derive(sqlx::FromRow)]
+pub(super) struct QueueLength {
+    pub waiting: i64,
+    pub failed: i64,
+    /// When the oldest waiting message was queued, or last retried by the operator.
+    pub oldest: Option<UnixSeconds>,
+}
+
+pub(super) async fn read_length(database: &Database) -> Result<QueueLength, Error> {
+    sqlx::query_as(
+        "SELECT COUNT(*) - COUNT(failed_at) AS waiting, COUNT(failed_at) AS failed,
+             MIN(CASE WHEN failed_at IS NULL THEN COALESCE(retried_at, created_at) END) AS oldest
+         FROM mail_queue",
+    )
+    .fetch_one(database.reader())
+    .await
+}
+
 /// Maintenance: deletes a batch of messages that failed long ago; returns how many.
 pub async fn delete_old_failures(database: &Database, now: UnixSeconds) -> Result<u64, Error> {
     database.delete_expired("mail_queue", "id", "failed_at", now - FAILED_RETENTION).await

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 
+use super::metrics::Delivery;
 use super::store::{self, ClaimedMail};
 use crate::clock::Clock;
 use crate::database::{self, Database};
@@ -139,6 +140,7 @@ impl MailWorker {
             return Ok(None);
         }
         tracing::warn!(mail = %mail.id, reason = REASON, "mail deferred");
+        Delivery::Deferred.count();
         let due_at = self.clock.now() + NEWER_VERSION_WAIT;
         // Only the attempts of a version that can read it count.
         store::defer(&self.database, &mail.id, mail.attempts - 1, due_at, REASON).await?;
@@ -161,6 +163,7 @@ impl MailWorker {
         };
         let Err(error) = self.send(mail, message, url).await else {
             tracing::info!(mail = %mail.id, attempts = mail.attempts, "mail sent");
+            Delivery::Delivered.count();
             store::delete(&self.database, &mail.id).await?;
             return Ok(Some(ServerState::Available));
         };
@@ -174,6 +177,7 @@ impl MailWorker {
             let wait = wait_after(mail.attempts);
             let seconds = wait.as_secs();
             tracing::warn!(mail = %mail.id, %error, attempts = mail.attempts, wait = seconds, "mail deferred");
+            Delivery::Deferred.count();
             self.revoke(revoked.as_ref()).await?;
             let due_at = self.clock.now() + wait;
             store::defer(&self.database, &mail.id, mail.attempts, due_at, &error.to_string()).await?;
@@ -218,6 +222,7 @@ impl MailWorker {
 
     async fn fail(&self, mail: &ClaimedMail, reason: &str, revoked: Option<&Token>) -> Result<(), database::Error> {
         tracing::error!(mail = %mail.id, reason, attempts = mail.attempts, "mail failed; see order-portal mail list");
+        Delivery::Failed.count();
         self.revoke(revoked).await?;
         store::fail(&self.database, &mail.id, self.clock.now(), reason).await
     }

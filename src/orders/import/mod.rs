@@ -29,6 +29,7 @@ mod interrupt;
 mod layouts;
 mod load;
 mod merge;
+pub(super) mod metrics;
 mod order_mails;
 mod quote;
 mod report;
@@ -50,6 +51,7 @@ pub use report::{ChangeList, FileReport, Finding, FindingList, Findings, ImportR
 pub use rows::ColumnMapping;
 use rows::{OrderReader, ReadOptions};
 pub(super) use samples::parse_samples;
+pub(super) use store::history::delete_old as delete_old_imports;
 pub use store::history::{PastImport, past_imports};
 use store::{CHUNK, history, lease, write};
 use validate::{Validated, Validation};

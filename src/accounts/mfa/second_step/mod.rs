@@ -13,6 +13,7 @@ use std::time::Duration;
 use actix_web::HttpResponse;
 
 use crate::accounts::Accounts;
+use crate::accounts::metrics::LoginOutcome;
 use crate::accounts::session_start::{LoggedIn, LoginContext, VerifiedLogin, code_counters, store_upgraded_hash};
 use crate::database;
 use crate::domain::UserId;
@@ -74,7 +75,7 @@ impl Accounts {
         pending: Option<&[u8]>,
     ) -> Result<Option<LoggedIn>, Error> {
         let counters = code_counters(&login.account.email, context, login.trust);
-        rate_limit::count(&self.database, &self.clock, &counters).await?;
+        rate_limit::count(&self.database, &self.clock, &counters).await.inspect_err(LoginOutcome::count_error)?;
         login.counters.extend(counters);
         if let Some(matched) = self.match_code(&login.account.id, code).await? {
             let logged_in = self.start_session(&login, context, async |transaction| {
@@ -90,6 +91,7 @@ impl Accounts {
                 return Ok(Some(logged_in));
             }
         }
+        LoginOutcome::SecondStepWrong.count();
         let recorded = self.database.write_together(async |transaction| {
             if let Some(hash) = pending {
                 match store::count_wrong(transaction, hash).await? {

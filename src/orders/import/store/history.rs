@@ -1,11 +1,16 @@
 //! Past imports.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::clock::Clock;
 use crate::database::{Database, Error};
-use crate::domain::UnixSeconds;
+use crate::domain::{UnixSeconds, days};
 use crate::orders::import::report::{FileReport, ImportSummary};
+
+/// For how long past imports are listed.
+const RETENTION: Duration = days(400);
 
 /// An import that has ended.
 pub(in crate::orders::import) struct NewImport<'a> {
@@ -59,6 +64,16 @@ async fn set_last_import(database: &Database, now: UnixSeconds) -> Result<(), Er
     .execute(database.writer())
     .await
     .map(drop)
+}
+
+/// Maintenance: deletes a batch of old imports; returns how many. The time of the last one that customers see is not among them.
+pub async fn delete_old(database: &Database, now: UnixSeconds) -> Result<u64, Error> {
+    database.delete_expired("imports", "id", "finished_at", now - RETENTION).await
+}
+
+/// When the last complete import ended.
+pub(in crate::orders::import) async fn last_success(database: &Database) -> Result<Option<UnixSeconds>, Error> {
+    sqlx::query_scalar("SELECT value FROM counters WHERE name = 'last import'").fetch_optional(database.reader()).await
 }
 
 /// An import in the operator's list.

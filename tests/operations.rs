@@ -4,7 +4,7 @@ use crate::app::{ANN, BOB, PASSWORD, TestApp};
 use crate::mailbox;
 use crate::sandbox::Sandbox;
 
-const COMMANDS: [&[&str]; 19] = [
+const COMMANDS: [&[&str]; 20] = [
     &[],
     &["serve"],
     &["secret"],
@@ -23,6 +23,7 @@ const COMMANDS: [&[&str]; 19] = [
     &["migrate"],
     &["backup"],
     &["restore"],
+    &["copy"],
     &["check"],
 ];
 
@@ -34,7 +35,7 @@ async fn every_command_has_help() {
         assert!(help.contains("Usage: order-portal"), "{command:?}: {help}");
     }
     let help = sandbox.run_ok(&["--help"]);
-    for command in ["serve", "secret", "import", "user", "mail", "migrate", "backup", "restore", "check"] {
+    for command in ["serve", "secret", "import", "user", "mail", "migrate", "backup", "restore", "copy", "check"] {
         assert!(help.contains(&format!("  {command}")), "{command} is not in the help");
     }
     for (list, column) in [
@@ -52,12 +53,17 @@ async fn every_command_has_help() {
 #[tokio::test]
 async fn wrong_usage_exits_with_2() {
     let sandbox = Sandbox::new().await;
-    let invalid: [&[&str]; 12] = [
+    let invalid: [&[&str]; 17] = [
         &["dance"],
         &["--dance"],
         &["import"],
         &["backup"],
+        &["backup", "--every", "6", "backups"],
+        &["backup", "--every", "6h", "--keep", "0", "backups"],
+        &["backup", "--keep", "3", "copy.db"],
         &["restore"],
+        &["copy"],
+        &["copy", "sqlite://portal.db"],
         &["user"],
         &["user", "verify"],
         &["user", "dance", ANN],
@@ -199,7 +205,7 @@ async fn database_of_a_newer_version_is_rejected() {
 }
 
 /// Commands that need a database and neither create nor migrate one.
-const WITH_DATABASE: [&[&str]; 14] = [
+const WITH_DATABASE: [&[&str]; 15] = [
     &["check"],
     &["import", "orders.csv"],
     &["import", "--dry-run", "orders.csv"],
@@ -214,6 +220,7 @@ const WITH_DATABASE: [&[&str]; 14] = [
     &["mail", "list"],
     &["mail", "retry", "--all-failed"],
     &["backup", "copy.db"],
+    &["backup", "--every", "1h", "backups"],
 ];
 
 fn files_in(sandbox: &Sandbox) -> Vec<std::ffi::OsString> {

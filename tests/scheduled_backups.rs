@@ -206,7 +206,7 @@ async fn scheduled_backup_during_writes_can_be_restored() {
     app.write("orders.csv", export(&rows));
     let mut import =
         app.command(&["import", "orders.csv"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let schedule = Schedule::start(&app, "1s", "10");
+    let schedule = Schedule::start(&app, "1s", "1000");
     let mut during_import = 0;
     while import.try_wait().unwrap().is_none() {
         during_import = backups(&app).len();
@@ -224,6 +224,8 @@ async fn scheduled_backup_during_writes_can_be_restored() {
         assert!(printed.contains("1 session ended"), "{printed}");
         assert!(has_whole_orders(&app.path().join("portal.db")).await, "{}", backup.display());
         counts.push(app.count("orders").await);
+        // The replaced database is named by the second.
+        tokio::time::sleep(Duration::from_millis(1100)).await;
     }
     assert!(counts[0] < 3999 && counts[1] == 3999, "{counts:?}");
     app.restart().await;

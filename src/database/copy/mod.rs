@@ -17,10 +17,8 @@ use super::{Database, DatabaseUrl, Engine, Error, OpenError, Transaction};
 use schema::{Schema, columns};
 use target::{Target, identity, is_same_file};
 
-/// The rows come in the order in which PostgreSQL stores them, so that a copy of a copy is equal to the first, byte by byte.
 const BEGIN_POSTGRES: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0; \
-     SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL synchronize_seqscans = off; \
-     SET LOCAL max_parallel_workers_per_gather = 0";
+     SET LOCAL idle_in_transaction_session_timeout = 0";
 
 /// Wait for connections to close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);

@@ -63,7 +63,7 @@ fn add(checksum: &mut Checksum, row: &[Value]) {
     checksum.sum = checksum.sum.wrapping_add(u128::from_be_bytes(start));
 }
 
-/// Copies all rows, in the order in which the source stores them; `progress` gets the number of each batch.
+/// Copies all rows, in the order of the source's storage; `progress` gets the number of each batch.
 pub(super) async fn copy(
     table: &Table,
     source: &mut Transaction,

@@ -57,12 +57,15 @@ const fn for_tokens(method: Method, pattern: &'static str, customer: Expected) -
 }
 
 /// The forms have only invalid values, so that a POST changes nothing.
-static ROUTES: [Route; 66] = [
+static ROUTES: [Route; 77] = [
     for_anonymous(Method::GET, "/", (200, "")),
     for_anonymous(Method::GET, "/signup", (200, "")),
     for_anonymous(Method::POST, "/signup", (422, "")),
     for_anonymous(Method::GET, "/login", (200, "")),
     for_anonymous(Method::POST, "/login", (401, "")),
+    // Without a password before.
+    for_anonymous(Method::GET, "/login/code", (303, "/login")),
+    for_anonymous(Method::POST, "/login/code", (303, "/login")),
     public(Method::POST, "/logout", (303, "/login")),
     public(Method::POST, "/password/strength", (200, "")),
     public(Method::GET, "/password/forgot", (200, "")),
@@ -93,6 +96,16 @@ static ROUTES: [Route; 66] = [
     for_customers(Method::POST, "/account/order-mails", (400, "")),
     for_customers(Method::GET, "/account/time-zone", (200, "")),
     for_customers(Method::POST, "/account/time-zone", (422, "")),
+    for_customers(Method::GET, "/account/mfa", (200, "")),
+    for_customers(Method::GET, "/account/mfa/start", (303, "/account/mfa")),
+    // The account is unconfirmed.
+    for_customers(Method::POST, "/account/mfa/start", (422, "")),
+    for_customers(Method::GET, "/account/mfa/confirm", (303, "/account/mfa")),
+    for_customers(Method::POST, "/account/mfa/confirm", (303, "/account/mfa")),
+    for_customers(Method::GET, "/account/mfa/disable", (303, "/account/mfa")),
+    for_customers(Method::POST, "/account/mfa/disable", (303, "/account/mfa")),
+    for_customers(Method::GET, "/account/mfa/recovery-codes", (303, "/account/mfa")),
+    for_customers(Method::POST, "/account/mfa/recovery-codes", (303, "/account/mfa")),
     for_customers(Method::GET, "/account/session/extend", (303, "/account")),
     for_customers(Method::POST, "/account/session/extend", (200, "")),
     for_customers(Method::GET, "/account/stay", (303, "/account")),
@@ -137,8 +150,11 @@ pub fn guarded_posts() -> BTreeSet<String> {
 
 /// The scopes, and the functions that register routes in one.
 const SCOPES: [&str; 4] = ["", "/static", "/account", "/orders"];
-const CONFIGURED_IN: [(&str, &str); 2] =
-    [("accounts/mod.rs configure_account", "/account"), ("orders/mod.rs configure", "/orders")];
+const CONFIGURED_IN: [(&str, &str); 3] = [
+    ("accounts/mod.rs configure_account", "/account"),
+    ("accounts/mfa/mod.rs configure_account", "/account"),
+    ("orders/mod.rs configure", "/orders"),
+];
 
 fn is_api(path: &str) -> bool {
     path.starts_with("/api/")

@@ -4,8 +4,10 @@
 //! |---|---|---|
 //! | `login/` | login, logout, sign-up, extending a session | `/login`, `/logout`, `/signup`, `/account/session/extend` |
 //! | `recovery/` | mailed links: confirm an address, reset a password, undo a change | `/verify`, `/password/forgot`, `/password/reset`, `/not-me` |
+//! | `mfa/` | factors besides the password | `/login/code`, `/account/mfa`, … |
 //! | `settings/` | the account page and its forms | `/account/…` |
-//! | `reauthentication.rs` | the password check before a sensitive change | |
+//! | `reauthentication.rs` | the check of all factors before a sensitive change | |
+//! | `session_start.rs` | what every login ends with | |
 //! | `password/` | password rules, hashing, strength meter | `/password/strength` |
 //! | `rate_limits.rs` | the rate limits of logins and mail | |
 //! | `trusted_browser/`, `trusted_network/` | where attackers' failures do not limit the owner | |
@@ -21,11 +23,12 @@
 //! - A password leaves [`Password`] only as an Argon2id hash.
 //! - A new password revokes all other sessions and all mailed tokens, except recovery links. A new address revokes all other sessions.
 //! - A mailed link confirms an address only in a session of the account that requested it, or with its password (`recovery/verify.rs`).
-//! - A sensitive change always requires the password in the same form, and the owner of the account's former address can undo it
+//! - A sensitive change always requires all factors in the same form, and the owner of the account's former address can undo it
 //!   (`recovery/not_me.rs`).
 
 mod audit;
 mod login;
+mod mfa;
 mod notice;
 pub mod operator;
 mod password;
@@ -33,20 +36,24 @@ mod rate_limits;
 mod reauthentication;
 mod recovery;
 mod security_notice;
+mod session_start;
 mod settings;
 mod store;
 mod trusted_browser;
 mod trusted_network;
 
 use std::future::{Ready, ready};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::middleware::from_fn;
 use actix_web::{HttpResponse, web};
 
-pub use login::{LoggedIn, LoginContext, SignUp, SignUpErrors};
+pub use login::{LogIn, SignUp, SignUpErrors};
+pub use mfa::SealingKeys;
 pub use notice::AccountNotice;
 pub use password::{Hasher, Password, PasswordCheck, PasswordError};
+pub use session_start::{LoggedIn, LoginContext};
 pub use trusted_browser::{ClaimedBrowser, TrustedBrowser};
 
 use crate::clock::Clock;
@@ -57,6 +64,7 @@ use crate::sessions::{CurrentUser, Sessions, guard};
 use crate::web::{Client, Error, see_other};
 use audit::{Event, NewAuditEvent};
 use password::StrengthQueue;
+use reauthentication::{ReauthErrors, ReauthForm, RotatedSession};
 
 /// Trusted browsers and networks that were not used for this time are deleted.
 const UNUSED_RETENTION: Duration = days(90);
@@ -77,6 +85,8 @@ pub struct Accounts {
     hasher: Hasher,
     strength_queue: StrengthQueue,
     sample_orders: SampleOrders,
+    /// Shared, because keys of the library cannot be cloned.
+    sealing_keys: Arc<SealingKeys>,
 }
 
 fn session_ended() -> Error {
@@ -90,8 +100,10 @@ impl Accounts {
         sessions: Sessions,
         hasher: Hasher,
         sample_orders: SampleOrders,
+        sealing_keys: SealingKeys,
     ) -> Self {
-        Self { database, clock, sessions, hasher, strength_queue: StrengthQueue::new(), sample_orders }
+        let (strength_queue, sealing_keys) = (StrengthQueue::new(), Arc::new(sealing_keys));
+        Self { database, clock, sessions, hasher, strength_queue, sample_orders, sealing_keys }
     }
 
     /// The account of an authenticated request, if the session is still active.
@@ -112,13 +124,16 @@ impl Accounts {
     }
 
     /// Maintenance: deletes a batch of expired rows of each kind; returns how many.
-    pub async fn delete_expired(&self) -> [(&'static str, Result<u64, database::Error>); 5] {
+    pub async fn delete_expired(&self) -> [(&'static str, Result<u64, database::Error>); 8] {
         let now = self.clock.now();
         let unused_since = now - UNUSED_RETENTION;
         [
             ("old audit events", audit::delete_old(&self.database, now).await),
             ("audit events without an account", audit::delete_unowned(&self.database).await),
             ("rate limits", rate_limit::delete_expired(&self.database, now).await),
+            ("logins without a code", mfa::delete_expired_logins(&self.database, now).await),
+            ("unfinished setups of factors", mfa::delete_expired_setups(&self.database, now).await),
+            ("secrets under a previous key", self.reseal_factors().await),
             ("trusted browsers", trusted_browser::store::delete_unused(&self.database, unused_since).await),
             ("trusted networks", trusted_network::store::delete_unused(&self.database, unused_since).await),
         ]
@@ -139,7 +154,8 @@ pub fn configure(routes: &mut web::ServiceConfig) {
         .service(web::resource("/password/forgot").get(reset::forgot_form).post(reset::forgot_submit))
         .service(web::resource("/password/reset").get(reset::form).post(reset::submit))
         .service(web::resource("/verify").get(verify::form).post(verify::submit).wrap(from_fn(reload)))
-        .service(web::resource("/not-me").get(not_me::form).post(not_me::submit).wrap(from_fn(reload)));
+        .service(web::resource("/not-me").get(not_me::form).post(not_me::submit).wrap(from_fn(reload)))
+        .configure(mfa::configure);
 }
 
 /// Redirects to a section of the account page. Browsers request the URL of a form with GET when its response is reloaded, and after a
@@ -171,5 +187,6 @@ pub fn configure_account(routes: &mut web::ServiceConfig) {
         .service(web::resource("/time-zone").get(time_zone::form).post(time_zone::submit))
         .service(web::resource("/session/extend").get(section("/account")).post(extend_session::submit))
         // The former address, for scripts that are still cached or open in a browser.
-        .service(web::resource("/stay").get(section("/account")).post(extend_session::submit));
+        .service(web::resource("/stay").get(section("/account")).post(extend_session::submit))
+        .configure(mfa::configure_account);
 }

@@ -20,6 +20,11 @@ pub enum AccountNotice {
     SessionRevoked,
     #[strum(serialize = "others-ended")]
     OtherSessionsRevoked,
+    /// Too many wrong codes.
+    LoginEnded,
+    SetupExpired,
+    #[strum(serialize = "two-step-login-off")]
+    TotpOff,
     AccountSecured,
     AccountDeleted,
     #[strum(serialize = "zone-changed")]
@@ -45,6 +50,9 @@ impl Notice for AccountNotice {
             Self::AccountSecured => {
                 "Your account is secured. All browsers and apps were logged out, and the old password no longer works. We sent you a link to choose a new one."
             }
+            Self::LoginEnded => "This login has ended. Log in again with your password.",
+            Self::SetupExpired => "The setup has expired. Start it again.",
+            Self::TotpOff => "Two-step login is off.",
             Self::AccountDeleted => "Your account was deleted.",
             Self::TimeZoneChanged => "Your time zone was changed.",
             Self::OrderMailsOn => "Order emails are on.",

@@ -45,8 +45,17 @@ const LOGIN_WIDE_NETWORK: Limit = Limit { name: "login-address-wide", burst: 500
 /// limit of at most 100 consecutive failures, but a permanent lock would let an attacker lock the owner out.
 const LOGIN_ACCOUNT: Limit =
     Limit { name: "login-account", burst: 50, resets_after: Duration::from_hours(24), ..LOGIN_NETWORK };
+/// Wrong codes after the password, counted like wrong passwords and apart from them.
+const CODE_HERE: Limit = Limit { name: "code-here", ..LOGIN_HERE };
+const CODE_TRUSTED_BROWSER: Limit = Limit { name: "code-known-browser", ..LOGIN_HERE };
+const CODE_TRUSTED_NETWORK: Limit = Limit { name: "code-known-network", ..LOGIN_HERE };
+const CODE_ACCOUNT: Limit = Limit { name: "code-account", per_account: true, ..LOGIN_ACCOUNT };
 /// Wrong passwords at reauthentication, in one account.
 const REAUTHENTICATION: Limit = Limit { name: "confirm", ..LOGIN_HERE };
+/// Wrong codes at reauthentication, and at the setup of an app.
+const REAUTHENTICATION_CODE: Limit = Limit { name: "confirm-code", ..LOGIN_HERE };
+/// Mail about wrong codes.
+const WRONG_CODE_NOTICE: Limit = single_in("wrong-code-notice", Duration::from_hours(24));
 /// Sign-up forms from one network, including rejected ones: each reveals whether an address has an account.
 const SIGN_UP: Limit = Limit { name: "sign-up", burst: 200, ..LOGIN_NETWORK };
 /// The same from an IPv6 /48.
@@ -125,6 +134,24 @@ pub(super) fn trusted_network_login(email: &Email, network: &str) -> Vec<Counter
     vec![account_counter(LOGIN_TRUSTED_NETWORK, email, &[network])]
 }
 
+/// A code after the password, from an untrusted browser and network.
+pub(super) fn untrusted_code(email: &Email, address: IpAddr) -> Vec<Counter> {
+    vec![account_counter(CODE_ACCOUNT, email, &[]), account_counter(CODE_HERE, email, &[&network(address)])]
+}
+
+pub(super) fn trusted_browser_code(email: &Email, browser: &str) -> Vec<Counter> {
+    vec![account_counter(CODE_TRUSTED_BROWSER, email, &[browser])]
+}
+
+pub(super) fn trusted_network_code(email: &Email, network: &str) -> Vec<Counter> {
+    vec![account_counter(CODE_TRUSTED_NETWORK, email, &[network])]
+}
+
+/// Mail about wrong codes to one address.
+pub(super) fn wrong_code_notice(email: &Email) -> Counter {
+    Counter::new(WRONG_CODE_NOTICE, &[email.as_str()]).in_group(notice_group(email.as_str()))
+}
+
 pub(super) fn sign_up(address: IpAddr) -> Vec<Counter> {
     network_counters(SIGN_UP, SIGN_UP_WIDE, address)
 }
@@ -169,6 +196,10 @@ pub(super) fn reauthentication(user_id: &UserId) -> Counter {
     Counter::new(REAUTHENTICATION, &[user_id.as_str()])
 }
 
+pub(super) fn reauthentication_code(user_id: &UserId) -> Counter {
+    Counter::new(REAUTHENTICATION_CODE, &[user_id.as_str()])
+}
+
 pub(super) fn password_change(user_id: &UserId) -> Counter {
     Counter::new(PASSWORD_CHANGE, &[user_id.as_str()])
 }
@@ -178,6 +209,7 @@ pub(super) async fn reset_account(transaction: &mut Transaction, user_id: &UserI
     // A login locks this row before the other rows of the account, so taking it first avoids a deadlock.
     rate_limit::reset(transaction, &account_login(email)).await?;
     rate_limit::reset_group(transaction, &account_group(email)).await?;
+    rate_limit::reset(transaction, &reauthentication_code(user_id)).await?;
     rate_limit::reset(transaction, &reauthentication(user_id)).await
 }
 

@@ -1,22 +1,58 @@
-//! Reauthentication: a sensitive change (password, address, data export, deletion) always requires the password in the same form (ASVS 5.0
-//! V7.5.1). A stolen cookie alone changes nothing, however recently its owner logged in.
+//! Reauthentication: a sensitive change (password, address, data export, deletion, factors) always requires all factors in the same form
+//! (ASVS 5.0 V7.5.1): the password, and with TOTP on also a code. A stolen cookie alone changes nothing, however recently its owner logged in.
 //!
-//! Attempts are counted for each account. After a correct password the session gets a new id (V7.2.4), so that a copy of the cookie
-//! becomes invalid.
+//! Attempts are counted for each account. After a success the session gets a new id (V7.2.4), so that a copy of the cookie becomes invalid.
 
 use actix_web::{HttpResponse, ResponseError};
+use serde::Deserialize;
 
 use super::audit::Event;
+use super::mfa::MatchedCode;
 use super::{Accounts, Password, rate_limits, session_ended, store};
 use crate::domain::SessionId;
 use crate::rate_limit;
 use crate::sessions::{CurrentUser, Issued, cookie};
 use crate::web::{Client, Error};
 
-pub(super) enum Reauthentication {
-    Succeeded(RotatedSession),
-    /// The message for the form.
-    Failed(&'static str),
+/// The part of a form that reauthenticates. A form that sets a new password names the present one `current_password`.
+#[derive(Deserialize)]
+pub struct ReauthForm {
+    #[serde(default, alias = "current_password")]
+    pub password: String,
+    /// Of the app, or a recovery code; required when TOTP is on.
+    #[serde(default)]
+    pub code: String,
+}
+
+/// The messages for the fields of the form.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReauthErrors {
+    pub password: Option<&'static str>,
+    pub code: Option<&'static str>,
+}
+
+impl ReauthErrors {
+    pub fn is_empty(self) -> bool {
+        self == Self::default()
+    }
+
+    fn password(message: &'static str) -> Self {
+        Self { password: Some(message), code: None }
+    }
+
+    fn code(message: &'static str) -> Self {
+        Self { password: None, code: Some(message) }
+    }
+}
+
+const NO_PASSWORD: &str = "Enter your password.";
+const WRONG_PASSWORD: &str = "Password is incorrect. Try again.";
+const NO_CODE: &str = "Enter the code from your authenticator app, or a recovery code.";
+const WRONG_CODE: &str = "The code is incorrect or was used before. Wait for the next code in the app.";
+
+/// Factors that were right, with the code that is not used up yet.
+pub(super) struct CheckedFactors {
+    code: Option<MatchedCode>,
 }
 
 /// A session with a new id.
@@ -36,21 +72,73 @@ impl RotatedSession {
 }
 
 impl Accounts {
-    /// Verifies the password and gives the session a new id.
+    /// Verifies all factors and gives the session a new id.
     pub(super) async fn reauthenticate(
         &self,
         user: &CurrentUser,
         account: &store::Account,
-        password: &str,
+        form: &ReauthForm,
         client: &Client,
-    ) -> Result<Reauthentication, Error> {
-        if password.is_empty() {
-            return Ok(Reauthentication::Failed("Enter your password."));
+    ) -> Result<Result<RotatedSession, ReauthErrors>, Error> {
+        let factors = match self.check_factors(account, form, client).await? {
+            Ok(factors) => factors,
+            Err(errors) => return Ok(Err(errors)),
+        };
+        if let Err(errors) = self.use_factors(account, &factors, client).await? {
+            return Ok(Err(errors));
         }
-        if !self.is_password_of(account, password, client).await? {
-            return Ok(Reauthentication::Failed("Password is incorrect. Try again."));
+        self.rotate_session(user).await.map(Ok)
+    }
+
+    /// Verifies all factors and leaves the code usable, for a form whose other fields are still to be checked.
+    pub(super) async fn check_factors(
+        &self,
+        account: &store::Account,
+        form: &ReauthForm,
+        client: &Client,
+    ) -> Result<Result<CheckedFactors, ReauthErrors>, Error> {
+        let is_code_missing = account.has_totp() && form.code.trim().is_empty();
+        if form.password.is_empty() || is_code_missing {
+            let password = form.password.is_empty().then_some(NO_PASSWORD);
+            return Ok(Err(ReauthErrors { password, code: is_code_missing.then_some(NO_CODE) }));
         }
-        self.rotate_session(user).await.map(Reauthentication::Succeeded)
+        if !self.is_password_of(account, &form.password, client).await? {
+            return Ok(Err(ReauthErrors::password(WRONG_PASSWORD)));
+        }
+        if !account.has_totp() {
+            return Ok(Ok(CheckedFactors { code: None }));
+        }
+        let counters = [rate_limits::reauthentication_code(&account.id)];
+        rate_limit::count(&self.database, &self.clock, &counters).await?;
+        let Some(code) = self.match_code(&account.id, &form.code).await? else {
+            return self.reject_code(account, client).await.map(Err);
+        };
+        self.database.write_together(async |transaction| rate_limit::refund(transaction, &counters).await).await?;
+        Ok(Ok(CheckedFactors { code: Some(code) }))
+    }
+
+    /// Uses the code up. The errors say that another request was faster.
+    pub(super) async fn use_factors(
+        &self,
+        account: &store::Account,
+        factors: &CheckedFactors,
+        client: &Client,
+    ) -> Result<Result<(), ReauthErrors>, Error> {
+        let Some(code) = &factors.code else {
+            return Ok(Ok(()));
+        };
+        let used = self
+            .database
+            .write_together(async |transaction| self.consume_code(transaction, account, code, client).await);
+        if used.await? { Ok(Ok(())) } else { self.reject_code(account, client).await.map(Err) }
+    }
+
+    async fn reject_code(&self, account: &store::Account, client: &Client) -> Result<ReauthErrors, Error> {
+        let recorded = self
+            .database
+            .write_together(async |transaction| self.record_wrong_code(transaction, account, client).await);
+        recorded.await?;
+        Ok(ReauthErrors::code(WRONG_CODE))
     }
 
     pub(super) async fn rotate_session(&self, user: &CurrentUser) -> Result<RotatedSession, Error> {
@@ -59,12 +147,7 @@ impl Accounts {
     }
 
     /// Whether the password is the account's. Counts the attempt and records a wrong password.
-    pub(super) async fn is_password_of(
-        &self,
-        account: &store::Account,
-        password: &str,
-        client: &Client,
-    ) -> Result<bool, Error> {
+    async fn is_password_of(&self, account: &store::Account, password: &str, client: &Client) -> Result<bool, Error> {
         let counters = [rate_limits::reauthentication(&account.id)];
         rate_limit::count(&self.database, &self.clock, &counters).await?;
         if !self.hasher.verify(Password::unchecked(password), Some(&account.password_hash)).await? {

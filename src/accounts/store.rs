@@ -12,12 +12,29 @@ pub(super) struct Account {
     pub created_at: UnixSeconds,
     pub verified_at: Option<UnixSeconds>,
     pub time_zone: Option<String>,
+    /// When TOTP was turned on.
+    pub totp_since: Option<UnixSeconds>,
 }
 
-type AccountRow = (UserId, String, String, UnixSeconds, Option<UnixSeconds>, Option<String>);
+impl Account {
+    /// Whether a password needs a code, too.
+    pub fn has_totp(&self) -> bool {
+        self.totp_since.is_some()
+    }
+}
 
-fn account((id, email, password_hash, created_at, verified_at, time_zone): AccountRow) -> Option<Account> {
-    Some(Account { id, email: Email::parse(&email).ok()?, password_hash, created_at, verified_at, time_zone })
+type AccountRow = (UserId, String, String, UnixSeconds, Option<UnixSeconds>, Option<String>, Option<UnixSeconds>);
+
+fn account((id, email, password_hash, created_at, verified_at, time_zone, totp_since): AccountRow) -> Option<Account> {
+    Some(Account {
+        id,
+        email: Email::parse(&email).ok()?,
+        password_hash,
+        created_at,
+        verified_at,
+        time_zone,
+        totp_since,
+    })
 }
 
 /// Whether an account has the address, or can restore it by a recovery link.
@@ -36,7 +53,8 @@ pub(super) async fn is_taken(database: &Database, email: &Email, now: UnixSecond
 
 pub(super) async fn find_by_email(database: &Database, email: &Email) -> Result<Option<Account>, Error> {
     let row: Option<AccountRow> = sqlx::query_as(
-        "SELECT id, email, password_hash, created_at, verified_at, time_zone FROM users WHERE email = $1",
+        "SELECT u.id, u.email, u.password_hash, u.created_at, u.verified_at, u.time_zone, f.confirmed_at
+         FROM users u LEFT JOIN totp_factors f ON f.user_id = u.id WHERE u.email = $1",
     )
     .bind(email.as_str())
     .fetch_optional(database.reader())
@@ -48,11 +66,13 @@ pub(super) async fn find_by_id<'e>(
     executor: impl Executor<'e, Database = Any>,
     id: &UserId,
 ) -> Result<Option<Account>, Error> {
-    let row: Option<AccountRow> =
-        sqlx::query_as("SELECT id, email, password_hash, created_at, verified_at, time_zone FROM users WHERE id = $1")
-            .bind(id)
-            .fetch_optional(executor)
-            .await?;
+    let row: Option<AccountRow> = sqlx::query_as(
+        "SELECT u.id, u.email, u.password_hash, u.created_at, u.verified_at, u.time_zone, f.confirmed_at
+         FROM users u LEFT JOIN totp_factors f ON f.user_id = u.id WHERE u.id = $1",
+    )
+    .bind(id)
+    .fetch_optional(executor)
+    .await?;
     Ok(row.and_then(account))
 }
 
@@ -64,7 +84,8 @@ pub(super) async fn find_by_session(
     now: UnixSeconds,
 ) -> Result<Option<Account>, Error> {
     let row: Option<AccountRow> = sqlx::query_as(
-        "SELECT u.id, u.email, u.password_hash, u.created_at, u.verified_at, u.time_zone FROM users u JOIN sessions s ON s.user_id = u.id
+        "SELECT u.id, u.email, u.password_hash, u.created_at, u.verified_at, u.time_zone, f.confirmed_at
+         FROM users u JOIN sessions s ON s.user_id = u.id LEFT JOIN totp_factors f ON f.user_id = u.id
          WHERE u.id = $1 AND u.disabled_at IS NULL AND s.id = $2 AND s.revoked_at IS NULL AND s.expires_at > $3",
     )
     .bind(id)

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::bearer::BearerUser;
-use super::problem::{Problem, no_store};
-use crate::accounts::{Accounts, LoginContext, SignUp, SignUpErrors};
+use super::problem::{LoginProblem, Problem, no_store};
+use crate::accounts::{Accounts, LogIn, LoginContext, SignUp, SignUpErrors};
 use crate::sessions::{Audience, Expiry, Issued};
 use crate::web::body::Json;
 use crate::web::{Client, Error};
@@ -20,6 +20,21 @@ pub(super) struct Credentials {
     /// 8 to 256 characters of any kind.
     #[schema(example = "correct horse battery staple", format = "password", min_length = 8, max_length = 256)]
     password: String,
+}
+
+/// An email address, its password and, with two-step login, a code.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct LoginCredentials {
+    /// The email address.
+    #[schema(example = "savea@northwind.example", format = "email", max_length = 254)]
+    email: String,
+    /// The account's password.
+    #[schema(example = "correct horse battery staple", format = "password", max_length = 256)]
+    password: String,
+    /// A code from the authenticator app, or a recovery code. Required if two-step login is on.
+    #[serde(default)]
+    #[schema(example = "123456", nullable = false)]
+    code: Option<String>,
 }
 
 /// A token to send as `Authorization: Bearer <token>` (RFC 6750).
@@ -68,18 +83,22 @@ pub(super) async fn create_new_user(
 }
 
 /// Get a token for an account.
-#[utoipa::path(post, path = "/api/login", tag = "accounts", operation_id = "login", request_body = Credentials, responses(
+#[utoipa::path(post, path = "/api/login", tag = "accounts", operation_id = "login", request_body = LoginCredentials, responses(
     (status = 200, description = "Logged in", body = TokenResponse),
-    (status = 401, description = "Email or password is incorrect", body = Problem, content_type = "application/problem+json"),
+    (status = 401, description = "Email, password or code is incorrect, or a code is required", body = LoginProblem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn login(
     client: Client,
     accounts: web::Data<Accounts>,
-    Json(body): Json<Credentials>,
+    Json(body): Json<LoginCredentials>,
 ) -> Result<HttpResponse, Error> {
-    let logged_in = accounts.log_in(&body.email, &body.password, login_context(&client)).await?;
-    let wrong = || Error::Unauthorized("email or password is incorrect".to_owned());
-    Ok(no_store(&mut HttpResponse::Ok()).json(token_response(logged_in.ok_or_else(wrong)?.issued)))
+    let code = body.code.unwrap_or_default();
+    match accounts.log_in(&body.email, &body.password, code.trim(), login_context(&client)).await? {
+        LogIn::Done(logged_in) => Ok(no_store(&mut HttpResponse::Ok()).json(token_response(logged_in.issued))),
+        LogIn::WrongCredentials => Err(Error::Unauthorized("email or password is incorrect".to_owned())),
+        LogIn::CodeRequired => Err(Error::CodeRequired),
+        LogIn::WrongCode => Err(Error::Unauthorized("the code is incorrect or was used before".to_owned())),
+    }
 }
 
 fn login_context(client: &Client) -> LoginContext<'_> {

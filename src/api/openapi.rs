@@ -7,7 +7,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, ObjectBuilder, Ref, RefOr, ResponseBuilder, Server, Type};
 use utoipa::{Modify, OpenApi};
 
-use super::problem::{Problem, WrongField};
+use super::problem::{LoginProblem, Problem, WrongField};
 use crate::web::Site;
 
 #[derive(OpenApi)]
@@ -16,7 +16,7 @@ use crate::web::Site;
         description = "A customer's orders, for scripts and apps. Times are RFC 3339, amounts are integers in the currency's minor unit."),
     paths(super::accounts::create_new_user, super::accounts::login, super::accounts::session, super::accounts::logout,
         super::orders::list, super::orders::find, document),
-    components(schemas(Problem, WrongField)),
+    components(schemas(Problem, LoginProblem, WrongField)),
     modifiers(&CommonParts),
     tags((name = "accounts", description = "Accounts and tokens"), (name = "orders", description = "The customer's orders"),
         (name = "document", description = "This document"))

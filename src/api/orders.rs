@@ -115,7 +115,7 @@ pub(super) async fn find(
 ) -> Result<HttpResponse, Error> {
     let number = OrderNumber::parse(&number).ok_or(Error::NotFound)?;
     let detail = orders::find_order(&database, &caller.user.user_id, &number).await?.ok_or(Error::NotFound)?;
-    let order = OrderResponse::from(detail);
+    let order = OrderResponse::new(detail, &site.shop.name);
     let order = if site.shop.shows_notes { order } else { order.without_note() };
     Ok(no_store(&mut HttpResponse::Ok()).json(order))
 }

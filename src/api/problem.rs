@@ -23,6 +23,15 @@ pub(super) struct Problem {
     errors: Option<Vec<WrongField>>,
 }
 
+/// Why a login failed.
+#[derive(Serialize, ToSchema)]
+pub(super) struct LoginProblem {
+    #[serde(flatten)]
+    problem: Problem,
+    /// `true` if the password is right and a code is missing: send the same again with `code`.
+    code_required: Option<bool>,
+}
+
 /// One wrong field.
 #[derive(Serialize, ToSchema)]
 pub(super) struct WrongField {

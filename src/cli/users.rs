@@ -38,6 +38,14 @@ pub(super) enum UserCommand {
         /// The account's address
         email: String,
     },
+    /// Remove two-step login from an account whose owner has lost every factor
+    ///
+    /// Its recovery codes stop working and every session ends; the owner is told by mail. Make sure that the request is the owner's:
+    /// afterwards the password alone logs in.
+    ResetMfa {
+        /// The account's address
+        email: String,
+    },
     /// Give an order to an account, for example one whose email address is invalid in the export
     ///
     /// The order shows to the account from now on, also after later imports, until the shop's export has another address for it.
@@ -71,6 +79,10 @@ pub(super) async fn run(config: &Config, clock: &Clock, command: UserCommand) ->
         UserCommand::Enable { email } => {
             let found = operator::enable(&database, clock, &parse_email(&email)?).await.map_err(failed)?;
             answer(found, &email, "is enabled; its owner can log in again")
+        }
+        UserCommand::ResetMfa { email } => {
+            let found = operator::reset_mfa(&database, clock, &parse_email(&email)?).await.map_err(failed)?;
+            answer(found, &email, "has no second factor any more; every session has ended")
         }
         UserCommand::Link { email, number } => link(&database, clock, &email, &number).await,
         UserCommand::Delete { email } => {
@@ -125,12 +137,20 @@ fn print_detail(user: &UserDetail) {
         ("disabled", time(user.disabled_at, "no")),
         ("last login", time(user.last_login_at, "none in the last 90 days")),
         ("sessions", user.sessions.to_string()),
+        ("two-step login", two_step_login(user)),
         ("known browsers", user.trusted_browsers.to_string()),
         ("known networks", user.trusted_networks.to_string()),
         ("time zone", zone),
         ("orders", user.orders.to_string()),
     ] {
         print(format!("{name:16}{value}"));
+    }
+}
+
+fn two_step_login(user: &UserDetail) -> String {
+    match user.totp_since {
+        Some(since) => format!("authenticator app since {since}, {} recovery codes left", user.recovery_codes_left),
+        None => "off".to_owned(),
     }
 }
 

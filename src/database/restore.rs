@@ -153,6 +153,7 @@ async fn has_table(database: &Database, name: &str) -> Result<bool, Error> {
 async fn end_sessions_links_and_mail(database: &Database, now: UnixSeconds) -> Result<Ended, Error> {
     let has_mail = has_table(database, "mail_queue").await?;
     let has_recoveries = has_table(database, "recoveries").await?;
+    let has_pending_logins = has_table(database, "pending_logins").await?;
     let has_state_changes = has_table(database, "order_state_changes").await?;
     // The name of the table before migration 10.
     let has_old_tokens = has_table(database, "mailed_tokens").await?;
@@ -165,6 +166,10 @@ async fn end_sessions_links_and_mail(database: &Database, now: UnixSeconds) -> R
             revoke.execute(&mut *transaction).await?;
             if !has_mail {
                 return Ok(Ended { sessions, ..Ended::default() });
+            }
+            if has_pending_logins {
+                // Logins between the password and the code.
+                sqlx::query("DELETE FROM pending_logins").execute(&mut *transaction).await?;
             }
             let mut links = sqlx::query(delete_tokens).execute(&mut *transaction).await?.rows_affected();
             if has_recoveries {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `message.rs` | [`Message`]: every mail that the program sends, and its text |
 //! | `content.rs` | the parts of a mail, and when and from where its request came |
+//! | `factor_messages.rs` | the texts of mail about factors of the login |
 //! | `order_messages.rs` | the texts of mail about orders, to customers and to the shop |
 //! | `queue/` | [`enqueue`], the worker [`deliver`], the operator's commands |
 //! | [`tokens`] | one-time tokens in mailed links |
@@ -17,6 +18,7 @@
 //! generated when its mail is delivered; its plain text exists only in that mail.
 
 mod content;
+mod factor_messages;
 mod inbox;
 mod message;
 mod order_messages;
@@ -26,6 +28,7 @@ pub mod tokens;
 mod transport;
 
 pub use content::{RequestOrigin, Sender};
+pub use factor_messages::{AboutFactors, FactorChange};
 pub use inbox::configure_development;
 pub use message::Message;
 pub use order_messages::{AboutOrder, ChangedOrder, ToShop, mail_lines};

@@ -19,9 +19,9 @@ pub(super) const ORDER_COLUMNS: &str = "id, number, name, placed_at, paid_at, fu
 /// The columns of [`ShippingAddress`].
 pub(super) const ADDRESS_COLUMNS: &str = "ship_name, ship_company, ship_address1, ship_address2, ship_zip, ship_city, ship_province, ship_country, ship_phone";
 
-/// The shop of an order of the table `o`, if its customer has orders of several; else empty.
+/// The shop of an order of the table `o`, if its customer has orders of several; else null.
 pub(super) const SHOP_COLUMN: &str = "CASE WHEN (SELECT MIN(s.shop) FROM orders s WHERE s.user_id = o.user_id AND s.shop >= '')
-         = (SELECT MAX(s.shop) FROM orders s WHERE s.user_id = o.user_id AND s.shop >= '') THEN '' ELSE o.shop END AS shop";
+         = (SELECT MAX(s.shop) FROM orders s WHERE s.user_id = o.user_id AND s.shop >= '') THEN NULL ELSE o.shop END AS shop";
 
 /// The columns of [`Order`], in the order of [`ORDER_COLUMNS`]: a row, or an array of [`Engine::json_rows`](crate::database::Engine::json_rows).
 #[derive(sqlx::FromRow, Deserialize)]
@@ -140,7 +140,7 @@ struct AddressRow {
     #[sqlx(flatten)]
     address: ShippingAddress,
     details: String,
-    shop: String,
+    shop: Option<String>,
 }
 
 /// What only the page of an order and exports show.
@@ -148,8 +148,8 @@ struct AddressRow {
 pub(super) struct OrderParts {
     pub address: ShippingAddress,
     pub details: OrderDetails,
-    /// The name of the shop if the customer has orders of several; else empty.
-    pub shop: String,
+    /// As in [`OrderDetail`](super::order::OrderDetail).
+    pub shop: Option<String>,
 }
 
 /// The details of an order, from their JSON.

@@ -11,7 +11,7 @@ use actix_web::{App, web};
 use super::drain::{self, Drain};
 use super::error::ServeError;
 use super::routes;
-use crate::accounts::{AccountNotice, Accounts, Hasher, SampleOrders};
+use crate::accounts::{AccountNotice, Accounts, Hasher, SampleOrders, SealingKeys};
 use crate::clock::Clock;
 use crate::config::{Config, Environment};
 use crate::database::Database;
@@ -54,7 +54,11 @@ impl AppState {
         let hasher = Hasher::new(site_words(origin, &config.shop.name))
             .map_err(|error| ServeError::Failed(error.to_string()))?;
         let sample_orders = if config.demo_orders { SampleOrders::Added } else { SampleOrders::None };
-        let accounts = Accounts::new(database.clone(), clock.clone(), sessions.clone(), hasher, sample_orders);
+        let previous = config.token_secrets.previous.iter().map(crate::config::Secret::bytes);
+        let sealing_keys = SealingKeys::new(config.token_secrets.current.bytes(), previous)
+            .map_err(|error| ServeError::Failed(error.to_string()))?;
+        let accounts =
+            Accounts::new(database.clone(), clock.clone(), sessions.clone(), hasher, sample_orders, sealing_keys);
         let transport = mail::Transport::new(config).map_err(ServeError::Mail)?;
         let loopback_ports = if development { vec![port, port_of(origin)] } else { Vec::new() };
         let site = Site {

@@ -26,6 +26,9 @@ pub enum Error {
     /// 401: not logged in, or wrong credentials.
     #[error("{0}")]
     Unauthorized(String),
+    /// 401 from the API: the password is right, and a code is missing.
+    #[error("a code is required: from the authenticator app, or a recovery code")]
+    CodeRequired,
     /// 403, for any user.
     #[error("{0}")]
     Forbidden(String),
@@ -87,7 +90,7 @@ impl ResponseError for Error {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
-            Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+            Self::Unauthorized(_) | Self::CodeRequired => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) | Self::InvalidToken => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -125,7 +128,11 @@ impl ResponseError for Error {
         }
         let fields = if let Self::InvalidFields(fields) = self { fields.clone() } else { Vec::new() };
         let mut response = response.finish();
-        response.extensions_mut().insert(ErrorDetail { message: self.to_string(), fields });
+        response.extensions_mut().insert(ErrorDetail {
+            message: self.to_string(),
+            fields,
+            is_code_required: matches!(self, Self::CodeRequired),
+        });
         response
     }
 }
@@ -134,6 +141,7 @@ impl ResponseError for Error {
 struct ErrorDetail {
     message: String,
     fields: Vec<(&'static str, String)>,
+    is_code_required: bool,
 }
 
 /// Middleware: renders each error response that has no page yet, as a page or as a problem document. It keeps no clone of the request:
@@ -196,6 +204,9 @@ fn problem(
         "detail": detail.as_ref().map_or(explanation, |detail| detail.message.as_str()),
         "request_id": request_id(request),
     });
+    if detail.as_ref().is_some_and(|detail| detail.is_code_required) {
+        body["code_required"] = true.into();
+    }
     if let Some(detail) = detail.filter(|detail| !detail.fields.is_empty()) {
         body["errors"] =
             detail.fields.iter().map(|(field, reason)| json!({"field": field, "detail": reason})).collect();

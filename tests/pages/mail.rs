@@ -9,8 +9,9 @@ use crate::actions::{reorder, submit};
 use crate::app::{PASSWORD, TestApp, WRONG_PASSWORD};
 use crate::hostile::filled;
 use crate::html::HOSTILE;
-use crate::http;
+use crate::http::{self, Visitor};
 use crate::mailbox::{self, CONFIRM, CONFIRM_NEW};
+use crate::mfa;
 
 /// Queues every kind of mail, to an account with this address, and delivers it.
 pub async fn send_every_mail(app: &TestApp) {
@@ -23,6 +24,7 @@ pub async fn send_every_mail(app: &TestApp) {
     app.visitor().post("/password/forgot", &[("email", email)]).await;
     let login = app.request(Method::POST, "/login").header("user-agent", HOSTILE);
     http::send(login.form(&[("email", email), ("password", PASSWORD)])).await;
+    send_mail_about_factors(app, &mut ann, email).await;
     ann.post("/account/email", &[("email", "new&'@example.com"), ("password", PASSWORD)]).await;
     let unsent = |number: &str| {
         let mut rows =
@@ -58,14 +60,20 @@ pub async fn send_every_mail(app: &TestApp) {
         "Cancellation request withdrawn: order #1",
         "Cancellation requested: order #1",
         "Cancellation requested: order #2",
+        "A recovery code was used",
         "Choose a new password",
         "Confirm your email address",
         "Confirm your new email address",
         "New login to your account",
+        "New recovery codes were created",
         "Order #1: sent",
         "Order #2: sent",
         "Orders #2, #1: new status",
         "Request to order again: order #1",
+        "Someone entered your password and a wrong code",
+        "Two-step login is off",
+        "Two-step login is on",
+        "Two-step login was removed from your account",
         "Your account was deleted",
         "Email address change requested",
         "Your email address was changed",
@@ -74,11 +82,27 @@ pub async fn send_every_mail(app: &TestApp) {
     assert_eq!(subjects, kinds.map(str::to_owned).into());
 }
 
+/// Every mail about two-step login. It is off at the end, and the customer logged in.
+async fn send_mail_about_factors(app: &TestApp, ann: &mut Visitor, email: &str) {
+    let (_, codes) = mfa::set_up(ann).await;
+    ann.post("/account/mfa/disable", &[("password", PASSWORD), ("code", "123456")]).await;
+    let fields = [("password", PASSWORD), ("code", &*codes[0])];
+    let page = ann.post("/account/mfa/recovery-codes", &fields).await;
+    let code = mfa::recovery_codes(&page.text()).remove(0);
+    assert_eq!(ann.post("/account/mfa/disable", &[("password", PASSWORD), ("code", &code)]).await.status, 303);
+    app.run_ok(&["user", "reset-mfa", email]);
+    assert_eq!(ann.log_in(email, PASSWORD).await.status, 303);
+}
+
 /// Settings with which every kind of mail is sent.
 pub const ALL_MAIL: [(&str, &str); 2] = [("SHOP_CONTACT", "help@shop.example"), ("ORDER_MAILS", "true")];
 
 #[tokio::test]
 async fn mail_and_its_pages_are_well_formed_in_every_state() {
+    mail_pages().await.finish();
+}
+
+pub async fn mail_pages() -> Pages {
     let app = TestApp::start_with(&ALL_MAIL).await;
     let mut pages = Pages::new("mail");
     pages.check("inbox, empty", &app.get("/dev/mail").await, 200, &["No mail has been sent yet"]);
@@ -101,5 +125,5 @@ async fn mail_and_its_pages_are_well_formed_in_every_state() {
     }
     let by_server = TestApp::start_with(&[("MAIL_URL", "smtp://127.0.0.1:9")]).await;
     pages.check("inbox of a mail server", &by_server.get("/dev/mail").await, 200, &["Mail goes to the server"]);
-    pages.finish();
+    pages
 }

@@ -4,6 +4,7 @@ mod account;
 mod anonymous;
 mod errors;
 pub mod mail;
+mod mfa;
 mod orders;
 
 use std::collections::BTreeSet;
@@ -16,7 +17,7 @@ use crate::http::Response;
 const LONG: usize = 5_000;
 
 /// Template, a text that only it contains, and the test that renders it.
-const TEMPLATES: [(&str, &str, &str); 34] = [
+const TEMPLATES: [(&str, &str, &str); 39] = [
     ("_brand.html", "<img class=\"logo\" src=\"", "logo"),
     ("_contact.html", "<a class=\"contact\" href=\"", "shop"),
     ("_verify_banner.html", "<button class=\"plain\" type=\"submit\">Send again</button>", "orders"),
@@ -36,6 +37,11 @@ const TEMPLATES: [(&str, &str, &str); 34] = [
     ("accounts/signup.html", "Use the address that you order with.", "anonymous"),
     ("accounts/time_zone.html", "Dates and times are shown in this time zone", "account"),
     ("accounts/verify.html", "action=\"/verify\"", "anonymous"),
+    ("accounts/_reauthentication.html", "A code from your authenticator app, or a recovery code.", "mfa"),
+    ("accounts/mfa/login_code.html", "The six digits from the app. Without your device", "mfa"),
+    ("accounts/mfa/overview.html", "your password alone is not enough", "mfa"),
+    ("accounts/mfa/recovery_codes.html", "Save your recovery codes", "mfa"),
+    ("accounts/mfa/setup.html", "Scan the code with an authenticator app", "mfa"),
     ("same_site_reload.html", "http-equiv=\"refresh\"", "errors"),
     ("error.html", "<p class=\"code\">Error ", "errors"),
     ("front.html", "<section class=\"front\">", "anonymous"),
@@ -78,11 +84,39 @@ pub struct Pages {
     test: &'static str,
     seen: BTreeSet<&'static str>,
     failures: Vec<String>,
+    documents: Vec<Document>,
+}
+
+/// A page in one of its states.
+pub struct Document {
+    pub state: String,
+    pub html: String,
+}
+
+impl Document {
+    /// Whether it is a page of the site and not a mail.
+    pub fn is_page(&self) -> bool {
+        self.html.contains("<link rel=\"stylesheet\"")
+    }
+}
+
+/// Every page in each of its states.
+pub async fn documents() -> Vec<Document> {
+    let pages = [
+        account::account_pages().await,
+        anonymous::anonymous_pages().await,
+        anonymous::production_pages().await,
+        errors::error_pages().await,
+        mail::mail_pages().await,
+        orders::order_pages().await,
+        orders::sample_pages().await,
+    ];
+    pages.into_iter().flat_map(|pages| pages.documents).collect()
 }
 
 impl Pages {
     pub fn new(test: &'static str) -> Self {
-        Self { test, seen: BTreeSet::new(), failures: Vec::new() }
+        Self { test, seen: BTreeSet::new(), failures: Vec::new(), documents: Vec::new() }
     }
 
     /// Checks a page, and that it contains the texts of its state.
@@ -100,6 +134,8 @@ impl Pages {
         self.failures.extend(missing.map(|words| format!("{state}: {words:?} is not on the page: {html}")));
         self.failures.extend(faults(html).into_iter().map(|fault| format!("{state}: {fault}")));
         self.record(html);
+        let state = format!("{}: {state}", self.test);
+        self.documents.push(Document { state, html: html.to_owned() });
     }
 
     fn record(&mut self, text: &str) {

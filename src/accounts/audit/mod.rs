@@ -13,7 +13,7 @@ use crate::web::Client;
 
 pub(super) use store::{delete_old, delete_unowned, list, record, record_for_address};
 
-const RETENTION: Duration = days(90);
+pub(super) const RETENTION: Duration = days(90);
 
 /// The code in the database is the name; a renamed event keeps its older code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr)]
@@ -46,6 +46,14 @@ pub(super) enum Event {
     OtherSessionsRevoked,
     #[strum(serialize = "data-downloaded")]
     DataExported,
+    /// A wrong code after a correct password.
+    WrongCode,
+    TotpAdded,
+    TotpRemoved,
+    RecoveryCodesReplaced,
+    RecoveryCodeUsed,
+    /// All factors removed by the operator.
+    FactorsReset,
     AccountDisabled,
     AccountEnabled,
     /// An order that the operator gave to the account.
@@ -80,6 +88,12 @@ impl Event {
             Self::SessionRevoked => ("Logged out of another browser or app", "session revoked"),
             Self::OtherSessionsRevoked => ("Logged out everywhere else", "session revoked"),
             Self::DataExported => ("Data downloaded", "data exported"),
+            Self::WrongCode => ("Wrong login code entered after the password", "wrong code"),
+            Self::TotpAdded => ("Two-step login turned on", "factor added"),
+            Self::TotpRemoved => ("Two-step login turned off", "factor removed"),
+            Self::RecoveryCodesReplaced => ("New recovery codes created", "recovery codes replaced"),
+            Self::RecoveryCodeUsed => ("Recovery code used", "recovery code used"),
+            Self::FactorsReset => ("Two-step login removed", "factors reset"),
             Self::AccountDisabled => ("Account disabled", "account disabled"),
             Self::AccountEnabled => ("Account enabled", "account enabled"),
             Self::OrderLinked => ("Order added to the account", "order linked"),

@@ -6,20 +6,14 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
+use super::known_address;
 use super::rejected_cookie::RejectedCookie;
-use super::{LoggedIn, LoginContext, known_address};
-use crate::accounts::audit::{self, Event};
-use crate::accounts::security_notice::SecurityNotice;
-use crate::accounts::trusted_browser::store::Trust;
-use crate::accounts::{
-    Accounts, ClaimedBrowser, Password, TrustedBrowser, rate_limits, store, trusted_browser, trusted_network,
-};
-use crate::database::{self, Transaction};
-use crate::domain::{Email, UserId, format_retry_after};
-use crate::mail::{Message, RequestOrigin};
-use crate::orders;
-use crate::rate_limit::{self, Counter};
-use crate::sessions::{Audience, CurrentUser, Expiry, MaybeAuthenticated, NewSession};
+use crate::accounts::audit::Event;
+use crate::accounts::session_start::{VerifiedLogin, login_counters};
+use crate::accounts::{Accounts, ClaimedBrowser, LoggedIn, LoginContext, Password, rate_limits, store};
+use crate::domain::{Email, format_retry_after};
+use crate::rate_limit;
+use crate::sessions::{CurrentUser, Expiry, MaybeAuthenticated};
 use crate::web::body::Form;
 use crate::web::{Client, Error, Layout, NextPath, Site, page, see_other};
 
@@ -112,12 +106,8 @@ pub async fn submit(
         return page(StatusCode::UNAUTHORIZED, &view);
     }
     let context = LoginContext::of_page(expiry, &client, browser, &form.zone);
-    let (status, error, retry_after) = match accounts.log_in(&form.email, &form.password, context).await {
-        Ok(Some(logged_in)) => {
-            let mut response = see_other(next.as_ref().map_or("/orders", NextPath::as_str));
-            logged_in.set_cookies(&mut response)?;
-            return Ok(response);
-        }
+    let (status, error, retry_after) = match accounts.log_in_or_begin(&form, &context, next.as_ref()).await {
+        Ok(Some(response)) => return Ok(response),
         Ok(None) => (StatusCode::UNAUTHORIZED, WRONG.to_owned(), None),
         Err(Error::RateLimited { retry_after }) => {
             let wait = format_retry_after(retry_after);
@@ -135,8 +125,18 @@ pub async fn submit(
     Ok(response)
 }
 
+/// The result of a login with the API.
+pub enum LogIn {
+    Done(LoggedIn),
+    /// An unknown address, a wrong password or a disabled account, without saying which.
+    WrongCredentials,
+    /// The password is right, and the account needs a code, too.
+    CodeRequired,
+    WrongCode,
+}
+
 impl Accounts {
-    /// Logs in. `None` for an unknown address, a wrong password or a disabled account, without saying which.
+    /// Logs in with all factors at once.
     ///
     /// # Errors
     /// [`Error::RateLimited`], [`Error::Busy`] if the hashing queue is full, or the database's.
@@ -144,21 +144,65 @@ impl Accounts {
         &self,
         email: &str,
         password: &str,
+        code: &str,
         context: LoginContext<'_>,
-    ) -> Result<Option<LoggedIn>, Error> {
+    ) -> Result<LogIn, Error> {
+        let Some(login) = self.verify_password(email, password, &context).await? else {
+            return Ok(LogIn::WrongCredentials);
+        };
+        if !login.account.has_totp() {
+            let logged_in = self.log_in_by_password(&login, &context).await?;
+            return Ok(logged_in.map_or(LogIn::WrongCredentials, LogIn::Done));
+        }
+        if code.is_empty() {
+            return Ok(LogIn::CodeRequired);
+        }
+        let logged_in = self.log_in_by_code(login, code, &context, None).await?;
+        Ok(logged_in.map_or(LogIn::WrongCode, LogIn::Done))
+    }
+
+    /// Verifies the first factor. `None` for an unknown address or a wrong password, without saying which.
+    async fn verify_password(
+        &self,
+        email: &str,
+        password: &str,
+        context: &LoginContext<'_>,
+    ) -> Result<Option<VerifiedLogin>, Error> {
         let Ok(email) = Email::parse(email) else {
-            return self.reject_malformed(email, password, &context).await.map(|()| None);
+            return self.reject_malformed(email, password, context).await.map(|()| None);
         };
         let account = store::find_by_email(&self.database, &email).await?;
-        let trust = self.find_trust(account.as_ref(), &context).await?;
-        let counters = login_counters(&email, &context, trust);
+        let trust = self.find_trust(account.as_ref(), context).await?;
+        let counters = login_counters(&email, context, trust);
         rate_limit::count(&self.database, &self.clock, &counters).await?;
         let stored = account.as_ref().map(|account| account.password_hash.as_str());
         let is_correct = self.hasher.verify(Password::unchecked(password), stored).await?;
-        match account.filter(|_| is_correct) {
-            Some(account) => self.complete_login(&account, password, &context, &counters, trust).await,
-            None => self.record_login_failure(&email, &context).await.map(|()| None),
+        let Some(account) = account.filter(|_| is_correct) else {
+            return self.record_login_failure(&email, context).await.map(|()| None);
+        };
+        let upgraded_hash = self.upgraded_hash(&account, password).await?;
+        Ok(Some(VerifiedLogin { account, upgraded_hash, counters, trust }))
+    }
+
+    /// The response to a correct password; `None` for wrong credentials.
+    async fn log_in_or_begin(
+        &self,
+        form: &LoginForm,
+        context: &LoginContext<'_>,
+        next: Option<&NextPath>,
+    ) -> Result<Option<HttpResponse>, Error> {
+        let Some(login) = self.verify_password(&form.email, &form.password, context).await? else {
+            return Ok(None);
+        };
+        if login.account.has_totp() {
+            return self.begin_second_step(&login, context.expiry, next).await.map(Some);
         }
+        let Some(logged_in) = self.log_in_by_password(&login, context).await? else {
+            return Ok(None);
+        };
+        let mut response = see_other(next.map_or("/orders", NextPath::as_str));
+        logged_in.set_cookies(&mut response)?;
+        Ok(Some(response))
     }
 
     /// A malformed address is counted, and its password hashed, as for an unknown address. No account can have such an address, so the
@@ -171,84 +215,6 @@ impl Accounts {
         Ok(())
     }
 
-    /// Whether the account trusts the login's browser and network. An unknown account costs the same query.
-    pub(in crate::accounts) async fn find_trust(
-        &self,
-        account: Option<&store::Account>,
-        context: &LoginContext<'_>,
-    ) -> Result<Trust, Error> {
-        let unknown = UserId::new(String::new());
-        let user_id = account.map_or(&unknown, |account| &account.id);
-        let browser = context.browser.as_ref().map(TrustedBrowser::hash).unwrap_or_default();
-        let network = trusted_network::hash(user_id, &rate_limit::network(context.client.address));
-        Ok(trusted_browser::store::find_trust(&self.database, user_id, &browser, &network).await?)
-    }
-
-    pub(in crate::accounts) async fn record_login_failure(
-        &self,
-        email: &Email,
-        context: &LoginContext<'_>,
-    ) -> Result<(), Error> {
-        let new = self.audit_event(Event::LoginFailed, context.client);
-        let recorded =
-            self.database.write_together(async |transaction| audit::record_for_address(transaction, email, &new).await);
-        Ok(recorded.await?)
-    }
-
-    /// All writes of a successful login in one transaction: no session without its audit event.
-    async fn complete_login(
-        &self,
-        account: &store::Account,
-        password: &str,
-        context: &LoginContext<'_>,
-        counters: &[Counter],
-        trust: Trust,
-    ) -> Result<Option<LoggedIn>, Error> {
-        let upgraded = self.upgraded_hash(account, password).await?;
-        let reusable = context.browser.clone().filter(|_| trust.is_trusted_by_any_account);
-        let browser = match (context.audience, reusable) {
-            (Audience::Api, _) => None,
-            (Audience::Web, Some(browser)) => Some(browser),
-            (Audience::Web, None) => Some(TrustedBrowser::generate()?),
-        };
-        let network = trusted_network::hash(&account.id, &rate_limit::network(context.client.address));
-        let (now, event) = (self.clock.now(), self.audit_event(Event::LoggedIn, context.client));
-        let LoginContext { audience, expiry, client, .. } = *context;
-        let message = Message::NewLogin(RequestOrigin::new(now, client));
-        let issued = self.database.write_together(async |transaction| {
-            let password_hash = store_upgraded_hash(transaction, account, upgraded.as_deref()).await?;
-            let new = NewSession { user_id: &account.id, password_hash, audience, expiry, client };
-            let issued = self.sessions.start(transaction, &new).await?;
-            if issued.is_some() {
-                rate_limit::refund(transaction, counters).await?;
-                audit::record(transaction, &account.id, &event).await?;
-                if let Some(zone) =
-                    context.zone.as_ref().filter(|zone| account.time_zone.as_deref() != Some(zone.name()))
-                    && store::set_detected_zone(transaction, &account.id, zone).await?
-                {
-                    orders::zone_changed(transaction, &account.id).await?;
-                }
-                if let Some(browser) = &browser {
-                    let (table, hash) = (trusted_browser::store::TABLE, browser.hash());
-                    table.trust_found(transaction, &account.id, &hash, now, trust.browser).await?;
-                }
-                let table = trusted_network::store::TABLE;
-                table.trust_found(transaction, &account.id, &network, now, trust.network).await?;
-                if is_new(audience, trust) {
-                    let notice = SecurityNotice { event: Event::LoggedIn, new_email: None, client, message: &message };
-                    self.notify(transaction, account, notice).await?;
-                }
-            }
-            Ok::<_, database::Error>(issued)
-        });
-        let issued = issued.await?;
-        if issued.is_none() {
-            // The account is disabled, or was changed meanwhile.
-            Event::LoginFailed.log(Some(&account.id), context.client);
-        }
-        Ok(issued.map(|issued| LoggedIn { issued, browser }))
-    }
-
     /// A new hash if the stored one has older parameters (OWASP Password Storage Cheat Sheet, "Upgrading the Work Factor").
     async fn upgraded_hash(&self, account: &store::Account, password: &str) -> Result<Option<String>, Error> {
         if self.hasher.is_current(&account.password_hash) {
@@ -256,43 +222,17 @@ impl Accounts {
         }
         self.hasher.hash(Password::unchecked(password)).await.map(Some)
     }
-}
 
-/// Whether the account does not know where the login comes from. Programs that use the API have no browser.
-fn is_new(audience: Audience, trust: Trust) -> bool {
-    let known = match audience {
-        Audience::Web => trust.browser.last_used_at,
-        Audience::Api => trust.network.last_used_at,
-    };
-    known.is_none()
-}
-
-/// The counter of a trusted browser or network; otherwise those of an untrusted login.
-pub(in crate::accounts) fn login_counters(email: &Email, context: &LoginContext<'_>, trust: Trust) -> Vec<Counter> {
-    if let Some(browser) = &context.browser
-        && trust.browser.last_used_at.is_some()
-    {
-        return rate_limits::trusted_browser_login(email, browser.as_str());
-    }
-    let address = context.client.address;
-    if trust.network.last_used_at.is_some() {
-        return rate_limits::trusted_network_login(email, &rate_limit::network(address));
-    }
-    rate_limits::untrusted_login(email, address)
-}
-
-/// Stores the upgraded hash, unless the password was changed meanwhile; returns the account's hash from now on.
-async fn store_upgraded_hash<'h>(
-    transaction: &mut Transaction,
-    account: &'h store::Account,
-    upgraded: Option<&'h str>,
-) -> Result<&'h str, database::Error> {
-    match upgraded {
-        Some(upgraded)
-            if store::set_password(transaction, &account.id, Some(&account.password_hash), upgraded).await? =>
-        {
-            Ok(upgraded)
+    async fn log_in_by_password(
+        &self,
+        login: &VerifiedLogin,
+        context: &LoginContext<'_>,
+    ) -> Result<Option<LoggedIn>, Error> {
+        let logged_in = self.start_session(login, context, async |_| Ok(true)).await?;
+        if logged_in.is_none() {
+            // The account is disabled, or was changed meanwhile.
+            Event::LoginFailed.log(Some(&login.account.id), context.client);
         }
-        _ => Ok(&account.password_hash),
+        Ok(logged_in)
     }
 }

@@ -5,11 +5,10 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
-use super::{LoggedIn, LoginContext};
 use crate::accounts::audit::{self, Event};
 use crate::accounts::{
-    AccountNotice, Accounts, ClaimedBrowser, PasswordCheck, PasswordError, SampleOrders, TrustedBrowser, rate_limits,
-    store, trusted_browser, trusted_network,
+    AccountNotice, Accounts, ClaimedBrowser, LoggedIn, LoginContext, PasswordCheck, PasswordError, SampleOrders,
+    TrustedBrowser, rate_limits, store, trusted_browser, trusted_network,
 };
 use crate::database;
 use crate::domain::{Email, EmailError, UserId};

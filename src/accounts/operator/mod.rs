@@ -5,12 +5,13 @@ mod store;
 pub use store::{UserDetail, UserLine, list, show};
 
 use super::audit::{self, Event, NewAuditEvent};
+use super::mfa;
 use super::store as users;
 use crate::clock::Clock;
 use crate::database::{Database, Error, Transaction};
 use crate::domain::{Email, UnixSeconds, UserId};
 use crate::mail::tokens::{self, Purpose};
-use crate::mail::{self, Message, RequestOrigin};
+use crate::mail::{self, AboutFactors, FactorChange, Message, RequestOrigin, recoveries};
 use crate::orders::{self, OperatorOrder};
 use crate::sessions;
 
@@ -47,6 +48,28 @@ pub async fn disable(database: &Database, clock: &Clock, email: &Email) -> Resul
                 record(transaction, clock, &user.id, Event::AccountDisabled, now).await?;
             }
             sessions::revoke_others(transaction, &user.id, None, now).await?;
+            Ok(true)
+        })
+        .await
+}
+
+/// Removes all factors of an account, ends every session, and tells the owner by mail; returns whether the account exists.
+pub async fn reset_mfa(database: &Database, clock: &Clock, email: &Email) -> Result<bool, Error> {
+    let now = clock.now();
+    database
+        .write(async |transaction| {
+            let Some(user) = store::find(transaction, email).await? else {
+                return Ok(false);
+            };
+            mfa::remove_all(transaction, &user.id).await?;
+            sessions::revoke_others(transaction, &user.id, None, now).await?;
+            record(transaction, clock, &user.id, Event::FactorsReset, now).await?;
+            if user.verified_at.is_some() {
+                let about = AboutFactors { origin: RequestOrigin::operator(now), change: FactorChange::Reset };
+                let message = Message::AboutFactors(about);
+                let mail_id = mail::enqueue(transaction, clock, email, None, &message).await?;
+                recoveries::insert(transaction, &mail_id, &user.id, email, now).await?;
+            }
             Ok(true)
         })
         .await

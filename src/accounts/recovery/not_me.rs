@@ -1,7 +1,7 @@
 //! `/not-me`: "This was not me". The owner of an address takes the account back after somebody else has changed its password or address.
 //!
 //! The link is in the security notice about the change, which is sent to the address that the account had before. The button restores that
-//! address and removes all access of others: sessions and API tokens, trusted browsers and networks, mailed tokens, orders of later
+//! address and removes all access of others: sessions and API tokens, factors added since the change, trusted browsers and networks, mailed tokens, orders of later
 //! addresses, and the password. The account then gets one mail with a link for a new password. [`recoveries`] describes which link
 //! takes precedence.
 //!
@@ -17,7 +17,7 @@ use serde::Deserialize;
 
 use super::link_page::{LinkQuery, masked, without_referrer};
 use crate::accounts::audit::{self, Event};
-use crate::accounts::{AccountNotice, Accounts, rate_limits, store, trusted_browser, trusted_network};
+use crate::accounts::{AccountNotice, Accounts, mfa, rate_limits, store, trusted_browser, trusted_network};
 use crate::database::{self, Transaction};
 use crate::domain::UnixSeconds;
 use crate::mail::recoveries::{self, Recovery};
@@ -161,6 +161,7 @@ impl Accounts {
         store::set_password(transaction, user_id, None, self.hasher.unusable_hash()).await?;
         sessions::revoke_others(transaction, user_id, None, now).await?;
         tokens::revoke_all(transaction, user_id).await?;
+        mfa::remove_added_since(transaction, user_id, recovery.created_at).await?;
         trusted_browser::store::TABLE.delete_all(transaction, user_id).await?;
         trusted_network::store::TABLE.delete_all(transaction, user_id).await?;
         rate_limits::reset_account(transaction, user_id, &recovery.email).await

@@ -13,7 +13,7 @@ use crate::accounts::audit::{self, Event};
 use crate::accounts::login::known_address;
 use crate::accounts::security_notice::SecurityNotice;
 use crate::accounts::{
-    AccountNotice, Accounts, ClaimedBrowser, PasswordCheck, TrustedBrowser, rate_limits, store, trusted_browser,
+    AccountNotice, Accounts, ClaimedBrowser, PasswordCheck, TrustedBrowser, mfa, rate_limits, store, trusted_browser,
     trusted_network,
 };
 use crate::database;
@@ -202,6 +202,13 @@ impl Accounts {
                 let user_id = &token.user_id;
                 if !store::set_password(transaction, user_id, None, hash).await? {
                     return Ok(false);
+                }
+                let Some(before) = store::find_by_id(&mut *transaction, user_id).await? else {
+                    return Ok(false);
+                };
+                if before.verified_at.is_none() {
+                    // Whoever signed up may be somebody else.
+                    mfa::remove_all(transaction, user_id).await?;
                 }
                 // The reader of the mail owns the address, so it is confirmed as well.
                 if store::set_verified(transaction, user_id, &token.email, now).await? {

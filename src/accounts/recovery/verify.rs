@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::link_page::{LinkQuery, link_expired, masked, without_referrer};
 use crate::accounts::audit::{self, Event};
-use crate::accounts::login::log_in::login_counters;
+use crate::accounts::session_start::{code_counters, login_counters};
 use crate::accounts::{AccountNotice, Accounts, ClaimedBrowser, LoginContext, Password, rate_limits, store};
 use crate::database::{self, Transaction};
 use crate::domain::{Email, SessionId, format_retry_after};
@@ -25,6 +25,8 @@ use crate::web::{Client, Error, Layout, NextPath, Notice, page, see_other};
 
 /// The same message for every wrong password, including an empty one.
 const WRONG: &str = "Password is incorrect. Try again.";
+const NO_CODE: &str = "Enter the code from your authenticator app, or a recovery code.";
+const WRONG_CODE: &str = "The code is incorrect or was used before. Wait for the next code in the app.";
 
 #[derive(Template)]
 #[template(path = "accounts/verify.html")]
@@ -36,7 +38,21 @@ struct VerifyPage {
     replaces: Option<String>,
     /// Whether the request has no session of the account.
     needs_password: bool,
-    error: Option<String>,
+    /// Whether it also needs a code.
+    needs_code: bool,
+    error: Option<FormError>,
+}
+
+impl VerifyPage {
+    fn has_error_at(&self, field: &str) -> bool {
+        self.error.as_ref().is_some_and(|error| error.field == field)
+    }
+}
+
+/// The message for one of the fields.
+struct FormError {
+    field: &'static str,
+    message: String,
 }
 
 #[derive(Template)]
@@ -64,6 +80,9 @@ pub struct VerifyForm {
     /// Required if the request has no session of the account.
     #[serde(default)]
     password: String,
+    /// Required, too, if TOTP is on.
+    #[serde(default)]
+    code: String,
 }
 
 pub async fn submit(
@@ -80,11 +99,12 @@ pub async fn submit(
     }
     if verification.session_id.is_none() {
         let context = LoginContext::of_page(Expiry::Idle, &client, browser, "");
-        match accounts.is_login_password(&verification.account, &form.password, &context).await {
-            Ok(true) => {}
-            Ok(false) => return verification.render(StatusCode::UNAUTHORIZED, layout, Some(WRONG.to_owned())),
+        match accounts.verify_all_factors(&verification.account, &form, &context).await {
+            Ok(None) => {}
+            Ok(Some(error)) => return verification.render(StatusCode::UNAUTHORIZED, layout, Some(error)),
             Err(Error::RateLimited { retry_after }) => {
-                let error = format!("Too many failed attempts. Try again {}.", format_retry_after(retry_after));
+                let message = format!("Too many failed attempts. Try again {}.", format_retry_after(retry_after));
+                let error = FormError { field: "password", message };
                 let mut response = verification.render(StatusCode::TOO_MANY_REQUESTS, layout, Some(error))?;
                 response.headers_mut().insert(header::RETRY_AFTER, retry_after.into());
                 return Ok(response);
@@ -110,7 +130,7 @@ struct Verification {
 }
 
 impl Verification {
-    fn render(&self, status: StatusCode, layout: Layout, error: Option<String>) -> Result<HttpResponse, Error> {
+    fn render(&self, status: StatusCode, layout: Layout, error: Option<FormError>) -> Result<HttpResponse, Error> {
         let email = self.stored.email.as_str().to_owned();
         if self.stored.is_confirmed {
             return without_referrer(page(status, &ConfirmedPage { layout, email })?);
@@ -121,6 +141,7 @@ impl Verification {
             email,
             replaces: (self.stored.purpose == Purpose::ChangeEmail).then(|| masked(&self.account.email)),
             needs_password: self.session_id.is_none(),
+            needs_code: self.session_id.is_none() && self.account.has_totp(),
             error,
         };
         without_referrer(page(status, &view)?)
@@ -177,22 +198,42 @@ impl Accounts {
         Ok(is_shown.then_some(Verification { token, stored, account, session_id }))
     }
 
-    /// Whether the password is the account's. Rate limited and recorded like a login.
-    async fn is_login_password(
+    /// The error for a form without session, if its password or its code is wrong. Rate limited and recorded like a login.
+    async fn verify_all_factors(
         &self,
         account: &store::Account,
-        password: &str,
+        form: &VerifyForm,
         context: &LoginContext<'_>,
-    ) -> Result<bool, Error> {
+    ) -> Result<Option<FormError>, Error> {
         let trust = self.find_trust(Some(account), context).await?;
-        let counters = login_counters(&account.email, context, trust);
+        let mut counters = login_counters(&account.email, context, trust);
         rate_limit::count(&self.database, &self.clock, &counters).await?;
-        if !self.hasher.verify(Password::unchecked(password), Some(&account.password_hash)).await? {
+        if !self.hasher.verify(Password::unchecked(&form.password), Some(&account.password_hash)).await? {
             self.record_login_failure(&account.email, context).await?;
-            return Ok(false);
+            return Ok(Some(FormError { field: "password", message: WRONG.to_owned() }));
         }
-        self.database.write_together(async |transaction| rate_limit::refund(transaction, &counters).await).await?;
-        Ok(true)
+        if account.has_totp() && form.code.trim().is_empty() {
+            return Ok(Some(FormError { field: "code", message: NO_CODE.to_owned() }));
+        }
+        if account.has_totp() {
+            let code_counters = code_counters(&account.email, context, trust);
+            rate_limit::count(&self.database, &self.clock, &code_counters).await?;
+            counters.extend(code_counters);
+        }
+        let code = if account.has_totp() { self.match_code(&account.id, &form.code).await? } else { None };
+        let is_complete = self.database.write_together(async |transaction| {
+            let is_complete = match &code {
+                Some(code) => self.consume_code(transaction, account, code, context.client).await?,
+                None => !account.has_totp(),
+            };
+            match is_complete {
+                true => rate_limit::refund(transaction, &counters).await?,
+                false => self.record_wrong_code(transaction, account, context.client).await?,
+            }
+            Ok::<_, database::Error>(is_complete)
+        });
+        let wrong = FormError { field: "code", message: WRONG_CODE.to_owned() };
+        Ok((!is_complete.await?).then_some(wrong))
     }
 
     /// Consumes the token and applies it; returns whether it was still valid.

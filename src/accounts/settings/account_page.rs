@@ -4,8 +4,9 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
 
+use super::overview;
 use crate::accounts::audit::{self, AuditEvent};
-use crate::accounts::{Accounts, session_ended};
+use crate::accounts::{Accounts, ReauthErrors, session_ended};
 use crate::domain::{SessionId, UnixSeconds, Zone, format_date, format_date_time};
 use crate::sessions::{ActiveSession, Audience, CurrentUser};
 use crate::web::{Error, Layout, page, user_agent};
@@ -21,24 +22,27 @@ pub struct FormErrors {
     /// The new address as it was typed.
     pub email: String,
     pub email_error: Option<String>,
-    pub email_password_error: Option<String>,
-    pub current_password_error: Option<String>,
+    pub of_email: ReauthErrors,
+    pub of_password: ReauthErrors,
     pub new_password_error: Option<String>,
-    pub export_password_error: Option<String>,
+    pub of_export: ReauthErrors,
 }
 
 impl FormErrors {
     /// Each message with the id of its field, in the order of the page.
     fn summary(&self) -> Vec<(&'static str, &str)> {
         [
-            ("current-password", &self.current_password_error),
-            ("new-password", &self.new_password_error),
-            ("new-email", &self.email_error),
-            ("email-password", &self.email_password_error),
-            ("export-password", &self.export_password_error),
+            ("new-email", self.email_error.as_deref()),
+            ("email-password", self.of_email.password),
+            ("email-code", self.of_email.code),
+            ("current-password", self.of_password.password),
+            ("password-code", self.of_password.code),
+            ("new-password", self.new_password_error.as_deref()),
+            ("export-password", self.of_export.password),
+            ("export-code", self.of_export.code),
         ]
         .into_iter()
-        .filter_map(|(field, error)| Some((field, error.as_deref()?)))
+        .filter_map(|(field, error)| Some((field, error?)))
         .collect()
     }
 }
@@ -53,6 +57,8 @@ struct AccountPage {
     sessions: Vec<SessionView>,
     events: Vec<EventView>,
     zone: String,
+    has_totp: bool,
+    recovery_codes_left: i64,
     /// Whether the customer gets order mail; `None` if the shop sends none.
     order_mails: Option<bool>,
     errors: FormErrors,
@@ -111,7 +117,8 @@ async fn render(
     let (account_created_at, is_off) = (any.account_created_at, any.order_mails_off_at.is_some());
     let order_mails = layout.shop.order_mails.then_some(!is_off);
     let viewer = layout.viewer.clone().ok_or_else(session_ended)?;
-    let events = audit::list(&accounts.database, &user.user_id, accounts.clock.now(), RECENT_EVENTS).await?;
+    let (factors, events) =
+        overview::find(&accounts.database, &user.user_id, accounts.clock.now(), RECENT_EVENTS).await?;
     let zone = layout.zone();
     let view = AccountPage {
         layout,
@@ -121,6 +128,8 @@ async fn render(
         sessions: sessions.into_iter().map(|session| session_view(session, &user.session_id, &zone)).collect(),
         events: events.iter().map(|event| event_view(event, &zone)).collect(),
         zone: zone.name().to_owned(),
+        has_totp: factors.totp_since.is_some(),
+        recovery_codes_left: factors.recovery_codes_left,
         order_mails,
         errors,
     };

@@ -5,9 +5,8 @@ use serde::Deserialize;
 
 use super::account_page::{self, FormErrors};
 use crate::accounts::audit::{self, Event};
-use crate::accounts::reauthentication::Reauthentication;
 use crate::accounts::security_notice::SecurityNotice;
-use crate::accounts::{AccountNotice, Accounts, rate_limits, session_ended, store};
+use crate::accounts::{AccountNotice, Accounts, ReauthForm, rate_limits, session_ended, store};
 use crate::database::{self, Transaction};
 use crate::domain::{Email, SessionId};
 use crate::mail::tokens::{self, EmailToken, Purpose};
@@ -21,8 +20,8 @@ use crate::web::{Client, Error, Notice, see_other};
 #[derive(Deserialize)]
 pub struct EmailForm {
     email: String,
-    #[serde(default)]
-    password: String,
+    #[serde(flatten)]
+    reauthentication: ReauthForm,
 }
 
 pub async fn submit(
@@ -38,11 +37,10 @@ pub async fn submit(
             return account_page::show_errors(layout, &user, &accounts, errors).await;
         }
     };
-    let rotated = match accounts.reauthenticate(&user, &account, &form.password, &client).await? {
-        Reauthentication::Succeeded(rotated) => rotated,
-        Reauthentication::Failed(error) => {
-            let email_password_error = Some(error.to_owned());
-            let errors = FormErrors { email: form.email, email_password_error, ..FormErrors::default() };
+    let rotated = match accounts.reauthenticate(&user, &account, &form.reauthentication, &client).await? {
+        Ok(rotated) => rotated,
+        Err(of_email) => {
+            let errors = FormErrors { email: form.email, of_email, ..FormErrors::default() };
             return account_page::show_errors(layout, &user, &accounts, errors).await;
         }
     };

@@ -7,8 +7,8 @@ use super::account_page::{self, FormErrors};
 use crate::accounts::audit::{self, Event};
 use crate::accounts::security_notice::SecurityNotice;
 use crate::accounts::{
-    AccountNotice, Accounts, ClaimedBrowser, Password, PasswordCheck, TrustedBrowser, rate_limits, store,
-    trusted_browser,
+    AccountNotice, Accounts, ClaimedBrowser, Password, PasswordCheck, ReauthErrors, ReauthForm, TrustedBrowser,
+    rate_limits, store, trusted_browser,
 };
 use crate::database;
 use crate::mail::{Message, RequestOrigin, tokens};
@@ -19,8 +19,9 @@ use crate::web::{Client, Error, Notice, see_other};
 
 #[derive(Deserialize)]
 pub struct PasswordForm {
-    current_password: String,
     new_password: String,
+    #[serde(flatten)]
+    reauthentication: ReauthForm,
 }
 
 pub async fn submit(
@@ -48,21 +49,20 @@ impl Accounts {
         browser: Option<TrustedBrowser>,
     ) -> Result<Option<FormErrors>, Error> {
         let account = self.find_account(user).await?;
-        let current_error = |error: &str| FormErrors {
-            current_password_error: Some(error.to_owned()),
+        let reauth_errors = |of_password: ReauthErrors| FormErrors {
+            of_password,
             new_password_error: Password::length_error(&form.new_password).map(|error| error.to_string()),
             ..FormErrors::default()
         };
         let new_error = |error: String| FormErrors { new_password_error: Some(error), ..FormErrors::default() };
-        // The current password first, because its attempts are counted: validating the new one takes a slot of the queue that logins use.
-        if form.current_password.is_empty() {
-            return Ok(Some(current_error("Enter your current password.")));
-        }
-        if !self.is_password_of(&account, &form.current_password, client).await? {
-            return Ok(Some(current_error("Current password is incorrect.")));
-        }
+        // The factors first, because their attempts are counted: validating the new password takes a slot of the queue that logins use.
+        // The code is used up last: it is not lost when the new password is rejected.
+        let factors = match self.check_factors(&account, &form.reauthentication, client).await? {
+            Ok(factors) => factors,
+            Err(errors) => return Ok(Some(reauth_errors(errors))),
+        };
         let new_password = match self.hasher.validate(&form.new_password, account.email.as_str()).await? {
-            PasswordCheck::Accepted(_) if form.new_password == form.current_password => {
+            PasswordCheck::Accepted(_) if form.new_password == form.reauthentication.password => {
                 return Ok(Some(new_error("This is already your password. Choose a different one.".to_owned())));
             }
             PasswordCheck::Accepted(password) => password,
@@ -71,8 +71,12 @@ impl Accounts {
         let counters = [rate_limits::password_change(&account.id)];
         rate_limit::count(&self.database, &self.clock, &counters).await?;
         let hash = self.hasher.hash(new_password).await?;
+        if let Err(errors) = self.use_factors(&account, &factors, client).await? {
+            return Ok(Some(reauth_errors(errors)));
+        }
         let is_replaced = self.replace_password(&account, &hash, user, client, browser).await?;
-        Ok((!is_replaced).then(|| current_error("Your password was changed in another browser. Log in again.")))
+        let changed = "Your password was changed in another browser. Log in again.";
+        Ok((!is_replaced).then(|| reauth_errors(ReauthErrors { password: Some(changed), code: None })))
     }
 
     async fn replace_password(

@@ -2,13 +2,12 @@
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::account_page::{self, FormErrors};
 use crate::accounts::audit::{self, AuditEvent, Event};
-use crate::accounts::reauthentication::Reauthentication;
-use crate::accounts::{Accounts, trusted_browser, trusted_network};
+use crate::accounts::mfa::FactorState;
+use crate::accounts::{Accounts, ReauthForm, trusted_browser, trusted_network};
 use crate::domain::UnixSeconds;
 use crate::mail::recoveries;
 use crate::orders;
@@ -19,32 +18,26 @@ use crate::web::{Client, Error};
 /// More than an account has in 90 days.
 const MAX_EVENTS: i64 = 100_000;
 
-#[derive(Deserialize)]
-pub struct ExportForm {
-    #[serde(default)]
-    password: String,
-}
-
 pub async fn submit(
     client: Client,
     accounts: web::Data<Accounts>,
-    Authenticated { user, layout, body: Form(form) }: Authenticated<Form<ExportForm>>,
+    Authenticated { user, layout, body: Form(form) }: Authenticated<Form<ReauthForm>>,
 ) -> Result<HttpResponse, Error> {
     let account = accounts.find_account(&user).await?;
-    let rotated = match accounts.reauthenticate(&user, &account, &form.password, &client).await? {
-        Reauthentication::Succeeded(rotated) => rotated,
-        Reauthentication::Failed(error) => {
-            let errors = FormErrors { export_password_error: Some(error.to_owned()), ..FormErrors::default() };
+    let rotated = match accounts.reauthenticate(&user, &account, &form, &client).await? {
+        Ok(rotated) => rotated,
+        Err(of_export) => {
+            let errors = FormErrors { of_export, ..FormErrors::default() };
             return account_page::show_errors(layout, &user, &accounts, errors).await;
         }
     };
     let user = CurrentUser { session_id: rotated.session_id.clone(), ..user };
-    rotated.set_cookie(accounts.download(&user, &client).await)
+    rotated.set_cookie(accounts.download(&user, &layout.shop.name, &client).await)
 }
 
 impl Accounts {
-    async fn download(&self, user: &CurrentUser, client: &Client) -> Result<HttpResponse, Error> {
-        let data = self.export_data(user).await?;
+    async fn download(&self, user: &CurrentUser, shop_name: &str, client: &Client) -> Result<HttpResponse, Error> {
+        let data = self.export_data(user, shop_name).await?;
         self.record(&user.user_id, Event::DataExported, client).await?;
         let json = serde_json::to_string_pretty(&data).map_err(|error| Error::Internal(error.into()))?;
         Ok(HttpResponse::Ok()
@@ -55,13 +48,14 @@ impl Accounts {
     }
 
     /// Times are RFC 3339, money is in minor units.
-    async fn export_data(&self, user: &CurrentUser) -> Result<Value, Error> {
+    async fn export_data(&self, user: &CurrentUser, shop_name: &str) -> Result<Value, Error> {
         let account = self.find_account(user).await?;
         let sessions = self.sessions.list(&user.user_id).await?;
         let order_mails_off_at = sessions.first().and_then(|session| session.order_mails_off_at);
         let browsers = trusted_browser::store::TABLE.last_used(&self.database, &user.user_id).await?;
         let networks = trusted_network::store::TABLE.last_used(&self.database, &user.user_id).await?;
         let reserved = recoveries::list(&self.database, &user.user_id, self.clock.now()).await?;
+        let factors = FactorState::find(&self.database, &user.user_id).await?;
         let events = audit::list(&self.database, &user.user_id, self.clock.now(), MAX_EVENTS).await?;
         Ok(json!({
             "account": {
@@ -73,11 +67,15 @@ impl Accounts {
                 "order_mails_off_at": order_mails_off_at.map(|at| at.to_string()),
             },
             "sessions": sessions.iter().map(session).collect::<Vec<_>>(),
+            "two_step_login": {
+                "authenticator_app_since": factors.totp_since.map(|at| at.to_string()),
+                "recovery_codes_left": factors.recovery_codes_left,
+            },
             "trusted_browsers": browsers.iter().map(last_used).collect::<Vec<_>>(),
             "trusted_networks": networks.iter().map(last_used).collect::<Vec<_>>(),
             "kept_addresses": reserved.iter().map(reserved_address).collect::<Vec<_>>(),
             "activity": events.iter().map(event).collect::<Vec<_>>(),
-            "orders": orders::export_all(&self.database, &user.user_id).await?,
+            "orders": orders::export_all(&self.database, &user.user_id, shop_name).await?,
             "reorder_requests": orders::export_reorder_requests(&self.database, &user.user_id).await?,
         }))
     }

@@ -3,10 +3,9 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
-use serde::Deserialize;
 
 use crate::accounts::login::log_out::logged_out;
-use crate::accounts::{AccountNotice, Accounts, session_ended, store};
+use crate::accounts::{AccountNotice, Accounts, ReauthErrors, ReauthForm, session_ended, store};
 use crate::database;
 use crate::mail::{self, Message, RequestOrigin};
 use crate::orders;
@@ -18,33 +17,28 @@ use crate::web::{Client, Error, Layout, Notice, page};
 #[template(path = "accounts/delete.html")]
 struct DeletePage {
     layout: Layout,
-    error: Option<String>,
+    has_totp: bool,
+    errors: ReauthErrors,
 }
 
-pub async fn form(layout: Layout, _: CurrentUser) -> Result<HttpResponse, Error> {
-    page(StatusCode::OK, &DeletePage { layout, error: None })
-}
-
-#[derive(Deserialize)]
-pub struct DeleteForm {
-    password: String,
+pub async fn form(layout: Layout, user: CurrentUser, accounts: web::Data<Accounts>) -> Result<HttpResponse, Error> {
+    let has_totp = accounts.find_account(&user).await?.has_totp();
+    page(StatusCode::OK, &DeletePage { layout, has_totp, errors: ReauthErrors::default() })
 }
 
 pub async fn submit(
     client: Client,
     accounts: web::Data<Accounts>,
-    Authenticated { user, layout, body: Form(form) }: Authenticated<Form<DeleteForm>>,
+    Authenticated { user, layout, body: Form(form) }: Authenticated<Form<ReauthForm>>,
 ) -> Result<HttpResponse, Error> {
     let account = accounts.find_account(&user).await?;
-    let error = if form.password.is_empty() {
-        Some("Enter your password.".to_owned())
-    } else if accounts.is_password_of(&account, &form.password, &client).await? {
-        None
-    } else {
-        Some("Password is incorrect. Your account was not deleted.".to_owned())
+    let checked = match accounts.check_factors(&account, &form, &client).await? {
+        Ok(factors) => accounts.use_factors(&account, &factors, &client).await?,
+        Err(errors) => Err(errors),
     };
-    if error.is_some() {
-        return page(StatusCode::UNPROCESSABLE_ENTITY, &DeletePage { layout, error });
+    if let Err(errors) = checked {
+        let view = DeletePage { layout, has_totp: account.has_totp(), errors };
+        return page(StatusCode::UNPROCESSABLE_ENTITY, &view);
     }
     if !accounts.delete(&account, &user, &client).await? {
         return Err(session_ended());

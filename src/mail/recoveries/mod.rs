@@ -7,7 +7,7 @@
 
 mod store;
 
-use crate::domain::{Email, UserId};
+use crate::domain::{Email, UnixSeconds, UserId};
 
 pub(super) use store::insert_token;
 pub use store::{consume, delete_expired, find, insert, list};
@@ -19,4 +19,6 @@ pub struct Recovery {
     pub user_id: UserId,
     /// The account's address before the change.
     pub email: Email,
+    /// The time of the change.
+    pub created_at: UnixSeconds,
 }

@@ -50,8 +50,8 @@ pub async fn find<'e>(
     token: &Token,
     now: UnixSeconds,
 ) -> Result<Option<Recovery>, Error> {
-    let row: Option<(String, UserId, String)> = sqlx::query_as(
-        "SELECT r.id, r.user_id, r.email
+    let row: Option<(String, UserId, String, UnixSeconds)> = sqlx::query_as(
+        "SELECT r.id, r.user_id, r.email, r.created_at
          FROM recovery_tokens t JOIN recoveries r ON r.id = t.recovery_id JOIN users u ON u.id = r.user_id
          WHERE t.hash = $1 AND r.expires_at > $2 AND u.disabled_at IS NULL",
     )
@@ -59,7 +59,9 @@ pub async fn find<'e>(
     .bind(now)
     .fetch_optional(executor)
     .await?;
-    Ok(row.and_then(|(id, user_id, email)| Some(Recovery { id, user_id, email: Email::parse(&email).ok()? })))
+    Ok(row.and_then(|(id, user_id, email, created_at)| {
+        Some(Recovery { id, user_id, email: Email::parse(&email).ok()?, created_at })
+    }))
 }
 
 /// Deletes the recovery and all later ones of its account; returns their addresses.

@@ -19,7 +19,7 @@ struct DetailRow {
     details: String,
     lines: String,
     original_name: Option<String>,
-    shop: String,
+    shop: Option<String>,
     reports_deliveries: i64,
     reorder_requested_at: Option<UnixSeconds>,
     newer: Option<String>,

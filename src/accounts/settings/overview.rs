@@ -1,0 +1,45 @@
+//! What the account page shows besides the sessions: factors and recent events, in one statement.
+
+use sqlx::FromRow;
+
+use crate::accounts::audit::{self, AuditEvent};
+use crate::accounts::mfa::FactorState;
+use crate::database::{Database, Error};
+use crate::domain::{UnixSeconds, UserId};
+
+#[derive(FromRow)]
+struct Row {
+    #[sqlx(flatten)]
+    factors: FactorState,
+    event: Option<String>,
+    client_address: Option<String>,
+    user_agent: Option<String>,
+    at: Option<UnixSeconds>,
+}
+
+/// The factors of the account, and its latest events, newest first.
+pub async fn find(
+    database: &Database,
+    user_id: &UserId,
+    now: UnixSeconds,
+    limit: i64,
+) -> Result<(FactorState, Vec<AuditEvent>), Error> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT (SELECT f.confirmed_at FROM totp_factors f WHERE f.user_id = u.id) AS totp_since,
+                (SELECT COUNT(*) FROM recovery_codes c WHERE c.user_id = u.id) AS recovery_codes_left,
+                e.event, e.client_address, e.user_agent, e.at
+         FROM users u LEFT JOIN audit_events e ON e.user_id = u.id AND e.at > $1
+         WHERE u.id = $2 ORDER BY e.at DESC, e.id DESC LIMIT $3",
+    )
+    .bind(now - audit::RETENTION)
+    .bind(user_id)
+    .bind(limit)
+    .fetch_all(database.reader())
+    .await?;
+    let factors = rows.first().map(|row| row.factors).unwrap_or_default();
+    let event = |row: Row| {
+        let (client_address, user_agent) = (row.client_address?, row.user_agent?);
+        Some(AuditEvent { event: row.event?, client_address, user_agent, at: row.at? })
+    };
+    Ok((factors, rows.into_iter().filter_map(event).collect()))
+}

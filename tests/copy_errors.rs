@@ -239,6 +239,34 @@ async fn copy_stopped_by_a_signal_says_that_the_target_has_no_rows() {
     assert!(is_empty(&sandbox).await);
 }
 
+/// A trigger of the target that drops rows, and one that changes them.
+#[tokio::test]
+async fn copy_detects_rows_that_differ_afterwards() {
+    let (sandbox, source) = target_and_source().await;
+    if !sandbox.is_postgres() {
+        // An SQLite target is a new file, without triggers.
+        return;
+    }
+    execute(&source, ADD_USER).await;
+    sandbox.run_ok(&["migrate"]);
+    for result in ["NULL", "NEW"] {
+        let function = format!(
+            "CREATE OR REPLACE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS
+             'BEGIN NEW.created_at = 1; RETURN {result}; END'"
+        );
+        sandbox.execute(&function).await;
+        sandbox
+            .execute("CREATE OR REPLACE TRIGGER spoil BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION spoil()")
+            .await;
+        let output = copy(&sandbox, &sqlite_url(&source), sandbox.setting("DATABASE_URL"));
+        assert!(fails_in_one_line(&output) && output.stderr.contains("table users differs"), "{output:?}");
+        assert_eq!(sandbox.count("users").await, 0);
+    }
+    sandbox.execute("DROP TRIGGER spoil ON users").await;
+    sandbox.run_ok(&["copy", &sqlite_url(&source), sandbox.setting("DATABASE_URL")]);
+    assert_eq!(sandbox.count("users WHERE created_at = 0").await, 1);
+}
+
 #[tokio::test]
 async fn copy_creates_an_absent_postgres_database() {
     let (sandbox, source) = target_and_source().await;

@@ -353,39 +353,6 @@ async fn database_file_that_cannot_be_created_names_the_setting() {
 }
 
 #[tokio::test]
-async fn backup_during_serve_is_complete_and_private() {
-    let app = TestApp::start().await;
-    app.customer(ANN).await;
-    let output = app.run(&["backup", "copy.db"]);
-    if app.is_postgres() {
-        assert!(output.is_one_line_error(1) && output.stderr.contains("pg_dump"), "{output:?}");
-        return;
-    }
-    assert_eq!(output.status, 0, "{output:?}");
-    app.customer(BOB).await;
-    let copy = app.path().join("copy.db");
-    #[cfg(unix)]
-    assert_eq!(
-        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&copy).unwrap().permissions()) & 0o777,
-        0o600
-    );
-    let second = app.run(&["backup", "copy.db"]);
-    assert!(second.is_one_line_error(1), "an older backup was overwritten: {second:?}");
-    let mut sandbox = Sandbox::new().await;
-    sandbox.set("DATABASE_URL", &format!("sqlite://{}", copy.display()));
-    let restored = TestApp::start_in(sandbox).await;
-    let log_in = async |email| restored.log_in(email, PASSWORD).await.status;
-    assert_eq!((log_in(ANN).await, log_in(BOB).await), (303, 401));
-}
-
-#[tokio::test]
-async fn backup_that_cannot_be_written_is_a_one_line_error() {
-    let app = TestApp::start().await;
-    let output = app.run(&["backup", "no/such/folder/copy.db"]);
-    assert!(output.is_one_line_error(1), "{output:?}");
-}
-
-#[tokio::test]
 async fn start_prints_the_address() {
     let app = TestApp::start().await;
     assert!(app.logs().contains(&format!("http://localhost:{}", app.port)), "{}", app.logs());

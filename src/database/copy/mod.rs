@@ -65,7 +65,7 @@ pub enum CopyError {
     #[error("cannot write or check the table {table} of the target: {source}; the target is empty, try again")]
     Write { table: String, source: Error },
     #[error(
-        "the table {table} has {in_source} rows in the source and {in_target} others in the target; nothing was copied"
+        "the table {table} differs after the copy ({in_source} rows in the source, {in_target} in the target); nothing was copied; look for triggers on the target"
     )]
     Differs { table: String, in_source: u64, in_target: u64 },
     #[error("stopped; the target has no rows: run the same command again")]

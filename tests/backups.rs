@@ -1,4 +1,4 @@
-//! `order-portal backup --every`.
+//! `order-portal backup`: one file, and on a schedule.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -77,6 +77,39 @@ async fn wait_until(what: &str, mut is_true: impl FnMut() -> bool) {
 /// The schedule has started its metrics and its first backup.
 async fn wait_for_backups(sandbox: &Sandbox, count: usize) {
     wait_until("backups", || backups(sandbox).len() >= count).await;
+}
+
+#[tokio::test]
+async fn backup_during_serve_is_complete_and_private() {
+    let app = TestApp::start().await;
+    app.customer(ANN).await;
+    let output = app.run(&["backup", "copy.db"]);
+    if app.is_postgres() {
+        assert!(output.is_one_line_error(1) && output.stderr.contains("pg_dump"), "{output:?}");
+        return;
+    }
+    assert_eq!(output.status, 0, "{output:?}");
+    app.customer(BOB).await;
+    let copy = app.path().join("copy.db");
+    #[cfg(unix)]
+    assert_eq!(
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&copy).unwrap().permissions()) & 0o777,
+        0o600
+    );
+    let second = app.run(&["backup", "copy.db"]);
+    assert!(second.is_one_line_error(1), "an older backup was overwritten: {second:?}");
+    let mut sandbox = Sandbox::new().await;
+    sandbox.set("DATABASE_URL", &format!("sqlite://{}", copy.display()));
+    let restored = TestApp::start_in(sandbox).await;
+    let log_in = async |email| restored.log_in(email, PASSWORD).await.status;
+    assert_eq!((log_in(ANN).await, log_in(BOB).await), (303, 401));
+}
+
+#[tokio::test]
+async fn backup_that_cannot_be_written_is_a_one_line_error() {
+    let app = TestApp::start().await;
+    let output = app.run(&["backup", "no/such/folder/copy.db"]);
+    assert!(output.is_one_line_error(1), "{output:?}");
 }
 
 #[tokio::test]

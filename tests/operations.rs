@@ -4,7 +4,7 @@ use crate::app::{ANN, BOB, PASSWORD, TestApp};
 use crate::mailbox;
 use crate::sandbox::Sandbox;
 
-const COMMANDS: [&[&str]; 22] = [
+const COMMANDS: [&[&str]; 23] = [
     &[],
     &["serve"],
     &["secret"],
@@ -26,6 +26,7 @@ const COMMANDS: [&[&str]; 22] = [
     &["migrate"],
     &["backup"],
     &["restore"],
+    &["copy"],
     &["check"],
 ];
 
@@ -48,6 +49,7 @@ async fn every_command_has_help() {
         "migrate",
         "backup",
         "restore",
+        "copy",
         "check",
     ] {
         assert!(help.contains(&format!("  {command}")), "{command} is not in the help");
@@ -67,12 +69,17 @@ async fn every_command_has_help() {
 #[tokio::test]
 async fn wrong_usage_exits_with_2() {
     let sandbox = Sandbox::new().await;
-    let invalid: [&[&str]; 13] = [
+    let invalid: [&[&str]; 18] = [
         &["dance"],
         &["--dance"],
         &["import"],
         &["backup"],
+        &["backup", "--every", "6", "backups"],
+        &["backup", "--every", "6h", "--keep", "0", "backups"],
+        &["backup", "--keep", "3", "copy.db"],
         &["restore"],
+        &["copy"],
+        &["copy", "sqlite://portal.db"],
         &["user"],
         &["user", "verify"],
         &["user", "dance", ANN],
@@ -255,7 +262,7 @@ async fn database_of_a_newer_version_is_rejected() {
 }
 
 /// Commands that need a database and neither create nor migrate one.
-const WITH_DATABASE: [&[&str]; 14] = [
+const WITH_DATABASE: [&[&str]; 15] = [
     &["check"],
     &["import", "orders.csv"],
     &["import", "--dry-run", "orders.csv"],
@@ -270,6 +277,7 @@ const WITH_DATABASE: [&[&str]; 14] = [
     &["mail", "list"],
     &["mail", "retry", "--all-failed"],
     &["backup", "copy.db"],
+    &["backup", "--every", "1h", "backups"],
 ];
 
 fn files_in(sandbox: &Sandbox) -> Vec<std::ffi::OsString> {
@@ -355,39 +363,6 @@ async fn database_file_that_cannot_be_created_names_the_setting() {
     sandbox.set("DATABASE_URL", "sqlite://file/portal.db");
     let output = sandbox.run(&["migrate"]);
     assert!(output.is_one_line_error(1) && output.stderr.contains("DATABASE_URL"), "{output:?}");
-}
-
-#[tokio::test]
-async fn backup_during_serve_is_complete_and_private() {
-    let app = TestApp::start().await;
-    app.customer(ANN).await;
-    let output = app.run(&["backup", "copy.db"]);
-    if app.is_postgres() {
-        assert!(output.is_one_line_error(1) && output.stderr.contains("pg_dump"), "{output:?}");
-        return;
-    }
-    assert_eq!(output.status, 0, "{output:?}");
-    app.customer(BOB).await;
-    let copy = app.path().join("copy.db");
-    #[cfg(unix)]
-    assert_eq!(
-        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&copy).unwrap().permissions()) & 0o777,
-        0o600
-    );
-    let second = app.run(&["backup", "copy.db"]);
-    assert!(second.is_one_line_error(1), "an older backup was overwritten: {second:?}");
-    let mut sandbox = Sandbox::new().await;
-    sandbox.set("DATABASE_URL", &format!("sqlite://{}", copy.display()));
-    let restored = TestApp::start_in(sandbox).await;
-    let log_in = async |email| restored.log_in(email, PASSWORD).await.status;
-    assert_eq!((log_in(ANN).await, log_in(BOB).await), (303, 401));
-}
-
-#[tokio::test]
-async fn backup_that_cannot_be_written_is_a_one_line_error() {
-    let app = TestApp::start().await;
-    let output = app.run(&["backup", "no/such/folder/copy.db"]);
-    assert!(output.is_one_line_error(1), "{output:?}");
 }
 
 #[tokio::test]

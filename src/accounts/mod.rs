@@ -113,7 +113,17 @@ impl Accounts {
     ) -> Self {
         let (sealing_keys, passkeys) = (Arc::new(sealing_keys), Arc::new(passkeys));
         let strength_queue = StrengthQueue::new();
-        Self { database, clock, sessions, hasher, strength_queue, sample_orders, audit_retention, sealing_keys, passkeys }
+        Self {
+            database,
+            clock,
+            sessions,
+            hasher,
+            strength_queue,
+            sample_orders,
+            audit_retention,
+            sealing_keys,
+            passkeys,
+        }
     }
 
     /// The account of an authenticated request, if the session is still active.

@@ -1,8 +1,8 @@
-//! `order-portal migrate`, `backup` and `restore`: the database as a whole.
+//! `order-portal migrate` and `restore`.
 
 use std::path::Path;
 
-use super::{Failure, failed, open, print};
+use super::{Failure, failed, print};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::database::Database;
@@ -21,15 +21,6 @@ pub(super) async fn migrate(config: &Config) -> Result<(), Failure> {
         print("nothing to apply: the database is up to date");
     }
     database.close().await;
-    Ok(())
-}
-
-pub(super) async fn backup(config: &Config, file: &Path) -> Result<(), Failure> {
-    let database = open(config).await?;
-    let done = database.backup(file).await.map_err(failed);
-    database.close().await;
-    done?;
-    print(format!("wrote {}", file.display()));
     Ok(())
 }
 

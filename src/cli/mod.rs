@@ -1,7 +1,9 @@
 //! The subcommands: arguments and dispatch. A file per group of commands.
 
+mod backup;
 mod breached_passwords;
 mod check;
+mod copy;
 mod database;
 mod import;
 mod init;
@@ -42,6 +44,19 @@ Examples:
   order-portal import --dry-run january.csv february.csv
   order-portal import --column \"Created at=Order date\" --column Currency=EUR orders.csv
   gzip -dc orders_export.csv.gz | order-portal import -";
+
+const BACKUP_HELP: &str = "\
+Examples:
+  order-portal backup /var/backups/portal-2026-11-25.db
+  order-portal backup --every 6h --keep 28 /var/backups/order-portal";
+
+const COPY_HELP: &str = "\
+The URLs are like DATABASE_URL, which this command does not read. Others may see the arguments of a command, so that a password is
+better in PGPASSWORD or ~/.pgpass.
+
+Examples:
+  order-portal copy sqlite://data/portal.db postgres://portal@db.example/shop
+  order-portal copy postgres://portal@db.example/shop sqlite:///var/lib/order-portal/portal.db";
 
 /// Arguments of the program.
 #[derive(Parser)]
@@ -109,13 +124,16 @@ enum Configured {
     Mail(MailCommand),
     /// Apply migrations and say which
     Migrate,
-    /// Write a consistent copy of the SQLite database while the server runs
+    /// Write a consistent copy of the SQLite database while the server runs; with --every, again and again
     ///
-    /// The file is complete or not there, also when the command is killed. restore puts it back. For PostgreSQL use pg_dump.
-    Backup {
-        /// The file to write; it must not exist
-        file: PathBuf,
-    },
+    /// The copy is verified (integrity, migrations), readable by its owner alone, and complete or not there, also when the command is
+    /// killed. restore puts it back. For PostgreSQL use pg_dump.
+    ///
+    /// With --every the command runs until Ctrl-C or SIGTERM. It writes order-portal-TIME.db into the directory, where TIME is in UTC, deletes the
+    /// oldest of these files, and no others, when there are more than --keep, and describes the last backup in backup.prom for
+    /// Prometheus. A backup that fails is logged and tried again after five minutes.
+    #[command(after_help = BACKUP_HELP)]
+    Backup(backup::BackupArguments),
     /// Replace the SQLite database by a copy that backup wrote
     ///
     /// The copy is verified first, and the database that it replaces is kept beside it. Every session ends, mailed links stop
@@ -125,6 +143,16 @@ enum Configured {
         /// The copy
         file: PathBuf,
     },
+    /// Copy a whole database into an absent or empty one, also between SQLite and PostgreSQL
+    ///
+    /// The source may be in use: it is read in one snapshot, and what is written later is not copied. The target is created and migrated;
+    /// it must have no rows. At the end the target is read again, and the rows and a checksum of each table must be equal. When the
+    /// command fails or is stopped, the target has no rows, and the same command can be run again.
+    ///
+    /// Everything is copied, sessions, mailed links and queued mail included. They stay valid with the same TOKEN_SECRET. To move a
+    /// shop, stop the server first: two servers on two copies would both send the queued mail.
+    #[command(after_help = COPY_HELP)]
+    Copy(copy::CopyArguments),
     /// Read the configuration, reach the database and the mail server, print what the program would run with
     ///
     /// Looks for the static files and the certificate, too. Secrets are not printed.
@@ -202,8 +230,9 @@ async fn run_configured(command: Configured, config: Config) -> Result<(), Failu
         Configured::User(command) => users::run(&config, &clock, command).await,
         Configured::Mail(command) => mail::run(&config, &clock, command).await,
         Configured::Migrate => database::migrate(&config).await,
-        Configured::Backup { file } => database::backup(&config, &file).await,
+        Configured::Backup(arguments) => backup::run(&config, &clock, arguments).await,
         Configured::Restore { file } => database::restore(&config, &clock, &file).await,
+        Configured::Copy(arguments) => copy::run(&arguments).await,
         Configured::Check { mail } => check::run(&config, &clock, mail.as_deref()).await,
     }
 }

@@ -1,4 +1,4 @@
-//! The database: connection pools, migrations, transactions, maintenance, backup and restore.
+//! The database: connection pools, migrations, transactions, maintenance, backup, restore and copy.
 //!
 //! One set of queries and migrations serves SQLite and PostgreSQL through `sqlx::Any`; `docs/decisions/one-set-of-queries.md` has the rules
 //! for SQL. All tests run on both engines.
@@ -8,6 +8,7 @@
 
 mod backup;
 mod connections;
+pub mod copy;
 mod error;
 mod health;
 mod lock;
@@ -18,6 +19,7 @@ mod open;
 mod partial;
 pub mod restore;
 mod sql_builder;
+mod sqlite_file;
 mod transaction;
 mod url;
 

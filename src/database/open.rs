@@ -65,7 +65,7 @@ pub enum OpenError {
     #[error("the database {file} is being restored; try again when that is done")]
     BeingRestored { file: PathBuf },
     /// The file cannot be replaced because another process has it open.
-    #[error("the database {file} is in use; stop order-portal serve and other commands, then run restore again")]
+    #[error("the database {file} is in use; stop order-portal serve and other commands, then try again")]
     InUse { file: PathBuf },
     #[error("cannot open the database {url}: {source}; check DATABASE_URL and that it can be reached")]
     Connect { url: DatabaseUrl, source: Error },
@@ -163,6 +163,34 @@ impl Database {
     /// Opens a file that no other process uses, without a lock file.
     pub(super) async fn open_unlocked(url: &DatabaseUrl) -> Result<Self, OpenError> {
         Self::open(url, Workload::Command).await
+    }
+
+    /// Opens an SQLite file that no other process uses, without a lock file, through one connection that `tuning` sets up.
+    pub(super) fn open_alone(url: &DatabaseUrl, tuning: &'static str) -> Result<Self, OpenError> {
+        sqlx::any::install_default_drivers();
+        let options = AnyConnectOptions::from_url(&url.for_driver(true))
+            .map_err(|source| OpenError::Connect { url: url.clone(), source })?
+            .log_statements(log::LevelFilter::Trace)
+            .log_slow_statements(Workload::Command.slow_statements(), Duration::from_secs(1));
+        let pool = AnyPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(LONG_ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .after_connect(move |connection, _| {
+                Box::pin(async move { sqlx::raw_sql(tuning).execute(connection).await.map(drop) })
+            })
+            .connect_lazy_with(options);
+        let health = Arc::new(Health::new(location(url)));
+        let connections = Connections::new("all", pool, Arc::clone(&health));
+        Ok(Self {
+            readers: Arc::clone(&connections),
+            writers: connections,
+            engine: Engine::Sqlite,
+            is_behind_pooler: false,
+            statement_timeout: None,
+            health,
+            _lock: None,
+        })
     }
 
     async fn open_locked(url: &DatabaseUrl, workload: Workload) -> Result<Self, OpenError> {

@@ -4,22 +4,17 @@
 //! database or the complete new one. Prepared means that all sessions, links and queued mail in it are ended: some of them were revoked,
 //! used or sent after the backup. The replaced database is kept.
 
-use std::io::{Read, Seek};
+use std::io::Seek;
 use std::path::{Path, PathBuf};
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{Connection, Row};
+use sqlx::Row;
 
 use super::lock::DatabaseLock;
 use super::partial::{PartialFile, directory_of, sync_directory};
-use super::{Database, DatabaseUrl, Engine, Error, OpenError, is_busy};
+use super::sqlite_file::{COMPANIONS, beside, checkpoint, is_sqlite};
+use super::{Database, DatabaseUrl, Engine, Error, OpenError};
 use crate::domain::UnixSeconds;
 use crate::private_files::make_private_folder;
-
-/// The first bytes of every SQLite file.
-const MAGIC: &[u8] = b"SQLite format 3\0";
-/// Suffixes of SQLite's files beside a database. Combined with another database they corrupt it.
-const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 /// Why the restore failed. The database is unchanged.
 #[derive(Debug, thiserror::Error)]
@@ -101,12 +96,6 @@ fn open_copy(copy: &Path, database: &Path) -> Result<std::fs::File, RestoreError
     Ok(file)
 }
 
-fn is_sqlite(file: &mut std::fs::File) -> std::io::Result<bool> {
-    let mut start = Vec::new();
-    Read::by_ref(file).take(MAGIC.len() as u64).read_to_end(&mut start)?;
-    Ok(start == MAGIC)
-}
-
 fn copy_beside(mut source: std::fs::File, database: &Path) -> std::io::Result<PartialFile> {
     let mut partial = PartialFile::create(database)?;
     std::io::copy(&mut source, partial.file())?;
@@ -139,7 +128,11 @@ async fn prepare(partial: &Path, copy: &Path, now: UnixSeconds) -> Result<(Ended
     }
 }
 
-async fn verify(database: &Database) -> Result<(), String> {
+/// Whether the database is intact and one of this program, of whatever version.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(super) async fn verify(database: &Database) -> Result<(), String> {
     let damaged = |error: Error| format!("it is damaged ({error})");
     let found = sqlx::query("PRAGMA integrity_check(1)").fetch_one(database.reader()).await.map_err(damaged)?;
     let found: String = found.try_get(0).map_err(damaged)?;
@@ -194,30 +187,6 @@ async fn end_sessions_links_and_mail(database: &Database, now: UnixSeconds) -> R
         .await
 }
 
-/// Checkpoints the write-ahead log of the database that is replaced, which must not be open elsewhere. A damaged database is kept as it
-/// is, with its files.
-async fn checkpoint(database: &Path) -> Result<(), RestoreError> {
-    // When SQLite opens a file that is no database, it deletes the write-ahead log.
-    if !std::fs::File::open(database).and_then(|mut file| is_sqlite(&mut file)).unwrap_or(false) {
-        return Ok(());
-    }
-    let options = SqliteConnectOptions::new().filename(database).busy_timeout(std::time::Duration::ZERO);
-    let checkpoint = async {
-        let mut connection = SqliteConnection::connect_with(&options).await?;
-        // Switching off WAL fails while another process has the database open.
-        sqlx::raw_sql("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut connection).await?;
-        let mode = sqlx::raw_sql("PRAGMA journal_mode = DELETE").fetch_one(&mut connection).await?;
-        let is_folded = mode.try_get::<String, _>(0)? == "delete";
-        connection.close().await.map(|()| is_folded)
-    };
-    let in_use = || Err(OpenError::InUse { file: database.to_owned() }.into());
-    match checkpoint.await {
-        Ok(false) => in_use(),
-        Err(error) if is_busy(&error) => in_use(),
-        Ok(true) | Err(_) => Ok(()),
-    }
-}
-
 /// Gives the replaced database a second name and moves its files along.
 fn keep_replaced(database: &Path, now: UnixSeconds) -> std::io::Result<Option<PathBuf>> {
     let replaced = beside(database, &format!(".replaced-{}", now.to_string().replace(['-', ':'], "")));
@@ -233,10 +202,4 @@ fn keep_replaced(database: &Path, now: UnixSeconds) -> std::io::Result<Option<Pa
     }
     sync_directory(directory_of(database))?;
     Ok(exists.then_some(replaced))
-}
-
-fn beside(file: &Path, suffix: &str) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }

@@ -36,6 +36,7 @@ use background::Background;
 pub use error::ServeError;
 use open_database::open_database;
 use stop::Stopped;
+pub use stop::signal;
 pub use tls::load as load_certificate;
 use tls::{Certificate, Hangups};
 

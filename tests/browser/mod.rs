@@ -7,9 +7,11 @@ mod engines;
 mod filters;
 mod mails;
 pub mod orders;
+mod passkeys;
 mod requests;
 mod settings;
 mod takeover;
+mod two_step_login;
 
 use fantoccini::Locator;
 

@@ -73,6 +73,20 @@ pub(super) fn test_message(sender: &Sender) -> Result<EmailContent, askama::Erro
     EmailText { subject: "Test message".to_owned(), before: vec![before], ..EmailText::default() }.render(sender)
 }
 
+/// Without a link that gives access: it leads to the page that asks for the login.
+fn breached_password(origin: &RequestOrigin, sender: &Sender) -> EmailText {
+    EmailText {
+        subject: "Your password was stolen from another site".to_owned(),
+        before: vec![
+            "The password of your account is in a list of passwords that were stolen from other sites. Attackers try these first. Choose a new one that you use nowhere else.".to_owned(),
+            format!("Noticed at a login: {}.", origin.describe(&sender.zone)),
+        ],
+        link: Some(("Change the password".to_owned(), format!("{}/account#password", sender.site))),
+        after: vec![format!("Until then you can log in as before. If that login was not you, {CHOOSE_PASSWORD}.")],
+        unsubscribe: None,
+    }
+}
+
 impl Message {
     /// The purpose of the token in its link; `None` without such a link.
     pub fn purpose(&self) -> Option<Purpose> {
@@ -208,18 +222,7 @@ impl Message {
                 format!("Logged in: {}.", origin.describe(zone)),
                 CHOOSE_PASSWORD,
             ),
-            Self::BreachedPassword(origin) => EmailText {
-                link: Some(("Change the password".to_owned(), format!("{}/account#password", sender.site))),
-                ..text(
-                    "Your password was stolen from another site",
-                    vec![
-                        "The password of your account is in a list of passwords that were stolen from other sites. Attackers try these first. Choose a new one that you use nowhere else.".to_owned(),
-                        format!("Noticed at a login: {}.", origin.describe(zone)),
-                    ],
-                    "",
-                    vec!["Until then you can log in as before. If that login was not you, choose a new password at once: follow \"Forgot your password?\" on the login page.".to_owned()],
-                )
-            },
+            Self::BreachedPassword(origin) => breached_password(origin, sender),
             Self::ResetAfterRecovery(origin) => text(
                 "Choose a new password",
                 vec![

@@ -3,8 +3,8 @@
 use strum::VariantArray;
 
 use super::amount::{self, Amount, is_thousands_mark};
-use super::row::without_padding;
 use super::time_cell;
+use super::trim::without_padding;
 use crate::domain::{Currency, Email, UnixSeconds, Zone};
 use crate::orders::import::columns::Column;
 use crate::orders::import::quote::quote;

@@ -11,6 +11,7 @@ mod orders;
 mod row;
 mod seen_numbers;
 mod time_cell;
+mod trim;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 

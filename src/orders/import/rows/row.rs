@@ -6,6 +6,7 @@ use csv::{ByteRecord, ErrorKind, StringRecord};
 
 use super::cell::Cell;
 use super::header::{ColumnMapping, Header};
+use super::trim::trim;
 use crate::orders::import::columns::Column;
 use crate::orders::import::error::ImportError;
 use crate::orders::import::file::{CsvReader, ImportFile, is_file_changed};
@@ -56,25 +57,6 @@ impl Row {
     fn record_text(&self, column: Column) -> &str {
         trim(without_formula(self.header.file_cell(&self.record, column)))
     }
-}
-
-/// Without white space and invisible characters around it.
-fn trim(text: &str) -> &str {
-    let trimmed = text.trim();
-    if trimmed.is_ascii() {
-        return trimmed;
-    }
-    trimmed.trim_matches(|letter: char| letter.is_whitespace() || is_invisible(letter))
-}
-
-/// A text without spaces and invisible characters around it. Tabs and line breaks are part of it.
-pub(super) fn without_padding(text: &str) -> &str {
-    text.trim_matches(|letter: char| [' ', '\u{a0}'].contains(&letter) || is_invisible(letter))
-}
-
-/// Zero-width characters and marks of direction, which texts have that were copied from a page.
-fn is_invisible(letter: char) -> bool {
-    matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// `="1001"` is 1001: some programs write it so that Excel does not parse a number.

@@ -77,6 +77,10 @@ fn forms(number: &str, other_session: &str) -> Vec<(String, String)> {
         form("/account/delete", format!("password={password}")),
         form("/account/time-zone", "zone=Europe%2FParis".to_owned()),
         form("/account/order-mails", "order_mails=off".to_owned()),
+        form("/account/mfa/start", format!("password={password}")),
+        form("/account/mfa/confirm", "code=123456".to_owned()),
+        form("/account/mfa/disable", format!("password={password}&code=123456")),
+        form("/account/mfa/recovery-codes", format!("password={password}&code=123456")),
         form("/account/session/extend", "x=1".to_owned()),
         form("/account/stay", "x=1".to_owned()),
         form("/orders/{number}/cancel", "key=delayed-cancel".to_owned()),
@@ -92,6 +96,7 @@ async fn contents(database: &AnyPool) -> Vec<String> {
         "SELECT id || CAST(last_seen_at AS TEXT) || COALESCE(CAST(revoked_at AS TEXT), '') FROM sessions ORDER BY id",
         "SELECT id || COALESCE(CAST(cancellation_asked_at AS TEXT), '') FROM orders ORDER BY id",
         "SELECT id FROM reorder_requests ORDER BY id",
+        "SELECT user_id || key_id || CAST(last_step AS TEXT) FROM totp_factors ORDER BY user_id",
         "SELECT event || id FROM audit_events ORDER BY id",
         "SELECT id FROM mail_queue ORDER BY id",
     ];

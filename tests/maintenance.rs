@@ -117,6 +117,28 @@ async fn maintenance_deletes_expired_recoveries_with_their_tokens() {
 }
 
 #[tokio::test]
+async fn maintenance_deletes_expired_logins_and_setups_of_factors() {
+    let sandbox = sandbox_with_user().await;
+    let database = sandbox.database().await;
+    for (name, expires_at) in [("expired", now()), ("valid", now() + 1000)] {
+        let login = "INSERT INTO pending_logins (hash, user_id, password_hash, is_persistent, wrong_codes, expires_at)
+                     VALUES ($1, 'u', '', 'no', 0, $2)";
+        sqlx::query(login).bind(name.as_bytes()).bind(expires_at).execute(&database).await.unwrap();
+    }
+    for (user, ends_at) in [("expired", Some(now())), ("waiting", Some(now() + 1000)), ("on", None)] {
+        let insert = "INSERT INTO users (id, email, password_hash, created_at) VALUES ($1, $2, '', 0)";
+        sqlx::query(insert).bind(user).bind(user).execute(&database).await.unwrap();
+        let factor =
+            "INSERT INTO totp_factors (user_id, secret, key_id, setup_ends_at, last_step) VALUES ($1, $2, '', $3, 0)";
+        sqlx::query(factor).bind(user).bind(user.as_bytes()).bind(ends_at).execute(&database).await.unwrap();
+    }
+    let app = TestApp::start_in(sandbox).await;
+    wait_until_left(&app, "pending_logins", 1).await;
+    wait_until_left(&app, "totp_factors", 2).await;
+    assert_eq!(app.count("totp_factors WHERE user_id = 'expired'").await, 0);
+}
+
+#[tokio::test]
 async fn maintenance_deletes_old_and_unowned_audit_events() {
     let sandbox = sandbox_with_user().await;
     insert_events(&sandbox, MANY, "old", "'u'", now() - 90 * DAY).await;

@@ -222,7 +222,7 @@ impl Chromium {
     }
 
     /// Sends a `WebDriver` command that the client has no method for; returns its error message on failure.
-    async fn command(&self, method: reqwest::Method, path: &str, body: &Value) -> Result<Value, String> {
+    pub async fn command(&self, method: reqwest::Method, path: &str, body: &Value) -> Result<Value, String> {
         let session = self.client.session_id().await.unwrap().unwrap();
         let address = format!("{}/session/{session}/{path}", self.driver.address);
         let response = reqwest::Client::new().request(method, address).json(body).send().await.unwrap();
@@ -270,13 +270,14 @@ fn is_click_intercepted(error: &CmdError) -> bool {
     matches!(error, CmdError::Standard(error) if error.error() == "element click intercepted")
 }
 
+const TRANSITIONS: [&str; 3] = ["Transition was skipped", "ViewTransition opt-in disabled", "Page already revealed"];
+
 /// Entries that are no fault: pages with a 4xx status, such as a rejected form, and view transitions that do not run.
 fn is_expected(entry: &Value) -> bool {
     let message = entry["message"].as_str().unwrap();
     let is_status = message.contains("the server responded with a status of 4") && !message.contains("/static/");
-    // A page is left before its transition starts, or the other page has none (a mail as HTML).
-    let is_transition =
-        ["Transition was skipped", "ViewTransition opt-in disabled"].iter().any(|end| message.ends_with(end));
+    // A page is left before its transition starts, or shown before it is ready, or the other page has none (a mail as HTML).
+    let is_transition = TRANSITIONS.iter().any(|end| message.ends_with(end));
     is_status || is_transition
 }
 

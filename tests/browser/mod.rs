@@ -8,10 +8,12 @@ mod filters;
 mod keyboard;
 mod mails;
 pub mod orders;
+mod passkeys;
 mod reader_settings;
 mod requests;
 mod settings;
 mod takeover;
+mod two_step_login;
 
 use fantoccini::Locator;
 

@@ -4,32 +4,11 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
 
+use super::store::FactorState;
 use crate::accounts::{Accounts, ReauthErrors, session_ended};
-use crate::database::{Database, Error as DatabaseError};
-use crate::domain::{UnixSeconds, UserId, format_date};
+use crate::domain::format_date;
 use crate::sessions::CurrentUser;
 use crate::web::{Error, Layout, page};
-
-/// Which factors an account has.
-#[derive(Clone, Copy, Default, sqlx::FromRow)]
-pub(in crate::accounts) struct FactorState {
-    /// When TOTP was turned on.
-    pub totp_since: Option<UnixSeconds>,
-    pub recovery_codes_left: i64,
-}
-
-impl FactorState {
-    pub(in crate::accounts) async fn find(database: &Database, user_id: &UserId) -> Result<Self, DatabaseError> {
-        sqlx::query_as(
-            "SELECT (SELECT confirmed_at FROM totp_factors WHERE user_id = $1) AS totp_since,
-                    (SELECT COUNT(*) FROM recovery_codes WHERE user_id = $2) AS recovery_codes_left",
-        )
-        .bind(user_id)
-        .bind(user_id)
-        .fetch_one(database.reader())
-        .await
-    }
-}
 
 /// The forms of the page.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -48,6 +27,7 @@ struct OverviewPage {
     /// The date when TOTP was turned on.
     totp_since: Option<String>,
     recovery_codes_left: i64,
+    offers_passkey: bool,
     start: ReauthErrors,
     recovery_codes: ReauthErrors,
     disable: ReauthErrors,
@@ -86,8 +66,10 @@ impl Accounts {
         let viewer = layout.viewer.clone().ok_or_else(session_ended)?;
         let zone = layout.zone();
         let errors_of = |form| errors.filter(|(of, _)| *of == form).map(|(_, errors)| errors).unwrap_or_default();
+        let offers_passkey = state.passkeys > 0 && layout.passkeys.is_supported();
         let view = OverviewPage {
             layout,
+            offers_passkey,
             email: viewer.email,
             is_verified: viewer.is_verified,
             totp_since: state.totp_since.map(|since| format_date(since, &zone)),

@@ -62,7 +62,7 @@ impl Accounts {
             Err(errors) => return Ok(Some(reauth_errors(errors))),
         };
         let new_password = match self.hasher.validate(&form.new_password, account.email.as_str()).await? {
-            PasswordCheck::Accepted(_) if form.new_password == form.reauthentication.password => {
+            PasswordCheck::Accepted(_) if form.new_password == form.reauthentication.password() => {
                 return Ok(Some(new_error("This is already your password. Choose a different one.".to_owned())));
             }
             PasswordCheck::Accepted(password) => password,

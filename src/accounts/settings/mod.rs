@@ -6,6 +6,6 @@ pub(super) mod change_password;
 pub(super) mod data_export;
 pub(super) mod delete_account;
 pub(super) mod order_mails;
-mod overview;
 pub(super) mod sessions_page;
+mod store;
 pub(super) mod time_zone;

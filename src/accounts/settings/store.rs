@@ -1,4 +1,4 @@
-//! What the account page shows besides the sessions: factors and recent events, in one statement.
+//! What the account page shows besides the sessions, in one statement: factors and recent events.
 
 use sqlx::FromRow;
 
@@ -18,7 +18,7 @@ struct Row {
 }
 
 /// The factors of the account, and its latest events, newest first.
-pub async fn find(
+pub async fn find_factors_and_events(
     database: &Database,
     user_id: &UserId,
     now: UnixSeconds,
@@ -27,6 +27,7 @@ pub async fn find(
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT (SELECT f.confirmed_at FROM totp_factors f WHERE f.user_id = u.id) AS totp_since,
                 (SELECT COUNT(*) FROM recovery_codes c WHERE c.user_id = u.id) AS recovery_codes_left,
+                (SELECT COUNT(*) FROM passkeys p WHERE p.user_id = u.id) AS passkeys,
                 e.event, e.client_address, e.user_agent, e.at
          FROM users u LEFT JOIN audit_events e ON e.user_id = u.id AND e.at > $1
          WHERE u.id = $2 ORDER BY e.at DESC, e.id DESC LIMIT $3",

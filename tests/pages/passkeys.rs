@@ -9,6 +9,10 @@ use crate::passkeys::{self, at_public_url, log_in, public_origin, register};
 
 #[tokio::test]
 async fn passkey_pages_are_well_formed_in_every_state() {
+    passkey_pages().await.finish();
+}
+
+pub async fn passkey_pages() -> Pages {
     let app = TestApp::start().await;
     let mut pages = Pages::new("passkeys");
     let mut ann = app.customer(ANN).await;
@@ -51,7 +55,7 @@ async fn passkey_pages_are_well_formed_in_every_state() {
     pages.check("passkey with two-step login", &local.get(&page).await, 200, &["id=\"remove-code\""]);
     app.execute("DELETE FROM passkeys").await;
     pages.check("all removed", &local.get("/account/passkeys").await, 200, &["data-passkey-signal="]);
-    pages.finish();
+    pages
 }
 
 #[tokio::test]

@@ -116,6 +116,7 @@ pub async fn documents() -> Vec<Document> {
         orders::order_pages().await,
         orders::sample_pages().await,
         passkeys::passkey_pages().await,
+        passkeys::offer_page().await,
     ];
     let unseen = TEMPLATES.iter().filter(|(_, words, _)| !pages.iter().any(|pages| pages.seen.contains(words)));
     assert_eq!(unseen.collect::<Vec<_>>(), Vec::<&(&str, &str, &str)>::new(), "never rendered");

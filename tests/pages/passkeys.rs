@@ -60,6 +60,10 @@ pub async fn passkey_pages() -> Pages {
 
 #[tokio::test]
 async fn page_with_the_offer_is_well_formed() {
+    offer_page().await.finish();
+}
+
+pub async fn offer_page() -> Pages {
     let app = TestApp::start().await;
     app.verified_customer(ANN).await;
     let mut pages = Pages::new("passkey offer");
@@ -67,5 +71,5 @@ async fn page_with_the_offer_is_well_formed() {
     visitor.post("/login", &[("email", ANN), ("password", PASSWORD), ("next", "/orders?q=%22a%22&sort=total")]).await;
     let page = visitor.get("/orders?q=%22a%22&sort=total").await;
     pages.check("offer", &page, 200, &["<a href=\"/orders?q=%22a%22&#38;sort=total\">Not now</a>"]);
-    pages.finish();
+    pages
 }

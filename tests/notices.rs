@@ -168,7 +168,7 @@ async fn notice_to_the_former_address_survives_account_deletion() {
     let notice = mails.iter().find(|mail| mail.subject == ADDRESS_CHANGED);
     let notice = notice.unwrap_or_else(|| panic!("no notice to the owner: {mails:?}"));
     assert_eq!(notice.to, ANN);
-    assert!(notice.text.contains("tell the shop at once") && !notice.text.contains("?token="), "{}", notice.text);
+    assert!(notice.text.contains("contact the shop at once") && !notice.text.contains("?token="), "{}", notice.text);
 }
 
 #[tokio::test]

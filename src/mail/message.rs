@@ -55,11 +55,12 @@ fn if_not_you(has_link: bool, otherwise: &str) -> String {
     if !has_link {
         return format!("If this was not you, {otherwise}.");
     }
-    "If this was not you, take the account back: open this link and press the button there. The account then has this address, whatever was changed since; every session ends, the password stops working, and we send you a link for a new one.".to_owned()
+    "If this was not you, open this link and press the button there. The account then has this address again, all browsers and apps are logged out, the password stops working, and we send you a link to choose a new one.".to_owned()
 }
 
-fn tell_the_shop(contact: Option<&ShopContact>) -> String {
-    contact.map_or_else(|| "tell the shop at once".to_owned(), |contact| format!("tell the shop at once: {contact}"))
+fn contact_the_shop(contact: Option<&ShopContact>) -> String {
+    contact
+        .map_or_else(|| "contact the shop at once".to_owned(), |contact| format!("contact the shop at once: {contact}"))
 }
 
 fn after_recovery_link(has_link: bool) -> Vec<String> {
@@ -208,7 +209,7 @@ impl Message {
                 "Your email address was changed",
                 format!("The email address of your account was changed from this address to {to}."),
                 format!("Confirmed: {}.", origin.describe(zone)),
-                &tell_the_shop(contact),
+                &contact_the_shop(contact),
             ),
             Self::PasswordChanged(origin) => security_notice(
                 "Your password was changed",
@@ -257,14 +258,14 @@ mod tests {
     use crate::domain::{UnixSeconds, Zone};
 
     #[test]
-    fn advice_to_tell_the_shop_names_its_contact() {
+    fn advice_to_contact_the_shop_names_its_contact() {
         let origin = RequestOrigin::operator(UnixSeconds::new(0));
         let changed = Message::AddressChanged { origin, to: "new@example.com".to_owned() };
         let shop =
             Shop { contact: Some("help@shop.example".parse().map(ShopContact::Address).unwrap()), ..Shop::default() };
         for (shop, advice) in [
-            (Shop::default(), "If this was not you, tell the shop at once."),
-            (shop, "If this was not you, tell the shop at once: help@shop.example."),
+            (Shop::default(), "If this was not you, contact the shop at once."),
+            (shop, "If this was not you, contact the shop at once: help@shop.example."),
         ] {
             let sender = Sender { site: "https://orders.example".to_owned(), shop: Arc::new(shop), zone: Zone::utc() };
             let email = changed.render(&sender, None).unwrap();

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::saved_pages::SavedPages;
 use super::{documents, tools};
+use crate::app::{ANN, PASSWORD, TestApp};
 use crate::browser::chromium::{Chromium, Scripts};
 use crate::pages::Document;
 
@@ -71,6 +72,44 @@ async fn pages_have_no_axe_violation_in_light_on_a_desktop() {
 #[ignore = "needs Chromium and axe-core; tests/run includes it"]
 async fn pages_have_no_axe_violation_in_dark_on_a_phone() {
     audit_every_page("dark", 375).await;
+}
+
+/// The states that only scripts make: the strength meter, a list and errors that replace others, the chart's value, the dialog before the end of a session.
+#[tokio::test]
+#[ignore = "needs Chromium and axe-core; tests/run includes it"]
+async fn states_made_by_scripts_have_no_axe_violation() {
+    let app = TestApp::start_with(&[("DEMO_ORDERS", "true"), ("TOKEN_TTL_SECONDS", "150")]).await;
+    let browser = Chromium::start(&app, Scripts::On).await;
+    load_axe(&browser).await;
+    let check = async |state: &str| {
+        for (scheme, width) in [("light", 1280), ("dark", 375)] {
+            emulate(&browser, scheme, width).await;
+            assert_eq!(violations(&browser).await, Vec::<String>::new(), "{state} in {scheme}");
+        }
+    };
+    browser.open("/signup").await;
+    browser.fill("#email", ANN).await;
+    browser.fill("#password", "password").await;
+    browser.wait_until_gone(".strength[hidden]").await;
+    check("strength of a weak password").await;
+    browser.fill("#password", PASSWORD).await;
+    browser.wait_for_text_of(".strength p", |text| text.contains("trong")).await;
+    check("strength of a strong password").await;
+    browser.click(".show").await;
+    check("shown password").await;
+    browser.click("main form > [type=submit]").await;
+    browser.wait_for_path("/orders").await;
+    browser.fill("#q", "kettle").await;
+    browser.wait_for_text_of(".count", |text| text.contains("Show all orders")).await;
+    check("list after a search").await;
+    browser.run("document.querySelector('.chart svg').focus()").await;
+    check("value in the chart").await;
+    browser.fill("#q", &"word ".repeat(11)).await;
+    browser.wait_for_text_of("#q-error", |text| !text.is_empty()).await;
+    check("error after a search").await;
+    browser.wait_for_text("You will be logged out in 2 minutes").await;
+    check("dialog before the end of the session").await;
+    browser.client.clone().close().await.unwrap();
 }
 
 #[tokio::test]

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use super::tools;
 use crate::app::{ANN, TestApp};
 
-/// The page, its stylesheet, its script and its icon.
-const MAX_REQUESTS: usize = 4;
+/// The page, its stylesheet, its icon and its script, and on the login page that of passkeys.
+const MAX_REQUESTS: usize = 5;
 /// With compression and headers.
 const MAX_BYTES: u64 = 30_000;
 

@@ -7,6 +7,10 @@ use crate::mfa::{Authenticator, after_password, recovery_codes, send_code};
 
 #[tokio::test]
 async fn two_step_login_pages_are_well_formed_in_every_state() {
+    mfa_pages().await.finish();
+}
+
+pub async fn mfa_pages() -> Pages {
     let shop = [("SHOP_NAME", "Tom & Jerry's: <b>Cheese</b>"), ("SHOP_CONTACT", "help@shop.example")];
     let app = TestApp::start_with(&shop).await;
     let mut pages = Pages::new("mfa");
@@ -60,5 +64,5 @@ async fn two_step_login_pages_are_well_formed_in_every_state() {
     pages.check("on, no codes", &ann.get("/account/mfa").await, 200, &["None left"]);
     pages.check("account, no codes", &ann.get("/account").await, 200, &["no recovery codes left"]);
     assert_eq!(send_code(&mut visitor, &codes[0]).await.status, 401);
-    pages.finish();
+    pages
 }

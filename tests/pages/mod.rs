@@ -112,9 +112,14 @@ pub async fn documents() -> Vec<Document> {
         anonymous::production_pages().await,
         errors::error_pages().await,
         mail::mail_pages().await,
+        mfa::mfa_pages().await,
         orders::order_pages().await,
         orders::sample_pages().await,
+        passkeys::passkey_pages().await,
+        passkeys::offer_page().await,
     ];
+    let unseen = TEMPLATES.iter().filter(|(_, words, _)| !pages.iter().any(|pages| pages.seen.contains(words)));
+    assert_eq!(unseen.collect::<Vec<_>>(), Vec::<&(&str, &str, &str)>::new(), "never rendered");
     pages.into_iter().flat_map(|pages| pages.documents).collect()
 }
 

@@ -9,6 +9,10 @@ use crate::passkeys::{self, at_public_url, log_in, public_origin, register};
 
 #[tokio::test]
 async fn passkey_pages_are_well_formed_in_every_state() {
+    passkey_pages().await.finish();
+}
+
+pub async fn passkey_pages() -> Pages {
     let app = TestApp::start().await;
     let mut pages = Pages::new("passkeys");
     let mut ann = app.customer(ANN).await;
@@ -51,11 +55,15 @@ async fn passkey_pages_are_well_formed_in_every_state() {
     pages.check("passkey with two-step login", &local.get(&page).await, 200, &["id=\"remove-code\""]);
     app.execute("DELETE FROM passkeys").await;
     pages.check("all removed", &local.get("/account/passkeys").await, 200, &["data-passkey-signal="]);
-    pages.finish();
+    pages
 }
 
 #[tokio::test]
 async fn page_with_the_offer_is_well_formed() {
+    offer_page().await.finish();
+}
+
+pub async fn offer_page() -> Pages {
     let app = TestApp::start().await;
     app.verified_customer(ANN).await;
     let mut pages = Pages::new("passkey offer");
@@ -63,5 +71,5 @@ async fn page_with_the_offer_is_well_formed() {
     visitor.post("/login", &[("email", ANN), ("password", PASSWORD), ("next", "/orders?q=%22a%22&sort=total")]).await;
     let page = visitor.get("/orders?q=%22a%22&sort=total").await;
     pages.check("offer", &page, 200, &["<a href=\"/orders?q=%22a%22&#38;sort=total\">Not now</a>"]);
-    pages.finish();
+    pages
 }

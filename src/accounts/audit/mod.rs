@@ -105,10 +105,10 @@ impl Event {
             Self::PasswordReset => ("Password reset", "password changed"),
             Self::PasswordChanged => ("Password changed", "password changed"),
             Self::EmailRestored => {
-                ("Email address restored by the link in a security mail", "address restored by recovery link")
+                ("Email address restored by the link in a security email", "address restored by recovery link")
             }
             Self::AccountSecured => {
-                ("Account secured by the link in a security mail", "account secured by recovery link")
+                ("Account secured by the link in a security email", "account secured by recovery link")
             }
             Self::SessionRevoked => ("Logged out of another browser or app", "session revoked"),
             Self::OtherSessionsRevoked => ("Logged out everywhere else", "session revoked"),

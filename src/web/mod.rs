@@ -19,6 +19,7 @@ mod page;
 pub mod static_files;
 pub mod user_agent;
 
+pub use accent::MailColors;
 pub use assets::Assets;
 pub use client::Client;
 pub use cookies::{cookie_value, has_cookie};

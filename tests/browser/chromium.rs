@@ -30,6 +30,10 @@ pub struct Chromium {
 
 impl Chromium {
     pub async fn start(app: &TestApp, scripts: Scripts) -> Self {
+        Self::start_at(format!("http://localhost:{}", app.port), scripts).await
+    }
+
+    pub async fn start_at(origin: String, scripts: Scripts) -> Self {
         let driver = Driver::start(Command::new("chromedriver"));
         let profile = tempfile::tempdir().unwrap();
         let arguments = [
@@ -44,7 +48,7 @@ impl Chromium {
         let options = json!({ "args": arguments, "prefs": preferences });
         let capabilities = json!({ "goog:chromeOptions": options, "goog:loggingPrefs": { "browser": "ALL" } });
         let client = driver.open_browser(&capabilities).await;
-        Self { client, driver, origin: format!("http://localhost:{}", app.port), _profile: profile }
+        Self { client, driver, origin, _profile: profile }
     }
 
     pub async fn open(&self, path: &str) {

@@ -8,7 +8,7 @@
 //! | `settings/` | the account page and its forms | `/account/…` |
 //! | `reauthentication.rs` | the check of all factors before a sensitive change | |
 //! | `session_start.rs` | what every login ends with | |
-//! | `password/` | password rules, hashing, strength meter | `/password/strength` |
+//! | `password/` | password rules, hashing, strength meter, breached passwords | `/password/strength` |
 //! | `rate_limits.rs` | the rate limits of logins and mail | |
 //! | `trusted_browser/`, `trusted_network/` | where attackers' failures do not limit the owner | |
 //! | `audit/` | the events of an account | |
@@ -50,9 +50,12 @@ use actix_web::middleware::from_fn;
 use actix_web::{HttpResponse, web};
 
 pub use login::{LogIn, SignUp, SignUpErrors};
-pub use mfa::SealingKeys;
+pub use mfa::{Passkeys, SealingKeys, passkey_endpoints};
 pub use notice::AccountNotice;
-pub use password::{Hasher, Password, PasswordCheck, PasswordError};
+pub use password::{
+    BreachedPasswords, BuildError, Built, FilterError, Hasher, Password, PasswordCheck, PasswordError,
+    build_breached_passwords,
+};
 pub use session_start::{LoggedIn, LoginContext};
 pub use trusted_browser::{ClaimedBrowser, TrustedBrowser};
 
@@ -87,6 +90,7 @@ pub struct Accounts {
     sample_orders: SampleOrders,
     /// Shared, because keys of the library cannot be cloned.
     sealing_keys: Arc<SealingKeys>,
+    passkeys: Arc<Passkeys>,
 }
 
 fn session_ended() -> Error {
@@ -101,9 +105,11 @@ impl Accounts {
         hasher: Hasher,
         sample_orders: SampleOrders,
         sealing_keys: SealingKeys,
+        passkeys: Passkeys,
     ) -> Self {
-        let (strength_queue, sealing_keys) = (StrengthQueue::new(), Arc::new(sealing_keys));
-        Self { database, clock, sessions, hasher, strength_queue, sample_orders, sealing_keys }
+        let (sealing_keys, passkeys) = (Arc::new(sealing_keys), Arc::new(passkeys));
+        let strength_queue = StrengthQueue::new();
+        Self { database, clock, sessions, hasher, strength_queue, sample_orders, sealing_keys, passkeys }
     }
 
     /// The account of an authenticated request, if the session is still active.
@@ -124,7 +130,7 @@ impl Accounts {
     }
 
     /// Maintenance: deletes a batch of expired rows of each kind; returns how many.
-    pub async fn delete_expired(&self) -> [(&'static str, Result<u64, database::Error>); 8] {
+    pub async fn delete_expired(&self) -> [(&'static str, Result<u64, database::Error>); 9] {
         let now = self.clock.now();
         let unused_since = now - UNUSED_RETENTION;
         [
@@ -133,6 +139,7 @@ impl Accounts {
             ("rate limits", rate_limit::delete_expired(&self.database, now).await),
             ("logins without a code", mfa::delete_expired_logins(&self.database, now).await),
             ("unfinished setups of factors", mfa::delete_expired_setups(&self.database, now).await),
+            ("used passkey challenges", mfa::delete_used_challenges(&self.database, now).await),
             ("secrets under a previous key", self.reseal_factors().await),
             ("trusted browsers", trusted_browser::store::delete_unused(&self.database, unused_since).await),
             ("trusted networks", trusted_network::store::delete_unused(&self.database, unused_since).await),

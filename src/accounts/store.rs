@@ -14,6 +14,10 @@ pub(super) struct Account {
     pub time_zone: Option<String>,
     /// When TOTP was turned on.
     pub totp_since: Option<UnixSeconds>,
+    /// The number of passkeys.
+    pub passkeys: i64,
+    /// When the customer was last offered to add a passkey.
+    pub passkey_offered_at: Option<UnixSeconds>,
 }
 
 impl Account {
@@ -21,19 +25,37 @@ impl Account {
     pub fn has_totp(&self) -> bool {
         self.totp_since.is_some()
     }
+
+    pub fn has_passkeys(&self) -> bool {
+        self.passkeys > 0
+    }
 }
 
-type AccountRow = (UserId, String, String, UnixSeconds, Option<UnixSeconds>, Option<String>, Option<UnixSeconds>);
+type AccountRow = (
+    UserId,
+    String,
+    String,
+    UnixSeconds,
+    Option<UnixSeconds>,
+    Option<String>,
+    Option<UnixSeconds>,
+    i64,
+    Option<UnixSeconds>,
+);
 
-fn account((id, email, password_hash, created_at, verified_at, time_zone, totp_since): AccountRow) -> Option<Account> {
+fn account(row: AccountRow) -> Option<Account> {
+    let (id, email, password_hash, created_at, verified_at, time_zone, totp_since, passkeys, passkey_offered_at) = row;
+    let email = Email::parse(&email).ok()?;
     Some(Account {
         id,
-        email: Email::parse(&email).ok()?,
+        email,
         password_hash,
         created_at,
         verified_at,
         time_zone,
         totp_since,
+        passkeys,
+        passkey_offered_at,
     })
 }
 
@@ -53,7 +75,8 @@ pub(super) async fn is_taken(database: &Database, email: &Email, now: UnixSecond
 
 pub(super) async fn find_by_email(database: &Database, email: &Email) -> Result<Option<Account>, Error> {
     let row: Option<AccountRow> = sqlx::query_as(
-        "SELECT u.id, u.email, u.password_hash, u.created_at, u.verified_at, u.time_zone, f.confirmed_at
+        "SELECT u.id, u.email, u.password_hash, u.created_at, u.verified_at, u.time_zone, f.confirmed_at,
+                (SELECT COUNT(*) FROM passkeys p WHERE p.user_id = u.id) AS passkeys, u.passkey_offered_at
          FROM users u LEFT JOIN totp_factors f ON f.user_id = u.id WHERE u.email = $1",
     )
     .bind(email.as_str())
@@ -67,7 +90,8 @@ pub(super) async fn find_by_id<'e>(
     id: &UserId,
 ) -> Result<Option<Account>, Error> {
     let row: Option<AccountRow> = sqlx::query_as(
-        "SELECT u.id, u.email, u.password_hash, u.created_at, u.verified_at, u.time_zone, f.confirmed_at
+        "SELECT u.id, u.email, u.password_hash, u.created_at, u.verified_at, u.time_zone, f.confirmed_at,
+                (SELECT COUNT(*) FROM passkeys p WHERE p.user_id = u.id) AS passkeys, u.passkey_offered_at
          FROM users u LEFT JOIN totp_factors f ON f.user_id = u.id WHERE u.id = $1",
     )
     .bind(id)
@@ -84,7 +108,8 @@ pub(super) async fn find_by_session(
     now: UnixSeconds,
 ) -> Result<Option<Account>, Error> {
     let row: Option<AccountRow> = sqlx::query_as(
-        "SELECT u.id, u.email, u.password_hash, u.created_at, u.verified_at, u.time_zone, f.confirmed_at
+        "SELECT u.id, u.email, u.password_hash, u.created_at, u.verified_at, u.time_zone, f.confirmed_at,
+                (SELECT COUNT(*) FROM passkeys p WHERE p.user_id = u.id) AS passkeys, u.passkey_offered_at
          FROM users u JOIN sessions s ON s.user_id = u.id LEFT JOIN totp_factors f ON f.user_id = u.id
          WHERE u.id = $1 AND u.disabled_at IS NULL AND s.id = $2 AND s.revoked_at IS NULL AND s.expires_at > $3",
     )
@@ -143,7 +168,8 @@ pub(super) async fn insert(
     Ok(changed.rows_affected() == 1)
 }
 
-/// Sets a new password, if the current hash is `old` (or `old` is `None`); returns whether it did.
+/// Sets a new password, if the current hash is `old` (or `old` is `None`); returns whether it did. It was checked, so it is not marked as
+/// breached.
 pub(super) async fn set_password(
     transaction: &mut Transaction,
     id: &UserId,
@@ -151,7 +177,7 @@ pub(super) async fn set_password(
     new: &str,
 ) -> Result<bool, Error> {
     let changed = sqlx::query(
-        "UPDATE users SET password_hash = $1
+        "UPDATE users SET password_hash = $1, password_breached_at = NULL, password_breach_mailed_at = NULL
          WHERE id = $2 AND disabled_at IS NULL AND (CAST($3 AS TEXT) IS NULL OR password_hash = $4)",
     )
     .bind(new)
@@ -161,6 +187,47 @@ pub(super) async fn set_password(
     .execute(&mut *transaction)
     .await?;
     Ok(changed.rows_affected() == 1)
+}
+
+/// Replaces the hash of the same password, if it is still `old`; returns whether it did.
+pub(super) async fn upgrade_hash(
+    transaction: &mut Transaction,
+    id: &UserId,
+    old: &str,
+    new: &str,
+) -> Result<bool, Error> {
+    let changed =
+        sqlx::query("UPDATE users SET password_hash = $1 WHERE id = $2 AND disabled_at IS NULL AND password_hash = $3")
+            .bind(new)
+            .bind(id)
+            .bind(old)
+            .execute(&mut *transaction)
+            .await?;
+    Ok(changed.rows_affected() == 1)
+}
+
+/// Marks the password of the account as breached, unless there is a new one; returns whether the mail about it is due: once, at a
+/// confirmed address.
+pub(super) async fn mark_breached(
+    transaction: &mut Transaction,
+    account: &Account,
+    now: UnixSeconds,
+) -> Result<bool, Error> {
+    let mail_is_due: Option<i64> = sqlx::query_scalar(
+        "UPDATE users SET password_breached_at = COALESCE(password_breached_at, $1),
+             password_breach_mailed_at = CASE WHEN verified_at IS NOT NULL THEN CAST($2 AS BIGINT) END
+         WHERE id = $3 AND email = $4 AND password_hash = $5 AND disabled_at IS NULL
+           AND (password_breached_at IS NULL OR (verified_at IS NOT NULL AND password_breach_mailed_at IS NULL))
+         RETURNING CAST(CASE WHEN verified_at IS NOT NULL THEN 1 ELSE 0 END AS BIGINT)",
+    )
+    .bind(now)
+    .bind(now)
+    .bind(&account.id)
+    .bind(account.email.as_str())
+    .bind(&account.password_hash)
+    .fetch_optional(&mut *transaction)
+    .await?;
+    Ok(mail_is_due == Some(1))
 }
 
 /// Marks the address as confirmed, if it is still the account's; returns whether it is.

@@ -11,14 +11,14 @@ use actix_web::{App, web};
 use super::drain::{self, Drain};
 use super::error::ServeError;
 use super::routes;
-use crate::accounts::{AccountNotice, Accounts, Hasher, SampleOrders, SealingKeys};
+use crate::accounts::{AccountNotice, Accounts, BreachedPasswords, Hasher, Passkeys, SampleOrders, SealingKeys};
 use crate::clock::Clock;
 use crate::config::{Config, Environment};
 use crate::database::Database;
 use crate::orders::{OrderNotice, ResponseCache};
 use crate::sessions::{Keys, Lifetimes, SessionNotice, Sessions};
 use crate::web::notice::text_of;
-use crate::web::{Assets, Site, body, client, compression, error, headers, origin};
+use crate::web::{Assets, NoticeText, Site, body, client, compression, error, headers, origin};
 use crate::{mail, telemetry};
 
 #[derive(Clone)]
@@ -38,7 +38,7 @@ impl AppState {
         config: &Config,
         clock: Clock,
         database: Database,
-        assets: Assets,
+        (assets, breached): (Assets, Option<BreachedPasswords>),
         origin: &str,
         port: u16,
     ) -> Result<Self, ServeError> {
@@ -51,14 +51,23 @@ impl AppState {
             remembered: seconds(config.remember_me_seconds),
         };
         let sessions = Sessions::new(database.clone(), clock.clone(), keys, lifetimes, config.shop_time_zone.clone());
-        let hasher = Hasher::new(site_words(origin, &config.shop.name))
+        let hasher = Hasher::new(site_words(origin, &config.shop.name), breached)
             .map_err(|error| ServeError::Failed(error.to_string()))?;
         let sample_orders = if config.demo_orders { SampleOrders::Added } else { SampleOrders::None };
         let previous = config.token_secrets.previous.iter().map(crate::config::Secret::bytes);
         let sealing_keys = SealingKeys::new(config.token_secrets.current.bytes(), previous)
             .map_err(|error| ServeError::Failed(error.to_string()))?;
-        let accounts =
-            Accounts::new(database.clone(), clock.clone(), sessions.clone(), hasher, sample_orders, sealing_keys);
+        let previous = config.token_secrets.previous.iter().map(crate::config::Secret::bytes);
+        let passkeys = Passkeys::new(origin, &config.shop.name, config.token_secrets.current.bytes(), previous);
+        let accounts = Accounts::new(
+            database.clone(),
+            clock.clone(),
+            sessions.clone(),
+            hasher,
+            sample_orders,
+            sealing_keys,
+            passkeys,
+        );
         let transport = mail::Transport::new(config).map_err(ServeError::Mail)?;
         let loopback_ports = if development { vec![port, port_of(origin)] } else { Vec::new() };
         let site = Site {
@@ -122,7 +131,7 @@ pub fn app(
 }
 
 /// The text of a notice, whichever feature it belongs to.
-fn notice_text(code: &str) -> Option<&'static str> {
+fn notice_text(code: &str) -> Option<NoticeText> {
     text_of::<AccountNotice>(code).or_else(|| text_of::<OrderNotice>(code)).or_else(|| text_of::<SessionNotice>(code))
 }
 

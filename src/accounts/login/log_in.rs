@@ -105,7 +105,8 @@ pub async fn submit(
         let view = LoginPage { remember, email_error, password_error, ..view };
         return page(StatusCode::UNAUTHORIZED, &view);
     }
-    let context = LoginContext::of_page(expiry, &client, browser, &form.zone);
+    let supports_passkeys = layout.passkeys.is_supported();
+    let context = LoginContext { supports_passkeys, ..LoginContext::of_page(expiry, &client, browser, &form.zone) };
     let (status, error, retry_after) = match accounts.log_in_or_begin(&form, &context, next.as_ref()).await {
         Ok(Some(response)) => return Ok(response),
         Ok(None) => (StatusCode::UNAUTHORIZED, WRONG.to_owned(), None),
@@ -180,8 +181,9 @@ impl Accounts {
         let Some(account) = account.filter(|_| is_correct) else {
             return self.record_login_failure(&email, context).await.map(|()| None);
         };
+        self.mark_if_breached(&account, password, context.client).await?;
         let upgraded_hash = self.upgraded_hash(&account, password).await?;
-        Ok(Some(VerifiedLogin { account, upgraded_hash, counters, trust }))
+        Ok(Some(VerifiedLogin { account, upgraded_hash, counters, trust, event: Event::LoggedIn }))
     }
 
     /// The response to a correct password; `None` for wrong credentials.

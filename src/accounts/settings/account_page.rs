@@ -57,8 +57,12 @@ struct AccountPage {
     sessions: Vec<SessionView>,
     events: Vec<EventView>,
     zone: String,
+    /// Whether a login showed that the password is in the list of breached ones.
+    is_breached: bool,
     has_totp: bool,
     recovery_codes_left: i64,
+    passkeys: i64,
+    offers_passkey: bool,
     /// Whether the customer gets order mail; `None` if the shop sends none.
     order_mails: Option<bool>,
     errors: FormErrors,
@@ -115,11 +119,13 @@ async fn render(
     // The session of the request is one of them, unless it was revoked meanwhile.
     let any = sessions.first().ok_or_else(session_ended)?;
     let (account_created_at, is_off) = (any.account_created_at, any.order_mails_off_at.is_some());
+    let is_breached = any.password_breached_at.is_some();
     let order_mails = layout.shop.order_mails.then_some(!is_off);
     let viewer = layout.viewer.clone().ok_or_else(session_ended)?;
     let (factors, events) =
         find_factors_and_events(&accounts.database, &user.user_id, accounts.clock.now(), RECENT_EVENTS).await?;
     let zone = layout.zone();
+    let offers_passkey = factors.passkeys > 0 && layout.passkeys.is_supported();
     let view = AccountPage {
         layout,
         email: viewer.email,
@@ -128,6 +134,9 @@ async fn render(
         sessions: sessions.into_iter().map(|session| session_view(session, &user.session_id, &zone)).collect(),
         events: events.iter().map(|event| event_view(event, &zone)).collect(),
         zone: zone.name().to_owned(),
+        offers_passkey,
+        passkeys: factors.passkeys,
+        is_breached,
         has_totp: factors.totp_since.is_some(),
         recovery_codes_left: factors.recovery_codes_left,
         order_mails,

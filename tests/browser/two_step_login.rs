@@ -65,7 +65,7 @@ async fn customer_sets_two_step_login_up_and_logs_in_with_a_code() {
     let file = wait_for_file(&downloads.path().join("recovery-codes.txt")).await;
     assert!(codes.iter().all(|code| file.contains(code)), "{file}");
     assert_eq!(browser.text("h1").await, "Save your recovery codes", "the download leaves the page");
-    browser.click("main .aside a").await;
+    browser.click("main a.button").await;
     browser.wait_for_text("10 left").await;
 
     log_out(&browser).await;

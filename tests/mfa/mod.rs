@@ -71,8 +71,7 @@ pub fn attributes(page: &str, name: &str) -> Vec<String> {
 
 /// The recovery codes of a page.
 pub fn recovery_codes(page: &str) -> Vec<String> {
-    let elements = page.split(" data-recovery-code>").skip(1);
-    elements.map(|element| element.split('<').next().unwrap().to_owned()).collect()
+    attributes(page, "data-recovery-code")
 }
 
 /// Turns two-step login on; returns the app and the recovery codes.

@@ -197,6 +197,7 @@ async fn order_json_has_exactly_the_documented_members() {
     let list = app.api_get("/api/userOrders", &token).await.json();
     assert_eq!(members(&list["orders"][0]), documented);
     documented.extend(["lines", "shipping_address", "shipping_province_name", "billing_address", "shipping_method"]);
+    documented.push("billing_province_name");
     documented.extend(["payment_method", "discount_code", "tax_lines", "duties", "tip", "outstanding", "tracking"]);
     documented.sort_unstable();
     let one = app.api_get("/api/userOrders/10248", &token).await;

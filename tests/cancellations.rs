@@ -132,7 +132,8 @@ async fn answer_reaches_the_order_page_and_the_mailbox() {
 
 #[tokio::test]
 async fn answer_to_a_number_of_several_orders_changes_nothing() {
-    let (app, mut ann) = TestApp::start_with_orders(&[]).await;
+    let app = TestApp::start_with(&[("SHOP_CONTACT", "help@shop.example")]).await;
+    let mut ann = app.verified_customer(ANN).await;
     for shop in ["North", "South"] {
         app.write("orders.csv", crate::shop::export(&[unsent("#1", ANN)]));
         app.run_ok(&["import", "--shop", shop, "orders.csv"]);
@@ -145,6 +146,9 @@ async fn answer_to_a_number_of_several_orders_changes_nothing() {
     let answers: Vec<i32> =
         ids[..2].iter().map(|id| app.run(&["orders", "cancellations", "done", id]).status).collect();
     assert_eq!(answers.iter().sum::<i32>(), 1, "one of two orders has a request: {answers:?}");
+    let (id, shop) = if answers[0] == 0 { (ids[0], "North") } else { (ids[1], "South") };
+    let subject = format!("Cancellation requested: order #1 (Id {id}, {shop})");
+    mailbox::mail_to(&app, "help@shop.example", &subject).await;
     assert_eq!(pending_requests(&app, "cancellations"), Vec::<String>::new());
     for number in ["nothing", "", "%"] {
         let unknown = app.run(&["orders", "cancellations", "decline", number]);

@@ -94,14 +94,33 @@ async fn export_neutralizes_formulas_in_every_column() {
     let response = ann.get("/orders.csv").await;
     let exported = rows(&response);
     assert_eq!(exported.len(), names.len());
+    let is_number = |column: &str| {
+        ["Items", "Subtotal", "Shipping", "Taxes", "Discount", "Refunded", "Total", "Duties", "Tip", "Still to pay"]
+            .contains(&column)
+    };
     for row in &exported {
-        for cell in row {
+        for (cell, column) in row.iter().zip(COLUMNS) {
+            if is_number(column) {
+                let digits = cell.strip_prefix('-').unwrap_or(cell);
+                assert!(digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'), "{column}: {cell:?}");
+                continue;
+            }
             assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']), "{cell:?}");
         }
     }
     for name in names {
         assert!(exported.iter().any(|row| row[6] == format!("2 × {name}")), "{name:?} is changed");
     }
+}
+
+#[tokio::test]
+async fn negative_numbers_are_numbers_in_the_export() {
+    let returned = [("Lineitem quantity", "-2"), ("Subtotal", "-25.00"), ("Total", "-20.10")];
+    let row = returned.into_iter().fold(order("#1", ANN), |row, (column, value)| row.with(column, value));
+    let (_app, mut ann) = TestApp::start_with_orders(&[row.with("Lineitem name", "-1")]).await;
+    let exported = rows(&ann.get("/orders.csv").await);
+    assert_eq!(exported[0][5..9], ["0", "'-2 × -1", "EUR", "-25.00"]);
+    assert_eq!(exported[0][13], "-20.10");
 }
 
 #[tokio::test]

@@ -319,6 +319,8 @@ async fn page_and_api_show_what_the_export_says_besides() {
         ("Outstanding Balance", "10.00"),
         ("Shipping Province", "GES"),
         ("Shipping Province Name", "Grand Est"),
+        ("Billing Province", "BRE"),
+        ("Billing Province Name", "Bretagne"),
         ("Tracking Company", "Post"),
         ("Tracking Number", "'0042"),
         ("Tracking Url", "https://post.example/0042"),
@@ -338,6 +340,11 @@ async fn page_and_api_show_what_the_export_says_besides() {
     assert_eq!((&order["duties"], &order["outstanding"], &order["tip"]), (&json!(600), &json!(1000), &Value::Null));
     assert_eq!(order["tracking"], json!({ "company": "Post", "number": "0042", "url": "https://post.example/0042" }));
     assert_eq!((&order["billing_address"]["name"], &order["discount_code"]), (&json!("Ann at work"), &json!("SPRING")));
+    assert_eq!(
+        (&order["billing_province_name"], &order["shipping_province_name"]),
+        (&json!("Bretagne"), &json!("Grand Est"))
+    );
+    assert!(ann.get("/orders.csv").await.text().contains("Bretagne"));
     let page = ann.get("/orders/1").await.text();
     for part in [
         "1 of 2 sent",
@@ -348,6 +355,7 @@ async fn page_and_api_show_what_the_export_says_besides() {
         "Duties",
         "Amount due",
         "Grand Est",
+        "Bretagne",
         "Ann at work",
         "<a href=\"https://post.example/0042\" rel=\"noreferrer\">Post 0042</a>",
     ] {

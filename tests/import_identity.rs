@@ -105,6 +105,30 @@ async fn second_order_of_a_number_gets_a_suffix_for_its_customer() {
 }
 
 #[tokio::test]
+async fn address_of_an_order_goes_by_placed_time_within_an_import_and_never_moves() {
+    let app = app_with_customers().await;
+    let at = |id: &str, placed: &str, product: &str| {
+        order("#1001", ANN).with("Id", id).with("Created at", placed).with("Lineitem name", product)
+    };
+    // As Shopify exports them: the newest first.
+    let rows = [at("3", "2024-03-09 08:00:00 +0000", "Newer"), at("2", "2024-02-09 08:00:00 +0000", "Older")];
+    import_valid(&app, &[], export_with_id(&rows));
+    let products = async |numbers: [&str; 3]| {
+        let mut products = Vec::new();
+        for number in numbers {
+            products.push(api_order(&app, ANN, number).await["lines"][0]["name"].clone());
+        }
+        products
+    };
+    assert_eq!(products(["1001", "1001-2", "1001-3"]).await, [Value::from("Older"), "Newer".into(), Value::Null]);
+    // A later import brings one that was placed before both, and changes the others.
+    let [newer, older] = rows.map(|row| row.with("Total", "99.00"));
+    let oldest = at("1", "2024-01-09 08:00:00 +0000", "Oldest");
+    import_valid(&app, &[], export_with_id(&[newer, older, oldest]));
+    assert_eq!(products(["1001", "1001-2", "1001-3"]).await, ["Older", "Newer", "Oldest"]);
+}
+
+#[tokio::test]
 async fn equal_numbers_get_a_suffix_when_a_verified_customer_claims_them() {
     let app = TestApp::start().await;
     let rows: Vec<Row> = ["1", "2", "3"].map(|id| order("#1001", ANN).with("Id", id)).to_vec();

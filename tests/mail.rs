@@ -78,6 +78,26 @@ async fn mail_escapes_input_and_describes_the_device() {
 }
 
 #[tokio::test]
+async fn times_in_mail_are_those_of_the_customer_or_else_of_the_shop() {
+    let app = TestApp::start_with(&[("SHOP_TIME_ZONE", "Asia/Tokyo")]).await;
+    let mut ann = app.customer(ANN).await;
+    let created = mailbox::mail_to(&app, ANN, CONFIRM).await;
+    app.run_ok(&["user", "verify", ANN]);
+    assert!(created.text.contains(" Tokyo time (UTC+09:00), from 127.0.0.1 ("), "{}", created.text);
+    assert_eq!(ann.post("/account/time-zone", &[("zone", "Asia/Kolkata")]).await.status, 303);
+    ann.post("/account/email", &[("email", BOB), ("password", PASSWORD)]).await;
+    // To the address of the account, and to one that has no account yet, for this account.
+    for (to, subject) in [(ANN, "Email address change requested"), (BOB, mailbox::CONFIRM_NEW)] {
+        let mail = mailbox::mail_to(&app, to, subject).await;
+        assert!(mail.text.contains(" Kolkata time (UTC+05:30), from"), "{}", mail.text);
+    }
+    ann.post("/account/time-zone", &[("zone", "UTC")]).await;
+    app.visitor().post("/password/forgot", &[("email", ANN)]).await;
+    let reset = mailbox::mail_to(&app, ANN, mailbox::RESET).await;
+    assert!(reset.text.contains(" UTC, from"), "{}", reset.text);
+}
+
+#[tokio::test]
 async fn development_server_shows_sent_mail() {
     let app = TestApp::start().await;
     let mut visitor = app.visitor();

@@ -106,15 +106,55 @@ async fn retry_of_all_failed_changes_no_other_mail() {
     wait_for_state(&app, BOB, "failed").await;
     server.set_mode(Mode::Defer);
     app.customer("carol@example.com").await;
-    let deferred = wait_for_state(&app, "carol@example.com", "deferred").await;
-    let output = app.run(&["mail", "retry", &deferred]);
-    assert!(output.is_one_line_error(1) && output.stderr.contains("has not failed"), "{output:?}");
+    wait_for_state(&app, "carol@example.com", "deferred").await;
     server.set_mode(Mode::Accept);
     assert_eq!(app.run_ok(&["mail", "retry", "--all-failed"]), "2 messages are queued again\n");
     let mut recipients: Vec<String> = server.wait_for_mails(2).await.into_iter().map(|mail| mail.to).collect();
     recipients.sort();
     assert_eq!(recipients, [ANN, BOB]);
     assert_eq!(app.run_ok(&["mail", "retry", "--all-failed"]), "no message has failed\n");
+}
+
+/// Defers the messages of these customers, far ahead.
+async fn defer_for(app: &TestApp, server: &MailServer, customers: &[&str]) -> Vec<String> {
+    server.set_mode(Mode::Defer);
+    let mut ids = Vec::new();
+    for customer in customers {
+        app.customer(customer).await;
+        ids.push(wait_for_state(app, customer, "deferred").await);
+    }
+    server.set_mode(Mode::Accept);
+    // Not further than the longest wait, which only a wrong clock writes.
+    app.execute("UPDATE mail_queue SET due_at = due_at + 800 WHERE failure IS NOT NULL").await;
+    ids
+}
+
+#[tokio::test]
+async fn deferred_mail_is_delivered_at_once_by_a_retry() {
+    let server = MailServer::start();
+    let app = app_with(&server).await;
+    let ids = defer_for(&app, &server, &[ANN, BOB]).await;
+    let retried = app.run_ok(&["mail", "retry", &ids[0]]);
+    assert_eq!(retried, format!("message {} was deferred; it is due now\n", ids[0]));
+    assert_eq!(server.wait_for_mails(1).await[0].to, ANN);
+    assert_eq!(app.run_ok(&["mail", "retry", "--all-failed"]), "no message has failed\n");
+    assert_eq!(app.run_ok(&["mail", "retry", "--all"]), "0 failed and 1 deferred messages are due now\n");
+    assert_eq!(server.wait_for_mails(2).await[1].to, BOB);
+    assert_eq!(app.run_ok(&["mail", "retry", "--all"]), "no message has failed or is deferred\n");
+}
+
+#[tokio::test]
+async fn retry_leaves_mail_that_is_being_delivered() {
+    let server = MailServer::start();
+    server.set_mode(Mode::Defer);
+    let app = app_with(&server).await;
+    app.customer(ANN).await;
+    let id = wait_for_state(&app, ANN, "deferred").await;
+    // As a node that has claimed it, which other nodes must not deliver at the same time.
+    app.execute("UPDATE mail_queue SET due_at = due_at + 100, failure = NULL").await;
+    let output = app.run(&["mail", "retry", &id]);
+    assert!(output.is_one_line_error(1) && output.stderr.contains("without a retry"), "{output:?}");
+    assert_eq!(app.run_ok(&["mail", "retry", "--all"]), "no message has failed or is deferred\n");
 }
 
 #[tokio::test]

@@ -108,6 +108,34 @@ async fn spreadsheet_has_what_the_page_of_an_order_shows() {
 }
 
 #[tokio::test]
+async fn billing_address_equal_to_the_shipping_address_is_not_printed_twice() {
+    let app = TestApp::start().await;
+    let mut ann = app.verified_customer(ANN).await;
+    let address = [
+        ("Billing Name", "Ann Example"),
+        ("Billing Address1", "Long Lane 5"),
+        ("Billing Zip", "51100"),
+        ("Billing City", "Reims"),
+        ("Billing Country", "FR"),
+    ];
+    let row = |number: &str| address.iter().fold(order(number, ANN), |row, (column, value)| row.with(column, value));
+    let columns: Vec<&str> = COLUMNS.into_iter().chain(address.map(|(column, _)| column)).collect();
+    let rows =
+        [row("#1"), row("#2").with("Billing Name", "Ann at work").with("Created at", "2024-01-01 10:00:00 +0000")];
+    app.write("orders.csv", export_of(&columns, &rows));
+    app.run_ok(&["import", "orders.csv"]);
+    for (path, is_same) in [("/orders/1", true), ("/orders/2", false)] {
+        let page = ann.get(path).await.text();
+        assert_eq!(page.contains("<p>Same as shipping address</p>"), is_same, "{page}");
+        assert_eq!(page.matches("<span>Long Lane 5</span>").count(), if is_same { 1 } else { 2 }, "{page}");
+    }
+    assert_eq!(
+        csv_cell(&mut ann, "Billing address").await.as_deref(),
+        Some("Ann Example, Long Lane 5, 51100 Reims, FR")
+    );
+}
+
+#[tokio::test]
 async fn shop_is_named_to_customers_with_orders_of_several() {
     let app = TestApp::start().await;
     let (mut ann, mut bob) = (app.verified_customer(ANN).await, app.verified_customer(BOB).await);
@@ -131,6 +159,28 @@ async fn shop_is_named_to_customers_with_orders_of_several() {
     for path in ["/orders", "/orders/7"] {
         assert!(!bob.get(path).await.text().contains(shown), "{path} names the only shop");
     }
+}
+
+#[tokio::test]
+async fn shop_without_a_name_of_its_own_has_that_of_the_portal() {
+    let app = TestApp::start_with(&[("SHOP_NAME", "Mugs & More")]).await;
+    let mut ann = app.verified_customer(ANN).await;
+    app.write("mugs.csv", export(&[order("#1", ANN)]));
+    app.run_ok(&["import", "mugs.csv"]);
+    let shown = "<span class=\"shop\">Mugs &#38; More</span>";
+    assert!(!ann.get("/orders").await.text().contains(shown));
+    assert_eq!(api_order(&app, "1").await.get("shop"), None);
+    app.write("pots.csv", export(&[order("#2", ANN).with("Created at", "2024-02-02 10:00:00 +0000")]));
+    app.run_ok(&["import", "--shop", "Pots", "pots.csv"]);
+    assert!(ann.get("/orders").await.text().contains(shown));
+    assert!(ann.get("/orders/1").await.text().contains("<dt>Shop</dt> <dd>Mugs &#38; More</dd>"));
+    assert_eq!(csv_cell(&mut ann, "Shop").await.as_deref(), Some("Mugs & More"));
+    assert_eq!(
+        (&api_order(&app, "1").await["shop"], &api_order(&app, "2").await["shop"]),
+        (&json!("Mugs & More"), &json!("Pots"))
+    );
+    let data = ann.post("/account/export", &[("password", PASSWORD)]).await.json();
+    assert_eq!((&data["orders"][0]["shop"], &data["orders"][1]["shop"]), (&json!("Mugs & More"), &json!("Pots")));
 }
 
 #[tokio::test]

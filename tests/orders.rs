@@ -46,11 +46,28 @@ async fn list_has_20_orders_per_page_newest_first() {
     let front = list(&mut visitor, &link(&back, "prev").unwrap()).await;
     assert_eq!(numbers(&front), newest_first[..20]);
     assert_eq!(link(&front, "prev"), None, "the first page offers newer orders");
-    // The first and the last page know their place in the list without a count of the orders before them.
-    for (page, position) in [(first, "1–20 of 45"), (third, "41–45 of 45"), (front, "1–20 of 45")] {
-        assert!(page.contains(&format!("<span class=\"position\">{position}</span>")), "{position}");
+    let has_position =
+        |page: &str, position: &str| page.contains(&format!("<span class=\"position\">{position}</span>"));
+    for (page, position) in [
+        (&first, "1–20 of 45"),
+        (&second, "21–40 of 45"),
+        (&third, "41–45 of 45"),
+        (&back, "21–40 of 45"),
+        (&front, "1–20 of 45"),
+    ] {
+        assert!(has_position(page, position), "{position}");
     }
-    assert!(!second.contains("class=\"position\"") && !back.contains("class=\"position\""));
+    // A cursor of the API, or of an earlier version, has no position.
+    let next = link(&first, "next").unwrap();
+    let plain = next.replace("after=dp20_", "after=d");
+    assert_ne!(next, plain);
+    let same = list(&mut visitor, &plain).await;
+    assert_eq!(numbers(&same), newest_first[20..40]);
+    assert!(!same.contains("class=\"position\""), "a position without knowledge");
+    let last = list(&mut visitor, &link(&same, "next").unwrap()).await;
+    assert!(has_position(&last, "41–45 of 45"), "the last page is at the end of the list");
+    let forged = list(&mut visitor, &next.replace("after=dp20_", "after=dp9000000000000000000_")).await;
+    assert!(numbers(&forged) == newest_first[20..40] && !forged.contains("class=\"position\""));
     let found = list(&mut visitor, "/orders?q=5044").await;
     assert!(!found.contains("class=\"position\""), "a list of one page has a position");
 }

@@ -216,8 +216,8 @@ impl Fixture {
     }
 
     async fn page(&self, user_id: &str, filter: &Filter, start: &PageStart, size: u32) -> Page {
-        let read = self.database.read(async |snapshot| orders::find_page(snapshot, user_id, filter, start, size).await);
-        let page = read.await.unwrap();
+        let (engine, reader) = (self.database.engine(), self.database.reader());
+        let (_, page) = orders::find_page(engine, reader, user_id, filter, start, size).await.unwrap();
         // As text, as in a URL.
         let at = |order| Cursor::parse(&Cursor::at(order, filter.sort()).to_string(), filter.sort()).unwrap();
         Page {

@@ -248,6 +248,22 @@ async fn unusable_logo_stops_the_start_with_its_reason() {
 }
 
 #[tokio::test]
+async fn accent_is_in_mail() {
+    let html = async |settings: &[(&str, &str)]| {
+        let app = TestApp::start_with(settings).await;
+        app.customer(ANN).await;
+        mailbox::mail_to(&app, ANN, mailbox::CONFIRM).await.html
+    };
+    let (own, red) = (html(&[]).await, html(&[("SHOP_ACCENT", "#c00")]).await);
+    let button = |html: &str| html.split("bgcolor=\"").nth(1).unwrap()[..7].to_owned();
+    assert_eq!(button(&own), "#00523a");
+    assert_ne!(button(&red), button(&own));
+    let dark = |html: &str| html.split(".page .button { background-color: ").nth(1).unwrap()[..7].to_owned();
+    assert_ne!(dark(&red), dark(&own));
+    assert!(!red.contains(&button(&own)) && !red.contains(&dark(&own)), "{red}");
+}
+
+#[tokio::test]
 async fn accent_is_in_the_stylesheet_under_its_own_content_hash() {
     let stylesheet = async |settings: &[(&str, &str)]| {
         let app = TestApp::start_with(settings).await;

@@ -224,3 +224,38 @@ async fn only_static_files_are_served() {
         assert!(response.is_page(status), "{path}: {} {}", response.status, response.text());
     }
 }
+
+#[tokio::test]
+async fn compiled_files_are_served_without_a_directory() {
+    let mut sandbox = Sandbox::new().await;
+    sandbox.unset("STATIC_DIR");
+    let app = TestApp::start_in(sandbox).await;
+    let page = get(&app, "/login", &[]).await.text();
+    for name in ["site.css", "site.js", "icon.svg"] {
+        let start = page.find(&format!("/static/{name}?v=")).unwrap();
+        let url: String = page[start..].chars().take_while(|letter| *letter != '"').collect();
+        let file = get(&app, &url, &[]).await;
+        assert_eq!(file.status, 200, "{url}");
+        assert!(file.body == on_disk(name), "{url}");
+        assert!(file.header("cache-control").unwrap().contains("immutable"), "{url}");
+    }
+    assert_eq!(get(&app, "/favicon.ico", &[]).await.status, 200);
+    let range = get(&app, CSS, &[("range", "bytes=0-9")]).await;
+    assert_eq!((range.status, range.body == on_disk("site.css")), (200, true));
+    for path in ["/static/missing.css", "/static/", "/static/../Cargo.toml"] {
+        assert_eq!(get(&app, path, &[]).await.status, 404, "{path}");
+    }
+    let post = app.visitor().post(CSS, &[]).await;
+    assert_eq!((post.status, post.header("allow")), (405, Some("GET, HEAD")));
+}
+
+#[tokio::test]
+async fn directory_static_is_preferred_to_compiled_files() {
+    let mut sandbox = Sandbox::new().await;
+    copy_static_files(&mut sandbox);
+    std::fs::rename(sandbox.path().join("files"), sandbox.path().join("static")).unwrap();
+    sandbox.write("static/site.css", b"body { color: red }");
+    sandbox.unset("STATIC_DIR");
+    let app = TestApp::start_in(sandbox).await;
+    assert_eq!(get(&app, CSS, &[]).await.body, b"body { color: red }");
+}

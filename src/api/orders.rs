@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::bearer::BearerUser;
 use super::problem::{Problem, no_store};
 use crate::clock::Clock;
-use crate::database::{self, Database};
+use crate::database::Database;
 use crate::domain::{UnixSeconds, Zone};
 use crate::orders::{
     self, CacheKey, Cursor, Filter, FilterErrors, FilterParams, OrderNumber, OrderResponse, OrderSummary, PAGE_SIZE,
@@ -93,11 +93,8 @@ pub(super) async fn list(
         return Ok(stored.respond(JSON));
     }
     let user_id = &caller.user.user_id;
-    let found = database.read(async |snapshot| {
-        let version = orders::find_version(snapshot, user_id).await?;
-        Ok::<_, database::Error>((version, orders::find_page(snapshot, user_id, &filter, &start, limit).await?))
-    });
-    let (version, page) = found.await?;
+    let (version, page) =
+        orders::find_page(database.engine(), database.reader(), user_id, &filter, &start, limit).await?;
     let next = page.orders.last().filter(|_| page.has_more).map(|order| Cursor::at(order, filter.sort()).to_string());
     let list = OrderList { orders: page.orders.into_iter().map(OrderSummary::from).collect(), next };
     let Some(key) = key else { return Ok(no_store(&mut HttpResponse::Ok()).json(list)) };
@@ -118,7 +115,7 @@ pub(super) async fn find(
 ) -> Result<HttpResponse, Error> {
     let number = OrderNumber::parse(&number).ok_or(Error::NotFound)?;
     let detail = orders::find_order(&database, &caller.user.user_id, &number).await?.ok_or(Error::NotFound)?;
-    let order = OrderResponse::from(detail);
+    let order = OrderResponse::new(detail, &site.shop.name);
     let order = if site.shop.shows_notes { order } else { order.without_note() };
     Ok(no_store(&mut HttpResponse::Ok()).json(order))
 }

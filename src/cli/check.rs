@@ -15,7 +15,7 @@ pub(super) async fn run(config: &Config, clock: &Clock, test_address: Option<&st
         print(format!("{name:22} {value}"));
     }
     config.warnings().iter().for_each(|warning| warn(warning));
-    Assets::load(&config.static_dir, &config.shop).map_err(failed)?;
+    Assets::load(config.static_dir.as_deref(), &config.shop).map_err(failed)?;
     print("the static files are there");
     if let Some(files) = &config.tls {
         server::load_certificate(files).map_err(failed)?;
@@ -31,7 +31,8 @@ pub(super) async fn run(config: &Config, clock: &Clock, test_address: Option<&st
     print("mail can be handed over");
     if let Some(address) = test_address {
         let site = config.origin_at(config.bind_addr.port());
-        let sender = Sender { site, shop: Arc::new(config.shop.clone()) };
+        let (shop, zone) = (Arc::new(config.shop.clone()), config.shop_time_zone.clone());
+        let sender = Sender { site, shop, zone };
         let sent = transport.send_test(&clock.new_id(), &address, &sender).await;
         sent.map_err(|error| failed(format!("the test message did not leave: {error}; check MAIL_URL and MAIL_FROM")))?;
         print(format!("a test message to {address} was handed over"));

@@ -29,7 +29,7 @@ pub(super) struct ImportArguments {
     /// The name of the shop, when customers have orders of several: order numbers of different shops are different orders
     #[arg(long, value_name = "NAME", value_parser = parse_shop)]
     shop: Option<ShopName>,
-    /// Read our column from another one of the file, such as "Created at=Order date"; repeatable. Currency=EUR sets it for all orders
+    /// Read our column from another one of the file, such as "Created at=Order date"; repeatable. Currency=EUR is the currency of orders without one
     #[arg(long = "column", value_name = "OURS=THEIRS", value_parser = ColumnMapping::parse)]
     columns: Vec<ColumnMapping>,
     /// Print the report as JSON
@@ -45,6 +45,9 @@ pub(super) async fn run(config: &Config, clock: &Clock, arguments: ImportArgumen
     let sources: Vec<ImportSource> = arguments.files.into_iter().map(source).collect();
     if sources.iter().filter(|source| **source == ImportSource::Stdin).count() > 1 {
         return Err(Failure::Usage("- (standard input) can be given once".to_owned()));
+    }
+    if let Some(column) = ColumnMapping::repeated(&arguments.columns) {
+        return Err(Failure::Usage(format!("--column {column}=… is given twice; name one column of the file")));
     }
     let options = ImportOptions {
         mode: if arguments.dry_run { ImportMode::DryRun } else { ImportMode::Load },
@@ -158,6 +161,7 @@ fn json(report: &ImportReport, mode: ImportMode) -> serde_json::Value {
         "seconds": report.duration.as_secs_f64(),
         "changes": report.changes.listed,
         "changes_listed": report.changes.listed.len(),
+        "changes_count": report.changes.count,
     })
 }
 

@@ -6,7 +6,7 @@ use super::{Failure, failed, open, print};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::database::Database;
-use crate::mail::operator::{self, QueuedMail, Retry};
+use crate::mail::operator::{self, QueuedMail, Undelivered};
 
 #[derive(Subcommand)]
 #[allow(clippy::doc_markdown)] // These comments are what --help prints.
@@ -17,11 +17,16 @@ pub(super) enum MailCommand {
     /// it was tried, and its state: waiting, deferred or failed, with the reason. A failed message is kept for 30 days and is not
     /// delivered unless you retry it.
     List,
-    /// Deliver a failed message again, or all of them
+    /// Deliver a failed or deferred message now, or all of them
+    ///
+    /// A running server delivers it within seconds, and tries for two more days if the mail server does not take it.
     Retry {
         /// The message's id, as list shows it
-        #[arg(required_unless_present = "all_failed", conflicts_with = "all_failed")]
+        #[arg(required_unless_present_any = ["all", "all_failed"], conflicts_with_all = ["all", "all_failed"])]
         id: Option<String>,
+        /// Every message that has failed or is deferred
+        #[arg(long, conflicts_with = "all_failed")]
+        all: bool,
         /// Every message that has failed
         #[arg(long)]
         all_failed: bool,
@@ -38,7 +43,8 @@ pub(super) async fn run(config: &Config, clock: &Clock, command: MailCommand) ->
     let done = match command {
         MailCommand::List => list(&database).await,
         MailCommand::Retry { id: Some(id), .. } => retry(&database, clock, &id).await,
-        MailCommand::Retry { id: None, .. } => retry_all(&database, clock).await,
+        MailCommand::Retry { all: true, .. } => retry_all(&database, clock).await,
+        MailCommand::Retry { .. } => retry_all_failed(&database, clock).await,
         MailCommand::Drop { id } => drop(&database, &id).await,
     };
     database.close().await;
@@ -84,18 +90,32 @@ fn state(mail: &QueuedMail) -> String {
 }
 
 async fn retry(database: &Database, clock: &Clock, id: &str) -> Result<(), Failure> {
-    match operator::retry(database, id, clock.now()).await.map_err(failed)? {
-        Retry::Queued => {
-            print(format!("message {id} is queued again"));
-            Ok(())
+    for (which, was) in [(Undelivered::Failed, "had failed"), (Undelivered::Deferred, "was deferred")] {
+        if operator::retry(database, which, Some(id), clock.now()).await.map_err(failed)? > 0 {
+            print(format!("message {id} {was}; it is due now"));
+            return Ok(());
         }
-        Retry::NotFailed => Err(failed(format!("message {id} has not failed: it is delivered without a retry"))),
-        Retry::UnknownId => Err(unknown(id)),
     }
+    if !operator::is_queued(database, id).await.map_err(failed)? {
+        return Err(unknown(id));
+    }
+    Err(failed(format!("message {id} has not failed and is not deferred: it is delivered without a retry")))
 }
 
 async fn retry_all(database: &Database, clock: &Clock) -> Result<(), Failure> {
-    match operator::retry_failed(database, None, clock.now()).await.map_err(failed)? {
+    let now = clock.now();
+    // First: a failed message that is due again may be deferred soon.
+    let deferred = operator::retry(database, Undelivered::Deferred, None, now).await.map_err(failed)?;
+    let had_failed = operator::retry(database, Undelivered::Failed, None, now).await.map_err(failed)?;
+    match (had_failed, deferred) {
+        (0, 0) => print("no message has failed or is deferred"),
+        _ => print(format!("{had_failed} failed and {deferred} deferred messages are due now")),
+    }
+    Ok(())
+}
+
+async fn retry_all_failed(database: &Database, clock: &Clock) -> Result<(), Failure> {
+    match operator::retry(database, Undelivered::Failed, None, clock.now()).await.map_err(failed)? {
         0 => print("no message has failed"),
         1 => print("1 message is queued again"),
         count => print(format!("{count} messages are queued again")),

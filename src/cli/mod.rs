@@ -3,6 +3,7 @@
 mod check;
 mod database;
 mod import;
+mod init;
 mod mail;
 mod orders;
 mod users;
@@ -64,6 +65,10 @@ enum Command {
     /// Print a new TOKEN_SECRET: 64 random bytes in hex
     #[command(after_help = "Example: echo \"TOKEN_SECRET=$(order-portal secret)\" >> .env")]
     Secret,
+    /// Write a commented .env with a new TOKEN_SECRET, which only its owner can read
+    ///
+    /// An existing file is never changed. --env-file names another file.
+    Init,
 }
 
 /// What needs the settings.
@@ -167,6 +172,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
             print(config::new_secret().map_err(failed)?);
             Ok(())
         }
+        Command::Init => init::run(arguments.env_file.as_deref()),
         Command::Configured(command) => {
             let config =
                 Config::load(arguments.env_file.as_deref()).map_err(|errors| Failure::Usage(errors.to_string()))?;

@@ -6,7 +6,6 @@ use super::{Failure, failed, open, print};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::database::{Database, Error};
-use crate::domain::UnixSeconds;
 use crate::orders::{self, Answered, OperatorOrder, PendingCancellation, PendingReorder, Verdict};
 
 #[derive(Subcommand)]
@@ -30,9 +29,9 @@ pub(super) enum OrdersCommand {
         #[command(subcommand)]
         action: Option<ReorderAction>,
     },
-    /// Show an order of the shop: its account, its states and times, its total
+    /// Show everything that is known about an order: account, states, times, requests that wait, lines, amounts, addresses
     Show {
-        /// The order's number, with or without #; or its Id
+        /// The order's number, with or without #, also as in the address of its page (1001-2); or its Id
         number: String,
     },
     /// List past imports, the newest first: their files, how many orders they brought, and how they ended
@@ -100,7 +99,8 @@ fn only_order(found: Result<Vec<OperatorOrder>, Error>, number: &str) -> Result<
     if found.len() > 1 {
         let orders = found.iter().map(|order| {
             let shop = if order.shop.is_empty() { String::new() } else { format!(" of {}", order.shop) };
-            format!("{} ({}{shop}, placed {})", order.distinct_id(), order.name, order.placed_at)
+            let email = order.account.as_ref().or(order.email.as_ref()).map_or("no email address", String::as_str);
+            format!("{} ({}{shop}, {email}, placed {})", order.distinct_id(), order.name, order.placed_at)
         });
         let orders = orders.collect::<Vec<_>>().join(", ");
         return Err(failed(format!("several orders have the number {number}; give one of these ids: {orders}")));
@@ -109,45 +109,12 @@ fn only_order(found: Result<Vec<OperatorOrder>, Error>, number: &str) -> Result<
 }
 
 async fn show(database: &Database, number: &str) -> Result<(), Failure> {
-    let order = find_one_order(database, number).await?;
-    for (name, value) in shown_fields(&order).map_err(failed)? {
-        if !value.is_empty() {
-            print(format!("{name:14}{value}"));
-        }
+    let order = only_order(orders::find_with_samples(database, number).await, number)?;
+    let record = orders::find_record(database, order).await.map_err(failed)?;
+    for (term, value) in orders::describe(&record) {
+        print(format!("{term:14}{value}"));
     }
     Ok(())
-}
-
-fn shown_fields(order: &OperatorOrder) -> Result<[(&'static str, String); 19], Error> {
-    let time = |at: Option<UnixSeconds>| at.map(|at| at.to_string()).unwrap_or_default();
-    let refunded = order.refunded()?;
-    Ok([
-        ("order", order.name.clone()),
-        ("shop", order.shop.clone()),
-        ("id", order.distinct_id().to_owned()),
-        ("page", format!("/orders/{}", order.number)),
-        ("email", order.email.clone().unwrap_or_else(|| "none".to_owned())),
-        ("account", order.account.clone().unwrap_or_else(|| "none; see order-portal user link --help".to_owned())),
-        ("status", order.status.clone()),
-        ("payment", order.payment_status.clone()),
-        ("fulfilment", order.fulfillment_status.clone()),
-        ("placed", order.placed_at.to_string()),
-        ("paid", time(order.paid_at)),
-        ("fulfilled", time(order.fulfilled_at)),
-        ("cancelled", time(order.cancelled_at)),
-        ("asked", time(order.cancellation_asked_at)),
-        ("reason", order.cancellation_reason.clone().unwrap_or_default()),
-        ("answer", answer_text(order)),
-        ("total", format!("{} for {} lines", order.total()?, order.line_count)),
-        ("refunded", if refunded.is_zero() { String::new() } else { refunded.to_string() }),
-        ("repeats", order.reordered_from.clone().unwrap_or_default()),
-    ])
-}
-
-/// `declined 2026-01-31T12:30:00Z`
-fn answer_text(order: &OperatorOrder) -> String {
-    let answer = order.cancellation_answer.as_ref().zip(order.cancellation_answered_at);
-    answer.map(|(verdict, at)| format!("{verdict} {at}")).unwrap_or_default()
 }
 
 async fn print_imports(database: &Database, limit: u32) -> Result<(), Failure> {
@@ -249,10 +216,11 @@ fn no_request(order: &OperatorOrder) -> Failure {
             "order {name} has no cancellation request; order-portal orders cancellations lists those that wait"
         ));
     }
-    let answer = answer_text(order);
-    match answer.as_str() {
-        "" => failed(format!("the cancellation request for order {name} is settled: its status is {}", order.status)),
-        _ => failed(format!("the cancellation request for order {name} was answered already: {answer}")),
+    match order.cancellation_answer.as_ref().zip(order.cancellation_answered_at) {
+        None => failed(format!("the cancellation request for order {name} is settled: its status is {}", order.status)),
+        Some((verdict, at)) => {
+            failed(format!("the cancellation request for order {name} was answered already: {verdict} {at}"))
+        }
     }
 }
 

@@ -33,7 +33,8 @@ pub struct Config {
     pub mail_from: Mailbox,
     pub shop: Shop,
     pub demo_orders: bool,
-    pub static_dir: PathBuf,
+    /// `None` for the files that are compiled into the program.
+    pub static_dir: Option<PathBuf>,
     /// Size of the finished order lists in memory.
     pub cache_megabytes: u64,
     /// Proxies whose `X-Forwarded-For` is trusted.
@@ -194,9 +195,13 @@ impl Reader<'_> {
         mailbox
     }
 
-    fn static_dir(&mut self) -> PathBuf {
-        let folder = PathBuf::from((self.get)("STATIC_DIR").unwrap_or_else(|| "static".to_owned()));
-        self.show("STATIC_DIR", Some(folder.display()));
+    /// The setting, or `static` if it is there.
+    fn static_dir(&mut self) -> Option<PathBuf> {
+        let default = || Some(PathBuf::from("static")).filter(|folder| folder.is_dir());
+        let folder = (self.get)("STATIC_DIR").map(PathBuf::from).or_else(default);
+        let shown =
+            folder.as_ref().map_or("the files in the program".to_owned(), |folder| folder.display().to_string());
+        self.show("STATIC_DIR", Some(shown));
         folder
     }
 

@@ -20,6 +20,10 @@ impl SqlBuilder {
         Self { engine, text: text.to_owned(), arguments: AnyArguments::default() }
     }
 
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
+
     /// Appends fixed text.
     pub fn push(&mut self, text: &str) -> &mut Self {
         self.text.push_str(text);

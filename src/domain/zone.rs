@@ -54,13 +54,22 @@ impl Zone {
 
     /// The name with the offset at that time: `Europe/Berlin (UTC+02:00)`.
     pub fn label(&self, at: UnixSeconds) -> String {
+        self.with_offset(self.name(), at)
+    }
+
+    /// What follows a time in a sentence: `Berlin time (UTC+02:00)`, `UTC`.
+    pub fn describe_at(&self, at: UnixSeconds) -> String {
+        if self.name() == "UTC" { "UTC".to_owned() } else { self.with_offset(&format!("{} time", self.place()), at) }
+    }
+
+    fn with_offset(&self, name: &str, at: UnixSeconds) -> String {
         let offset = self.local(at).offset();
         if offset.is_utc() {
-            return format!("{} (UTC)", self.name()).replace("UTC (UTC)", "UTC");
+            return format!("{name} (UTC)").replace("UTC (UTC)", "UTC");
         }
         let (hours, minutes, _) = offset.as_hms();
         let sign = if offset.is_negative() { '-' } else { '+' };
-        format!("{} (UTC{sign}{:02}:{:02})", self.name(), hours.abs(), minutes.abs())
+        format!("{name} (UTC{sign}{:02}:{:02})", hours.abs(), minutes.abs())
     }
 
     /// All zones that can be chosen, by name.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Shop;
 use crate::domain::{UnixSeconds, Zone, format_date_time};
-use crate::web::Client;
+use crate::web::{Client, MailColors};
 
 /// When and from where a request came, so that the reader can tell whether it was their own. Stored in the queue as JSON.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -26,11 +26,12 @@ impl RequestOrigin {
         Self { at, address: String::new(), device: "the shop".to_owned() }
     }
 
-    pub(super) fn describe(&self) -> String {
+    pub(super) fn describe(&self, zone: &Zone) -> String {
+        let time = format!("{} {}", format_date_time(self.at, zone), zone.describe_at(self.at));
         if self.address.is_empty() {
-            return format!("{} UTC, by {}", format_date_time(self.at, &Zone::utc()), self.device);
+            return format!("{time}, by {}", self.device);
         }
-        format!("{} UTC, from {} ({})", format_date_time(self.at, &Zone::utc()), self.address, self.device)
+        format!("{time}, from {} ({})", self.address, self.device)
     }
 }
 
@@ -40,6 +41,14 @@ pub struct Sender {
     /// The public origin.
     pub site: String,
     pub shop: Arc<Shop>,
+    /// The zone of times in mail to readers whose own is unknown.
+    pub zone: Zone,
+}
+
+impl Sender {
+    pub(super) fn colors(&self) -> MailColors {
+        MailColors::new(self.shop.accent.as_ref())
+    }
 }
 
 /// The content of a mail as it is sent.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::content::RequestOrigin;
+use crate::domain::Zone;
 
 /// What happened to the factors of an account. Stored in the queue as JSON, like [`Message`](super::Message).
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -95,7 +96,7 @@ impl AboutFactors {
         }
     }
 
-    pub(super) fn when(&self) -> String {
+    pub(super) fn when(&self, zone: &Zone) -> String {
         let label = match &self.change {
             FactorChange::TotpAdded
             | FactorChange::TotpRemoved
@@ -107,6 +108,6 @@ impl AboutFactors {
             FactorChange::RecoveryCodeUsed { .. } => "Used",
             FactorChange::WrongCode => "Entered",
         };
-        format!("{label}: {}.", self.origin.describe())
+        format!("{label}: {}.", self.origin.describe(zone))
     }
 }

@@ -137,7 +137,7 @@ impl Message {
     }
 
     fn text(&self, link: Option<&str>, sender: &Sender) -> EmailText {
-        let (has_link, contact) = (link.is_some(), sender.shop.contact.as_ref());
+        let (has_link, contact, zone) = (link.is_some(), sender.shop.contact.as_ref(), &sender.zone);
         let text = |subject: &str, before: Vec<String>, label: &str, after: Vec<String>| EmailText {
             subject: subject.to_owned(),
             before,
@@ -153,7 +153,7 @@ impl Message {
                 "Confirm your email address",
                 vec![
                     "An account was created with this email address. Confirm the address to see your orders in the account. You need to be logged in, or to enter the account's password.".to_owned(),
-                    format!("Created: {}.", origin.describe()),
+                    format!("Created: {}.", origin.describe(zone)),
                 ],
                 "Confirm the address",
                 vec!["The link works once and expires after 24 hours. If you did not create the account, you can ignore this email, or open the link to take over the account. Whoever created it cannot see your orders.".to_owned()],
@@ -162,7 +162,7 @@ impl Message {
                 "Choose a new password",
                 vec![
                     "A new password was requested for your account.".to_owned(),
-                    format!("Requested: {}.", origin.describe()),
+                    format!("Requested: {}.", origin.describe(zone)),
                 ],
                 "Choose a new password",
                 vec!["The link works once and expires after 30 minutes. If you did not request this, you can ignore this email. Your password stays the same.".to_owned()],
@@ -171,7 +171,7 @@ impl Message {
                 "Confirm your new email address",
                 vec![
                     "A customer wants to change their account to this email address. Confirm the address to complete the change. You need to be logged in, or to enter the account's password.".to_owned(),
-                    format!("Requested: {}.", origin.describe()),
+                    format!("Requested: {}.", origin.describe(zone)),
                 ],
                 "Confirm the address",
                 vec!["The link works once and expires after 24 hours. If you did not request this, you can ignore this email. Nothing changes.".to_owned()],
@@ -180,7 +180,7 @@ impl Message {
                 "Email address change requested",
                 vec![
                     format!("A change of your account's email address to {to} was requested. It takes effect when that address is confirmed."),
-                    format!("Requested: {}.", origin.describe()),
+                    format!("Requested: {}.", origin.describe(zone)),
                     "If this was not you, log in now and change your password. That cancels the change.".to_owned(),
                 ],
                 "",
@@ -189,26 +189,26 @@ impl Message {
             Self::AddressChanged { origin, to } => security_notice(
                 "Your email address was changed",
                 format!("The email address of your account was changed from this address to {to}."),
-                format!("Confirmed: {}.", origin.describe()),
+                format!("Confirmed: {}.", origin.describe(zone)),
                 &tell_the_shop(contact),
             ),
             Self::PasswordChanged(origin) => security_notice(
                 "Your password was changed",
                 "The password of your account was changed. All other browsers and apps were logged out.".to_owned(),
-                format!("Changed: {}.", origin.describe()),
+                format!("Changed: {}.", origin.describe(zone)),
                 CHOOSE_PASSWORD,
             ),
             Self::NewLogin(origin) => security_notice(
                 "New login to your account",
                 "There was a login to your account from a new browser or network.".to_owned(),
-                format!("Logged in: {}.", origin.describe()),
+                format!("Logged in: {}.", origin.describe(zone)),
                 CHOOSE_PASSWORD,
             ),
             Self::ResetAfterRecovery(origin) => text(
                 "Choose a new password",
                 vec![
                     "Your account was secured. All browsers and apps were logged out, and the old password no longer works. Choose a new password to log in again.".to_owned(),
-                    format!("Requested: {}.", origin.describe()),
+                    format!("Requested: {}.", origin.describe(zone)),
                 ],
                 "Choose a new password",
                 vec!["The link works once and expires after 30 minutes. To get another one, follow \"Forgot your password?\" on the login page.".to_owned()],
@@ -217,14 +217,14 @@ impl Message {
                 "Your account was deleted",
                 vec![
                     "Your account and its data were deleted. The shop keeps its own record of your orders.".to_owned(),
-                    format!("Deleted: {}.", origin.describe()),
+                    format!("Deleted: {}.", origin.describe(zone)),
                 ],
                 "",
                 Vec::new(),
             ),
-            Self::AboutFactors(it) => security_notice(it.subject(), it.text(), it.when(), CHOOSE_PASSWORD),
+            Self::AboutFactors(it) => security_notice(it.subject(), it.text(), it.when(zone), CHOOSE_PASSWORD),
             Self::AboutOrder(message) => message.text(sender),
-            Self::ToShop(message) => message.text(),
+            Self::ToShop(message) => message.text(sender),
         }
     }
 }
@@ -235,7 +235,7 @@ mod tests {
 
     use super::*;
     use crate::config::Shop;
-    use crate::domain::UnixSeconds;
+    use crate::domain::{UnixSeconds, Zone};
 
     #[test]
     fn advice_to_tell_the_shop_names_its_contact() {
@@ -247,7 +247,7 @@ mod tests {
             (Shop::default(), "If this was not you, tell the shop at once."),
             (shop, "If this was not you, tell the shop at once: help@shop.example."),
         ] {
-            let sender = Sender { site: "https://orders.example".to_owned(), shop: Arc::new(shop) };
+            let sender = Sender { site: "https://orders.example".to_owned(), shop: Arc::new(shop), zone: Zone::utc() };
             let email = changed.render(&sender, None).unwrap();
             assert!(email.text.contains(advice) && email.html.contains(advice), "{}", email.text);
         }

@@ -72,7 +72,7 @@ pub struct ChangedOrder {
     pub state: String,
 }
 
-/// To the shop, at `SHOP_CONTACT`.
+/// To the shop, at `SHOP_CONTACT`. Of several orders with one number, the number contains what tells the order apart.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum ToShop {
     CancellationRequested { origin: RequestOrigin, number: String, customer: String, reason: String },
@@ -130,7 +130,7 @@ impl AboutOrder {
                         sender.shop.name
                     )),
                     reason,
-                    Some(format!("Requested: {}.", origin.describe())),
+                    Some(format!("Requested: {}.", origin.describe(&sender.zone))),
                 ];
                 EmailText {
                     subject: subject(&format!("Cancellation requested: order {number}")),
@@ -143,7 +143,7 @@ impl AboutOrder {
                 subject: subject(&format!("Cancellation request withdrawn: order {number}")),
                 before: vec![
                     format!("You withdrew your request to cancel order {number}. The order stays as it is."),
-                    format!("Withdrawn: {}.", origin.describe()),
+                    format!("Withdrawn: {}.", origin.describe(&sender.zone)),
                 ],
                 link: link(number, path),
                 ..EmailText::default()
@@ -176,7 +176,7 @@ impl AboutOrder {
                 let after = [
                     "This is a request, not an order. The shop contacts you about prices, payment and delivery."
                         .to_owned(),
-                    format!("Requested: {}.", origin.describe()),
+                    format!("Requested: {}.", origin.describe(&sender.zone)),
                 ];
                 EmailText {
                     subject: subject(&format!("Request to order again: order {number}")),
@@ -189,7 +189,7 @@ impl AboutOrder {
                 let before = [format!("Order {number} is placed: the same as order {copy_of}.")];
                 let after = [
                     format!("Total: {total}. The shop confirms what it can send."),
-                    format!("Placed: {}.", origin.describe()),
+                    format!("Placed: {}.", origin.describe(&sender.zone)),
                 ];
                 EmailText {
                     subject: subject(&format!("Order {number} is placed")),
@@ -244,29 +244,29 @@ impl ToShop {
         }
     }
 
-    pub(super) fn text(&self) -> EmailText {
+    pub(super) fn text(&self, sender: &Sender) -> EmailText {
         let (subject_text, before) = match self {
             Self::CancellationRequested { origin, number, customer, reason } => (
                 format!("Cancellation requested: order {number}"),
                 vec![
                     format!("{customer} asks to cancel order {number}."),
                     if reason.is_empty() { "No reason given.".to_owned() } else { format!("Reason: {reason}") },
-                    "Answer it with \"order-portal orders cancellations done NUMBER\" or \"order-portal orders cancellations decline NUMBER\": the customer sees the answer on the order's page and gets it by email.".to_owned(),
-                    format!("Requested: {}.", origin.describe()),
+                    "Answer it with \"order-portal orders cancellations done NUMBER\" or \"order-portal orders cancellations decline NUMBER\". If an Id stands after the order's number, several orders have the number: give the Id in its place. The customer sees the answer on the order's page and gets it by email.".to_owned(),
+                    format!("Requested: {}.", origin.describe(&sender.zone)),
                 ],
             ),
             Self::CancellationWithdrawn { origin, number, customer } => (
                 format!("Cancellation request withdrawn: order {number}"),
                 vec![
                     format!("{customer} no longer asks to cancel order {number}."),
-                    format!("Withdrawn: {}.", origin.describe()),
+                    format!("Withdrawn: {}.", origin.describe(&sender.zone)),
                 ],
             ),
             Self::ReorderRequested { origin, number, customer, lines } => {
                 let before = [format!("{customer} asks for these products of order {number} again:")];
                 let after = [
                     "No order was made. Contact the customer about prices, payment and delivery. \"order-portal orders reorders\" lists all requests.".to_owned(),
-                    format!("Requested: {}.", origin.describe()),
+                    format!("Requested: {}.", origin.describe(&sender.zone)),
                 ];
                 (
                     format!("Request to order again: order {number}"),
@@ -281,6 +281,11 @@ impl ToShop {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Zone;
+
+    fn sender() -> Sender {
+        Sender { site: "https://orders.example".to_owned(), shop: std::sync::Arc::default(), zone: Zone::utc() }
+    }
 
     #[test]
     fn mail_line_has_no_control_characters_and_is_short() {
@@ -299,7 +304,7 @@ mod tests {
     #[test]
     fn message_of_an_earlier_version_is_readable() {
         let json = r##"{"CancellationAsked":{"occasion":{"at":0,"address":"","device":"the shop"},"number":"#1"}}"##;
-        let sender = Sender { site: "https://orders.example".to_owned(), shop: std::sync::Arc::default() };
+        let sender = sender();
         let text = serde_json::from_str::<AboutOrder>(json).unwrap().text(&sender);
         assert_eq!((text.subject.as_str(), text.link), ("Cancellation requested: order #1", None));
     }
@@ -311,7 +316,7 @@ mod tests {
             path: format!("/orders/{number}"),
             state: "sent".to_owned(),
         };
-        let sender = Sender { site: "https://orders.example".to_owned(), shop: std::sync::Arc::default() };
+        let sender = sender();
         for (numbers, more, subject, url) in [
             (&["1"][..], 0, "Order 1: sent", "https://orders.example/orders/1"),
             (&["1", "2"], 0, "Orders 1, 2: new status", "https://orders.example/orders"),

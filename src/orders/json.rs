@@ -73,14 +73,15 @@ pub struct OrderResponse {
     #[serde(flatten)]
     details: Details,
     /// The name of the shop; absent unless the customer has orders of several shops.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    shop: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shop: Option<String>,
 }
 
 /// What an export says about an order besides; texts are empty and amounts null when it does not.
 #[derive(Serialize, ToSchema)]
 pub struct Details {
     billing_address: BillingAddress,
+    billing_province_name: String,
     shipping_province_name: String,
     shipping_method: String,
     payment_method: String,
@@ -128,6 +129,17 @@ pub struct Line {
 }
 
 impl OrderResponse {
+    /// `unnamed_shop` is the name of the shop that imports give none.
+    pub fn new(detail: OrderDetail, unnamed_shop: &str) -> Self {
+        Self {
+            shop: detail.shop_name(unnamed_shop).map(str::to_owned),
+            order: detail.order.into(),
+            lines: detail.lines.into_iter().map(Line::from).collect(),
+            shipping_address: detail.address,
+            details: detail.details.into(),
+        }
+    }
+
     /// Without the note, which only some shops show.
     #[must_use]
     pub fn without_note(mut self) -> Self {
@@ -136,23 +148,12 @@ impl OrderResponse {
     }
 }
 
-impl From<OrderDetail> for OrderResponse {
-    fn from(detail: OrderDetail) -> Self {
-        Self {
-            order: detail.order.into(),
-            lines: detail.lines.into_iter().map(Line::from).collect(),
-            shipping_address: detail.address,
-            details: detail.details.into(),
-            shop: detail.shop,
-        }
-    }
-}
-
 impl From<OrderDetails> for Details {
     fn from(details: OrderDetails) -> Self {
         let tax_line = |tax: NamedTax| TaxLine { name: tax.name, amount: tax.amount };
         Self {
             billing_address: details.billing_address,
+            billing_province_name: details.billing_province_name,
             shipping_province_name: details.shipping_province_name,
             shipping_method: details.shipping_method,
             payment_method: details.payment_method,

@@ -42,8 +42,9 @@ pub use import::{
 };
 pub use json::{OrderResponse, OrderSummary};
 pub use list::{Cursor, Filter, FilterErrors, FilterParams, OrderPage, PAGE_SIZE, PageStart, Period, Sort, find_page};
-pub use monthly_totals::find_version;
-pub use operator::{OperatorOrder, find_by_number_or_id, find_with_request, link};
+pub use operator::{
+    OperatorOrder, OrderRecord, describe, find_by_number_or_id, find_record, find_with_request, find_with_samples, link,
+};
 pub use order::{Order, OrderDetail, OrderDetails, OrderId, OrderLine, OrderName, OrderNumber, ShippingAddress};
 pub use response_cache::{CacheKey, ResponseCache};
 pub use samples::add_samples;

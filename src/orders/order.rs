@@ -64,9 +64,9 @@ impl OrderName {
         (fits && OrderNumber::parse(name.without_hash()).is_some()).then_some(name)
     }
 
-    /// The name as the shop counts its orders: `10248`. `#` alone keeps it.
+    /// The name as the shop counts its orders: `10248`.
     pub fn without_hash(&self) -> &str {
-        self.0.strip_prefix('#').map(str::trim_start).filter(|rest| !rest.is_empty()).unwrap_or(&self.0)
+        without_hash(&self.0)
     }
 
     pub fn number(&self) -> OrderNumber {
@@ -76,6 +76,11 @@ impl OrderName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// The text of an order name without its first `#`; `#` alone keeps it.
+pub(super) fn without_hash(name: &str) -> &str {
+    name.strip_prefix('#').map(str::trim_start).filter(|rest| !rest.is_empty()).unwrap_or(name)
 }
 
 impl std::fmt::Display for OrderName {
@@ -180,6 +185,8 @@ pub struct OrderDetails {
     #[serde(skip_serializing_if = "BillingAddress::is_empty")]
     pub billing_address: BillingAddress,
     #[serde(skip_serializing_if = "String::is_empty")]
+    pub billing_province_name: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub shipping_province_name: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub shipping_method: String,
@@ -247,8 +254,15 @@ pub struct OrderDetail {
     pub lines: Vec<OrderLine>,
     pub address: ShippingAddress,
     pub details: OrderDetails,
-    /// The name of the shop if the customer has orders of several; else empty.
-    pub shop: String,
+    /// The shop if the customer has orders of several; empty for the one that imports give no name.
+    pub shop: Option<String>,
+}
+
+impl OrderDetail {
+    /// What the customer sees of the shop; `unnamed` is the name of the one that imports give none.
+    pub fn shop_name<'a>(&'a self, unnamed: &'a str) -> Option<&'a str> {
+        self.shop.as_deref().map(|shop| if shop.is_empty() { unnamed } else { shop })
+    }
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use sqlx::any::AnyRow;
-use sqlx::{AssertSqlSafe, FromRow, Row};
+use serde::Deserialize;
+use sqlx::AssertSqlSafe;
 
 use super::cancellation::{Answer, Cancellation};
 use super::monthly_totals::{Changes, OrderAmounts};
@@ -19,49 +19,74 @@ pub(super) const ORDER_COLUMNS: &str = "id, number, name, placed_at, paid_at, fu
 /// The columns of [`ShippingAddress`].
 pub(super) const ADDRESS_COLUMNS: &str = "ship_name, ship_company, ship_address1, ship_address2, ship_zip, ship_city, ship_province, ship_country, ship_phone";
 
-/// The shop of an order of the table `o`, if its customer has orders of several; else empty.
+/// The shop of an order of the table `o`, if its customer has orders of several; else null.
 pub(super) const SHOP_COLUMN: &str = "CASE WHEN (SELECT MIN(s.shop) FROM orders s WHERE s.user_id = o.user_id AND s.shop >= '')
-         = (SELECT MAX(s.shop) FROM orders s WHERE s.user_id = o.user_id AND s.shop >= '') THEN '' ELSE o.shop END AS shop";
+         = (SELECT MAX(s.shop) FROM orders s WHERE s.user_id = o.user_id AND s.shop >= '') THEN NULL ELSE o.shop END AS shop";
 
-impl FromRow<'_, AnyRow> for Order {
-    fn from_row(row: &AnyRow) -> Result<Self, Error> {
-        let text = |column: &str| row.try_get::<String, _>(column);
-        let time = |column: &str| row.try_get::<Option<UnixSeconds>, _>(column);
-        let currency = currency(&text("currency")?)?;
-        let money = |column: &str| row.try_get(column).map(|minor| Money::new(minor, currency));
-        let reordered_from: Option<String> = row.try_get("reordered_from")?;
+/// The columns of [`Order`], in the order of [`ORDER_COLUMNS`]: a row, or an array of [`Engine::json_rows`](crate::database::Engine::json_rows).
+#[derive(sqlx::FromRow, Deserialize)]
+pub(super) struct OrderRow {
+    id: String,
+    number: String,
+    name: String,
+    placed_at: UnixSeconds,
+    paid_at: Option<UnixSeconds>,
+    fulfilled_at: Option<UnixSeconds>,
+    cancelled_at: Option<UnixSeconds>,
+    payment_status: String,
+    fulfillment_status: String,
+    currency: String,
+    subtotal: i64,
+    shipping: i64,
+    taxes: i64,
+    discount: i64,
+    refunded: i64,
+    total: i64,
+    line_count: i64,
+    status: String,
+    cancellation_asked_at: Option<UnixSeconds>,
+    cancellation_reason: Option<String>,
+    cancellation_answer: Option<String>,
+    cancellation_answered_at: Option<UnixSeconds>,
+    reordered_from: Option<String>,
+}
+
+impl TryFrom<OrderRow> for Order {
+    type Error = Error;
+
+    fn try_from(row: OrderRow) -> Result<Self, Error> {
+        let currency = currency(&row.currency)?;
+        let money = |minor| Money::new(minor, currency);
         Ok(Self {
-            id: OrderId::parse(&text("id")?).ok_or_else(|| unreadable("id"))?,
-            number: OrderNumber::parse(&text("number")?).ok_or_else(|| unreadable("number"))?,
-            name: OrderName::parse(&text("name")?).ok_or_else(|| unreadable("name"))?,
-            placed_at: row.try_get("placed_at")?,
-            paid_at: time("paid_at")?,
-            fulfilled_at: time("fulfilled_at")?,
-            cancelled_at: time("cancelled_at")?,
-            payment_status: text("payment_status")?.parse().map_err(|_| unreadable("payment_status"))?,
-            fulfillment_status: text("fulfillment_status")?.parse().map_err(|_| unreadable("fulfillment_status"))?,
-            subtotal: money("subtotal")?,
-            shipping: money("shipping")?,
-            taxes: money("taxes")?,
-            discount: money("discount")?,
-            refunded: money("refunded")?,
-            total: money("total")?,
-            line_count: row.try_get("line_count")?,
-            status: text("status")?.parse().map_err(|_| unreadable("status"))?,
-            cancellation: cancellation(row)?,
-            reordered_from: reordered_from.as_deref().and_then(OrderNumber::parse),
+            id: OrderId::parse(&row.id).ok_or_else(|| unreadable("id"))?,
+            number: OrderNumber::parse(&row.number).ok_or_else(|| unreadable("number"))?,
+            name: OrderName::parse(&row.name).ok_or_else(|| unreadable("name"))?,
+            placed_at: row.placed_at,
+            paid_at: row.paid_at,
+            fulfilled_at: row.fulfilled_at,
+            cancelled_at: row.cancelled_at,
+            payment_status: row.payment_status.parse().map_err(|_| unreadable("payment_status"))?,
+            fulfillment_status: row.fulfillment_status.parse().map_err(|_| unreadable("fulfillment_status"))?,
+            subtotal: money(row.subtotal),
+            shipping: money(row.shipping),
+            taxes: money(row.taxes),
+            discount: money(row.discount),
+            refunded: money(row.refunded),
+            total: money(row.total),
+            line_count: row.line_count,
+            status: row.status.parse().map_err(|_| unreadable("status"))?,
+            cancellation: cancellation(&row)?,
+            reordered_from: row.reordered_from.as_deref().and_then(OrderNumber::parse),
         })
     }
 }
 
-fn cancellation(row: &AnyRow) -> Result<Option<Cancellation>, Error> {
-    let Some(requested_at) = row.try_get("cancellation_asked_at")? else { return Ok(None) };
-    let reason: Option<String> = row.try_get("cancellation_reason")?;
-    let verdict: Option<String> = row.try_get("cancellation_answer")?;
-    let verdict = verdict.map(|code| code.parse().map_err(|_| unreadable("cancellation_answer"))).transpose()?;
-    let answered_at: Option<UnixSeconds> = row.try_get("cancellation_answered_at")?;
-    let answer = verdict.zip(answered_at).map(|(verdict, at)| Answer { verdict, at });
-    Ok(Some(Cancellation { requested_at, reason: reason.unwrap_or_default(), answer }))
+fn cancellation(row: &OrderRow) -> Result<Option<Cancellation>, Error> {
+    let Some(requested_at) = row.cancellation_asked_at else { return Ok(None) };
+    let verdict =
+        row.cancellation_answer.as_deref().map(|code| code.parse().map_err(|_| unreadable("cancellation_answer")));
+    let answer = verdict.transpose()?.zip(row.cancellation_answered_at).map(|(verdict, at)| Answer { verdict, at });
+    Ok(Some(Cancellation { requested_at, reason: row.cancellation_reason.clone().unwrap_or_default(), answer }))
 }
 
 pub(super) fn currency(code: &str) -> Result<Currency, Error> {
@@ -115,7 +140,7 @@ struct AddressRow {
     #[sqlx(flatten)]
     address: ShippingAddress,
     details: String,
-    shop: String,
+    shop: Option<String>,
 }
 
 /// What only the page of an order and exports show.
@@ -123,8 +148,8 @@ struct AddressRow {
 pub(super) struct OrderParts {
     pub address: ShippingAddress,
     pub details: OrderDetails,
-    /// The name of the shop if the customer has orders of several; else empty.
-    pub shop: String,
+    /// As in [`OrderDetail`](super::order::OrderDetail).
+    pub shop: Option<String>,
 }
 
 /// The details of an order, from their JSON.

@@ -26,7 +26,8 @@ impl Background {
         let site = state.site.origin.as_str().to_owned();
         let (database, clock) = (state.database.as_ref().clone(), state.clock.as_ref().clone());
         let transport = state.transport.as_ref().clone();
-        let sender = mail::Sender { site, shop: Arc::clone(&state.site.shop) };
+        let (shop, zone) = (Arc::clone(&state.site.shop), state.sessions.default_zone().clone());
+        let sender = mail::Sender { site, shop, zone };
         let delivery = mail::deliver(database, clock, transport, sender, stopped.clone());
         let tasks = [actix_web::rt::spawn(delivery), actix_web::rt::spawn(maintain(state.clone(), stopped))];
         Self { stop, tasks }

@@ -52,7 +52,7 @@ const ANNOUNCE_TIMEOUT: Duration = Duration::from_secs(1);
 /// [`ServeError`].
 pub async fn run(config: Config, clock: Clock) -> Result<(), ServeError> {
     let hangups = Hangups::listen();
-    let assets = Assets::load(&config.static_dir, &config.shop).map_err(ServeError::Assets)?;
+    let assets = Assets::load(config.static_dir.as_deref(), &config.shop).map_err(ServeError::Assets)?;
     let database = open_database(&config).await?;
     let listener = listeners::listen(config.bind_addr, "BIND_ADDR")?;
     let bound = listener.local_addr().unwrap_or(config.bind_addr);

@@ -15,9 +15,21 @@ use crate::web::{Error, Layout, Site, notice, page, see_other, static_files};
 use crate::{accounts, api, mail, orders};
 
 pub fn configure(routes: &mut web::ServiceConfig, site: &Site) {
-    let files = Files::new("", site.assets.folder()).use_etag(false).use_last_modified(true).prefer_utf8(true);
+    let files = site
+        .assets
+        .folder()
+        .map(|folder| Files::new("", folder).use_etag(false).use_last_modified(true).prefer_utf8(true));
     routes
-        .service(web::scope("/static").wrap(from_fn(static_files::serve)).service(files))
+        .service(
+            web::scope("/static")
+                .wrap(from_fn(static_files::serve))
+                .configure(|scope| {
+                    if let Some(files) = files {
+                        scope.service(files);
+                    }
+                })
+                .default_service(web::to(static_files::not_found)),
+        )
         .service(web::resource("/healthz").get(healthz))
         .service(web::resource("/readyz").get(readyz))
         .service(web::resource("/robots.txt").get(robots))

@@ -9,9 +9,12 @@ use crate::config::Accent;
 
 /// The hue of the design.
 const OWN_HUE: f32 = 165.0;
+const OWN_ACCENT: Accent = Accent { hue: Some(OWN_HUE), chroma: 0.083 };
 /// Lightness in the light and in the dark scheme.
 const ACCENT: (f32, f32) = (0.39, 0.84);
 const ACCENT_STRONG: (f32, f32) = (0.32, 0.90);
+/// `--on-accent` of the dark scheme: lightness and chroma.
+const ON_ACCENT_DARK: (f32, f32) = (0.20, 0.03);
 /// `--sheet` of the dark scheme: lightness and chroma.
 const DARK_SHEET: (f32, f32) = (0.23, 0.014);
 
@@ -28,6 +31,33 @@ pub(super) fn stylesheet(accent: &Accent) -> String {
         both(ACCENT),
         both(ACCENT_STRONG)
     )
+}
+
+/// The colours of a mail, as mail programs read them. A mail has no stylesheet of its own.
+pub struct MailColors {
+    /// Of buttons and links in the light scheme.
+    pub accent: String,
+    /// The same in the dark scheme.
+    pub accent_dark: String,
+    /// Text on the dark scheme's buttons.
+    pub on_accent_dark: String,
+    pub page_dark: String,
+}
+
+impl MailColors {
+    pub fn new(accent: Option<&Accent>) -> Self {
+        let accent = accent.copied().unwrap_or(OWN_ACCENT);
+        let hue = accent.hue.unwrap_or(OWN_HUE);
+        let color = |lightness: f32, chroma: f32| {
+            to_hex(lightness, chroma_in_gamut(lightness, chroma.min(accent.chroma), hue), hue)
+        };
+        Self {
+            accent: color(ACCENT.0, accent.chroma),
+            accent_dark: color(ACCENT.1, accent.chroma),
+            on_accent_dark: color(ON_ACCENT_DARK.0, ON_ACCENT_DARK.1),
+            page_dark: theme_color_dark(Some(&accent)),
+        }
+    }
 }
 
 /// The accent of the light scheme, for images.
@@ -126,6 +156,29 @@ mod tests {
                 check(&[("edge", surfaces)], 3.0);
             }
         }
+    }
+
+    #[test]
+    fn contrast_of_mail_holds_for_any_hue_and_chroma() {
+        let any = (0_u16..360)
+            .flat_map(|hue| [0.01, 0.1, 0.2, 0.4].map(|chroma| Accent { hue: Some(f32::from(hue)), chroma }));
+        let parse = |text: &str| csscolorparser::parse(text).unwrap();
+        for accent in any.chain([OWN_ACCENT, Accent { hue: None, chroma: 0.0 }]) {
+            let colors = MailColors::new(Some(&accent));
+            let [on_dark, dark, page] =
+                [&colors.on_accent_dark, &colors.accent_dark, &colors.page_dark].map(|color| parse(color));
+            for (front, back) in [
+                (&parse("#fff"), &parse(&colors.accent)),
+                (&on_dark, &dark),
+                (&dark, &page),
+                (&parse("#e8efeb"), &page),
+                (&parse("#c3cfc9"), &page),
+            ] {
+                let ratio = contrast(front, back);
+                assert!(ratio >= 7.0, "{front} on {back}: {ratio}, {accent}");
+            }
+        }
+        assert_eq!(MailColors::new(None).accent, hex(&OWN_ACCENT));
     }
 
     #[test]

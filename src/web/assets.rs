@@ -1,4 +1,4 @@
-//! Static files, read, hashed and compressed once, at the start.
+//! Static files, read, hashed and compressed once, at the start: those of a directory, or those that are compiled into the program.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,14 @@ use super::compression::{Coding, Effort};
 use crate::config::Shop;
 use crate::hex;
 
+/// The files of `static/`, for a program that runs without the directory.
+static COMPILED: [(&str, &[u8]); 5] = [
+    (FAVICON, include_bytes!("../../static/favicon.ico")),
+    ("icon.svg", include_bytes!("../../static/icon.svg")),
+    ("robots.txt", include_bytes!("../../static/robots.txt")),
+    ("site.css", include_bytes!("../../static/site.css")),
+    ("site.js", include_bytes!("../../static/site.js")),
+];
 /// Files that the pages need.
 const REQUIRED: [&str; 5] = ["site.css", "site.js", "passkeys.js", "icon.svg", FAVICON];
 const FAVICON: &str = "favicon.ico";
@@ -24,32 +32,21 @@ const MAX_BYTES_IN_MEMORY: u64 = 256 * 1024;
 /// The static files, by their path in the directory, with the shop's logo and colour.
 #[derive(Clone, Debug)]
 pub struct Assets {
-    folder: PathBuf,
+    folder: Option<PathBuf>,
     files: HashMap<String, Asset>,
     logo_url: Option<String>,
     theme_color_dark: String,
 }
 
 impl Assets {
-    /// Reads the directory and its subdirectories, and adds the shop's logo and colour.
+    /// Reads the directory and its subdirectories, or the compiled files without one, and adds the shop's logo and colour.
     ///
     /// # Errors
     /// One line with the missing file and the fix.
-    pub fn load(folder: &Path, shop: &Shop) -> Result<Self, String> {
-        let shown = folder.display();
-        let fix = "start the program where the folder stands, or set STATIC_DIR";
-        let cannot_read = |error| format!("cannot read the static files in {shown}: {error}; {fix}");
-        let mut files = HashMap::new();
-        for name in list_files(folder, "").map_err(cannot_read)? {
-            let asset = Asset::load(folder, &name)
-                .map_err(|error| format!("cannot read {shown}/{name}: {error}; change its permissions"))?;
-            files.extend(asset.map(|asset| (name, asset)));
-        }
-        if let Some(name) = REQUIRED.iter().find(|name| !files.contains_key(**name)) {
-            return Err(format!("{shown} has no {name}; {fix}"));
-        }
+    pub fn load(folder: Option<&Path>, shop: &Shop) -> Result<Self, String> {
+        let files = folder.map_or_else(|| Ok(compiled_files()), read_files)?;
         let theme_color_dark = accent::theme_color_dark(shop.accent.as_ref());
-        let mut assets = Self { folder: folder.to_owned(), files, logo_url: None, theme_color_dark };
+        let mut assets = Self { folder: folder.map(Path::to_owned), files, logo_url: None, theme_color_dark };
         assets.add_identity(shop);
         Ok(assets)
     }
@@ -74,9 +71,9 @@ impl Assets {
         }
     }
 
-    /// The directory, for actix-files.
-    pub fn folder(&self) -> &Path {
-        &self.folder
+    /// The directory, for actix-files. `None` if the compiled files are served.
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
     }
 
     /// The icon for `/favicon.ico`.
@@ -105,6 +102,28 @@ impl Assets {
     /// The file for the path of a request.
     pub(super) fn find(&self, path: &str) -> Option<&Asset> {
         self.files.get(path.strip_prefix("/static/")?)
+    }
+}
+
+fn compiled_files() -> HashMap<String, Asset> {
+    let asset =
+        |(name, content): &(&str, &'static [u8])| ((*name).to_owned(), Asset::new(name, Bytes::from_static(content)));
+    COMPILED.iter().map(asset).collect()
+}
+
+fn read_files(folder: &Path) -> Result<HashMap<String, Asset>, String> {
+    let shown = folder.display();
+    let fix = "set STATIC_DIR to the directory of the static files, or leave it out to serve those of the program";
+    let cannot_read = |error| format!("cannot read the static files in {shown}: {error}; {fix}");
+    let mut files = HashMap::new();
+    for name in list_files(folder, "").map_err(cannot_read)? {
+        let asset = Asset::load(folder, &name)
+            .map_err(|error| format!("cannot read {shown}/{name}: {error}; change its permissions"))?;
+        files.extend(asset.map(|asset| (name, asset)));
+    }
+    match REQUIRED.iter().find(|name| !files.contains_key(**name)) {
+        Some(name) => Err(format!("{shown} has no {name}; {fix}")),
+        None => Ok(files),
     }
 }
 
@@ -214,5 +233,17 @@ fn content_type(name: &str) -> String {
         format!("{kind}; charset=utf-8")
     } else {
         kind.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_static_files_are_compiled_in() {
+        let mut on_disk = list_files(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/static")), "").unwrap();
+        on_disk.sort();
+        assert_eq!(on_disk, COMPILED.map(|(name, _)| name));
     }
 }

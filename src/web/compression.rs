@@ -74,9 +74,10 @@ pub(super) enum Effort {
 }
 
 fn brotli(mut plain: &[u8], effort: Effort) -> std::io::Result<Vec<u8>> {
+    // More takes 13 MB of memory and saves 1%.
     let quality = match effort {
         Effort::Page => 4,
-        Effort::File => 9,
+        Effort::File => 6,
     };
     let params = BrotliEncoderParams { quality, lgwin: WINDOW, size_hint: plain.len(), ..Default::default() };
     let mut compressed = Vec::with_capacity(plain.len() / 3);

@@ -20,6 +20,7 @@ mod passkey_support;
 pub mod static_files;
 pub mod user_agent;
 
+pub use accent::MailColors;
 pub use assets::Assets;
 pub use client::Client;
 pub use cookies::{cookie_value, has_cookie};

@@ -61,6 +61,11 @@ pub async fn serve<B: MessageBody + 'static>(
     Ok(response.map_into_right_body())
 }
 
+/// Without a directory: what is not in memory does not exist.
+pub async fn not_found(method: Method) -> Result<HttpResponse, super::Error> {
+    if method == Method::GET { Err(super::Error::NotFound) } else { Ok(HttpResponse::MethodNotAllowed().finish()) }
+}
+
 /// Whether to send a range. `Range` is ignored if the range could be of another representation.
 fn is_range_request(request: &ServiceRequest, asset: &Asset) -> bool {
     let headers = request.headers();

@@ -30,6 +30,10 @@ pub struct Chromium {
 
 impl Chromium {
     pub async fn start(app: &TestApp, scripts: Scripts) -> Self {
+        Self::start_at(format!("http://localhost:{}", app.port), scripts).await
+    }
+
+    pub async fn start_at(origin: String, scripts: Scripts) -> Self {
         let driver = Driver::start(Command::new("chromedriver"));
         let profile = tempfile::tempdir().unwrap();
         let arguments = [
@@ -44,7 +48,7 @@ impl Chromium {
         let options = json!({ "args": arguments, "prefs": preferences });
         let capabilities = json!({ "goog:chromeOptions": options, "goog:loggingPrefs": { "browser": "ALL" } });
         let client = driver.open_browser(&capabilities).await;
-        Self { client, driver, origin: format!("http://localhost:{}", app.port), _profile: profile }
+        Self { client, driver, origin, _profile: profile }
     }
 
     pub async fn open(&self, path: &str) {
@@ -256,13 +260,14 @@ fn is_click_intercepted(error: &CmdError) -> bool {
     matches!(error, CmdError::Standard(error) if error.error() == "element click intercepted")
 }
 
+const TRANSITIONS: [&str; 3] = ["Transition was skipped", "ViewTransition opt-in disabled", "Page already revealed"];
+
 /// Entries that are no fault: pages with a 4xx status, such as a rejected form, and view transitions that do not run.
 fn is_expected(entry: &Value) -> bool {
     let message = entry["message"].as_str().unwrap();
     let is_status = message.contains("the server responded with a status of 4") && !message.contains("/static/");
-    // A page is left before its transition starts, or the other page has none (a mail as HTML).
-    let is_transition =
-        ["Transition was skipped", "ViewTransition opt-in disabled"].iter().any(|end| message.ends_with(end));
+    // A page is left before its transition starts, or shown before it is ready, or the other page has none (a mail as HTML).
+    let is_transition = TRANSITIONS.iter().any(|end| message.ends_with(end));
     is_status || is_transition
 }
 

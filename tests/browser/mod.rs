@@ -1,12 +1,12 @@
 //! Browser tests: in Chromium, and for differences between engines also in Firefox and `WebKit`.
 
-mod accounts;
-mod chromium;
+pub mod accounts;
+pub mod chromium;
 mod driver;
 mod engines;
 mod filters;
 mod mails;
-mod orders;
+pub mod orders;
 mod passkeys;
 mod requests;
 mod settings;

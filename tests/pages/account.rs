@@ -9,6 +9,10 @@ use crate::http;
 
 #[tokio::test]
 async fn account_pages_are_well_formed_in_every_state() {
+    account_pages().await.finish();
+}
+
+pub async fn account_pages() -> Pages {
     let app = TestApp::start_with(&[("ORDER_MAILS", "true")]).await;
     let mut pages = Pages::new("account");
     let mut ann = app.visitor();
@@ -87,5 +91,5 @@ async fn account_pages_are_well_formed_in_every_state() {
         let expected = ["id=\"export-password-error\"", "Your data was not downloaded", message];
         pages.check(&format!("export, {state}"), &response, 422, &expected);
     }
-    pages.finish();
+    pages
 }

@@ -16,6 +16,10 @@ use crate::mailbox::{self, CONFIRM, CONFIRM_NEW, RESET};
 
 #[tokio::test]
 async fn anonymous_pages_are_well_formed_in_every_state() {
+    anonymous_pages().await.finish();
+}
+
+pub async fn anonymous_pages() -> Pages {
     let app = TestApp::start().await;
     let mut pages = Pages::new("anonymous");
     let mut anonymous = app.visitor();
@@ -98,7 +102,7 @@ async fn anonymous_pages_are_well_formed_in_every_state() {
     let limited = anonymous.log_in(ANN, WRONG_PASSWORD).await;
     pages.check("login, rate limited", &limited, 429, &["Try again in", "action=\"/login\""]);
     check_recovery_pages(&app, &mut pages, &mut ann).await;
-    pages.finish();
+    pages
 }
 
 /// The pages of recovery links. Ann is logged in and has confirmed her address.
@@ -131,6 +135,10 @@ async fn check_recovery_pages(app: &TestApp, pages: &mut Pages, ann: &mut Visito
 
 #[tokio::test]
 async fn notices_and_pages_of_production_are_well_formed() {
+    production_pages().await.finish();
+}
+
+pub async fn production_pages() -> Pages {
     let app = TestApp::start_with(&PRODUCTION).await;
     let mut pages = Pages::new("production");
     let get = |path: &str, notice: &str| {
@@ -153,7 +161,7 @@ async fn notices_and_pages_of_production_are_well_formed() {
     for code in codes {
         pages.check(code, &get("/login", code).await, 200, &["<p class=\"notice\" role=\"status\">"]);
     }
-    pages.finish();
+    pages
 }
 
 fn codes<N: Notice + VariantArray>() -> impl Iterator<Item = &'static str> {

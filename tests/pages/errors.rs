@@ -8,6 +8,10 @@ use crate::http;
 
 #[tokio::test]
 async fn error_pages_are_well_formed_with_and_without_a_session() {
+    error_pages().await.finish();
+}
+
+pub async fn error_pages() -> Pages {
     let app = TestApp::start().await;
     let mut pages = Pages::new("errors");
     let token = app.customer(ANN).await.token();
@@ -53,5 +57,5 @@ async fn error_pages_are_well_formed_with_and_without_a_session() {
     pages.check("500", &ann.get("/orders").await, 500, &["Error 500", "Go to your orders"]);
     app.execute("ALTER TABLE orders_away RENAME TO orders").await;
     pages.check("after the 500", &ann.get("/orders").await, 200, &["No orders yet"]);
-    pages.finish();
+    pages
 }

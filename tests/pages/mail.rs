@@ -113,6 +113,10 @@ pub const ALL_MAIL: [(&str, &str); 2] = [("SHOP_CONTACT", "help@shop.example"), 
 
 #[tokio::test]
 async fn mail_and_its_pages_are_well_formed_in_every_state() {
+    mail_pages().await.finish();
+}
+
+pub async fn mail_pages() -> Pages {
     let app = TestApp::start_with(&ALL_MAIL).await;
     let mut pages = Pages::new("mail");
     pages.check("inbox, empty", &app.get("/dev/mail").await, 200, &["No mail has been sent yet"]);
@@ -135,5 +139,5 @@ async fn mail_and_its_pages_are_well_formed_in_every_state() {
     }
     let by_server = TestApp::start_with(&[("MAIL_URL", "smtp://127.0.0.1:9")]).await;
     pages.check("inbox of a mail server", &by_server.get("/dev/mail").await, 200, &["Mail goes to the server"]);
-    pages.finish();
+    pages
 }

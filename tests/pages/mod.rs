@@ -88,11 +88,39 @@ pub struct Pages {
     test: &'static str,
     seen: BTreeSet<&'static str>,
     failures: Vec<String>,
+    documents: Vec<Document>,
+}
+
+/// A page in one of its states.
+pub struct Document {
+    pub state: String,
+    pub html: String,
+}
+
+impl Document {
+    /// Whether it is a page of the site and not a mail.
+    pub fn is_page(&self) -> bool {
+        self.html.contains("<link rel=\"stylesheet\"")
+    }
+}
+
+/// Every page in each of its states.
+pub async fn documents() -> Vec<Document> {
+    let pages = [
+        account::account_pages().await,
+        anonymous::anonymous_pages().await,
+        anonymous::production_pages().await,
+        errors::error_pages().await,
+        mail::mail_pages().await,
+        orders::order_pages().await,
+        orders::sample_pages().await,
+    ];
+    pages.into_iter().flat_map(|pages| pages.documents).collect()
 }
 
 impl Pages {
     pub fn new(test: &'static str) -> Self {
-        Self { test, seen: BTreeSet::new(), failures: Vec::new() }
+        Self { test, seen: BTreeSet::new(), failures: Vec::new(), documents: Vec::new() }
     }
 
     /// Checks a page, and that it contains the texts of its state.
@@ -110,6 +138,8 @@ impl Pages {
         self.failures.extend(missing.map(|words| format!("{state}: {words:?} is not on the page: {html}")));
         self.failures.extend(faults(html).into_iter().map(|fault| format!("{state}: {fault}")));
         self.record(html);
+        let state = format!("{}: {state}", self.test);
+        self.documents.push(Document { state, html: html.to_owned() });
     }
 
     fn record(&mut self, text: &str) {

@@ -82,6 +82,10 @@ async fn check_request_pages(app: &TestApp, pages: &mut Pages, ann: &mut Visitor
 
 #[tokio::test]
 async fn order_pages_are_well_formed_in_every_state() {
+    order_pages().await.finish();
+}
+
+pub async fn order_pages() -> Pages {
     let app = TestApp::start().await;
     let mut pages = Pages::new("orders");
     let mut bob = app.customer(BOB).await;
@@ -151,11 +155,15 @@ async fn order_pages_are_well_formed_in_every_state() {
     app.execute("DELETE FROM orders WHERE placed_at < 1500000000").await;
     let past_the_end = ann.get(&link(&second.text(), "next").unwrap()).await;
     pages.check("list, past the end", &past_the_end, 200, &["This page is past the end of the list"]);
-    pages.finish();
+    pages
 }
 
 #[tokio::test]
 async fn pages_of_sample_orders_are_well_formed() {
+    sample_pages().await.finish();
+}
+
+pub async fn sample_pages() -> Pages {
     let app = TestApp::start_with(&[("DEMO_ORDERS", "true")]).await;
     let mut pages = Pages::new("samples");
     let mut ann = app.customer(ANN).await;
@@ -172,5 +180,5 @@ async fn pages_of_sample_orders_are_well_formed() {
     }
     let all = ["cancelled", "delivered", "partly_sent", "placed", "processing", "refunded", "sent"];
     assert_eq!(states, all.map(str::to_owned).into());
-    pages.finish();
+    pages
 }

@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash};
 use argon2::{Algorithm, Argon2, Params, Version};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::rules::{Password, PasswordError};
@@ -19,6 +21,8 @@ const QUEUE_PER_WORKER: usize = 24;
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
+const SALT_BYTES: usize = 16;
+const OUTPUT_BYTES: usize = 32;
 /// The priority of the threads, from 0 (the server's) to 19 (the lowest).
 #[cfg(target_os = "linux")]
 const NICE: i32 = 10;
@@ -44,7 +48,7 @@ impl PasswordCheck {
 #[derive(Clone)]
 pub struct Hasher {
     argon2: Argon2<'static>,
-    /// The hash of a random password, for accounts that do not exist.
+    /// For accounts that do not exist. No password is known that has it, and a verification takes the usual time.
     dummy_hash: Arc<str>,
     site_words: Arc<[String]>,
     queue_slots: Arc<Semaphore>,
@@ -57,10 +61,8 @@ impl Hasher {
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
         let parameters = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(internal)?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters);
-        let mut random = [0_u8; 32];
-        getrandom::fill(&mut random).map_err(|error| Error::Internal(error.to_string().into()))?;
         Ok(Self {
-            dummy_hash: hash(&argon2, &random)?.into(),
+            dummy_hash: random_hash()?.into(),
             argon2,
             site_words: site_words.into(),
             queue_slots: Arc::new(Semaphore::new(workers * (QUEUE_PER_WORKER + 1))),
@@ -106,7 +108,7 @@ impl Hasher {
         .await?
     }
 
-    /// A hash that no password has. Verifying against it takes the usual time.
+    /// A hash whose password nobody knows. Verifying against it takes the usual time.
     pub fn unusable_hash(&self) -> &str {
         &self.dummy_hash
     }
@@ -172,6 +174,15 @@ fn hash(argon2: &Argon2<'_>, password: &[u8]) -> Result<String, Error> {
     argon2.hash_password(password).map(|hash| hash.to_string()).map_err(internal)
 }
 
+/// Random salt and output with the current parameters. Hashing a random password would take 19 MiB of memory at each start.
+fn random_hash() -> Result<String, Error> {
+    let mut random = [0_u8; SALT_BYTES + OUTPUT_BYTES];
+    getrandom::fill(&mut random).map_err(internal)?;
+    let (salt, output) = random.split_at(SALT_BYTES);
+    let [salt, output] = [salt, output].map(|bytes| STANDARD_NO_PAD.encode(bytes));
+    Ok(format!("$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}${salt}${output}"))
+}
+
 fn internal(error: impl std::fmt::Display) -> Error {
     Error::Internal(error.to_string().into())
 }
@@ -196,6 +207,16 @@ mod tests {
         let older = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8192, 1, 1, None).unwrap());
         assert!(!hasher.is_current(&hash(&older, b"a password").unwrap()));
         assert!(!hasher.is_current("nonsense"));
+    }
+
+    #[test]
+    fn dummy_hash_has_the_form_of_a_real_one() {
+        let (hasher, other) = (Hasher::new(Vec::new()).unwrap(), Hasher::new(Vec::new()).unwrap());
+        let real = hash(&hasher.argon2, b"a password").unwrap();
+        assert!(hasher.is_current(hasher.unusable_hash()));
+        let form = |hash: &str| hash.split('$').map(str::len).collect::<Vec<_>>();
+        assert_eq!(form(hasher.unusable_hash()), form(&real));
+        assert_ne!(hasher.unusable_hash(), other.unusable_hash());
     }
 
     /// Keeps all threads busy until the sender is dropped; returns it and the number of threads.

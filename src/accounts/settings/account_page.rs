@@ -36,8 +36,8 @@ impl FormErrors {
             ("email-password", self.of_email.password),
             ("email-code", self.of_email.code),
             ("current-password", self.of_password.password),
-            ("password-code", self.of_password.code),
             ("new-password", self.new_password_error.as_deref()),
+            ("password-code", self.of_password.code),
             ("export-password", self.of_export.password),
             ("export-code", self.of_export.code),
         ]

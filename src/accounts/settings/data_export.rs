@@ -32,12 +32,12 @@ pub async fn submit(
         }
     };
     let user = CurrentUser { session_id: rotated.session_id.clone(), ..user };
-    rotated.set_cookie(accounts.download(&user, &client).await)
+    rotated.set_cookie(accounts.download(&user, &layout.shop.name, &client).await)
 }
 
 impl Accounts {
-    async fn download(&self, user: &CurrentUser, client: &Client) -> Result<HttpResponse, Error> {
-        let data = self.export_data(user).await?;
+    async fn download(&self, user: &CurrentUser, shop_name: &str, client: &Client) -> Result<HttpResponse, Error> {
+        let data = self.export_data(user, shop_name).await?;
         self.record(&user.user_id, Event::DataExported, client).await?;
         let json = serde_json::to_string_pretty(&data).map_err(|error| Error::Internal(error.into()))?;
         Ok(HttpResponse::Ok()
@@ -48,7 +48,7 @@ impl Accounts {
     }
 
     /// Times are RFC 3339, money is in minor units.
-    async fn export_data(&self, user: &CurrentUser) -> Result<Value, Error> {
+    async fn export_data(&self, user: &CurrentUser, shop_name: &str) -> Result<Value, Error> {
         let account = self.find_account(user).await?;
         let sessions = self.sessions.list(&user.user_id).await?;
         let order_mails_off_at = sessions.first().and_then(|session| session.order_mails_off_at);
@@ -77,7 +77,7 @@ impl Accounts {
             "trusted_networks": networks.iter().map(last_used).collect::<Vec<_>>(),
             "kept_addresses": reserved.iter().map(reserved_address).collect::<Vec<_>>(),
             "activity": events.iter().map(event).collect::<Vec<_>>(),
-            "orders": orders::export_all(&self.database, &user.user_id).await?,
+            "orders": orders::export_all(&self.database, &user.user_id, shop_name).await?,
             "reorder_requests": orders::export_reorder_requests(&self.database, &user.user_id).await?,
         }))
     }

@@ -54,6 +54,8 @@ pub(super) struct ClaimedMail {
     pub queued_at: UnixSeconds,
     /// Includes the current one.
     pub attempts: i64,
+    /// The time zone of the recipient's account.
+    pub time_zone: Option<String>,
 }
 
 /// Claims the message that is due longest, until `lease_ends`. Other nodes claim other messages.
@@ -75,12 +77,15 @@ pub(super) async fn claim_due(
 }
 
 /// A due time further ahead than the longest wait was written by a node with a wrong clock, so the message counts as due. Each subquery
-/// reads one entry of the index.
-const CLAIM: &str = "UPDATE mail_queue SET due_at = $1, attempts = attempts + 1
+/// reads one entry of the index. A message that is being delivered has no reason of an earlier attempt: that is how the operator's commands
+/// tell it from a deferred one.
+const CLAIM: &str = "UPDATE mail_queue SET due_at = $1, attempts = attempts + 1, failure = NULL
      WHERE failed_at IS NULL AND (due_at <= $2 OR due_at > $3) AND id = COALESCE(
          (SELECT id FROM mail_queue WHERE failed_at IS NULL AND due_at <= $4 ORDER BY due_at, id LIMIT 1),
          (SELECT id FROM mail_queue WHERE failed_at IS NULL AND due_at > $5 ORDER BY due_at, id LIMIT 1))
-     RETURNING id, user_id, recipient, message, COALESCE(retried_at, created_at) AS queued_at, attempts";
+     RETURNING id, user_id, recipient, message, COALESCE(retried_at, created_at) AS queued_at, attempts,
+         COALESCE((SELECT time_zone FROM users WHERE users.id = mail_queue.user_id),
+             (SELECT time_zone FROM users WHERE users.email = mail_queue.recipient)) AS time_zone";
 
 /// Schedules the next attempt. `attempts` is the number of those that count.
 pub(super) async fn defer(

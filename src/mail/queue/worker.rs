@@ -19,7 +19,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::store::{self, ClaimedMail};
 use crate::clock::Clock;
 use crate::database::{self, Database};
-use crate::domain::{days, whole_seconds};
+use crate::domain::{Zone, days, whole_seconds};
 use crate::mail::tokens::{self, Purpose, Token};
 use crate::mail::transport::{Transport, TransportError};
 use crate::mail::{Message, Sender, recoveries};
@@ -209,8 +209,9 @@ impl MailWorker {
     }
 
     async fn send(&self, mail: &ClaimedMail, message: &Message, link: Option<String>) -> Result<(), TransportError> {
+        let zone = mail.time_zone.as_deref().and_then(Zone::parse).unwrap_or_else(|| self.sender.zone.clone());
         let content = message
-            .render(&self.sender, link.as_deref())
+            .render(&Sender { zone, ..self.sender.clone() }, link.as_deref())
             .map_err(|error| TransportError::Refused(error.to_string()))?;
         self.transport.send(&mail.id, &mail.recipient, content).await
     }

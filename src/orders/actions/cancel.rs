@@ -193,7 +193,7 @@ impl Submission<'_> {
                 let (number, path, customer) = (self.name(), self.path(), self.customer());
                 let to_shop = ToShop::CancellationRequested {
                     origin: origin.clone(),
-                    number: number.clone(),
+                    number: self.name_for_shop(transaction).await?,
                     customer,
                     reason: reason.clone(),
                 };
@@ -217,8 +217,9 @@ impl Submission<'_> {
                     return Ok(Outcome::NotPossible);
                 }
                 let (number, path, customer) = (self.name(), self.path(), self.customer());
+                let number_for_shop = self.name_for_shop(transaction).await?;
                 let to_shop =
-                    ToShop::CancellationWithdrawn { origin: self.origin.clone(), number: number.clone(), customer };
+                    ToShop::CancellationWithdrawn { origin: self.origin.clone(), number: number_for_shop, customer };
                 self.mail_shop(transaction, to_shop).await?;
                 let to_customer = AboutOrder::CancellationWithdrawn { origin: self.origin.clone(), number, path };
                 self.mail_customer(transaction, to_customer).await?;

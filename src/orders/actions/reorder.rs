@@ -132,7 +132,7 @@ impl Submission<'_> {
                 let origin = self.origin.clone();
                 let to_shop = ToShop::ReorderRequested {
                     origin: origin.clone(),
-                    number: number.clone(),
+                    number: self.name_for_shop(transaction).await?,
                     customer,
                     lines: lines.clone(),
                 };

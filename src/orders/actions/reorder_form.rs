@@ -172,13 +172,7 @@ mod tests {
             fulfillment_status: String::new(),
         };
         let lines = quantities.iter().enumerate().map(line).collect();
-        OrderDetail {
-            order,
-            lines,
-            address: ShippingAddress::default(),
-            details: OrderDetails::default(),
-            shop: String::new(),
-        }
+        OrderDetail { order, lines, address: ShippingAddress::default(), details: OrderDetails::default(), shop: None }
     }
 
     fn form(fields: &[(&str, &str)]) -> SubmittedForm {

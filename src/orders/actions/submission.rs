@@ -1,5 +1,6 @@
 //! What submitted forms share: the idempotency key, the limit of requests, mail to the customer and to the shop.
 
+use super::store;
 use crate::clock::Clock;
 use crate::config::ShopContact;
 use crate::database::{self, Database, Transaction};
@@ -117,6 +118,12 @@ impl Submission<'_> {
     /// The order's name, for mail.
     pub(super) fn name(&self) -> String {
         self.order.name.to_string()
+    }
+
+    /// The order's name for the shop: `#1`, or `#1 (Id 4567, Tea & Co)` when several orders have that number.
+    pub(super) async fn name_for_shop(&self, transaction: &mut Transaction) -> Result<String, database::Error> {
+        let distinction = store::find_distinction(transaction, self.order).await?;
+        Ok(distinction.map_or_else(|| self.name(), |distinction| format!("{} ({distinction})", self.name())))
     }
 
     pub(super) fn path(&self) -> String {

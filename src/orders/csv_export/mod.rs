@@ -3,13 +3,17 @@
 
 mod columns;
 
+use std::sync::Arc;
+
 use actix_web::http::header;
 use actix_web::web::Bytes;
 use actix_web::{HttpResponse, web};
 use csv::{Terminator, WriterBuilder};
 use futures_util::stream;
 
+use self::columns::Cell;
 use crate::clock::Clock;
+use crate::config::Shop;
 use crate::database::{self, Database};
 use crate::domain::Zone;
 use crate::orders::list::{Cursor, Filter, FilterErrors, FilterParams, PageStart, find_page};
@@ -40,10 +44,12 @@ pub(super) async fn download(
     clock: web::Data<Clock>,
 ) -> Result<HttpResponse, Error> {
     let params = params.map_err(|_| Error::BadRequest("each filter can be given only once".to_owned()))?;
+    let mut params = params.into_inner();
+    params.remove_unknown_codes();
     let zone = layout.zone();
     let filter = params.parse(&zone, clock.now()).map_err(|errors| Error::BadRequest(first_error(errors)))?;
     let (database, user_id, next) = (database.as_ref().clone(), user.user_id.into_string(), Some(PageStart::First));
-    let export = CsvExport { database, user_id, filter, zone, shows_notes: layout.shop.shows_notes, next };
+    let export = CsvExport { database, user_id, filter, zone, shop: layout.shop, next };
     let header_row = export.header_row()?;
     let rows = stream::try_unfold((export, Some(header_row)), |(mut export, header_row)| async move {
         if let Some(header_row) = header_row {
@@ -69,7 +75,7 @@ struct CsvExport {
     user_id: String,
     filter: Filter,
     zone: Zone,
-    shows_notes: bool,
+    shop: Arc<Shop>,
     /// The start of the next batch; `None` at the end.
     next: Option<PageStart>,
 }
@@ -77,7 +83,7 @@ struct CsvExport {
 impl CsvExport {
     fn header_row(&self) -> Result<Bytes, Error> {
         let mut text = BYTE_ORDER_MARK.as_bytes().to_vec();
-        text.extend(to_csv([columns::names(&self.zone, self.shows_notes)])?);
+        text.extend(to_csv([columns::names(&self.zone, self.shop.shows_notes)])?);
         Ok(text.into())
     }
 
@@ -87,7 +93,7 @@ impl CsvExport {
         };
         let (user_id, filter) = (&self.user_id, &self.filter);
         let read = self.database.read(async |snapshot| {
-            let page = find_page(snapshot, user_id, filter, &start, BATCH_SIZE).await?;
+            let (_, page) = find_page(snapshot.engine(), &mut *snapshot, user_id, filter, &start, BATCH_SIZE).await?;
             let lines = lines_by_order(snapshot, &page.orders).await?;
             let parts = parts_by_order(snapshot, &page.orders).await?;
             Ok::<_, database::Error>((page, lines, parts))
@@ -98,16 +104,19 @@ impl CsvExport {
         let rows = page.orders.into_iter().map(|order| {
             let lines = lines.remove(&order.id).unwrap_or_default();
             let OrderParts { address, details, shop } = parts.remove(&order.id).unwrap_or_default();
-            columns::cells(&OrderDetail { order, lines, address, details, shop }, &self.zone, self.shows_notes)
+            columns::cells(&OrderDetail { order, lines, address, details, shop }, &self.zone, &self.shop)
         });
         Ok(Some(to_csv(rows)?.into()))
     }
 }
 
-fn to_csv(rows: impl IntoIterator<Item = Vec<String>>) -> Result<Vec<u8>, Error> {
+fn to_csv(rows: impl IntoIterator<Item = Vec<Cell>>) -> Result<Vec<u8>, Error> {
     let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new());
     for row in rows {
-        let cells = row.iter().map(|cell| neutralize_formula(cell));
+        let cells = row.into_iter().map(|cell| match cell {
+            Cell::Text(text) => neutralize_formula(&text),
+            Cell::Number(number) => number,
+        });
         writer.write_record(cells).map_err(|error| Error::Internal(error.into()))?;
     }
     writer.into_inner().map_err(|error| Error::Internal(error.to_string().into()))

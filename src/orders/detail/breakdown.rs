@@ -172,13 +172,7 @@ mod tests {
         };
         let lines = lines.iter().map(line).collect();
         let order = Order { subtotal, shipping, taxes, discount, total, refunded, ..order };
-        OrderDetail {
-            order,
-            lines,
-            address: ShippingAddress::default(),
-            details: OrderDetails::default(),
-            shop: String::new(),
-        }
+        OrderDetail { order, lines, address: ShippingAddress::default(), details: OrderDetails::default(), shop: None }
     }
 
     fn rows(detail: &OrderDetail) -> Vec<(&'static str, i64)> {

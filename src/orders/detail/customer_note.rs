@@ -43,7 +43,7 @@ mod tests {
 
     fn note(text: &str, shows_notes: bool) -> Option<CustomerNote> {
         let details = OrderDetails { note: text.to_owned(), ..OrderDetails::default() };
-        let (address, shop) = (ShippingAddress::default(), String::new());
+        let (address, shop) = (ShippingAddress::default(), None);
         customer_note(
             &OrderDetail { order: order("paid", "open"), lines: Vec::new(), address, details, shop },
             shows_notes,

@@ -14,7 +14,7 @@ pub(super) struct Fact {
 }
 
 /// The known facts of an order.
-pub(super) fn facts(detail: &OrderDetail) -> Vec<Fact> {
+pub(super) fn facts(detail: &OrderDetail, unnamed_shop: &str) -> Vec<Fact> {
     let details = &detail.details;
     let money = |minor| Money::new(minor, detail.order.currency()).to_string();
     let taxes = details.taxes.iter().map(|tax| format!("{} {}", tax.name, money(tax.amount))).collect::<Vec<_>>();
@@ -23,7 +23,7 @@ pub(super) fn facts(detail: &OrderDetail) -> Vec<Fact> {
     let url = Some(details.tracking_url.clone()).filter(|url| !url.is_empty());
     let tracking = if tracking.is_empty() && url.is_some() { "Track the parcel".to_owned() } else { tracking };
     let texts = [
-        ("Shop", detail.shop.clone(), None),
+        ("Shop", detail.shop_name(unnamed_shop).unwrap_or_default().to_owned(), None),
         ("Shipping method", details.shipping_method.clone(), None),
         ("Tracking", tracking, url),
         ("Payment method", details.payment_method.clone(), None),
@@ -54,17 +54,40 @@ pub(super) fn line_state(line: &OrderLine) -> Option<&'static str> {
 
 /// The address as on a parcel, without unknown parts.
 pub(in crate::orders) fn shipping_lines(address: &ShippingAddress, province_name: &str) -> Vec<String> {
-    let province = if province_name.is_empty() { &address.province } else { province_name };
+    let province = province(&address.province, province_name);
     let ShippingAddress { name, company, address1, address2, zip, city, country, phone, .. } = address;
     address_lines([name, company, address1, address2, &zip_and_city(zip, city), province, country, phone])
 }
 
-/// The billing address; empty when it is the shipping address.
+/// The billing address; empty when it is not known.
 pub(in crate::orders) fn billing_lines(detail: &OrderDetail) -> Vec<String> {
-    let BillingAddress { name, company, address1, address2, zip, city, province, country, phone } =
-        &detail.details.billing_address;
-    let lines = address_lines([name, company, address1, address2, &zip_and_city(zip, city), province, country, phone]);
-    if lines == shipping_lines(&detail.address, "") { Vec::new() } else { lines }
+    billing_address_lines(&detail.details.billing_address, &detail.details.billing_province_name)
+}
+
+/// Whether the known billing address is the shipping address. It may lack the phone number, which is that of the delivery.
+pub(super) fn is_billing_same(detail: &OrderDetail) -> bool {
+    let (billing_name, shipping_name) = (&detail.details.billing_province_name, &detail.details.shipping_province_name);
+    // The name of a province may be known for one of the two.
+    let is_same_province = billing_name == shipping_name || billing_name.is_empty() || shipping_name.is_empty();
+    let billing = billing_address_lines(&detail.details.billing_address, "");
+    let mut shipping = detail.address.clone();
+    let is_same = |shipping: &ShippingAddress| is_same_province && billing == shipping_lines(shipping, "");
+    if billing.is_empty() || is_same(&shipping) {
+        return !billing.is_empty();
+    }
+    shipping.phone.clear();
+    is_same(&shipping)
+}
+
+fn billing_address_lines(address: &BillingAddress, province_name: &str) -> Vec<String> {
+    let province = province(&address.province, province_name);
+    let BillingAddress { name, company, address1, address2, zip, city, country, phone, .. } = address;
+    address_lines([name, company, address1, address2, &zip_and_city(zip, city), province, country, phone])
+}
+
+/// The name if it is known, else the code.
+fn province<'a>(code: &'a str, name: &'a str) -> &'a str {
+    if name.is_empty() { code } else { name }
 }
 
 fn zip_and_city(zip: &str, city: &str) -> String {
@@ -97,20 +120,20 @@ mod tests {
             lines,
             address: ShippingAddress::default(),
             details,
-            shop: "Tea Shop".to_owned(),
+            shop: Some("Tea Shop".to_owned()),
         }
     }
 
     #[test]
     fn only_known_facts_are_listed() {
-        let of_only_shop = OrderDetail { shop: String::new(), ..detail(OrderDetails::default(), &[]) };
-        assert!(facts(&of_only_shop).is_empty());
+        let of_only_shop = OrderDetail { shop: None, ..detail(OrderDetails::default(), &[]) };
+        assert!(facts(&of_only_shop, "Tea").is_empty());
         let details = OrderDetails {
             taxes: vec![NamedTax { name: "VAT 19%".to_owned(), amount: 399 }],
             tracking_url: "https://post.example/1".to_owned(),
             ..OrderDetails::default()
         };
-        let facts = facts(&detail(details, &[]));
+        let facts = facts(&detail(details, &[]), "Tea");
         let texts: Vec<(&str, &str)> = facts.iter().map(|fact| (fact.term, fact.value.as_str())).collect();
         assert_eq!(texts, [("Shop", "Tea Shop"), ("Tracking", "Track the parcel"), ("Taxes", "VAT 19% $3.99")]);
         assert_eq!(facts[1].url.as_deref(), Some("https://post.example/1"));
@@ -137,11 +160,24 @@ mod tests {
     }
 
     #[test]
-    fn billing_address_is_shown_only_if_it_differs() {
+    fn billing_address_is_the_shipping_address_with_or_without_its_phone() {
         let mut detail = detail(OrderDetails::default(), &[]);
+        assert!(!is_billing_same(&detail), "no address is known");
         detail.details.billing_address.name = "Ann".to_owned();
-        assert_eq!(billing_lines(&detail), ["Ann"]);
+        assert!(!is_billing_same(&detail));
         detail.address.name = "Ann".to_owned();
-        assert!(billing_lines(&detail).is_empty());
+        assert!(is_billing_same(&detail));
+        detail.address.phone = "0123".to_owned();
+        assert!(is_billing_same(&detail));
+        detail.details.billing_address.phone = "0124".to_owned();
+        assert!(!is_billing_same(&detail));
+        detail.details.billing_address.phone.clear();
+        // The same address, with the province's name on one side only.
+        (detail.details.billing_address.province, detail.address.province) = ("NY".to_owned(), "NY".to_owned());
+        detail.details.shipping_province_name = "New York".to_owned();
+        assert!(is_billing_same(&detail));
+        detail.details.billing_province_name = "North Yorkshire".to_owned();
+        assert!(!is_billing_same(&detail));
+        assert_eq!(billing_lines(&detail), ["Ann", "North Yorkshire"]);
     }
 }

@@ -78,7 +78,7 @@ mod tests {
         };
         let lines = (0..count).map(line).collect();
         let (address, details) = (ShippingAddress::default(), OrderDetails::default());
-        OrderDetail { order: order("paid", "unfulfilled"), lines, address, details, shop: String::new() }
+        OrderDetail { order: order("paid", "unfulfilled"), lines, address, details, shop: None }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::breakdown::{TotalRow, breakdown};
 use super::customer_note::{CustomerNote, customer_note};
-use super::facts::{Fact, billing_lines, facts, sent_lines, shipping_lines};
+use super::facts::{Fact, billing_lines, facts, is_billing_same, sent_lines, shipping_lines};
 use super::lines::{LinePages, LineRow, line_rows};
 use super::store::{self, FoundOrder, OrderLink};
 use super::timeline::{Event, timeline};
@@ -41,6 +41,7 @@ struct DetailPage {
     events: Vec<EventRow>,
     address: Vec<String>,
     billing: Vec<String>,
+    is_billing_same: bool,
     facts: Vec<Fact>,
     customer_note: Option<CustomerNote>,
     /// `2 of 3 sent`.
@@ -120,6 +121,7 @@ pub fn render(
     let FoundOrder { detail, newer, older, original, reports_deliveries, reorder_requested_at } = found;
     let order = &detail.order;
     let (zone, shows_notes) = (layout.zone(), layout.shop.shows_notes);
+    let facts = facts(detail, &layout.shop.name);
     let (totals, notes) = breakdown(detail);
     let (lines, line_pages) = line_rows(detail, part);
     let view = DetailPage {
@@ -141,7 +143,8 @@ pub fn render(
         events: timeline(order, *reports_deliveries).into_iter().map(|event| event_row(event, &zone)).collect(),
         address: shipping_lines(&detail.address, &detail.details.shipping_province_name),
         billing: billing_lines(detail),
-        facts: facts(detail),
+        is_billing_same: is_billing_same(detail),
+        facts,
         customer_note: customer_note(detail, shows_notes),
         sent: sent_lines(detail),
         cancellation: order.open_cancellation().map(|cancellation| cancellation_view(cancellation, &zone)),

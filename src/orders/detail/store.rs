@@ -2,21 +2,24 @@
 
 use sqlx::AssertSqlSafe;
 
-use crate::database::{Database, Engine, Error};
+use crate::database::{Database, Error};
 use crate::domain::{Currency, Money, UnixSeconds};
 use crate::orders::order::{Order, OrderDetail, OrderLine, OrderName, OrderNumber, ShippingAddress};
-use crate::orders::store::{ADDRESS_COLUMNS, ORDER_COLUMNS, SHOP_COLUMN, parse_details, unreadable};
+use crate::orders::store::{ADDRESS_COLUMNS, ORDER_COLUMNS, OrderRow, SHOP_COLUMN, parse_details, unreadable};
+
+/// Of the table `l`.
+const LINE_COLUMNS: &str = "l.sku, l.name, l.quantity, l.unit_price, l.discount, l.fulfillment_status";
 
 #[derive(sqlx::FromRow)]
 struct DetailRow {
     #[sqlx(flatten)]
-    order: Order,
+    order: OrderRow,
     #[sqlx(flatten)]
     address: ShippingAddress,
     details: String,
-    lines: Option<String>,
+    lines: String,
     original_name: Option<String>,
-    shop: String,
+    shop: Option<String>,
     reports_deliveries: i64,
     reorder_requested_at: Option<UnixSeconds>,
     newer: Option<String>,
@@ -53,7 +56,7 @@ pub(super) async fn find_with_neighbours(
     user_id: &str,
     number: &OrderNumber,
 ) -> Result<Option<FoundOrder>, Error> {
-    let lines = lines_json(database.engine());
+    let lines = database.engine().json_rows(LINE_COLUMNS, "l.position");
     // Number and name are one value, separated by a line break, which neither has.
     let sql = format!(
         "SELECT {ORDER_COLUMNS}, {ADDRESS_COLUMNS}, details,
@@ -77,22 +80,10 @@ pub(super) async fn find_with_neighbours(
     row.map(FoundOrder::from_row).transpose()
 }
 
-/// The lines as one JSON text: one value crosses to SQLite's thread and back faster than many rows. The engines differ in the names.
-fn lines_json(engine: Engine) -> &'static str {
-    match engine {
-        Engine::Sqlite => {
-            "json_group_array(json_array(l.sku, l.name, l.quantity, l.unit_price, l.discount, l.fulfillment_status) ORDER BY l.position)"
-        }
-        Engine::Postgres => {
-            "CAST(json_agg(json_build_array(l.sku, l.name, l.quantity, l.unit_price, l.discount, l.fulfillment_status) ORDER BY l.position) AS TEXT)"
-        }
-    }
-}
-
 impl FoundOrder {
     fn from_row(row: DetailRow) -> Result<Self, Error> {
-        let order = row.order;
-        let lines = parse_lines(row.lines.as_deref().unwrap_or("[]"), order.currency())?;
+        let order = Order::try_from(row.order)?;
+        let lines = parse_lines(&row.lines, order.currency())?;
         let original = order.reordered_from.clone().zip(row.original_name.as_deref().and_then(OrderName::parse));
         let details = parse_details(&row.details)?;
         let detail = OrderDetail { order, lines, address: row.address, details, shop: row.shop };

@@ -44,6 +44,7 @@ pub(super) enum Column {
     BillingZip,
     BillingCity,
     BillingProvince,
+    BillingProvinceName,
     BillingCountry,
     BillingPhone,
     ShippingMethod,
@@ -72,7 +73,7 @@ use Column as C;
 
 /// Each column with Shopify's name for it, then the names of Squarespace, WooCommerce's order export and common apps. The first
 /// [`REQUIRED`] ones are enough for an import.
-const NAMES: [(Column, &[&str]); 63] = [
+const NAMES: [(Column, &[&str]); 64] = [
     (C::Name, &["Name", "Order Number", "Order ID"]),
     (C::Email, &["Email", "Email (Billing)"]),
     (C::FinancialStatus, &["Financial Status", "Order Status"]),
@@ -114,6 +115,7 @@ const NAMES: [(Column, &[&str]); 63] = [
     (C::BillingZip, &["Billing Zip", "Postcode (Billing)"]),
     (C::BillingCity, &["Billing City", "City (Billing)"]),
     (C::BillingProvince, &["Billing Province", "State Code (Billing)"]),
+    (C::BillingProvinceName, &["Billing Province Name"]),
     (C::BillingCountry, &["Billing Country", "Country Code (Billing)"]),
     (C::BillingPhone, &["Billing Phone", "Phone (Billing)"]),
     (C::ShippingMethod, &["Shipping Method", "Shipping Method Title"]),
@@ -138,8 +140,7 @@ const NAMES: [(Column, &[&str]); 63] = [
     (C::Note, &["Notes", "Customer Note"]),
 ];
 
-// A set of columns has 64 bits.
-const _: () = assert!(NAMES.len() <= 64);
+const _: () = assert!(NAMES.len() <= u128::BITS as usize, "a set of columns has a bit for each");
 
 /// The number of required columns.
 const REQUIRED: usize = 13;
@@ -200,7 +201,7 @@ pub(super) fn normalize(name: &str) -> String {
 
 /// A set of columns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub(super) struct ColumnSet(u64);
+pub(super) struct ColumnSet(u128);
 
 impl ColumnSet {
     pub(super) fn insert(&mut self, column: Column) {

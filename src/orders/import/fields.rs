@@ -59,7 +59,7 @@ macro_rules! field {
     };
 }
 
-pub(super) const FIELDS: [Field; 44] = [
+pub(super) const FIELDS: [Field; 45] = [
     field!(Email, Stored("email"), Email, email),
     field!(Currency, Stored("currency"), Currency, currency),
     field!(CreatedAt, Stored("placed_at"), Time, placed_at),
@@ -91,6 +91,7 @@ pub(super) const FIELDS: [Field; 44] = [
     field!(BillingZip, Details, Code, details.billing_address.zip),
     field!(BillingCity, Details, Text, details.billing_address.city),
     field!(BillingProvince, Details, Text, details.billing_address.province),
+    field!(BillingProvinceName, Details, Text, details.billing_province_name),
     field!(BillingCountry, Details, Text, details.billing_address.country),
     field!(BillingPhone, Details, Code, details.billing_address.phone),
     field!(ShippingMethod, Details, Text, details.shipping_method),

@@ -77,7 +77,7 @@ pub(super) fn missing_columns(names: &[String], missing: &[&str], found: &str) -
     };
     let noun = if missing.len() == 1 { "column" } else { "columns" };
     let is_mapped = advice.contains("--column") && missing.contains(&"Currency");
-    let currency = if is_mapped { " (--column Currency=EUR sets it for all orders)" } else { "" };
+    let currency = if is_mapped { " (--column Currency=EUR is that of orders without one)" } else { "" };
     let missing: Vec<String> = missing.iter().map(|name| format!("\"{name}\"")).collect();
     format!(
         "{what}the {noun} {} missing; {found}; {advice}{currency}; order-portal import --help has a sample",

@@ -1,4 +1,4 @@
-//! The filter of a list: search, status, dates, sort. Invalid parameters are errors; only the page ignores unknown codes, with a notice.
+//! The filter of a list: search, status, dates, sort. Invalid parameters are errors; the page and the export ignore unknown codes.
 
 use std::str::FromStr;
 
@@ -16,6 +16,8 @@ use crate::orders::search::like_patterns;
 
 const MAX_SEARCH_CHARS: usize = 200;
 const MAX_SEARCH_WORDS: usize = 10;
+/// A date before it is a typing error. The date fields of the form have the same limit.
+const FIRST_YEAR: i32 = 1970;
 
 /// A named range of dates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
@@ -171,7 +173,7 @@ impl FilterParams {
     }
 
     /// Removes unknown values of `status`, `period` and `sort`, for example of an old bookmark; returns what they were meant to be.
-    pub(super) fn remove_unknown_codes(&mut self) -> Vec<&'static str> {
+    pub fn remove_unknown_codes(&mut self) -> Vec<&'static str> {
         [
             remove_unknown::<StatusFilter>(&mut self.status).then_some("status"),
             remove_unknown::<Period>(&mut self.period).then_some("period"),
@@ -273,12 +275,19 @@ fn remove_unknown<T: FromStr>(value: &mut Option<String>) -> bool {
 
 fn date(text: Option<&String>, error: &mut Option<String>) -> Option<Date> {
     let text = non_empty(text)?;
-    let parsed = Date::parse(text, format_description!("[year]-[month]-[day]")).ok();
-    let parsed = parsed.filter(|date| date.year() >= 0 && text.len() == "2024-03-31".len());
-    if parsed.is_none() {
-        *error = Some("Enter a date like 2024-03-31 (year, month, day).".to_owned());
+    let parsed = parse_date(text);
+    match parsed {
+        None => *error = Some("Enter a date like 2024-03-31 (year, month, day).".to_owned()),
+        Some(date) if date.year() < FIRST_YEAR => *error = Some(format!("Enter a date in {FIRST_YEAR} or later.")),
+        Some(_) => {}
     }
-    parsed
+    parsed.filter(|_| error.is_none())
+}
+
+/// A date as a date field sends it.
+pub(super) fn parse_date(text: &str) -> Option<Date> {
+    let parsed = Date::parse(text, format_description!("[year]-[month]-[day]")).ok();
+    parsed.filter(|date| date.year() >= 0 && text.len() == "2024-03-31".len())
 }
 
 #[cfg(test)]
@@ -367,10 +376,14 @@ mod tests {
     }
 
     #[test]
-    fn date_has_exactly_ten_characters() {
+    fn date_has_ten_characters_and_a_possible_year() {
         for (text, is_valid) in [
             ("2024-03-31", true),
-            ("0000-01-01", true),
+            ("1970-01-01", true),
+            ("9999-12-31", true),
+            ("1969-12-31", false),
+            ("0002-01-01", false),
+            ("0000-01-01", false),
             ("+2024-03-31", false),
             ("-0001-03-31", false),
             ("12024-03-31", false),

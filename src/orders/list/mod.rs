@@ -7,6 +7,7 @@
 //! | `page.rs`, `chart.rs` | the page |
 //! | `filter.rs`, `status_filter.rs`, `sort.rs`, `cursor.rs` | the parameters of the URL |
 //! | `totals.rs`, `store/totals.rs` | count, sums and months of the orders that match, from `monthly_totals/` where possible |
+//! | `found.rs` | what the page reads |
 //! | `store.rs` | the query of one page |
 //!
 //! The URL holds the whole filter, so that a view can be bookmarked and the Back button works. One page costs the same at any depth:
@@ -15,6 +16,7 @@
 mod chart;
 mod cursor;
 mod filter;
+mod found;
 mod page;
 mod sort;
 mod status_filter;

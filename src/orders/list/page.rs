@@ -8,13 +8,14 @@ use strum::VariantArray;
 
 use super::chart::{self, Chart};
 use super::cursor::Cursor;
-use super::filter::{Filter, FilterErrors, FilterParams, Period};
+use super::filter::{Filter, FilterErrors, FilterParams, Period, parse_date};
+use super::found::{FoundList, find_list};
 use super::sort::Sort;
 use super::status_filter::StatusFilter;
-use super::store::{ListedOrder, OrderPage, PageStart, find_list_page};
-use super::totals::{Found, OrderTotals, find_totals};
+use super::store::{ListedOrder, OrderPage, PageStart};
+use super::totals::OrderTotals;
 use crate::clock::Clock;
-use crate::database::{self, Database, Transaction};
+use crate::database::Database;
 use crate::domain::{Money, UnixSeconds, Zone, format_count, format_date, format_date_time};
 use crate::orders::url::order_url;
 use crate::orders::{CacheKey, ResponseCache};
@@ -36,14 +37,6 @@ struct ListPage {
     results: Option<Results>,
 }
 
-/// What is read for the page.
-struct FoundList {
-    totals: OrderTotals,
-    has_several_shops: bool,
-    start: PageStart,
-    page: OrderPage<ListedOrder>,
-}
-
 struct Results {
     orders: Vec<ListRow>,
     /// `37 orders, $1,234.50`
@@ -51,7 +44,7 @@ struct Results {
     /// The sums without cancelled orders and refunds, if they differ.
     net_summary: Option<String>,
     charts: Vec<Chart>,
-    /// `1–20 of 31`; `None` on a page between the first and the last one, whose place in the list is not known.
+    /// `1–20 of 31`; `None` if the place of the page in the list is not known.
     position: Option<String>,
     previous: Option<PageLink>,
     next: Option<PageLink>,
@@ -87,8 +80,8 @@ struct FilterForm {
     q: String,
     statuses: Vec<SelectOption>,
     periods: Vec<SelectOption>,
-    from: String,
-    to: String,
+    from: DateField,
+    to: DateField,
     sorts: Vec<SelectOption>,
     is_active: bool,
     /// Filters besides the search, which are folded.
@@ -96,6 +89,12 @@ struct FilterForm {
     /// Whether the folded filters are shown.
     is_open: bool,
     errors: FilterErrors,
+}
+
+struct DateField {
+    value: String,
+    /// A date field discards other text, which must be shown again to be corrected.
+    input_type: &'static str,
 }
 
 struct SelectOption {
@@ -131,22 +130,12 @@ pub async fn show(
     if let Some(stored) = key.as_ref().and_then(|key| responses.find(key)) {
         return Ok(stored.respond(HTML_CONTENT_TYPE));
     }
-    // One snapshot: the totals must agree with the rows.
-    let read = database.read(async |snapshot| {
-        let Found { version, has_several_shops, totals } = find_totals(snapshot, &user.user_id, &filter, &zone).await?;
-        let Some(totals) = totals else { return Ok((version, None)) };
-        let (start, page) = match totals.order_count {
-            // A search that finds nothing reads all orders of the customer, so not twice.
-            0 => (start.clone(), OrderPage::empty()),
-            _ => find_full_page(snapshot, &user.user_id, &filter, start.clone()).await?,
-        };
-        Ok::<_, database::Error>((version, Some(FoundList { totals, has_several_shops, start, page })))
-    });
-    let (version, found) = read.await?;
+    let (version, found) = find_list(&database, &user.user_id, &filter, start, &zone).await?;
     let valid_params = query.params.without_invalid(&errors);
     let has_form = found.is_some() || !is_valid;
     let form = has_form.then(|| filter_form(&query.params, filter.is_active() || !is_valid, errors));
-    let results = found.map(|found| results(&valid_params, &filter, &found, user.last_import_at, &zone));
+    let shown = (&zone, layout.shop.name.as_str());
+    let results = found.map(|found| results(&valid_params, &filter, &found, user.last_import_at, shown));
     let view = ListPage { layout, notice, form, results };
     match key {
         Some(key) => Ok(responses.store(key, version, view.render()?.into_bytes()).respond(HTML_CONTENT_TYPE)),
@@ -191,21 +180,6 @@ fn page_start(query: &ListQuery, sort: Sort) -> Result<PageStart, Error> {
     }
 }
 
-/// Reads the page. When paging backwards reaches the first order, reads the first page instead, which may be longer.
-async fn find_full_page(
-    snapshot: &mut Transaction,
-    user_id: &str,
-    filter: &Filter,
-    start: PageStart,
-) -> Result<(PageStart, OrderPage<ListedOrder>), database::Error> {
-    let page = find_list_page(snapshot, user_id, filter, &start).await?;
-    if matches!(start, PageStart::Before(_)) && !page.has_more {
-        let page = find_list_page(snapshot, user_id, filter, &PageStart::First).await?;
-        return Ok((PageStart::First, page));
-    }
-    Ok((start, page))
-}
-
 fn filter_form(params: &FilterParams, is_active: bool, errors: FilterErrors) -> FilterForm {
     let submitted = |value: &Option<String>| value.clone().unwrap_or_default();
     let status = params.status.as_deref().unwrap_or_default().trim();
@@ -215,14 +189,19 @@ fn filter_form(params: &FilterParams, is_active: bool, errors: FilterErrors) -> 
         q: submitted(&params.q),
         statuses: options(StatusFilter::label, status),
         periods: options(Period::label, period),
-        from: submitted(&params.from),
-        to: submitted(&params.to),
+        from: date_field(submitted(&params.from)),
+        to: date_field(submitted(&params.to)),
         sorts: options(Sort::label, sort),
         is_active,
         active_count: params.active_count(),
         is_open: errors.from.is_some() || errors.to.is_some(),
         errors,
     }
+}
+
+fn date_field(value: String) -> DateField {
+    let is_date = value.is_empty() || parse_date(&value).is_some();
+    DateField { value, input_type: if is_date { "date" } else { "text" } }
 }
 
 fn options<T>(label: fn(T) -> &'static str, selected: &str) -> Vec<SelectOption>
@@ -241,17 +220,21 @@ fn results(
     filter: &Filter,
     found: &FoundList,
     last_import_at: Option<UnixSeconds>,
-    zone: &Zone,
+    (zone, unnamed_shop): (&Zone, &str),
 ) -> Results {
     let FoundList { totals, has_several_shops, start, page } = found;
-    let (previous, next) = page_links(params, filter.sort(), start, page);
-    let shop = |order: &ListedOrder| Some(order.shop.clone()).filter(|shop| *has_several_shops && !shop.is_empty());
+    let places = places(start, page, filter.sort(), totals.order_count);
+    let (previous, next) = page_links(params, filter.sort(), start, page, places);
+    let shop = |order: &ListedOrder| {
+        let name = if order.shop.is_empty() { unnamed_shop } else { &order.shop };
+        has_several_shops.then(|| name.to_owned())
+    };
     Results {
         orders: page.orders.iter().map(|order| list_row(order, shop(order), zone)).collect(),
         summary: summary(totals),
         net_summary: net_summary(totals),
         charts: totals.currencies.iter().filter_map(chart::chart).collect(),
-        position: position(start, page, totals.order_count),
+        position: places.map(|places| format_position(places, totals.order_count)),
         previous,
         next,
         csv_url: list_url("/orders.csv", params, None),
@@ -275,16 +258,25 @@ fn list_row(order: &ListedOrder, shop: Option<String>, zone: &Zone) -> ListRow {
     }
 }
 
-/// The place of the page in the list. A cursor does not tell it, but the first and the last page are at the ends.
-fn position(start: &PageStart, page: &OrderPage<ListedOrder>, count: i64) -> Option<String> {
+/// The places of the first and the last order of the page in the list. Known on the first and the last page, and where the cursor has it.
+/// One that no longer fits, because orders were added or removed, is left out.
+fn places(start: &PageStart, page: &OrderPage<ListedOrder>, sort: Sort, count: i64) -> Option<(i64, i64)> {
     let shown = i64::try_from(page.orders.len()).ok().filter(|shown| (1..=count).contains(shown))?;
     let first = match start {
         PageStart::First => 1,
         PageStart::After(_) if !page.has_more => count - shown + 1,
-        PageStart::After(_) | PageStart::Before(_) => return None,
+        PageStart::After(cursor) => cursor.position(sort)?.checked_add(1)?,
+        PageStart::Before(cursor) => cursor.position(sort)?.checked_sub(shown)?,
     };
-    let [first, last, count] = [first, first + shown - 1, count].map(format_count);
-    Some(format!("{first}–{last} of {count}"))
+    let last = first.checked_add(shown - 1)?;
+    let is_last_page = matches!(start, PageStart::After(_)) && !page.has_more;
+    let fits = matches!(start, PageStart::First) || is_last_page || (first > 1 && last < count);
+    fits.then_some((first, last))
+}
+
+fn format_position((first, last): (i64, i64), count: i64) -> String {
+    let [first, last, count] = [first, last, count].map(format_count);
+    format!("{first}–{last} of {count}")
 }
 
 fn summary(totals: &OrderTotals) -> String {
@@ -314,6 +306,7 @@ fn page_links(
     sort: Sort,
     start: &PageStart,
     page: &OrderPage<ListedOrder>,
+    places: Option<(i64, i64)>,
 ) -> (Option<PageLink>, Option<PageLink>) {
     let (before, after) = match sort {
         Sort::Newest => ("Newer", "Older"),
@@ -321,11 +314,16 @@ fn page_links(
         Sort::Highest => ("Higher", "Lower"),
         Sort::Lowest => ("Lower", "Higher"),
     };
-    let link = |name, order: Option<&ListedOrder>, label| {
-        order.map(|order| PageLink { url: list_url("/orders", params, Some((name, order.cursor(sort)))), label })
+    let link = |name, order: Option<&ListedOrder>, place: Option<i64>, label| {
+        let cursor = order?.cursor(sort);
+        let cursor = match place {
+            Some(place) => cursor.with_position(place, sort),
+            None => cursor,
+        };
+        Some(PageLink { url: list_url("/orders", params, Some((name, cursor))), label })
     };
-    let previous = link("before", page.orders.first(), before);
-    let next = link("after", page.orders.last(), after);
+    let previous = link("before", page.orders.first(), places.map(|(first, _)| first), before);
+    let next = link("after", page.orders.last(), places.map(|(_, last)| last), after);
     match start {
         PageStart::First => (None, next.filter(|_| page.has_more)),
         PageStart::After(_) => (previous, next.filter(|_| page.has_more)),

@@ -1,5 +1,8 @@
 //! The queries of lists and totals. Each names the user, and reads one stretch of one index (`store/query_plans.rs` checks it).
 
+use serde::de::DeserializeOwned;
+use sqlx::{Any, Executor};
+
 use super::PAGE_SIZE;
 use super::cursor::Cursor;
 use super::filter::Filter;
@@ -10,11 +13,11 @@ use crate::domain::{Money, UnixSeconds};
 use crate::orders::order::{Order, OrderId, OrderName, OrderNumber};
 use crate::orders::search;
 use crate::orders::status::OrderStatus;
-use crate::orders::store::{ORDER_COLUMNS, currency, unreadable};
+use crate::orders::store::{ORDER_COLUMNS, OrderRow, currency, unreadable};
 
 /// What the rows of the list show.
-const LIST_COLUMNS: &str = "id, number, name, placed_at, status, \
-     CASE WHEN cancellation_answer IS NULL THEN cancellation_asked_at END AS pending_since, piece_count, summary, currency, total, shop";
+const LIST_COLUMNS: &str = "id, number, name, placed_at, status, cancellation_asked_at, cancellation_answer, piece_count, summary, currency, \
+     total, shop";
 
 /// Where a page of the list begins.
 #[derive(Clone, Debug)]
@@ -37,7 +40,7 @@ impl<T> OrderPage<T> {
         Self { orders: Vec::new(), has_more: false }
     }
 
-    /// From the rows of [`page_sql`].
+    /// From the rows of [`push_page`].
     fn new(mut rows: Vec<T>, start: &PageStart, limit: u32) -> Self {
         let has_more = rows.len() > limit as usize;
         rows.truncate(limit as usize);
@@ -48,18 +51,29 @@ impl<T> OrderPage<T> {
     }
 }
 
-/// Reads at most `limit` orders of the user.
+/// Reads at most `limit` orders of the user. Also returns the version of the orders, see `monthly_totals`.
 pub async fn find_page(
-    snapshot: &mut Transaction,
+    engine: Engine,
+    executor: impl Executor<'_, Database = Any>,
     user_id: &str,
     filter: &Filter,
     start: &PageStart,
     limit: u32,
-) -> Result<OrderPage<Order>, Error> {
-    let (sql, arguments) = page_sql(snapshot.engine(), ORDER_COLUMNS, user_id, filter, start, limit)?.into_parts();
+) -> Result<(i64, OrderPage<Order>), Error> {
+    let mut sql = SqlBuilder::new(engine, "SELECT COALESCE((SELECT version FROM order_versions WHERE user_id = ");
+    sql.bind(user_id.to_owned())?.push("), 0), ");
+    push_page(&mut sql, ORDER_COLUMNS, user_id, filter, start, limit)?;
+    let (sql, arguments) = sql.into_parts();
     let query = sqlx::query_as_with(sql, arguments).persistent(!filter.is_search());
-    let orders: Vec<Order> = query.fetch_all(snapshot).await?;
-    Ok(OrderPage::new(orders, start, limit))
+    let (version, json): (i64, String) = query.fetch_one(executor).await?;
+    let rows: Vec<OrderRow> = parse_rows(&json)?;
+    let orders = rows.into_iter().map(Order::try_from).collect::<Result<_, _>>()?;
+    Ok((version, OrderPage::new(orders, start, limit)))
+}
+
+/// The rows of [`push_page`].
+fn parse_rows<T: DeserializeOwned>(json: &str) -> Result<Vec<T>, Error> {
+    serde_json::from_str(json).map_err(|error| Error::Decode(error.into()))
 }
 
 /// What the list shows of an order.
@@ -77,7 +91,21 @@ pub(super) struct ListedOrder {
     pub shop: String,
 }
 
-type ListRow = (String, String, String, UnixSeconds, String, Option<UnixSeconds>, i64, String, String, i64, String);
+/// The values of [`LIST_COLUMNS`].
+type ListRow = (
+    String,
+    String,
+    String,
+    UnixSeconds,
+    String,
+    Option<UnixSeconds>,
+    Option<String>,
+    i64,
+    String,
+    String,
+    i64,
+    String,
+);
 
 impl ListedOrder {
     pub(super) fn cursor(&self, sort: Sort) -> Cursor {
@@ -85,14 +113,14 @@ impl ListedOrder {
     }
 
     fn from_row(row: ListRow) -> Result<Self, Error> {
-        let (id, number, name, placed_at, status, cancellation_asked_at, piece_count, summary, code, total, shop) = row;
+        let (id, number, name, placed_at, status, asked_at, answer, piece_count, summary, code, total, shop) = row;
         Ok(Self {
             id: OrderId::parse(&id).ok_or_else(|| unreadable("id"))?,
             number: OrderNumber::parse(&number).ok_or_else(|| unreadable("number"))?,
             name: OrderName::parse(&name).ok_or_else(|| unreadable("name"))?,
             placed_at,
             status: status.parse().map_err(|_| unreadable("status"))?,
-            cancellation_asked_at,
+            cancellation_asked_at: asked_at.filter(|_| answer.is_none()),
             piece_count,
             summary,
             total: Money::new(total, currency(&code)?),
@@ -101,51 +129,88 @@ impl ListedOrder {
     }
 }
 
-/// Reads one page of the list, with only the columns that it shows.
+/// Reads one page of the list.
 pub(super) async fn find_list_page(
     snapshot: &mut Transaction,
     user_id: &str,
     filter: &Filter,
     start: &PageStart,
 ) -> Result<OrderPage<ListedOrder>, Error> {
-    let (sql, arguments) = page_sql(snapshot.engine(), LIST_COLUMNS, user_id, filter, start, PAGE_SIZE)?.into_parts();
-    let query = sqlx::query_as_with(sql, arguments).persistent(!filter.is_search());
-    let rows: Vec<ListRow> = query.fetch_all(snapshot).await?;
+    let mut sql = SqlBuilder::new(snapshot.engine(), "SELECT ");
+    push_list_page(&mut sql, user_id, filter, start)?;
+    let (sql, arguments) = sql.into_parts();
+    let json: String =
+        sqlx::query_scalar_with(sql, arguments).persistent(!filter.is_search()).fetch_one(snapshot).await?;
+    parse_list_page(&json, start)
+}
+
+/// Appends a subquery: one page of the list as JSON, with only the columns that it shows.
+fn push_list_page(sql: &mut SqlBuilder, user_id: &str, filter: &Filter, start: &PageStart) -> Result<(), Error> {
+    push_page(sql, LIST_COLUMNS, user_id, filter, start, PAGE_SIZE)
+}
+
+/// The orders of [`push_list_page`].
+fn parse_list_page(json: &str, start: &PageStart) -> Result<OrderPage<ListedOrder>, Error> {
+    let rows: Vec<ListRow> = parse_rows(json)?;
     let orders = rows.into_iter().map(ListedOrder::from_row).collect::<Result<_, _>>()?;
     Ok(OrderPage::new(orders, start, PAGE_SIZE))
 }
 
-/// Selects one row more than `limit`, which shows whether there are more. With a search or a status, first the ids: the index alone shows which
-/// orders match, while PostgreSQL reads the row of each order before it tests it if the statement selects other columns.
-fn page_sql(
-    engine: Engine,
+/// Appends a subquery: the rows of a page as one JSON text.
+fn push_page(
+    sql: &mut SqlBuilder,
     columns: &str,
     user_id: &str,
     filter: &Filter,
     start: &PageStart,
     limit: u32,
-) -> Result<SqlBuilder, Error> {
-    let is_backward = matches!(start, PageStart::Before(_));
-    let is_descending = filter.sort.is_descending() != is_backward;
-    let (beyond, direction) = if is_descending { ("<", "DESC") } else { (">", "ASC") };
+) -> Result<(), Error> {
+    let json = sql.engine().json_rows(columns, &order_by(filter.sort, start));
+    sql.push("(SELECT ").push(&json).push(" FROM (");
+    push_rows(sql, columns, user_id, filter, start, limit)?;
+    sql.push(") page)");
+    Ok(())
+}
+/// Appends a SELECT of one row more than `limit`, which shows whether there are more. With a search or a status, first the ids: the index
+/// alone shows which orders match, while PostgreSQL reads the row of each order before it tests it if the statement selects other columns.
+fn push_rows(
+    sql: &mut SqlBuilder,
+    columns: &str,
+    user_id: &str,
+    filter: &Filter,
+    start: &PageStart,
+    limit: u32,
+) -> Result<(), Error> {
+    let order_by = order_by(filter.sort, start);
+    let is_descending = is_descending(filter.sort, start);
+    let beyond = if is_descending { "<" } else { ">" };
     let key = filter.sort.key().column();
     let (filter, cursor) = nearer_bound(filter, start, is_descending);
     let is_ids_first = filter.is_search() || filter.status.is_some();
-    let mut sql = SqlBuilder::new(engine, &format!("SELECT {columns} FROM orders WHERE "));
+    sql.push("SELECT ").push(columns).push(" FROM orders WHERE ");
     if is_ids_first {
         sql.push("id IN (SELECT id FROM orders WHERE ");
     }
-    push_filter(&mut sql, user_id, &filter)?;
+    push_filter(sql, user_id, &filter)?;
     if let Some(cursor) = cursor {
         sql.push(&format!(" AND ({key}, id) {beyond} ("));
         sql.bind(cursor.value)?.push(", ").bind(cursor.id.as_str().to_owned())?.push(")");
     }
-    let order_by = format!(" ORDER BY {key} {direction}, id {direction}");
-    sql.push(&order_by).push(" LIMIT ").bind(i64::from(limit) + 1)?;
+    sql.push(" ORDER BY ").push(&order_by).push(" LIMIT ").bind(i64::from(limit) + 1)?;
     if is_ids_first {
-        sql.push(")").push(&order_by);
+        sql.push(") ORDER BY ").push(&order_by);
     }
-    Ok(sql)
+    Ok(())
+}
+
+fn order_by(sort: Sort, start: &PageStart) -> String {
+    let key = sort.key().column();
+    let direction = if is_descending(sort, start) { "DESC" } else { "ASC" };
+    format!("{key} {direction}, id {direction}")
+}
+
+fn is_descending(sort: Sort, start: &PageStart) -> bool {
+    sort.is_descending() != matches!(start, PageStart::Before(_))
 }
 
 /// When a date and the cursor both bound the same end of the list, keeps the nearer one: with both, SQLite may seek to the farther one

@@ -85,7 +85,7 @@ async fn total_orders(
     totals::total_months(snapshot, user_id, filter, &months(zone, first, last)).await
 }
 
-fn group_by_currency(totals: &[MonthTotal]) -> OrderTotals {
+pub(super) fn group_by_currency(totals: &[MonthTotal]) -> OrderTotals {
     let mut by_currency: BTreeMap<&'static str, BTreeMap<MonthNumber, MonthTotal>> = BTreeMap::new();
     for total in totals {
         by_currency.entry(total.total.currency().code()).or_default().insert(total.month, *total);

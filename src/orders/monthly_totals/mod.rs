@@ -11,7 +11,6 @@
 
 pub(super) mod store;
 
-pub use store::find_version;
 pub(super) use store::push_month;
 
 use std::collections::{BTreeMap, BTreeSet};

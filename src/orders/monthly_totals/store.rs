@@ -26,12 +26,6 @@ pub(super) struct Totals {
     pub spent: i64,
 }
 
-/// The version of the customer's orders, which counts up with each change.
-pub async fn find_version(snapshot: &mut Transaction, user_id: &UserId) -> Result<i64, Error> {
-    let version = sqlx::query_scalar("SELECT version FROM order_versions WHERE user_id = $1").bind(user_id);
-    Ok(version.fetch_optional(snapshot).await?.unwrap_or(0))
-}
-
 /// The zones in which these customers have totals.
 pub(super) async fn find_zones(transaction: &mut Transaction, users: &[&str]) -> Result<BTreeMap<String, Zone>, Error> {
     let mut zones = BTreeMap::new();

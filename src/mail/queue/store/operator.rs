@@ -1,5 +1,7 @@
 //! Statements of `order-portal mail …`.
 
+use sqlx::AssertSqlSafe;
+
 use crate::database::{Database, Error};
 use crate::domain::UnixSeconds;
 use crate::mail::Message;
@@ -15,7 +17,7 @@ pub struct QueuedMail {
     pub due_at: UnixSeconds,
     pub attempts: i64,
     pub has_failed: bool,
-    /// The reason of the last failed attempt.
+    /// The reason of the last failed attempt; `None` while a node delivers the message.
     pub failure: Option<String>,
 }
 
@@ -42,38 +44,39 @@ pub async fn list(database: &Database) -> Result<Vec<QueuedMail>, Error> {
     Ok(rows.into_iter().map(mail).collect())
 }
 
-/// The result of [`retry`].
-#[derive(Debug, PartialEq, Eq)]
-pub enum Retry {
-    Queued,
-    /// The message has not failed: the worker delivers it anyway.
-    NotFailed,
-    UnknownId,
+/// Messages that the operator may retry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Undelivered {
+    Failed,
+    Deferred,
 }
 
-/// Makes a failed message due now, or with `None` all of them, with two days to be delivered; returns how many.
-pub async fn retry_failed(database: &Database, id: Option<&str>, now: UnixSeconds) -> Result<u64, Error> {
-    let retried = sqlx::query(
-        "UPDATE mail_queue SET failed_at = NULL, failure = NULL, attempts = 0, due_at = $1, retried_at = $2
-         WHERE failed_at IS NOT NULL AND (CAST($3 AS TEXT) IS NULL OR id = $4)",
-    )
-    .bind(now)
-    .bind(now)
-    .bind(id)
-    .bind(id)
-    .execute(database.writer())
-    .await?;
-    Ok(retried.rows_affected())
-}
-
-/// Retries one message.
-pub async fn retry(database: &Database, id: &str, now: UnixSeconds) -> Result<Retry, Error> {
-    if retry_failed(database, Some(id), now).await? == 1 {
-        return Ok(Retry::Queued);
+impl Undelivered {
+    /// A node clears the reason of the last attempt while it delivers a message, so that one is not delivered twice at once.
+    const fn condition(self) -> &'static str {
+        match self {
+            Self::Failed => "failed_at IS NOT NULL",
+            Self::Deferred => "failed_at IS NULL AND failure IS NOT NULL",
+        }
     }
+}
+
+/// Makes a message due now, or with `None` all of them, with two days to be delivered; returns how many.
+pub async fn retry(database: &Database, which: Undelivered, id: Option<&str>, now: UnixSeconds) -> Result<u64, Error> {
+    let sql = format!(
+        "UPDATE mail_queue SET failed_at = NULL, failure = NULL, attempts = 0, due_at = $1, retried_at = $2
+         WHERE {} AND (CAST($3 AS TEXT) IS NULL OR id = $4)",
+        which.condition()
+    );
+    let retried = sqlx::query(AssertSqlSafe(sql)).bind(now).bind(now).bind(id).bind(id);
+    Ok(retried.execute(database.writer()).await?.rows_affected())
+}
+
+/// Whether the queue has a message with this id.
+pub async fn is_queued(database: &Database, id: &str) -> Result<bool, Error> {
     let found: Option<(String,)> =
         sqlx::query_as("SELECT id FROM mail_queue WHERE id = $1").bind(id).fetch_optional(database.reader()).await?;
-    Ok(if found.is_some() { Retry::NotFailed } else { Retry::UnknownId })
+    Ok(found.is_some())
 }
 
 /// Deletes a message, failed or not; returns whether it existed.

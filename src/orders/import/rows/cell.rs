@@ -7,7 +7,7 @@ use super::time_cell;
 use crate::domain::{Currency, Email, UnixSeconds, Zone};
 use crate::orders::import::columns::Column;
 use crate::orders::import::quote::quote;
-use crate::orders::order::OrderName;
+use crate::orders::order::{OrderName, without_hash};
 use crate::orders::status::{FulfillmentStatus, PaymentStatus};
 
 /// Quantities from minus this number to this number.
@@ -90,6 +90,11 @@ impl Cell<'_> {
         }
         // A number that a program read and wrote as 1001.0.
         let whole = name.strip_suffix(".0").filter(|whole| whole.bytes().all(|byte| byte.is_ascii_digit()));
+        if matches!(without_hash(name), "." | "..") {
+            return Err(self.invalid(
+                "cannot be an order name: browsers remove it from the address of a page; give the order another name in the file, such as \"order 1\"",
+            ));
+        }
         OrderName::parse(whole.unwrap_or(name))
             .ok_or_else(|| self.invalid("is not an order name; write it like #1001, in up to 255 printable characters"))
     }

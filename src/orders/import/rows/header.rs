@@ -23,7 +23,26 @@ impl ColumnMapping {
         let column = Column::parse(ours).ok_or_else(|| {
             format!("\"{}\" is no column; order-portal import --help lists them", ours.escape_debug())
         })?;
-        Ok(Self { column, theirs: theirs.trim().to_owned() })
+        let theirs = theirs.trim().to_owned();
+        if theirs.is_empty() {
+            return Err(format!("name the file's column after =, like \"{}=Order date\"", column.name()));
+        }
+        Ok(Self { column, theirs })
+    }
+}
+
+impl ColumnMapping {
+    /// The code of `Currency=EUR`.
+    fn currency(&self) -> Option<&'static str> {
+        let code = Some(self.theirs.to_uppercase()).filter(|_| self.column == Column::Currency)?;
+        Currency::parse(&code).map(Currency::code)
+    }
+
+    /// The column that several mappings name.
+    pub fn repeated(mappings: &[Self]) -> Option<&'static str> {
+        let is_repeated =
+            |(at, mapping): &(usize, &Self)| mappings[..*at].iter().any(|one| one.column == mapping.column);
+        mappings.iter().enumerate().find(is_repeated).map(|(_, mapping)| mapping.column.name())
     }
 }
 
@@ -31,7 +50,7 @@ impl ColumnMapping {
 #[derive(Debug)]
 pub(in crate::orders::import) struct Header {
     indexes: [Option<usize>; Column::COUNT],
-    /// The currency of all orders, from `--column Currency=EUR`.
+    /// The currency of orders without one, from `--column Currency=EUR`.
     currency: Option<&'static str>,
     cells: usize,
     names: Vec<String>,
@@ -56,23 +75,24 @@ impl Header {
             names,
             allows_decimal_comma: file.format().delimiter != b',',
         };
+        let mut absent: Vec<&ColumnMapping> = Vec::new();
         for column in Column::all() {
-            let mapping = mappings.iter().rev().find(|mapping| mapping.column == column);
-            header.indexes[column.index()] = match mapping {
+            let mapping = mappings.iter().find(|mapping| mapping.column == column);
+            let mut index = match mapping {
                 Some(mapping) => header.find(&mapping.theirs).map_err(&error)?,
                 None => header.find_any(column).map_err(&error)?,
             };
-            if let Some(mapping) = mapping
-                && header.indexes[column.index()].is_none()
-            {
-                header.currency = Some(mapping.theirs.to_uppercase())
-                    .filter(|_| column == Column::Currency)
-                    .and_then(|code| Currency::parse(&code))
-                    .map(Currency::code);
-                if header.currency.is_none() || column != Column::Currency {
-                    return Err(error(format!("there is no column \"{}\"; {}", mapping.theirs, found(row))));
+            if let Some(mapping) = mapping.filter(|_| index.is_none()) {
+                header.currency = mapping.currency().or(header.currency);
+                match mapping.currency() {
+                    Some(_) => index = header.find_any(column).map_err(&error)?,
+                    None => absent.push(mapping),
                 }
             }
+            header.indexes[column.index()] = index;
+        }
+        if !absent.is_empty() {
+            return Err(error(absent_columns(&absent, &found(row))));
         }
         let missing: Vec<&str> = Column::required().filter(|column| !header.has(*column)).map(Column::name).collect();
         if missing.is_empty() {
@@ -120,11 +140,6 @@ impl Header {
         self.indexes[column.index()].is_some() || (column == Column::Currency && self.currency.is_some())
     }
 
-    /// Whether the file has the column, rather than the operator.
-    pub(super) fn is_from_file(&self, column: Column) -> bool {
-        self.indexes[column.index()].is_some()
-    }
-
     /// Programs that separate cells by semicolons or tabs write decimal commas.
     pub(super) fn allows_decimal_comma(&self) -> bool {
         self.allows_decimal_comma
@@ -141,13 +156,30 @@ impl Header {
         self.cells
     }
 
-    /// The text of a cell; empty when the row or the file does not have it.
-    pub(super) fn cell<'r>(&self, row: &'r StringRecord, column: Column) -> &'r str {
-        match self.indexes[column.index()] {
-            Some(index) => row.get(index).unwrap_or_default(),
-            None => self.currency.filter(|_| column == Column::Currency).unwrap_or_default(),
-        }
+    /// The text of a cell of the file; empty when the row or the file does not have it.
+    pub(super) fn file_cell<'r>(&self, row: &'r StringRecord, column: Column) -> &'r str {
+        self.indexes[column.index()].and_then(|index| row.get(index)).unwrap_or_default()
     }
+
+    /// The same, with the operator's currency where the file has none.
+    pub(super) fn cell<'r>(&self, row: &'r StringRecord, column: Column) -> &'r str {
+        let cell = self.file_cell(row, column);
+        self.currency.filter(|_| column == Column::Currency && cell.trim().is_empty()).unwrap_or(cell)
+    }
+}
+
+/// The message about columns that `--column` names and the file does not have.
+fn absent_columns(absent: &[&ColumnMapping], found: &str) -> String {
+    let quoted = |text: &str| format!("\"{}\"", text.escape_debug());
+    let names: Vec<String> = absent.iter().map(|mapping| quoted(&mapping.theirs)).collect();
+    let options: Vec<String> = absent.iter().map(|mapping| quoted(&format!("{}=", mapping.column.name()))).collect();
+    let is_currency = absent.iter().any(|mapping| mapping.column == Column::Currency);
+    let currency = if is_currency { "; for Currency also an ISO 4217 code, like Currency=EUR" } else { "" };
+    format!(
+        "there is no column {}; {found}; name one of these in --column {}{currency}, or import files with other columns in a call of their own",
+        names.join(" or "),
+        options.join(" and --column "),
+    )
 }
 
 /// The first names of the file, for a message.

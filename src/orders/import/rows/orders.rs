@@ -61,6 +61,8 @@ pub(super) fn assemble(rows: &[Row], zone: &Zone) -> Assembled {
         }
     }
     assembled.orders = orders.into_iter().flatten().collect();
+    // Of one customer's new orders of one number, the first gets it in its address. Exports begin with the newest.
+    assembled.orders.sort_by_key(|order| order.values.placed_at);
     assembled
 }
 

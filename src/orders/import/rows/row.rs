@@ -41,7 +41,7 @@ impl Row {
 
     /// Whether the row has values of the order itself.
     pub(super) fn has_order_values(&self) -> bool {
-        // A constant currency applies to every row.
+        // The operator's currency applies to every row.
         ORDER_COLUMNS.iter().any(|column| !self.record_text(*column).is_empty())
     }
 
@@ -54,7 +54,7 @@ impl Row {
     }
 
     fn record_text(&self, column: Column) -> &str {
-        if column == Column::Currency && !self.header.is_from_file(column) { "" } else { self.text(column) }
+        trim(without_formula(self.header.file_cell(&self.record, column)))
     }
 }
 

@@ -5,8 +5,8 @@ mod postgres;
 use sqlx::Row;
 
 use super::totals::{months_sql, stored_sql};
-use super::{LIST_COLUMNS, PageStart, page_sql};
-use crate::database::{Database, DatabaseUrl, SqlBuilder};
+use super::{LIST_COLUMNS, PageStart, push_rows};
+use crate::database::{Database, DatabaseUrl, Engine, SqlBuilder};
 use crate::domain::UnixSeconds;
 use crate::orders::list::cursor::Cursor;
 use crate::orders::list::filter::{Filter, MonthRange};
@@ -22,6 +22,13 @@ async fn open_database(directory: &tempfile::TempDir) -> Database {
     let database = Database::create_or_open(&DatabaseUrl::parse(&url).unwrap()).await.unwrap();
     database.migrate().await.unwrap();
     database
+}
+
+/// The rows of a page.
+fn rows_sql(engine: Engine, columns: &str, filter: &Filter, start: &PageStart) -> SqlBuilder {
+    let mut sql = SqlBuilder::new(engine, "");
+    push_rows(&mut sql, columns, "user", filter, start, 20).unwrap();
+    sql
 }
 
 /// The steps of the plan, and the statement.
@@ -81,7 +88,7 @@ async fn list_reads_only_the_customers_part_of_an_index() {
     let database = open_database(&directory).await;
     for filter in all_filters() {
         for start in all_starts(filter.sort) {
-            let sql = page_sql(database.engine(), LIST_COLUMNS, "user", &filter, &start, 20).unwrap();
+            let sql = rows_sql(database.engine(), LIST_COLUMNS, &filter, &start);
             let (plan, _) = explain(&database, sql).await;
             let is_by_date = filter.sort.key() == SortKey::PlacedAt;
             let is_ids_first = filter.is_search() || filter.status.is_some();
@@ -112,7 +119,7 @@ async fn pending_requests_read_their_own_index() {
     for sort in [Sort::Newest, Sort::Oldest] {
         let filter = Filter { status: Some(StatusFilter::CancellationRequested), sort, ..Filter::default() };
         for start in [PageStart::First, PageStart::After(cursor(sort)), PageStart::Before(cursor(sort))] {
-            let sql = page_sql(database.engine(), LIST_COLUMNS, "user", &filter, &start, 20).unwrap();
+            let sql = rows_sql(database.engine(), LIST_COLUMNS, &filter, &start);
             let (plan, _) = explain(&database, sql).await;
             let expected = "SEARCH orders USING INDEX orders_cancellations_by_user (user_id=?";
             let reads: Vec<&String> = plan.iter().filter(|step| step.contains("orders USING")).collect();
@@ -139,7 +146,7 @@ async fn list_seeks_to_its_cursor_in_each_order_and_skips_no_rows() {
         };
         for (start, is_backward) in [(PageStart::After(cursor.clone()), false), (PageStart::Before(cursor), true)] {
             let beyond = if sort.is_descending() == is_backward { ">" } else { "<" };
-            let sql = page_sql(database.engine(), LIST_COLUMNS, "user", &filter, &start, 20).unwrap();
+            let sql = rows_sql(database.engine(), LIST_COLUMNS, &filter, &start);
             let (plan, statement) = explain(&database, sql).await;
             assert!(!statement.contains("OFFSET"), "{statement}");
             let seek = format!("(user_id=? AND {key}{beyond}(?,?))");
@@ -168,10 +175,13 @@ async fn stored_totals_read_one_key_range() {
     let database = open_database(&directory).await;
     for filter in all_filters() {
         let range = MonthRange { first: MonthNumber(0), last: MonthNumber(9) };
-        let sql = stored_sql(database.engine(), "user", &filter, Some(range)).unwrap();
-        let (plan, _) = explain(&database, sql).await;
-        let reads: Vec<&String> = plan.iter().filter(|step| step.contains("order_totals")).collect();
-        assert!(reads.len() == 1 && reads[0].contains("(user_id=? AND month>? AND month<?)"), "{filter:?}: {plan:?}");
-        assert!(plan.iter().all(|step| !step.starts_with("SCAN order")), "{filter:?}: {plan:?}");
+        for start in [None].into_iter().chain(all_starts(filter.sort).map(Some)) {
+            let sql = stored_sql(database.engine(), "user", &filter, Some(range), start.as_ref()).unwrap();
+            let (plan, _) = explain(&database, sql).await;
+            let reads: Vec<&String> = plan.iter().filter(|step| step.contains("order_totals")).collect();
+            let is_range = reads.len() == 1 && reads[0].contains("(user_id=? AND month>? AND month<?)");
+            assert!(is_range, "{filter:?} {start:?}: {plan:?}");
+            assert!(plan.iter().all(|step| !step.starts_with("SCAN order")), "{filter:?} {start:?}: {plan:?}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The queries of totals.
 
-use super::push_filter;
-use crate::database::{Engine, Error, SqlBuilder, Transaction};
+use super::{ListedOrder, OrderPage, PageStart, parse_list_page, parse_rows, push_filter, push_list_page};
+use crate::database::{Database, Engine, Error, SqlBuilder, Transaction};
 use crate::domain::{Money, UnixSeconds};
 use crate::orders::list::filter::{Filter, MonthRange};
 use crate::orders::list::status_filter::StatusFilter;
@@ -28,7 +28,6 @@ fn month_total((month, code, order_count, total, spent): TotalRow) -> Result<Mon
 }
 
 /// What is stored about all orders of a customer.
-#[derive(Default)]
 pub struct StoredTotals {
     pub version: i64,
     pub has_orders: bool,
@@ -38,28 +37,44 @@ pub struct StoredTotals {
     pub months: Vec<MonthTotal>,
 }
 
-type StoredRow = (i64, i64, i64, String, Option<i64>, Option<String>, Option<i64>, Option<i64>, Option<i64>);
+type StoredRow = (i64, i64, i64, String, String, Option<String>);
 
-/// The version of the customer's orders and the stored totals of these months, sorted. Without `range`, no totals.
+/// The version of the customer's orders and the stored totals of these months. Without `range`, no totals.
 pub async fn find_stored(
     snapshot: &mut Transaction,
     user_id: &str,
     filter: &Filter,
     range: Option<MonthRange>,
 ) -> Result<StoredTotals, Error> {
-    let (sql, arguments) = stored_sql(snapshot.engine(), user_id, filter, range)?.into_parts();
-    let rows: Vec<StoredRow> = sqlx::query_as_with(sql, arguments).fetch_all(snapshot).await?;
-    let mut stored = StoredTotals::default();
-    for (has_orders, has_several_shops, version, zone, month, code, order_count, total, spent) in rows {
-        (stored.has_orders, stored.has_several_shops) = (has_orders == 1, has_several_shops == 1);
-        (stored.version, stored.zone) = (version, zone);
-        if let (Some(month), Some(code), Some(count), Some(total), Some(spent)) =
-            (month, code, order_count, total, spent)
-        {
-            stored.months.push(month_total((month, code, count, total, spent))?);
-        }
+    let (sql, arguments) = stored_sql(snapshot.engine(), user_id, filter, range, None)?.into_parts();
+    let row: StoredRow = sqlx::query_as_with(sql, arguments).fetch_one(snapshot).await?;
+    Ok(StoredTotals::from_row(row)?.0)
+}
+
+/// The same with a page of the list, in one statement: BEGIN, COMMIT and a second statement would cost as much as the page.
+pub async fn find_stored_with_page(
+    database: &Database,
+    user_id: &str,
+    filter: &Filter,
+    range: MonthRange,
+    start: &PageStart,
+) -> Result<(StoredTotals, OrderPage<ListedOrder>), Error> {
+    let (sql, arguments) = stored_sql(database.engine(), user_id, filter, Some(range), Some(start))?.into_parts();
+    let row: StoredRow = sqlx::query_as_with(sql, arguments).fetch_one(database.reader()).await?;
+    let (stored, json) = StoredTotals::from_row(row)?;
+    let page = parse_list_page(json.as_deref().unwrap_or("[]"), start)?;
+    Ok((stored, page))
+}
+
+impl StoredTotals {
+    /// Also returns the JSON of the page.
+    fn from_row(row: StoredRow) -> Result<(Self, Option<String>), Error> {
+        let (has_orders, has_several_shops, version, zone, months, page) = row;
+        let months: Vec<TotalRow> = parse_rows(&months)?;
+        let months = months.into_iter().map(month_total).collect::<Result<_, _>>()?;
+        let (has_orders, has_several_shops) = (has_orders == 1, has_several_shops == 1);
+        Ok((Self { version, has_orders, has_several_shops, zone, months }, page))
     }
-    Ok(stored)
 }
 
 pub(super) fn stored_sql(
@@ -67,24 +82,20 @@ pub(super) fn stored_sql(
     user_id: &str,
     filter: &Filter,
     range: Option<MonthRange>,
+    page: Option<&PageStart>,
 ) -> Result<SqlBuilder, Error> {
     let user_id = || user_id.to_owned();
-    let mut sql = SqlBuilder::new(
-        engine,
-        "SELECT has_orders, has_several_shops, COALESCE(version, 0), COALESCE(totals_zone, ''), month, currency, order_count, total, spent
-         FROM (SELECT CASE WHEN (SELECT id FROM orders WHERE user_id = ",
-    );
     // Not EXISTS, for which PostgreSQL may read the table until it meets an order of the customer.
+    let mut sql = SqlBuilder::new(engine, "SELECT CASE WHEN (SELECT id FROM orders WHERE user_id = ");
     sql.bind(user_id())?.push(
-        " ORDER BY placed_at, id LIMIT 1) IS NULL THEN 0 ELSE 1 END AS has_orders, CASE WHEN (SELECT MIN(shop) FROM orders WHERE user_id = ",
+        " ORDER BY placed_at, id LIMIT 1) IS NULL THEN 0 ELSE 1 END, CASE WHEN (SELECT MIN(shop) FROM orders WHERE user_id = ",
     );
     sql.bind(user_id())?.push(" AND shop >= '') <> (SELECT MAX(shop) FROM orders WHERE user_id = ");
-    sql.bind(user_id())?.push(
-        " AND shop >= '') THEN 1 ELSE 0 END AS has_several_shops) known LEFT JOIN order_versions v ON v.user_id = ",
-    );
-    sql.bind(user_id())?.push(
-        " LEFT JOIN (SELECT month, currency, CAST(SUM(order_count) AS BIGINT) AS order_count, CAST(SUM(total) AS BIGINT) AS total,
-                            CAST(SUM(spent) AS BIGINT) AS spent FROM order_totals WHERE user_id = ",
+    sql.bind(user_id())?
+        .push(" AND shop >= '') THEN 1 ELSE 0 END, COALESCE(version, 0), COALESCE(totals_zone, ''), (SELECT ");
+    sql.push(&engine.json_rows("month, currency, order_count, total, spent", "month, currency")).push(
+        " FROM (SELECT month, currency, CAST(SUM(order_count) AS BIGINT) AS order_count, CAST(SUM(total) AS BIGINT) AS total,
+                       CAST(SUM(spent) AS BIGINT) AS spent FROM order_totals WHERE user_id = ",
     );
     sql.bind(user_id())?;
     let (first, last) = range.map_or((1, 0), |range| (range.first.0, range.last.0));
@@ -92,7 +103,12 @@ pub(super) fn stored_sql(
     if let Some(StatusFilter::Status(status)) = filter.status {
         sql.push(" AND status = ").bind(status.as_str().to_owned())?;
     }
-    sql.push(" GROUP BY month, currency HAVING SUM(order_count) <> 0) t ON 1 = 1 ORDER BY month, currency");
+    sql.push(" GROUP BY month, currency HAVING SUM(order_count) <> 0) months), ");
+    match page {
+        Some(start) => push_list_page(&mut sql, &user_id(), filter, start)?,
+        None => drop(sql.push("NULL")),
+    }
+    sql.push(" FROM (SELECT 1 AS one) one LEFT JOIN order_versions v ON v.user_id = ").bind(user_id())?;
     Ok(sql)
 }
 

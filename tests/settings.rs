@@ -184,6 +184,7 @@ async fn example_file_has_every_setting() {
         "SHOP_ACCENT",
         "SHOW_CUSTOMER_NOTE",
         "SHOP_TIME_ZONE",
+        "BREACHED_PASSWORDS",
         "CACHE_MEGABYTES",
         "ORDER_MAILS",
         "DEMO_ORDERS",

@@ -30,7 +30,7 @@ fn decompressed(response: &Response) -> Vec<u8> {
 #[tokio::test]
 async fn etag_identifies_one_representation() {
     let app = TestApp::start().await;
-    for name in ["site.css", "site.js", "icon.svg"] {
+    for name in ["site.css", "site.js", "passkeys.js", "icon.svg"] {
         let path = format!("/static/{name}");
         let plain = get(&app, &path, &[]).await;
         let brotli = get(&app, &path, &[("accept-encoding", "gzip, br")]).await;
@@ -78,7 +78,7 @@ async fn etag_depends_only_on_content() {
 
 fn copy_static_files(sandbox: &mut Sandbox) {
     std::fs::create_dir(sandbox.path().join("files")).unwrap();
-    for name in ["site.css", "site.js", "icon.svg", "favicon.ico"] {
+    for name in ["site.css", "site.js", "passkeys.js", "icon.svg", "favicon.ico"] {
         sandbox.write(&format!("files/{name}"), on_disk(name));
     }
     sandbox.set("STATIC_DIR", "files");

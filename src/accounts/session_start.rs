@@ -7,16 +7,14 @@ use super::audit::{self, Event};
 use super::metrics::LoginOutcome;
 use super::security_notice::SecurityNotice;
 use super::trusted_browser::store::Trust;
-use super::{
-    AccountNotice, Accounts, ClaimedBrowser, TrustedBrowser, mfa, rate_limits, store, trusted_browser, trusted_network,
-};
+use super::{Accounts, ClaimedBrowser, TrustedBrowser, rate_limits, store, trusted_browser, trusted_network};
 use crate::database::{self, Transaction};
 use crate::domain::{Email, UserId, Zone};
 use crate::mail::{Message, RequestOrigin};
 use crate::orders;
 use crate::rate_limit::{self, Counter};
 use crate::sessions::{Audience, Expiry, Issued, NewSession, cookie};
-use crate::web::{Client, Error, Notice};
+use crate::web::{Client, Error};
 
 /// The circumstances of a login or sign-up.
 pub struct LoginContext<'a> {
@@ -27,20 +25,11 @@ pub struct LoginContext<'a> {
     pub browser: Option<TrustedBrowser>,
     /// The time zone that the browser reports.
     pub zone: Option<Zone>,
-    /// Whether passkeys work at the address of the page.
-    pub supports_passkeys: bool,
 }
 
 impl<'a> LoginContext<'a> {
     pub(super) fn of_page(expiry: Expiry, client: &'a Client, browser: ClaimedBrowser, zone: &str) -> Self {
-        Self {
-            audience: Audience::Web,
-            expiry,
-            client,
-            browser: browser.0,
-            zone: Zone::parse(zone),
-            supports_passkeys: false,
-        }
+        Self { audience: Audience::Web, expiry, client, browser: browser.0, zone: Zone::parse(zone) }
     }
 }
 
@@ -48,16 +37,11 @@ impl<'a> LoginContext<'a> {
 pub struct LoggedIn {
     pub issued: Issued,
     pub(super) browser: Option<TrustedBrowser>,
-    /// Whether the next page offers to add a passkey.
-    pub(super) offers_passkey: bool,
 }
 
 impl LoggedIn {
     pub(super) fn set_cookies(&self, response: &mut HttpResponse) -> Result<(), Error> {
         cookie::set(response, &self.issued)?;
-        if self.offers_passkey {
-            AccountNotice::PasskeyOffered.show_next(response);
-        }
         match &self.browser {
             Some(browser) => browser.set_cookie(response),
             None => Ok(()),
@@ -93,12 +77,9 @@ impl Accounts {
             (Audience::Web, Some(browser)) => Some(browser),
             (Audience::Web, None) => Some(TrustedBrowser::generate()?),
         };
-        let (new_event, now) = (self.audit_event(*event, context.client), self.clock.now());
+        let new_event = self.audit_event(*event, context.client);
         let LoginContext { audience, expiry, client, .. } = *context;
-        let message = Message::NewLogin(RequestOrigin::new(now, client));
-        let may_offer_passkey =
-            context.supports_passkeys && *event == Event::LoggedIn && mfa::may_offer_passkey(account, now);
-        let mut offers_passkey = false;
+        let message = Message::NewLogin(RequestOrigin::new(self.clock.now(), client));
         let issued = self.database.write_together(async |transaction| {
             if !first(transaction).await? {
                 return Ok::<_, database::Error>(None);
@@ -114,9 +95,6 @@ impl Accounts {
                     let notice = SecurityNotice { event: Event::LoggedIn, new_email: None, client, message: &message };
                     self.notify(transaction, account, notice).await?;
                 }
-                if may_offer_passkey {
-                    offers_passkey = mfa::is_passkey_offer_due(transaction, &account.id, now).await?;
-                }
             }
             Ok(issued)
         });
@@ -124,7 +102,7 @@ impl Accounts {
         if issued.is_some() {
             LoginOutcome::Success.count();
         }
-        Ok(issued.map(|issued| LoggedIn { issued, browser, offers_passkey }))
+        Ok(issued.map(|issued| LoggedIn { issued, browser }))
     }
 
     /// Stores the browser's time zone, and trusts the browser and the network.

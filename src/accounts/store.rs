@@ -5,6 +5,7 @@ use sqlx::{Any, Executor};
 use crate::database::{Database, Error, Transaction};
 use crate::domain::{Email, SessionId, UnixSeconds, UserId, Zone};
 
+#[derive(Clone)]
 pub(super) struct Account {
     pub id: UserId,
     pub email: Email,

@@ -102,14 +102,7 @@ pub(super) async fn login(
 }
 
 fn login_context(client: &Client) -> LoginContext<'_> {
-    LoginContext {
-        audience: Audience::Api,
-        expiry: Expiry::Fixed,
-        client,
-        browser: None,
-        zone: None,
-        supports_passkeys: false,
-    }
+    LoginContext { audience: Audience::Api, expiry: Expiry::Fixed, client, browser: None, zone: None }
 }
 
 /// The user and the expiry of the token.

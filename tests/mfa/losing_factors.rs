@@ -113,7 +113,7 @@ async fn operator_removes_factors_and_the_owner_is_told() {
         "{shown}"
     );
     let done = app.run_ok(&["user", "reset-mfa", ANN]);
-    assert!(done.contains("ann@example.com has no second factor any more"), "{done}");
+    assert!(done.contains("ann@example.com has no second factor and no passkey any more"), "{done}");
     assert!(app.run_ok(&["user", "show", ANN]).contains("two-step login  off"));
     for table in ["totp_factors", "recovery_codes", "pending_logins"] {
         assert_eq!(app.count(table).await, 0, "{table}");

@@ -16,7 +16,7 @@ use crate::domain::{Email, format_retry_after};
 use crate::rate_limit;
 use crate::sessions::{CurrentUser, Expiry, MaybeAuthenticated};
 use crate::web::body::Form;
-use crate::web::{Client, Error, Layout, NextPath, Site, page, see_other};
+use crate::web::{Client, Error, Layout, NextPath, PasskeySupport, Site, page, see_other};
 
 /// The same message for an unknown address and a wrong password.
 const WRONG: &str = "Email or password is incorrect. Check both and try again.";
@@ -106,18 +106,18 @@ pub async fn submit(
         let view = LoginPage { remember, email_error, password_error, ..view };
         return page(StatusCode::UNAUTHORIZED, &view);
     }
-    let supports_passkeys = layout.passkeys.is_supported();
-    let context = LoginContext { supports_passkeys, ..LoginContext::of_page(expiry, &client, browser, &form.zone) };
-    let (status, error, retry_after) = match accounts.log_in_or_begin(&form, &context, next.as_ref()).await {
-        Ok(Some(response)) => return Ok(response),
-        Ok(None) => (StatusCode::UNAUTHORIZED, WRONG.to_owned(), None),
-        Err(Error::RateLimited { retry_after }) => {
-            let wait = format_retry_after(retry_after);
-            let error = format!("Too many failed attempts. Try again {wait}, or reset your password.");
-            (StatusCode::TOO_MANY_REQUESTS, error, Some(retry_after))
-        }
-        Err(error) => return Err(error),
-    };
+    let context = LoginContext::of_page(expiry, &client, browser, &form.zone);
+    let (status, error, retry_after) =
+        match accounts.log_in_or_begin(&form, &context, next.as_ref(), &layout.passkeys).await {
+            Ok(Some(response)) => return Ok(response),
+            Ok(None) => (StatusCode::UNAUTHORIZED, WRONG.to_owned(), None),
+            Err(Error::RateLimited { retry_after }) => {
+                let wait = format_retry_after(retry_after);
+                let error = format!("Too many failed attempts. Try again {wait}, or reset your password.");
+                (StatusCode::TOO_MANY_REQUESTS, error, Some(retry_after))
+            }
+            Err(error) => return Err(error),
+        };
     let view = LoginPage::new(layout, form.email, next.as_ref());
     let view = LoginPage { remember, error: Some(error), ..view };
     let mut response = page(status, &view)?;
@@ -196,6 +196,7 @@ impl Accounts {
         form: &LoginForm,
         context: &LoginContext<'_>,
         next: Option<&NextPath>,
+        passkeys: &PasskeySupport,
     ) -> Result<Option<HttpResponse>, Error> {
         let Some(login) = self.verify_password(&form.email, &form.password, context).await? else {
             return Ok(None);
@@ -209,6 +210,7 @@ impl Accounts {
         };
         let mut response = see_other(next.map_or("/orders", NextPath::as_str));
         logged_in.set_cookies(&mut response)?;
+        self.offer_passkey(&login.account, passkeys, &mut response).await;
         Ok(Some(response))
     }
 

@@ -116,7 +116,7 @@ impl Accounts {
             Err(error) => return Err(error),
         };
         Ok(match self.create_account(&email, &hash, &context, browser.as_ref(), confirmation).await? {
-            Some(issued) => SignUp::Created(LoggedIn { issued, browser, offers_passkey: false }),
+            Some(issued) => SignUp::Created(LoggedIn { issued, browser }),
             None => SignUp::Rejected(email_is_taken()),
         })
     }

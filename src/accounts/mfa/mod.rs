@@ -31,9 +31,7 @@ mod totp;
 use actix_web::web;
 
 pub(super) use code::MatchedCode;
-pub(super) use passkeys::{
-    PasskeyLine, VerifiedPasskey, is_offer_due as is_passkey_offer_due, list_passkeys, may_offer as may_offer_passkey,
-};
+pub(super) use passkeys::{PasskeyLine, VerifiedPasskey, list_passkeys};
 pub use passkeys::{Passkeys, endpoints as passkey_endpoints};
 pub use sealing::SealingKeys;
 pub(super) use store::FactorState;

@@ -36,7 +36,6 @@ use serde_json::json;
 
 pub(in crate::accounts) use assertion::VerifiedPasskey;
 pub use ceremonies::Passkeys;
-pub(in crate::accounts) use offer::{is_due as is_offer_due, may_offer};
 pub(in crate::accounts) use store::{
     PasskeyLine, delete_expired_challenges, list as list_passkeys, remove_added_since, remove_all,
 };

@@ -3,24 +3,38 @@
 
 use std::time::Duration;
 
+use actix_web::HttpResponse;
+
 use super::store;
 use crate::accounts::store::Account;
-use crate::database::{Error, Transaction};
-use crate::domain::{UnixSeconds, UserId, days};
+use crate::accounts::{AccountNotice, Accounts};
+use crate::domain::{UnixSeconds, days};
+use crate::web::{Notice, PasskeySupport};
 
 const INTERVAL: Duration = days(30);
 
 /// Whether an offer can be due, by the account's row. Spares most logins the statement.
-pub(in crate::accounts) fn may_offer(account: &Account, now: UnixSeconds) -> bool {
+fn may_be_due(account: &Account, now: UnixSeconds) -> bool {
     let is_recent = account.passkey_offered_at.is_some_and(|at| at > now - INTERVAL);
     account.verified_at.is_some() && !account.has_passkeys() && !is_recent
 }
 
-/// Whether to offer a passkey now. It is one statement, so that parallel logins offer it once.
-pub(in crate::accounts) async fn is_due(
-    transaction: &mut Transaction,
-    user_id: &UserId,
-    now: UnixSeconds,
-) -> Result<bool, Error> {
-    store::record_offer(transaction, user_id, now, now - INTERVAL).await
+impl Accounts {
+    /// Offers a passkey on the next page, if that is due. A login does not fail because of it.
+    pub(in crate::accounts) async fn offer_passkey(
+        &self,
+        account: &Account,
+        passkeys: &PasskeySupport,
+        response: &mut HttpResponse,
+    ) {
+        let now = self.clock.now();
+        if !passkeys.is_supported() || !may_be_due(account, now) {
+            return;
+        }
+        match store::record_offer(&self.database, &account.id, now, now - INTERVAL).await {
+            Ok(true) => AccountNotice::PasskeyOffered.show_next(response),
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%error, "passkey not offered"),
+        }
+    }
 }

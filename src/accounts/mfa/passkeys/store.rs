@@ -207,9 +207,9 @@ pub(super) async fn use_challenge(
     Ok(inserted.rows_affected() == 1)
 }
 
-/// Stores that a passkey is offered to the owner of a confirmed account, if it has none and none was offered since; returns whether it did.
+/// Stores that a passkey is offered to the owner of a confirmed account, if it has none and none was offered since; returns whether it did. One statement, so that parallel logins offer it once.
 pub(super) async fn record_offer(
-    transaction: &mut Transaction,
+    database: &Database,
     user_id: &UserId,
     now: UnixSeconds,
     not_since: UnixSeconds,
@@ -222,7 +222,7 @@ pub(super) async fn record_offer(
     .bind(now)
     .bind(user_id)
     .bind(not_since)
-    .execute(&mut *transaction)
+    .execute(database.writer())
     .await?;
     Ok(updated.rows_affected() == 1)
 }

@@ -67,17 +67,17 @@ pub async fn submit(
     if form.code.trim().is_empty() {
         return page(StatusCode::UNAUTHORIZED, &CodePage { layout, error: Some(NO_CODE.to_owned()) });
     }
-    let supports_passkeys = layout.passkeys.is_supported();
-    let context =
-        LoginContext { supports_passkeys, ..LoginContext::of_page(pending.expiry, &client, browser, &form.zone) };
+    let context = LoginContext::of_page(pending.expiry, &client, browser, &form.zone);
     let Some(login) = accounts.verified_login(&pending, &context).await? else {
         return Ok(see_other("/login"));
     };
+    let account = login.account.clone();
     match accounts.log_in_by_code(login, &form.code, &context, Some(&hash)).await {
         Ok(Some(logged_in)) => {
             let mut response = see_other(pending.next.as_ref().map_or("/orders", NextPath::as_str));
             logged_in.set_cookies(&mut response)?;
             cookie::clear(&mut response)?;
+            accounts.offer_passkey(&account, &layout.passkeys, &mut response).await;
             Ok(response)
         }
         Ok(None) => match accounts.find_pending_login(&request).await? {

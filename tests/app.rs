@@ -146,6 +146,12 @@ impl TestApp {
         }
     }
 
+    /// Whether the server has exited, with status 0.
+    pub fn has_stopped(&mut self) -> bool {
+        let status = self.child.try_wait().unwrap();
+        status.inspect(|status| assert!(status.success(), "{status}:\n{}", self.logs())).is_some()
+    }
+
     /// Starts the stopped server again with the same data.
     pub async fn restart(&mut self) {
         self.child = spawn(&self.sandbox);

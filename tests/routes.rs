@@ -57,7 +57,7 @@ const fn for_tokens(method: Method, pattern: &'static str, customer: Expected) -
 }
 
 /// The forms have only invalid values, so that a POST changes nothing.
-static ROUTES: [Route; 77] = [
+static ROUTES: [Route; 92] = [
     for_anonymous(Method::GET, "/", (200, "")),
     for_anonymous(Method::GET, "/signup", (200, "")),
     for_anonymous(Method::POST, "/signup", (422, "")),
@@ -66,6 +66,9 @@ static ROUTES: [Route; 77] = [
     // Without a password before.
     for_anonymous(Method::GET, "/login/code", (303, "/login")),
     for_anonymous(Method::POST, "/login/code", (303, "/login")),
+    public(Method::POST, "/login/passkey/start", (200, "")),
+    // It takes JSON.
+    public(Method::POST, "/login/passkey/finish", (415, "")),
     public(Method::POST, "/logout", (303, "/login")),
     public(Method::POST, "/password/strength", (200, "")),
     public(Method::GET, "/password/forgot", (200, "")),
@@ -106,6 +109,18 @@ static ROUTES: [Route; 77] = [
     for_customers(Method::POST, "/account/mfa/disable", (303, "/account/mfa")),
     for_customers(Method::GET, "/account/mfa/recovery-codes", (303, "/account/mfa")),
     for_customers(Method::POST, "/account/mfa/recovery-codes", (303, "/account/mfa")),
+    for_customers(Method::GET, "/account/passkeys", (200, "")),
+    for_customers(Method::GET, "/account/passkeys/start", (303, "/account/passkeys")),
+    for_customers(Method::POST, "/account/passkeys/start", (422, "")),
+    for_customers(Method::GET, "/account/passkeys/finish", (303, "/account/passkeys")),
+    for_customers(Method::POST, "/account/passkeys/finish", (415, "")),
+    for_customers(Method::GET, "/account/passkeys/reauthenticate", (303, "/account/passkeys")),
+    for_customers(Method::POST, "/account/passkeys/reauthenticate", (200, "")),
+    for_customers(Method::GET, "/account/passkeys/{id}", (404, "")),
+    for_customers(Method::GET, "/account/passkeys/{id}/rename", (303, "/account/passkeys")),
+    for_customers(Method::POST, "/account/passkeys/{id}/rename", (400, "")),
+    for_customers(Method::GET, "/account/passkeys/{id}/remove", (303, "/account/passkeys")),
+    for_customers(Method::POST, "/account/passkeys/{id}/remove", (404, "")),
     for_customers(Method::GET, "/account/session/extend", (303, "/account")),
     for_customers(Method::POST, "/account/session/extend", (200, "")),
     for_customers(Method::GET, "/account/stay", (303, "/account")),
@@ -120,6 +135,7 @@ static ROUTES: [Route; 77] = [
     // The account is unconfirmed.
     for_customers(Method::POST, "/orders/{number}/again", (303, "/orders/{number}/again")),
     for_customers(Method::GET, "/orders.csv", (200, "")),
+    public(Method::GET, "/.well-known/passkey-endpoints", (200, "")),
     public(Method::GET, "/.well-known/change-password", (302, "/account#password")),
     public(Method::GET, "/healthz", (200, "")),
     public(Method::GET, "/readyz", (200, "")),
@@ -150,9 +166,10 @@ pub fn guarded_posts() -> BTreeSet<String> {
 
 /// The scopes, and the functions that register routes in one.
 const SCOPES: [&str; 4] = ["", "/static", "/account", "/orders"];
-const CONFIGURED_IN: [(&str, &str); 3] = [
+const CONFIGURED_IN: [(&str, &str); 4] = [
     ("accounts/mod.rs configure_account", "/account"),
     ("accounts/mfa/mod.rs configure_account", "/account"),
+    ("accounts/mfa/passkeys/mod.rs configure_account", "/account"),
     ("orders/mod.rs configure", "/orders"),
 ];
 
@@ -259,7 +276,13 @@ impl RouteCheck {
         }
         let has_body = response.status >= 400 && method != Method::HEAD;
         let is_explained = |response: &Response| {
-            if is_api(pattern) { response.is_problem(response.status) } else { response.is_page(response.status) }
+            // An answer to a script.
+            let is_json = response.header("content-type") == Some("application/json");
+            match is_api(pattern) {
+                true => response.is_problem(response.status),
+                false if is_json => response.json()["error"].is_string(),
+                false => response.is_page(response.status),
+            }
         };
         if has_body && !is_explained(&response) {
             self.failures.push(format!(

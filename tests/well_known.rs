@@ -4,7 +4,7 @@ use reqwest::Method;
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
-use crate::app::{ANN, TestApp};
+use crate::app::{ANN, PRODUCTION, TestApp};
 use crate::http;
 
 #[tokio::test]
@@ -54,4 +54,15 @@ async fn security_txt_has_contact_expiry_and_canonical_url() {
         assert!(left > Duration::days(90) && left < Duration::days(365), "{left}");
         assert!(app.run_ok(&["check"]).contains(uri), "check does not print the contact");
     }
+}
+
+#[tokio::test]
+async fn passkey_endpoints_are_urls_of_the_public_origin() {
+    let production = [&PRODUCTION[..], &[("PUBLIC_URL", "https://orders.shop.example")]].concat();
+    let app = TestApp::start_with(&production).await;
+    let request = app.request(Method::GET, "/.well-known/passkey-endpoints").header("host", "orders.shop.example");
+    let response = http::send(request).await;
+    assert_eq!((response.status, response.header("content-type")), (200, Some("application/json")));
+    let page = "https://orders.shop.example/account/passkeys";
+    assert_eq!(response.json(), serde_json::json!({ "enroll": page, "manage": page }));
 }

@@ -53,7 +53,7 @@ use actix_web::{HttpResponse, web};
 
 pub use audit::AuditRetention;
 pub use login::{LogIn, SignUp, SignUpErrors};
-pub use mfa::SealingKeys;
+pub use mfa::{Passkeys, SealingKeys, passkey_endpoints};
 pub use notice::AccountNotice;
 pub use password::{Hasher, Password, PasswordCheck, PasswordError};
 pub use session_start::{LoggedIn, LoginContext};
@@ -79,6 +79,13 @@ pub enum SampleOrders {
     None,
 }
 
+/// What the operator has set.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    pub sample_orders: SampleOrders,
+    pub audit_retention: AuditRetention,
+}
+
 /// The dependencies that all account features share. Clones share connections and the hashing queue.
 #[derive(Clone)]
 pub struct Accounts {
@@ -87,10 +94,10 @@ pub struct Accounts {
     sessions: Sessions,
     hasher: Hasher,
     strength_queue: StrengthQueue,
-    sample_orders: SampleOrders,
-    audit_retention: AuditRetention,
+    policy: Policy,
     /// Shared, because keys of the library cannot be cloned.
     sealing_keys: Arc<SealingKeys>,
+    passkeys: Arc<Passkeys>,
 }
 
 fn session_ended() -> Error {
@@ -103,12 +110,13 @@ impl Accounts {
         clock: Clock,
         sessions: Sessions,
         hasher: Hasher,
-        sample_orders: SampleOrders,
-        audit_retention: AuditRetention,
+        policy: Policy,
         sealing_keys: SealingKeys,
+        passkeys: Passkeys,
     ) -> Self {
-        let (strength_queue, sealing_keys) = (StrengthQueue::new(), Arc::new(sealing_keys));
-        Self { database, clock, sessions, hasher, strength_queue, sample_orders, audit_retention, sealing_keys }
+        let (sealing_keys, passkeys) = (Arc::new(sealing_keys), Arc::new(passkeys));
+        let strength_queue = StrengthQueue::new();
+        Self { database, clock, sessions, hasher, strength_queue, policy, sealing_keys, passkeys }
     }
 
     /// The account of an authenticated request, if the session is still active.
@@ -124,7 +132,7 @@ impl Accounts {
 
     /// Earlier audit events are no longer shown.
     fn events_since(&self) -> UnixSeconds {
-        self.audit_retention.until(self.clock.now())
+        self.policy.audit_retention.until(self.clock.now())
     }
 
     /// Records an event in a transaction of its own.
@@ -134,7 +142,7 @@ impl Accounts {
     }
 
     /// Maintenance: deletes a batch of expired rows of each kind; returns how many.
-    pub async fn delete_expired(&self) -> [(&'static str, Result<u64, database::Error>); 8] {
+    pub async fn delete_expired(&self) -> [(&'static str, Result<u64, database::Error>); 9] {
         let now = self.clock.now();
         let unused_since = now - UNUSED_RETENTION;
         [
@@ -143,6 +151,7 @@ impl Accounts {
             ("rate limits", rate_limit::delete_expired(&self.database, now).await),
             ("logins without a code", mfa::delete_expired_logins(&self.database, now).await),
             ("unfinished setups of factors", mfa::delete_expired_setups(&self.database, now).await),
+            ("used passkey challenges", mfa::delete_used_challenges(&self.database, now).await),
             ("secrets under a previous key", self.reseal_factors().await),
             ("trusted browsers", trusted_browser::store::delete_unused(&self.database, unused_since).await),
             ("trusted networks", trusted_network::store::delete_unused(&self.database, unused_since).await),

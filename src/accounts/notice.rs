@@ -2,7 +2,7 @@
 
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
-use crate::web::Notice;
+use crate::web::{Notice, NoticeLink};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "kebab-case")]
@@ -25,6 +25,10 @@ pub enum AccountNotice {
     SetupExpired,
     #[strum(serialize = "two-step-login-off")]
     TotpOff,
+    PasskeyOffered,
+    PasskeyAdded,
+    PasskeyRenamed,
+    PasskeyRemoved,
     AccountSecured,
     AccountDeleted,
     #[strum(serialize = "zone-changed")]
@@ -53,10 +57,21 @@ impl Notice for AccountNotice {
             Self::LoginEnded => "This login has ended. Log in again with your password.",
             Self::SetupExpired => "The setup has expired. Start it again.",
             Self::TotpOff => "Two-step login is off.",
+            Self::PasskeyOffered => "Log in faster next time:",
+            Self::PasskeyAdded => "The passkey was added. You can log in with it from now on.",
+            Self::PasskeyRenamed => "The passkey was renamed.",
+            Self::PasskeyRemoved => {
+                "The passkey was removed. Browsers that are logged in stay so: log them out on the account page."
+            }
             Self::AccountDeleted => "Your account was deleted.",
             Self::TimeZoneChanged => "Your time zone was changed.",
             Self::OrderMailsOn => "Order emails are on.",
             Self::OrderMailsOff => "Order emails are off.",
         }
+    }
+
+    fn link(self) -> Option<NoticeLink> {
+        let link = NoticeLink { label: "add a passkey", path: "/account/passkeys" };
+        (self == Self::PasskeyOffered).then_some(link)
     }
 }

@@ -50,6 +50,14 @@ const CODE_HERE: Limit = Limit { name: "code-here", ..LOGIN_HERE };
 const CODE_TRUSTED_BROWSER: Limit = Limit { name: "code-known-browser", ..LOGIN_HERE };
 const CODE_TRUSTED_NETWORK: Limit = Limit { name: "code-known-network", ..LOGIN_HERE };
 const CODE_ACCOUNT: Limit = Limit { name: "code-account", per_account: true, ..LOGIN_ACCOUNT };
+/// Failed logins with a known passkey, apart from wrong passwords.
+const PASSKEY_HERE: Limit = Limit { name: "passkey-here", ..LOGIN_HERE };
+const PASSKEY_TRUSTED_BROWSER: Limit = Limit { name: "passkey-known-browser", ..LOGIN_HERE };
+const PASSKEY_TRUSTED_NETWORK: Limit = Limit { name: "passkey-known-network", ..LOGIN_HERE };
+/// Failed logins with passkeys from one network.
+const PASSKEY_NETWORK: Limit = Limit { name: "passkey-address", ..LOGIN_NETWORK };
+/// The same from an IPv6 /48.
+const PASSKEY_WIDE_NETWORK: Limit = Limit { name: "passkey-address-wide", ..LOGIN_WIDE_NETWORK };
 /// Wrong passwords at reauthentication, in one account.
 const REAUTHENTICATION: Limit = Limit { name: "confirm", ..LOGIN_HERE };
 /// Wrong codes at reauthentication, and at the setup of an app.
@@ -83,7 +91,7 @@ const CONFIRMATION_MAIL: Limit =
 const NOTICE: Limit = single_in("notice", Duration::from_mins(10));
 
 /// The limits that reject a request, for metrics. The others only merge equal mails.
-pub(super) const REJECTING: [Limit; 22] = [
+pub(super) const REJECTING: [Limit; 27] = [
     LOGIN_HERE,
     LOGIN_TRUSTED_BROWSER,
     LOGIN_TRUSTED_NETWORK,
@@ -94,6 +102,11 @@ pub(super) const REJECTING: [Limit; 22] = [
     CODE_TRUSTED_BROWSER,
     CODE_TRUSTED_NETWORK,
     CODE_ACCOUNT,
+    PASSKEY_HERE,
+    PASSKEY_TRUSTED_BROWSER,
+    PASSKEY_TRUSTED_NETWORK,
+    PASSKEY_NETWORK,
+    PASSKEY_WIDE_NETWORK,
     REAUTHENTICATION,
     REAUTHENTICATION_CODE,
     SIGN_UP,
@@ -171,6 +184,26 @@ pub(super) fn trusted_browser_code(email: &Email, browser: &str) -> Vec<Counter>
 
 pub(super) fn trusted_network_code(email: &Email, network: &str) -> Vec<Counter> {
     vec![account_counter(CODE_TRUSTED_NETWORK, email, &[network])]
+}
+
+/// A login with a passkey that no account has.
+pub(super) fn unknown_passkey(address: IpAddr) -> Vec<Counter> {
+    network_counters(PASSKEY_NETWORK, PASSKEY_WIDE_NETWORK, address)
+}
+
+/// A login with a known passkey, from an untrusted browser and network.
+pub(super) fn untrusted_passkey(email: &Email, address: IpAddr) -> Vec<Counter> {
+    let mut counters = unknown_passkey(address);
+    counters.push(account_counter(PASSKEY_HERE, email, &[&network(address)]));
+    counters
+}
+
+pub(super) fn trusted_browser_passkey(email: &Email, browser: &str) -> Vec<Counter> {
+    vec![account_counter(PASSKEY_TRUSTED_BROWSER, email, &[browser])]
+}
+
+pub(super) fn trusted_network_passkey(email: &Email, network: &str) -> Vec<Counter> {
+    vec![account_counter(PASSKEY_TRUSTED_NETWORK, email, &[network])]
 }
 
 /// Mail about wrong codes to one address.

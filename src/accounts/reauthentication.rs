@@ -1,5 +1,5 @@
 //! Reauthentication: a sensitive change (password, address, data export, deletion, factors) always requires all factors in the same form
-//! (ASVS 5.0 V7.5.1): the password, and with TOTP on also a code. A stolen cookie alone changes nothing, however recently its owner logged in.
+//! (ASVS 5.0 V7.5.1): the password, and with TOTP on also a code; or a passkey. A stolen cookie alone changes nothing, however recently its owner logged in.
 //!
 //! Attempts are counted for each account. After a success the session gets a new id (V7.2.4), so that a copy of the cookie becomes invalid.
 
@@ -7,7 +7,7 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Deserialize;
 
 use super::audit::Event;
-use super::mfa::MatchedCode;
+use super::mfa::{MatchedCode, VerifiedPasskey};
 use super::{Accounts, Password, rate_limits, session_ended, store};
 use crate::domain::SessionId;
 use crate::rate_limit;
@@ -24,6 +24,9 @@ pub struct ReauthForm {
     /// Of the app, or a recovery code; required when TOTP is on.
     #[serde(default)]
     code: String,
+    /// An assertion of a passkey as JSON, in place of password and code.
+    #[serde(default)]
+    passkey: String,
 }
 
 impl ReauthForm {
@@ -55,12 +58,14 @@ impl ReauthErrors {
 
 const NO_PASSWORD: &str = "Enter your password.";
 const WRONG_PASSWORD: &str = "Password is incorrect. Try again.";
+const WRONG_PASSKEY: &str = "The passkey was not accepted. Try again, or enter your password.";
 const NO_CODE: &str = "Enter the code from your authenticator app, or a recovery code.";
 const WRONG_CODE: &str = "The code is incorrect or was used before. Wait for the next code in the app.";
 
-/// Factors that were right, with the code that is not used up yet.
+/// Factors that were right, with the code or the passkey's challenge, which is not used up yet.
 pub(super) struct CheckedFactors {
     code: Option<MatchedCode>,
+    passkey: Option<VerifiedPasskey>,
 }
 
 /// A session with a new id.
@@ -105,6 +110,11 @@ impl Accounts {
         form: &ReauthForm,
         client: &Client,
     ) -> Result<Result<CheckedFactors, ReauthErrors>, Error> {
+        if !form.passkey.is_empty() {
+            let verified = self.verify_passkey(account, &form.passkey, client).await?;
+            let factors = verified.map(|passkey| CheckedFactors { code: None, passkey: Some(passkey) });
+            return Ok(factors.ok_or(ReauthErrors::password(WRONG_PASSKEY)));
+        }
         let is_code_missing = account.has_totp() && form.code.trim().is_empty();
         if form.password().is_empty() || is_code_missing {
             let password = form.password().is_empty().then_some(NO_PASSWORD);
@@ -114,7 +124,7 @@ impl Accounts {
             return Ok(Err(ReauthErrors::password(WRONG_PASSWORD)));
         }
         if !account.has_totp() {
-            return Ok(Ok(CheckedFactors { code: None }));
+            return Ok(Ok(CheckedFactors { code: None, passkey: None }));
         }
         let counters = [rate_limits::reauthentication_code(&account.id)];
         rate_limit::count(&self.database, &self.clock, &counters).await?;
@@ -122,16 +132,25 @@ impl Accounts {
             return self.reject_code(account, client).await.map(Err);
         };
         self.database.write_together(async |transaction| rate_limit::refund(transaction, &counters).await).await?;
-        Ok(Ok(CheckedFactors { code: Some(code) }))
+        Ok(Ok(CheckedFactors { code: Some(code), passkey: None }))
     }
 
-    /// Uses the code up. The errors say that another request was faster.
+    /// Uses the code or the passkey's challenge up. The errors say that another request was faster.
     pub(super) async fn use_factors(
         &self,
         account: &store::Account,
         factors: &CheckedFactors,
         client: &Client,
     ) -> Result<Result<(), ReauthErrors>, Error> {
+        if let Some(passkey) = &factors.passkey {
+            let now = self.clock.now();
+            let used = self.database.write_together(async |transaction| passkey.record_use(transaction, now).await);
+            if used.await? {
+                return Ok(Ok(()));
+            }
+            self.record(&account.id, Event::ReauthenticationFailed, client).await?;
+            return Ok(Err(ReauthErrors::password(WRONG_PASSKEY)));
+        }
         let Some(code) = &factors.code else {
             return Ok(Ok(()));
         };

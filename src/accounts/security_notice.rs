@@ -63,8 +63,8 @@ impl Accounts {
     ) -> Result<bool, database::Error> {
         let address = notice.client.address.to_string();
         let device = notice.client.device();
-        let parts =
-            [account.id.as_str(), notice.event.code(), notice.new_email.map_or("", Email::as_str), &address, &device];
+        let detail = notice.new_email.map_or(notice.message.detail(), Email::as_str);
+        let parts = [account.id.as_str(), notice.event.code(), detail, &address, &device];
         let counter = rate_limits::security_notice(&account.email, &parts);
         rate_limit::count_single(transaction, &counter, self.clock.now()).await
     }

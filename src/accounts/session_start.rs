@@ -7,14 +7,16 @@ use super::audit::{self, Event};
 use super::metrics::LoginOutcome;
 use super::security_notice::SecurityNotice;
 use super::trusted_browser::store::Trust;
-use super::{Accounts, ClaimedBrowser, TrustedBrowser, rate_limits, store, trusted_browser, trusted_network};
+use super::{
+    AccountNotice, Accounts, ClaimedBrowser, TrustedBrowser, mfa, rate_limits, store, trusted_browser, trusted_network,
+};
 use crate::database::{self, Transaction};
 use crate::domain::{Email, UserId, Zone};
 use crate::mail::{Message, RequestOrigin};
 use crate::orders;
 use crate::rate_limit::{self, Counter};
 use crate::sessions::{Audience, Expiry, Issued, NewSession, cookie};
-use crate::web::{Client, Error};
+use crate::web::{Client, Error, Notice};
 
 /// The circumstances of a login or sign-up.
 pub struct LoginContext<'a> {
@@ -25,11 +27,20 @@ pub struct LoginContext<'a> {
     pub browser: Option<TrustedBrowser>,
     /// The time zone that the browser reports.
     pub zone: Option<Zone>,
+    /// Whether passkeys work at the address of the page.
+    pub supports_passkeys: bool,
 }
 
 impl<'a> LoginContext<'a> {
     pub(super) fn of_page(expiry: Expiry, client: &'a Client, browser: ClaimedBrowser, zone: &str) -> Self {
-        Self { audience: Audience::Web, expiry, client, browser: browser.0, zone: Zone::parse(zone) }
+        Self {
+            audience: Audience::Web,
+            expiry,
+            client,
+            browser: browser.0,
+            zone: Zone::parse(zone),
+            supports_passkeys: false,
+        }
     }
 }
 
@@ -37,11 +48,16 @@ impl<'a> LoginContext<'a> {
 pub struct LoggedIn {
     pub issued: Issued,
     pub(super) browser: Option<TrustedBrowser>,
+    /// Whether the next page offers to add a passkey.
+    pub(super) offers_passkey: bool,
 }
 
 impl LoggedIn {
     pub(super) fn set_cookies(&self, response: &mut HttpResponse) -> Result<(), Error> {
         cookie::set(response, &self.issued)?;
+        if self.offers_passkey {
+            AccountNotice::PasskeyOffered.show_next(response);
+        }
         match &self.browser {
             Some(browser) => browser.set_cookie(response),
             None => Ok(()),
@@ -57,6 +73,8 @@ pub(super) struct VerifiedLogin {
     /// The attempts to refund when the session starts.
     pub counters: Vec<Counter>,
     pub trust: Trust,
+    /// `LoggedIn` or `LoggedInWithPasskey`.
+    pub event: Event,
 }
 
 impl Accounts {
@@ -68,16 +86,19 @@ impl Accounts {
         context: &LoginContext<'_>,
         mut first: impl AsyncFnMut(&mut Transaction) -> Result<bool, database::Error>,
     ) -> Result<Option<LoggedIn>, Error> {
-        let VerifiedLogin { account, upgraded_hash, counters, trust } = login;
+        let VerifiedLogin { account, upgraded_hash, counters, trust, event } = login;
         let reusable = context.browser.clone().filter(|_| trust.is_trusted_by_any_account);
         let browser = match (context.audience, reusable) {
             (Audience::Api, _) => None,
             (Audience::Web, Some(browser)) => Some(browser),
             (Audience::Web, None) => Some(TrustedBrowser::generate()?),
         };
-        let event = self.audit_event(Event::LoggedIn, context.client);
+        let (new_event, now) = (self.audit_event(*event, context.client), self.clock.now());
         let LoginContext { audience, expiry, client, .. } = *context;
-        let message = Message::NewLogin(RequestOrigin::new(self.clock.now(), client));
+        let message = Message::NewLogin(RequestOrigin::new(now, client));
+        let may_offer_passkey =
+            context.supports_passkeys && *event == Event::LoggedIn && mfa::may_offer_passkey(account, now);
+        let mut offers_passkey = false;
         let issued = self.database.write_together(async |transaction| {
             if !first(transaction).await? {
                 return Ok::<_, database::Error>(None);
@@ -87,11 +108,14 @@ impl Accounts {
             let issued = self.sessions.start(transaction, &new).await?;
             if issued.is_some() {
                 rate_limit::refund(transaction, counters).await?;
-                audit::record(transaction, &account.id, &event).await?;
+                audit::record(transaction, &account.id, &new_event).await?;
                 self.remember_origin(transaction, account, context, browser.as_ref(), *trust).await?;
                 if is_new(audience, *trust) {
                     let notice = SecurityNotice { event: Event::LoggedIn, new_email: None, client, message: &message };
                     self.notify(transaction, account, notice).await?;
+                }
+                if may_offer_passkey {
+                    offers_passkey = mfa::is_passkey_offer_due(transaction, &account.id, now).await?;
                 }
             }
             Ok(issued)
@@ -100,7 +124,7 @@ impl Accounts {
         if issued.is_some() {
             LoginOutcome::Success.count();
         }
-        Ok(issued.map(|issued| LoggedIn { issued, browser }))
+        Ok(issued.map(|issued| LoggedIn { issued, browser, offers_passkey }))
     }
 
     /// Stores the browser's time zone, and trusts the browser and the network.
@@ -189,6 +213,15 @@ pub(super) fn code_counters(email: &Email, context: &LoginContext<'_>, trust: Tr
         Source::TrustedBrowser(browser) => rate_limits::trusted_browser_code(email, &browser),
         Source::TrustedNetwork(network) => rate_limits::trusted_network_code(email, &network),
         Source::Untrusted => rate_limits::untrusted_code(email, context.client.address),
+    }
+}
+
+/// The same for a passkey. A known passkey has limits of its own, because it cannot be guessed: wrong passwords must not block it.
+pub(super) fn passkey_counters(email: &Email, context: &LoginContext<'_>, trust: Trust) -> Vec<Counter> {
+    match source(context, trust) {
+        Source::TrustedBrowser(browser) => rate_limits::trusted_browser_passkey(email, &browser),
+        Source::TrustedNetwork(network) => rate_limits::trusted_network_passkey(email, &network),
+        Source::Untrusted => rate_limits::untrusted_passkey(email, context.client.address),
     }
 }
 

@@ -14,6 +14,10 @@ pub(super) struct Account {
     pub time_zone: Option<String>,
     /// When TOTP was turned on.
     pub totp_since: Option<UnixSeconds>,
+    /// The number of passkeys.
+    pub passkeys: i64,
+    /// When the customer was last offered to add a passkey.
+    pub passkey_offered_at: Option<UnixSeconds>,
 }
 
 impl Account {
@@ -21,19 +25,37 @@ impl Account {
     pub fn has_totp(&self) -> bool {
         self.totp_since.is_some()
     }
+
+    pub fn has_passkeys(&self) -> bool {
+        self.passkeys > 0
+    }
 }
 
-type AccountRow = (UserId, String, String, UnixSeconds, Option<UnixSeconds>, Option<String>, Option<UnixSeconds>);
+type AccountRow = (
+    UserId,
+    String,
+    String,
+    UnixSeconds,
+    Option<UnixSeconds>,
+    Option<String>,
+    Option<UnixSeconds>,
+    i64,
+    Option<UnixSeconds>,
+);
 
-fn account((id, email, password_hash, created_at, verified_at, time_zone, totp_since): AccountRow) -> Option<Account> {
+fn account(row: AccountRow) -> Option<Account> {
+    let (id, email, password_hash, created_at, verified_at, time_zone, totp_since, passkeys, passkey_offered_at) = row;
+    let email = Email::parse(&email).ok()?;
     Some(Account {
         id,
-        email: Email::parse(&email).ok()?,
+        email,
         password_hash,
         created_at,
         verified_at,
         time_zone,
         totp_since,
+        passkeys,
+        passkey_offered_at,
     })
 }
 
@@ -53,7 +75,8 @@ pub(super) async fn is_taken(database: &Database, email: &Email, now: UnixSecond
 
 pub(super) async fn find_by_email(database: &Database, email: &Email) -> Result<Option<Account>, Error> {
     let row: Option<AccountRow> = sqlx::query_as(
-        "SELECT u.id, u.email, u.password_hash, u.created_at, u.verified_at, u.time_zone, f.confirmed_at
+        "SELECT u.id, u.email, u.password_hash, u.created_at, u.verified_at, u.time_zone, f.confirmed_at,
+                (SELECT COUNT(*) FROM passkeys p WHERE p.user_id = u.id) AS passkeys, u.passkey_offered_at
          FROM users u LEFT JOIN totp_factors f ON f.user_id = u.id WHERE u.email = $1",
     )
     .bind(email.as_str())
@@ -67,7 +90,8 @@ pub(super) async fn find_by_id<'e>(
     id: &UserId,
 ) -> Result<Option<Account>, Error> {
     let row: Option<AccountRow> = sqlx::query_as(
-        "SELECT u.id, u.email, u.password_hash, u.created_at, u.verified_at, u.time_zone, f.confirmed_at
+        "SELECT u.id, u.email, u.password_hash, u.created_at, u.verified_at, u.time_zone, f.confirmed_at,
+                (SELECT COUNT(*) FROM passkeys p WHERE p.user_id = u.id) AS passkeys, u.passkey_offered_at
          FROM users u LEFT JOIN totp_factors f ON f.user_id = u.id WHERE u.id = $1",
     )
     .bind(id)
@@ -84,7 +108,8 @@ pub(super) async fn find_by_session(
     now: UnixSeconds,
 ) -> Result<Option<Account>, Error> {
     let row: Option<AccountRow> = sqlx::query_as(
-        "SELECT u.id, u.email, u.password_hash, u.created_at, u.verified_at, u.time_zone, f.confirmed_at
+        "SELECT u.id, u.email, u.password_hash, u.created_at, u.verified_at, u.time_zone, f.confirmed_at,
+                (SELECT COUNT(*) FROM passkeys p WHERE p.user_id = u.id) AS passkeys, u.passkey_offered_at
          FROM users u JOIN sessions s ON s.user_id = u.id LEFT JOIN totp_factors f ON f.user_id = u.id
          WHERE u.id = $1 AND u.disabled_at IS NULL AND s.id = $2 AND s.revoked_at IS NULL AND s.expires_at > $3",
     )

@@ -102,7 +102,14 @@ pub(super) async fn login(
 }
 
 fn login_context(client: &Client) -> LoginContext<'_> {
-    LoginContext { audience: Audience::Api, expiry: Expiry::Fixed, client, browser: None, zone: None }
+    LoginContext {
+        audience: Audience::Api,
+        expiry: Expiry::Fixed,
+        client,
+        browser: None,
+        zone: None,
+        supports_passkeys: false,
+    }
 }
 
 /// The user and the expiry of the token.

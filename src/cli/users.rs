@@ -38,7 +38,7 @@ pub(super) enum UserCommand {
         /// The account's address
         email: String,
     },
-    /// Remove two-step login from an account whose owner has lost every factor
+    /// Remove two-step login and passkeys from an account whose owner has lost every factor
     ///
     /// Its recovery codes stop working and every session ends; the owner is told by mail. Make sure that the request is the owner's:
     /// afterwards the password alone logs in.
@@ -82,7 +82,7 @@ pub(super) async fn run(config: &Config, clock: &Clock, command: UserCommand) ->
         }
         UserCommand::ResetMfa { email } => {
             let found = operator::reset_mfa(&database, clock, &parse_email(&email)?).await.map_err(failed)?;
-            answer(found, &email, "has no second factor any more; every session has ended")
+            answer(found, &email, "has no second factor and no passkey any more; every session has ended")
         }
         UserCommand::Link { email, number } => link(&database, clock, &email, &number).await,
         UserCommand::Delete { email } => {
@@ -138,6 +138,7 @@ fn print_detail(user: &UserDetail) {
         ("last login", time(user.last_login_at, "none as far back as KEEP_AUDIT_DAYS")),
         ("sessions", user.sessions.to_string()),
         ("two-step login", two_step_login(user)),
+        ("passkeys", user.passkeys.to_string()),
         ("known browsers", user.trusted_browsers.to_string()),
         ("known networks", user.trusted_networks.to_string()),
         ("time zone", zone),

@@ -97,6 +97,11 @@ impl Message {
         )
     }
 
+    /// What distinguishes it from other messages about the same event, besides a new address.
+    pub fn detail(&self) -> &str {
+        if let Self::AboutFactors(message) = self { message.detail() } else { "" }
+    }
+
     /// A short name of a message in the queue. For a message of a newer version, the variant's name.
     pub(super) fn kind_of_json(json: &str) -> String {
         match serde_json::from_str::<Self>(json) {

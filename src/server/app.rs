@@ -11,14 +11,14 @@ use actix_web::{App, web};
 use super::drain::{self, Drain};
 use super::error::ServeError;
 use super::routes;
-use crate::accounts::{AccountNotice, Accounts, AuditRetention, Hasher, SampleOrders, SealingKeys};
+use crate::accounts::{AccountNotice, Accounts, AuditRetention, Hasher, Passkeys, Policy, SampleOrders, SealingKeys};
 use crate::clock::Clock;
 use crate::config::{Config, Environment};
 use crate::database::Database;
 use crate::orders::{OrderNotice, ResponseCache};
 use crate::sessions::{Keys, Lifetimes, SessionNotice, Sessions};
 use crate::web::notice::text_of;
-use crate::web::{Assets, Site, body, client, compression, error, headers, origin};
+use crate::web::{Assets, NoticeText, Site, body, client, compression, error, headers, origin};
 use crate::{mail, telemetry};
 
 #[derive(Clone)]
@@ -57,14 +57,16 @@ impl AppState {
         let previous = config.token_secrets.previous.iter().map(crate::config::Secret::bytes);
         let sealing_keys = SealingKeys::new(config.token_secrets.current.bytes(), previous)
             .map_err(|error| ServeError::Failed(error.to_string()))?;
+        let previous = config.token_secrets.previous.iter().map(crate::config::Secret::bytes);
+        let passkeys = Passkeys::new(origin, &config.shop.name, config.token_secrets.current.bytes(), previous);
         let accounts = Accounts::new(
             database.clone(),
             clock.clone(),
             sessions.clone(),
             hasher,
-            sample_orders,
-            AuditRetention::of_days(config.keep_audit_days),
+            Policy { sample_orders, audit_retention: AuditRetention::of_days(config.keep_audit_days) },
             sealing_keys,
+            passkeys,
         );
         let transport = mail::Transport::new(config).map_err(ServeError::Mail)?;
         let loopback_ports = if development { vec![port, port_of(origin)] } else { Vec::new() };
@@ -129,7 +131,7 @@ pub fn app(
 }
 
 /// The text of a notice, whichever feature it belongs to.
-fn notice_text(code: &str) -> Option<&'static str> {
+fn notice_text(code: &str) -> Option<NoticeText> {
     text_of::<AccountNotice>(code).or_else(|| text_of::<OrderNotice>(code)).or_else(|| text_of::<SessionNotice>(code))
 }
 

@@ -34,6 +34,7 @@ pub fn configure(routes: &mut web::ServiceConfig, site: &Site) {
         .service(web::resource("/readyz").get(readyz))
         .service(web::resource("/robots.txt").get(robots))
         .service(web::resource("/favicon.ico").get(well_known::favicon))
+        .service(web::resource("/.well-known/passkey-endpoints").get(accounts::passkey_endpoints))
         .service(web::resource("/.well-known/security.txt").get(well_known::security_txt))
         .service(
             web::redirect("/.well-known/change-password", "/account#password").using_status_code(StatusCode::FOUND),

@@ -25,9 +25,9 @@ use crate::domain::UnixSeconds;
 use crate::metrics::{counters, gauge, gauges, histograms};
 use writer::LogWriter;
 
-/// Libraries that log headers with tokens or statements with values below the level WARN. Whatever the filter says, they are capped at
+/// Libraries that log headers with tokens, statements with values, or credentials below the level WARN. Whatever the filter says, they are capped at
 /// WARN.
-const CAPPED_TARGETS: [&str; 12] = [
+const CAPPED_TARGETS: [&str; 14] = [
     "actix_http",
     "actix_web",
     "actix_files",
@@ -40,6 +40,8 @@ const CAPPED_TARGETS: [&str; 12] = [
     "sqlx",
     "sqlx_core",
     "tokio_util",
+    "webauthn_rs",
+    "webauthn_rs_core",
 ];
 
 /// The id of a request, in its log lines and in `X-Request-Id`: 64 random bits in hex.

@@ -22,7 +22,7 @@ static COMPILED: [(&str, &[u8]); 5] = [
     ("site.js", include_bytes!("../../static/site.js")),
 ];
 /// Files that the pages need.
-const REQUIRED: [&str; 4] = ["site.css", "site.js", "icon.svg", FAVICON];
+const REQUIRED: [&str; 5] = ["site.css", "site.js", "passkeys.js", "icon.svg", FAVICON];
 const FAVICON: &str = "favicon.ico";
 /// The colour in `icon.svg` that an accent of the shop replaces.
 const ICON_COLOR: &str = "#0b6650";

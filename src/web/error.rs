@@ -164,7 +164,9 @@ pub async fn render_errors<B: MessageBody + 'static>(
 
 fn is_bare_error<B>(response: &HttpResponse<B>) -> bool {
     let is_rendered = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| {
-        kind.as_bytes().starts_with(b"text/html") || kind.as_bytes().starts_with(b"application/problem+json")
+        [&b"text/html"[..], b"application/problem+json", b"application/json"]
+            .iter()
+            .any(|rendered| kind.as_bytes().starts_with(rendered))
     });
     (response.status().is_client_error() || response.status().is_server_error()) && !is_rendered
 }

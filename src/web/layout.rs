@@ -8,7 +8,8 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 
 use super::Site;
-use super::notice;
+use super::notice::{self, NoticeText};
+use super::passkey_support::PasskeySupport;
 use crate::config::Shop;
 use crate::domain::Zone;
 
@@ -26,7 +27,10 @@ pub struct Layout {
     /// The logged-in user.
     pub viewer: Option<Viewer>,
     /// Message about the last form, shown once.
-    pub notice: Option<&'static str>,
+    pub notice: Option<NoticeText>,
+    /// The path and query of the page, for the link that dismisses the notice.
+    pub here: String,
+    pub passkeys: PasskeySupport,
     pub development: bool,
 }
 
@@ -61,6 +65,8 @@ impl Layout {
             shop: Arc::clone(&site.shop),
             viewer,
             notice,
+            here: notice.and_then(|_| request.uri().path_and_query()).map(ToString::to_string).unwrap_or_default(),
+            passkeys: PasskeySupport::of(request, site),
             development: site.development,
         }
     }

@@ -16,6 +16,7 @@ mod next;
 pub mod notice;
 pub mod origin;
 mod page;
+mod passkey_support;
 pub mod static_files;
 pub mod user_agent;
 
@@ -26,9 +27,10 @@ pub use cookies::{cookie_value, has_cookie};
 pub use error::Error;
 pub use layout::{Layout, Viewer};
 pub use next::NextPath;
-pub use notice::Notice;
+pub use notice::{Notice, NoticeLink, NoticeText};
 pub use origin::same_origin_referer;
 pub use page::{page, see_other};
+pub use passkey_support::PasskeySupport;
 
 /// The site's own data, in app data.
 pub struct Site {
@@ -39,6 +41,6 @@ pub struct Site {
     pub security_contact: Option<crate::config::SecurityContact>,
     pub shop: std::sync::Arc<crate::config::Shop>,
     /// The text of a notice, by its code. Each feature has its own notices.
-    pub notice_text: fn(&str) -> Option<&'static str>,
+    pub notice_text: fn(&str) -> Option<NoticeText>,
     pub development: bool,
 }

@@ -13,9 +13,28 @@ use super::cookies::cookie_value;
 
 const NAME: &str = "__Host-notice";
 
+/// A message as the page shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoticeText {
+    pub text: &'static str,
+    pub link: Option<NoticeLink>,
+}
+
+/// A link to what a notice offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoticeLink {
+    pub label: &'static str,
+    pub path: &'static str,
+}
+
 /// The messages of a feature. The code in the cookie is the variant's name; a renamed variant keeps its older code.
 pub trait Notice: Copy + Into<&'static str> + FromStr {
     fn text(self) -> &'static str;
+
+    /// After the text, with another link that dismisses the notice.
+    fn link(self) -> Option<NoticeLink> {
+        None
+    }
 
     /// Shows it on the next page.
     fn show_next(self, response: &mut HttpResponse) {
@@ -24,8 +43,8 @@ pub trait Notice: Copy + Into<&'static str> + FromStr {
 }
 
 /// The text for a notice's code, if it is one of these.
-pub fn text_of<N: Notice>(code: &str) -> Option<&'static str> {
-    code.parse().ok().map(N::text)
+pub fn text_of<N: Notice>(code: &str) -> Option<NoticeText> {
+    code.parse().ok().map(|notice: N| NoticeText { text: notice.text(), link: notice.link() })
 }
 
 /// The code in the request's cookie.

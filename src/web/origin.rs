@@ -18,6 +18,8 @@ pub struct OwnOrigin {
     origin: String,
     /// `shop.example`, with the port if it is not the scheme's default.
     host: String,
+    /// Whether the host is a domain name and no IP address.
+    has_domain: bool,
     /// Ports for which any loopback name is accepted; none in production.
     loopback_ports: Vec<u16>,
 }
@@ -26,7 +28,8 @@ impl OwnOrigin {
     /// `origin` is `scheme://host[:port]`; `loopback_ports` is empty in production.
     pub fn new(origin: &str, loopback_ports: Vec<u16>) -> Self {
         let host = origin.split_once("://").map_or(origin, |(_, host)| host);
-        Self { origin: origin.to_ascii_lowercase(), host: host.to_ascii_lowercase(), loopback_ports }
+        let has_domain = url::Url::parse(origin).is_ok_and(|url| url.domain().is_some());
+        Self { origin: origin.to_ascii_lowercase(), host: host.to_ascii_lowercase(), has_domain, loopback_ports }
     }
 
     /// Whether the public origin uses TLS.
@@ -39,11 +42,21 @@ impl OwnOrigin {
         &self.origin
     }
 
-    fn has_host(&self, host: &str) -> bool {
+    /// Whether the host is a domain name and no IP address.
+    pub fn has_domain(&self) -> bool {
+        self.has_domain
+    }
+
+    /// Whether a `Host` is that of the public origin, and not another name in development.
+    pub fn is_public_host(&self, host: &str) -> bool {
         let host = host.to_ascii_lowercase();
         let default_port = if self.is_https() { ":443" } else { ":80" };
         let without_port = host.strip_suffix(default_port).unwrap_or(&host);
-        without_port == self.host || host == self.host || self.is_loopback(&host)
+        without_port == self.host || host == self.host
+    }
+
+    fn has_host(&self, host: &str) -> bool {
+        self.is_public_host(host) || self.is_loopback(&host.to_ascii_lowercase())
     }
 
     fn is_loopback(&self, host: &str) -> bool {
@@ -125,6 +138,18 @@ pub fn same_origin_referer(request: &HttpRequest, site: &Site) -> Option<url::Ur
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn public_host_is_none_of_the_other_names_of_development() {
+        let own = OwnOrigin::new("http://localhost:8080", vec![8080]);
+        assert!(own.has_domain() && own.is_public_host("LOCALHOST:8080") && own.has_host("127.0.0.1:8080"));
+        for host in ["127.0.0.1:8080", "[::1]:8080", "localhost", "localhost:8081", ""] {
+            assert!(!own.is_public_host(host), "{host}");
+        }
+        for origin in ["http://127.0.0.1:8080", "https://[::1]", "https://192.0.2.1"] {
+            assert!(!OwnOrigin::new(origin, Vec::new()).has_domain(), "{origin}");
+        }
+    }
 
     #[test]
     fn production_accepts_only_its_own_host() {

@@ -30,15 +30,21 @@ const SYSTEMS: [(&str, &str); 8] = [
 
 /// `Firefox on Windows`. Only a hint: clients can send any text.
 pub fn describe(user_agent: &str) -> String {
-    let find = |names: &[(&str, &'static str)]| {
-        names.iter().find(|(token, _)| user_agent.contains(token)).map(|(_, name)| *name)
-    };
-    match (find(&BROWSERS), find(&SYSTEMS)) {
+    match (find(&BROWSERS, user_agent), find(&SYSTEMS, user_agent)) {
         (Some(browser), Some(system)) => format!("{browser} on {system}"),
         (Some(name), None) => name.to_owned(),
         (None, Some(system)) => format!("A program on {system}"),
         (None, None) => "An unknown program".to_owned(),
     }
+}
+
+/// `Windows`, or `an unknown device`.
+pub fn system(user_agent: &str) -> &'static str {
+    find(&SYSTEMS, user_agent).unwrap_or("an unknown device")
+}
+
+fn find(names: &[(&str, &'static str)], user_agent: &str) -> Option<&'static str> {
+    names.iter().find(|(token, _)| user_agent.contains(token)).map(|(_, name)| *name)
 }
 
 #[cfg(test)]

@@ -212,7 +212,7 @@ impl Chromium {
     }
 
     /// Sends a `WebDriver` command that the client has no method for; returns its error message on failure.
-    async fn command(&self, method: reqwest::Method, path: &str, body: &Value) -> Result<Value, String> {
+    pub async fn command(&self, method: reqwest::Method, path: &str, body: &Value) -> Result<Value, String> {
         let session = self.client.session_id().await.unwrap().unwrap();
         let address = format!("{}/session/{session}/{path}", self.driver.address);
         let response = reqwest::Client::new().request(method, address).json(body).send().await.unwrap();

@@ -7,6 +7,7 @@ mod engines;
 mod filters;
 mod mails;
 pub mod orders;
+mod passkeys;
 mod requests;
 mod settings;
 mod takeover;

@@ -12,6 +12,7 @@ use crate::html::HOSTILE;
 use crate::http::{self, Visitor};
 use crate::mailbox::{self, CONFIRM, CONFIRM_NEW};
 use crate::mfa;
+use crate::passkeys;
 
 /// Queues every kind of mail, to an account with this address, and delivers it.
 pub async fn send_every_mail(app: &TestApp) {
@@ -25,6 +26,7 @@ pub async fn send_every_mail(app: &TestApp) {
     let login = app.request(Method::POST, "/login").header("user-agent", HOSTILE);
     http::send(login.form(&[("email", email), ("password", PASSWORD)])).await;
     send_mail_about_factors(app, &mut ann, email).await;
+    send_mail_about_passkeys(app, &mut ann).await;
     ann.post("/account/email", &[("email", "new&'@example.com"), ("password", PASSWORD)]).await;
     let unsent = |number: &str| {
         let mut rows =
@@ -60,6 +62,9 @@ pub async fn send_every_mail(app: &TestApp) {
         "Cancellation request withdrawn: order #1",
         "Cancellation requested: order #1",
         "Cancellation requested: order #2",
+        "A passkey of your account was renamed",
+        "A passkey was added to your account",
+        "A passkey was removed from your account",
         "A recovery code was used",
         "Choose a new password",
         "Confirm your email address",
@@ -80,6 +85,15 @@ pub async fn send_every_mail(app: &TestApp) {
         "Your password was changed",
     ];
     assert_eq!(subjects, kinds.map(str::to_owned).into());
+}
+
+/// Every mail about passkeys. The account has none at the end.
+async fn send_mail_about_passkeys(app: &TestApp, ann: &mut Visitor) {
+    passkeys::register(app, ann).await;
+    let page = passkeys::pages(ann).await.remove(0);
+    let name: String = HOSTILE.chars().take(60).collect();
+    ann.post(&format!("{page}/rename"), &[("name", &name), ("password", PASSWORD)]).await;
+    ann.post(&format!("{page}/remove"), &[("password", PASSWORD)]).await;
 }
 
 /// Every mail about two-step login. It is off at the end, and the customer logged in.

@@ -6,6 +6,7 @@ mod errors;
 pub mod mail;
 mod mfa;
 mod orders;
+mod passkeys;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use crate::http::Response;
 const LONG: usize = 5_000;
 
 /// Template, a text that only it contains, and the test that renders it.
-const TEMPLATES: [(&str, &str, &str); 39] = [
+const TEMPLATES: [(&str, &str, &str); 42] = [
     ("_brand.html", "<img class=\"logo\" src=\"", "logo"),
     ("_contact.html", "<a class=\"contact\" href=\"", "shop"),
     ("_verify_banner.html", "<button class=\"plain\" type=\"submit\">Send again</button>", "orders"),
@@ -42,6 +43,9 @@ const TEMPLATES: [(&str, &str, &str); 39] = [
     ("accounts/mfa/overview.html", "your password alone is not enough", "mfa"),
     ("accounts/mfa/recovery_codes.html", "Save your recovery codes", "mfa"),
     ("accounts/mfa/setup.html", "Scan the code with an authenticator app", "mfa"),
+    ("accounts/_passkey_script.html", "defer fetchpriority=\"low\"", "passkeys"),
+    ("accounts/passkeys.html", "A passkey logs you in with your fingerprint", "passkeys"),
+    ("accounts/passkey.html", "You can no longer log in with a removed passkey.", "passkeys"),
     ("same_site_reload.html", "http-equiv=\"refresh\"", "errors"),
     ("error.html", "<p class=\"code\">Error ", "errors"),
     ("front.html", "<section class=\"front\">", "anonymous"),

@@ -106,7 +106,8 @@ pub async fn submit(
         let view = LoginPage { remember, email_error, password_error, ..view };
         return page(StatusCode::UNAUTHORIZED, &view);
     }
-    let context = LoginContext::of_page(expiry, &client, browser, &form.zone);
+    let supports_passkeys = layout.passkeys.is_supported();
+    let context = LoginContext { supports_passkeys, ..LoginContext::of_page(expiry, &client, browser, &form.zone) };
     let (status, error, retry_after) = match accounts.log_in_or_begin(&form, &context, next.as_ref()).await {
         Ok(Some(response)) => return Ok(response),
         Ok(None) => (StatusCode::UNAUTHORIZED, WRONG.to_owned(), None),
@@ -185,7 +186,7 @@ impl Accounts {
             return self.record_login_failure(&email, context).await.map(|()| None);
         };
         let upgraded_hash = self.upgraded_hash(&account, password).await?;
-        Ok(Some(VerifiedLogin { account, upgraded_hash, counters, trust }))
+        Ok(Some(VerifiedLogin { account, upgraded_hash, counters, trust, event: Event::LoggedIn }))
     }
 
     /// The response to a correct password; `None` for wrong credentials.

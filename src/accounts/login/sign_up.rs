@@ -116,7 +116,7 @@ impl Accounts {
             Err(error) => return Err(error),
         };
         Ok(match self.create_account(&email, &hash, &context, browser.as_ref(), confirmation).await? {
-            Some(issued) => SignUp::Created(LoggedIn { issued, browser }),
+            Some(issued) => SignUp::Created(LoggedIn { issued, browser, offers_passkey: false }),
             None => SignUp::Rejected(email_is_taken()),
         })
     }
@@ -144,7 +144,7 @@ impl Accounts {
                 if let Some(zone) = &context.zone {
                     store::set_detected_zone(transaction, &user_id, zone).await?;
                 }
-                match self.sample_orders {
+                match self.policy.sample_orders {
                     SampleOrders::Added => {
                         orders::add_samples(transaction, &user_id, shop_zone, now, &self.clock).await?;
                     }

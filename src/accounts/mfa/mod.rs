@@ -3,6 +3,7 @@
 //! | module | purpose | routes |
 //! |---|---|---|
 //! | `second_step/` | the code after the password | `/login/code` |
+//! | `passkeys/` | passkeys, in place of password and code | `/login/passkey/…`, `/account/passkeys/…`, `/.well-known/passkey-endpoints` |
 //! | `overview.rs` | which factors are on | `/account/mfa` |
 //! | `totp/` | codes of an authenticator app | `/account/mfa/start`, `/account/mfa/confirm`, `/account/mfa/disable` |
 //! | `recovery_codes/` | one-time codes for a lost device | `/account/mfa/recovery-codes` |
@@ -20,6 +21,7 @@
 
 mod code;
 mod overview;
+mod passkeys;
 mod recovery_codes;
 mod sealing;
 mod second_step;
@@ -29,6 +31,10 @@ mod totp;
 use actix_web::web;
 
 pub(super) use code::MatchedCode;
+pub(super) use passkeys::{
+    PasskeyLine, VerifiedPasskey, is_offer_due as is_passkey_offer_due, list_passkeys, may_offer as may_offer_passkey,
+};
+pub use passkeys::{Passkeys, endpoints as passkey_endpoints};
 pub use sealing::SealingKeys;
 pub(super) use store::FactorState;
 
@@ -43,7 +49,7 @@ use crate::web::{Client, Error};
 /// Public routes.
 pub(super) fn configure(routes: &mut web::ServiceConfig) {
     use second_step::page;
-    routes.service(web::resource("/login/code").get(page::form).post(page::submit));
+    routes.service(web::resource("/login/code").get(page::form).post(page::submit)).configure(passkeys::configure);
 }
 
 /// Guarded routes below `/account`.
@@ -55,14 +61,16 @@ pub(super) fn configure_account(routes: &mut web::ServiceConfig) {
         .service(web::resource("/mfa/start").get(back()).post(pages::start))
         .service(web::resource("/mfa/confirm").get(back()).post(pages::confirm))
         .service(web::resource("/mfa/disable").get(back()).post(pages::disable))
-        .service(web::resource("/mfa/recovery-codes").get(back()).post(recovery_codes::page::replace));
+        .service(web::resource("/mfa/recovery-codes").get(back()).post(recovery_codes::page::replace))
+        .configure(passkeys::configure_account);
 }
 
 /// Removes all factors of the user, and ends logins that wait for a code; returns whether there was one.
 pub(super) async fn remove_all(transaction: &mut Transaction, user_id: &UserId) -> Result<bool, database::Error> {
     second_step::remove_all(transaction, user_id).await?;
     let codes = recovery_codes::remove_all(transaction, user_id).await?;
-    Ok(totp::remove_all(transaction, user_id).await? || codes > 0)
+    let passkeys = passkeys::remove_all(transaction, user_id).await?;
+    Ok(totp::remove_all(transaction, user_id).await? || codes > 0 || passkeys > 0)
 }
 
 /// Removes the factors that were added at that time or later, and ends logins that wait for a code; returns whether there was one.
@@ -74,7 +82,8 @@ pub(super) async fn remove_added_since(
     second_step::remove_all(transaction, user_id).await?;
     let codes = recovery_codes::remove_added_since(transaction, user_id, at).await?;
     let is_totp_removed = totp::remove_added_since(transaction, user_id, at).await?;
-    Ok(is_totp_removed || codes > 0)
+    let passkeys = passkeys::remove_added_since(transaction, user_id, at).await?;
+    Ok(is_totp_removed || codes > 0 || passkeys > 0)
 }
 
 /// Maintenance: deletes a batch of expired logins between password and code; returns how many.
@@ -87,14 +96,22 @@ pub(super) async fn delete_expired_setups(database: &Database, now: UnixSeconds)
     totp::delete_expired_setups(database, now).await
 }
 
+/// Maintenance: deletes a batch of answered challenges of passkeys that have expired; returns how many.
+pub(super) async fn delete_used_challenges(database: &Database, now: UnixSeconds) -> Result<u64, database::Error> {
+    passkeys::delete_expired_challenges(database, now).await
+}
+
 /// The audit event of a change.
-fn event_of(change: FactorChange) -> Event {
+fn event_of(change: &FactorChange) -> Event {
     match change {
         FactorChange::TotpAdded => Event::TotpAdded,
         FactorChange::TotpRemoved => Event::TotpRemoved,
         FactorChange::RecoveryCodesReplaced => Event::RecoveryCodesReplaced,
         FactorChange::RecoveryCodeUsed { .. } => Event::RecoveryCodeUsed,
         FactorChange::WrongCode => Event::WrongCode,
+        FactorChange::PasskeyAdded { .. } => Event::PasskeyAdded,
+        FactorChange::PasskeyRenamed { .. } => Event::PasskeyRenamed,
+        FactorChange::PasskeyRemoved { .. } => Event::PasskeyRemoved,
         FactorChange::Reset => Event::FactorsReset,
     }
 }
@@ -112,7 +129,7 @@ impl Accounts {
         change: FactorChange,
         client: &Client,
     ) -> Result<(), database::Error> {
-        let event = event_of(change);
+        let event = event_of(&change);
         audit::record(transaction, &account.id, &self.audit_event(event, client)).await?;
         self.notify_about_factors(transaction, account, change, client).await
     }
@@ -125,8 +142,9 @@ impl Accounts {
         client: &Client,
     ) -> Result<(), database::Error> {
         let origin = RequestOrigin::new(self.clock.now(), client);
+        let event = event_of(&change);
         let message = Message::AboutFactors(AboutFactors { origin, change });
-        let notice = SecurityNotice { event: event_of(change), new_email: None, client, message: &message };
+        let notice = SecurityNotice { event, new_email: None, client, message: &message };
         self.notify(transaction, account, notice).await
     }
 

@@ -27,6 +27,7 @@ struct OverviewPage {
     /// The date when TOTP was turned on.
     totp_since: Option<String>,
     recovery_codes_left: i64,
+    offers_passkey: bool,
     start: ReauthErrors,
     recovery_codes: ReauthErrors,
     disable: ReauthErrors,
@@ -65,8 +66,10 @@ impl Accounts {
         let viewer = layout.viewer.clone().ok_or_else(session_ended)?;
         let zone = layout.zone();
         let errors_of = |form| errors.filter(|(of, _)| *of == form).map(|(_, errors)| errors).unwrap_or_default();
+        let offers_passkey = state.passkeys > 0 && layout.passkeys.is_supported();
         let view = OverviewPage {
             layout,
+            offers_passkey,
             email: viewer.email,
             is_verified: viewer.is_verified,
             totp_since: state.totp_since.map(|since| format_date(since, &zone)),

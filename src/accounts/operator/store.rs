@@ -42,6 +42,7 @@ pub struct UserDetail {
     /// When TOTP was turned on.
     pub totp_since: Option<UnixSeconds>,
     pub recovery_codes_left: i64,
+    pub passkeys: i64,
     pub trusted_browsers: i64,
     pub trusted_networks: i64,
     pub time_zone: Option<String>,
@@ -54,17 +55,19 @@ pub struct UserDetail {
 pub async fn show(database: &Database, email: &Email, now: UnixSeconds) -> Result<Option<UserDetail>, Error> {
     sqlx::query_as(
         "SELECT id, email, created_at, verified_at, disabled_at, time_zone, time_zone_chosen_at,
-                (SELECT MAX(at) FROM audit_events a WHERE a.user_id = u.id AND a.event IN ($1, $2)) AS last_login_at,
+                (SELECT MAX(at) FROM audit_events a WHERE a.user_id = u.id AND a.event IN ($1, $2, $3)) AS last_login_at,
                 (SELECT COUNT(*) FROM sessions s
-                 WHERE s.user_id = u.id AND s.revoked_at IS NULL AND s.expires_at > $3) AS sessions,
+                 WHERE s.user_id = u.id AND s.revoked_at IS NULL AND s.expires_at > $4) AS sessions,
                 (SELECT f.confirmed_at FROM totp_factors f WHERE f.user_id = u.id) AS totp_since,
                 (SELECT COUNT(*) FROM recovery_codes c WHERE c.user_id = u.id) AS recovery_codes_left,
+                (SELECT COUNT(*) FROM passkeys p WHERE p.user_id = u.id) AS passkeys,
                 (SELECT COUNT(*) FROM trusted_browsers b WHERE b.user_id = u.id) AS trusted_browsers,
                 (SELECT COUNT(*) FROM trusted_networks n WHERE n.user_id = u.id) AS trusted_networks,
                 (SELECT COUNT(*) FROM orders o WHERE o.user_id = u.id) AS orders
-         FROM users u WHERE email = $4",
+         FROM users u WHERE email = $5",
     )
     .bind(Event::LoggedIn.code())
+    .bind(Event::LoggedInWithPasskey.code())
     .bind(Event::SignedUp.code())
     .bind(now)
     .bind(email.as_str())

@@ -61,6 +61,8 @@ struct AccountPage {
     zone: String,
     has_totp: bool,
     recovery_codes_left: i64,
+    passkeys: i64,
+    offers_passkey: bool,
     /// Whether the customer gets order mail; `None` if the shop sends none.
     order_mails: Option<bool>,
     errors: FormErrors,
@@ -122,6 +124,7 @@ async fn render(
     let (factors, events) =
         find_factors_and_events(&accounts.database, &user.user_id, accounts.events_since(), RECENT_EVENTS).await?;
     let zone = layout.zone();
+    let offers_passkey = factors.passkeys > 0 && layout.passkeys.is_supported();
     let view = AccountPage {
         layout,
         email: viewer.email,
@@ -129,8 +132,10 @@ async fn render(
         since: format_date(account_created_at, &zone),
         sessions: sessions.into_iter().map(|session| session_view(session, &user.session_id, &zone)).collect(),
         events: events.iter().map(|event| event_view(event, &zone)).collect(),
-        period: accounts.audit_retention.in_words(),
+        period: accounts.policy.audit_retention.in_words(),
         zone: zone.name().to_owned(),
+        offers_passkey,
+        passkeys: factors.passkeys,
         has_totp: factors.totp_since.is_some(),
         recovery_codes_left: factors.recovery_codes_left,
         order_mails,
@@ -177,6 +182,6 @@ pub async fn all_activity(
     let events = audit::list(&accounts.database, &user.user_id, accounts.events_since(), MAX_EVENTS).await?;
     let zone = layout.zone();
     let events = events.iter().map(|event| event_view(event, &zone)).collect();
-    let period = accounts.audit_retention.in_words();
+    let period = accounts.policy.audit_retention.in_words();
     page(StatusCode::OK, &ActivityPage { layout, events, period })
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::account_page::{self, FormErrors};
 use crate::accounts::audit::{self, AuditEvent, Event};
-use crate::accounts::mfa::FactorState;
+use crate::accounts::mfa::{self, FactorState, PasskeyLine};
 use crate::accounts::{Accounts, ReauthForm, trusted_browser, trusted_network};
 use crate::domain::UnixSeconds;
 use crate::mail::recoveries;
@@ -55,6 +55,7 @@ impl Accounts {
         let browsers = trusted_browser::store::TABLE.last_used(&self.database, &user.user_id).await?;
         let networks = trusted_network::store::TABLE.last_used(&self.database, &user.user_id).await?;
         let reserved = recoveries::list(&self.database, &user.user_id, self.clock.now()).await?;
+        let passkeys = mfa::list_passkeys(self.database.reader(), &user.user_id).await?;
         let factors = FactorState::find(&self.database, &user.user_id).await?;
         let events = audit::list(&self.database, &user.user_id, self.events_since(), MAX_EVENTS).await?;
         Ok(json!({
@@ -67,6 +68,7 @@ impl Accounts {
                 "order_mails_off_at": order_mails_off_at.map(|at| at.to_string()),
             },
             "sessions": sessions.iter().map(session).collect::<Vec<_>>(),
+            "passkeys": passkeys.iter().map(passkey).collect::<Vec<_>>(),
             "two_step_login": {
                 "authenticator_app_since": factors.totp_since.map(|at| at.to_string()),
                 "recovery_codes_left": factors.recovery_codes_left,
@@ -89,6 +91,14 @@ fn session(session: &ActiveSession) -> Value {
         "created_at": session.created_at.to_string(),
         "last_seen_at": session.last_seen_at.to_string(),
         "expires_at": session.expires_at.to_string(),
+    })
+}
+
+fn passkey(passkey: &PasskeyLine) -> Value {
+    json!({
+        "name": passkey.name,
+        "created_at": passkey.created_at.to_string(),
+        "last_used_at": passkey.last_used_at.map(|at| at.to_string()),
     })
 }
 

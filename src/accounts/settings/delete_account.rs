@@ -19,12 +19,23 @@ use crate::web::{Client, Error, Layout, Notice, page};
 struct DeletePage {
     layout: Layout,
     has_totp: bool,
+    offers_passkey: bool,
     errors: ReauthErrors,
 }
 
+fn render(
+    status: StatusCode,
+    layout: Layout,
+    account: &store::Account,
+    errors: ReauthErrors,
+) -> Result<HttpResponse, Error> {
+    let offers_passkey = account.has_passkeys() && layout.passkeys.is_supported();
+    page(status, &DeletePage { layout, has_totp: account.has_totp(), offers_passkey, errors })
+}
+
 pub async fn form(layout: Layout, user: CurrentUser, accounts: web::Data<Accounts>) -> Result<HttpResponse, Error> {
-    let has_totp = accounts.find_account(&user).await?.has_totp();
-    page(StatusCode::OK, &DeletePage { layout, has_totp, errors: ReauthErrors::default() })
+    let account = accounts.find_account(&user).await?;
+    render(StatusCode::OK, layout, &account, ReauthErrors::default())
 }
 
 pub async fn submit(
@@ -38,8 +49,7 @@ pub async fn submit(
         Err(errors) => Err(errors),
     };
     if let Err(errors) = checked {
-        let view = DeletePage { layout, has_totp: account.has_totp(), errors };
-        return page(StatusCode::UNPROCESSABLE_ENTITY, &view);
+        return render(StatusCode::UNPROCESSABLE_ENTITY, layout, &account, errors);
     }
     if !accounts.delete(&account, &user, &client).await? {
         return Err(session_ended());

@@ -27,6 +27,7 @@ pub async fn find_factors_and_events(
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT (SELECT f.confirmed_at FROM totp_factors f WHERE f.user_id = u.id) AS totp_since,
                 (SELECT COUNT(*) FROM recovery_codes c WHERE c.user_id = u.id) AS recovery_codes_left,
+                (SELECT COUNT(*) FROM passkeys p WHERE p.user_id = u.id) AS passkeys,
                 e.event, e.client_address, e.user_agent, e.at
          FROM users u LEFT JOIN audit_events e ON e.user_id = u.id AND e.at > $1
          WHERE u.id = $2 ORDER BY e.at DESC, e.id DESC LIMIT $3",

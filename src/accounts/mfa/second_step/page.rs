@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::cookie::{self, LoginToken};
 use super::{PendingLogin, store};
+use crate::accounts::audit::Event;
 use crate::accounts::session_start::{LoginContext, VerifiedLogin, login_counters};
 use crate::accounts::{AccountNotice, Accounts, ClaimedBrowser, store as users};
 use crate::domain::format_retry_after;
@@ -66,7 +67,9 @@ pub async fn submit(
     if form.code.trim().is_empty() {
         return page(StatusCode::UNAUTHORIZED, &CodePage { layout, error: Some(NO_CODE.to_owned()) });
     }
-    let context = LoginContext::of_page(pending.expiry, &client, browser, &form.zone);
+    let supports_passkeys = layout.passkeys.is_supported();
+    let context =
+        LoginContext { supports_passkeys, ..LoginContext::of_page(pending.expiry, &client, browser, &form.zone) };
     let Some(login) = accounts.verified_login(&pending, &context).await? else {
         return Ok(see_other("/login"));
     };
@@ -118,6 +121,6 @@ impl Accounts {
         };
         let trust = self.find_trust(Some(&account), context).await?;
         let counters = login_counters(&account.email, context, trust);
-        Ok(Some(VerifiedLogin { account, upgraded_hash: None, counters, trust }))
+        Ok(Some(VerifiedLogin { account, upgraded_hash: None, counters, trust, event: Event::LoggedIn }))
     }
 }

@@ -375,28 +375,3 @@ async fn time_without_offset_is_in_the_zone_of_the_shop() {
     assert_eq!(order["placed_at"], "2024-04-30T22:30:00Z");
     assert!(ann.get("/orders/1").await.text().contains("1 May 2024"), "the day is not that of the shop");
 }
-
-#[tokio::test]
-async fn operator_sees_past_imports_and_single_orders() {
-    let app = app_with_ann().await;
-    app.write("orders.csv", export(&[order("#1", ANN), order("#2", "x@y")]));
-    app.run_ok(&["import", "orders.csv"]);
-    let imports = app.run_ok(&["orders", "imports"]);
-    assert!(
-        imports.contains("done: 2 orders with 2 lines: 2 new, 0 changed, 0 unchanged, 0 skipped, 1 without owner"),
-        "{imports}"
-    );
-    assert!(imports.contains("  orders.csv (SHA-256 "), "{imports}");
-    for number in ["1", "#1"] {
-        let shown = app.run_ok(&["orders", "show", number]);
-        assert!(shown.contains(&format!("account       {ANN}")) && shown.contains("€29.90 for 1 lines"), "{shown}");
-    }
-    assert_eq!(app.run(&["orders", "show", "7"]).status, 1);
-    let json: Value = serde_json::from_str(&app.run_ok(&["import", "--json", "orders.csv"])).unwrap();
-    assert_eq!((&json["done"], &json["report"]["summary"]["unchanged"]), (&json!(true), &json!(2)));
-    assert_eq!(json["findings"]["emails"]["count"], 1);
-    app.write("bad.csv", export(&[order("#1", ANN).with("Total", "x")]));
-    let failed = app.run(&["import", "--json", "bad.csv"]);
-    let json: Value = serde_json::from_str(failed.stdout.trim()).unwrap();
-    assert_eq!((failed.status, &json["done"], &json["findings"]["invalid"]["count"]), (1, &json!(false), &json!(1)));
-}

@@ -4,11 +4,13 @@ use crate::app::{ANN, BOB, PASSWORD, TestApp};
 use crate::mailbox;
 use crate::sandbox::Sandbox;
 
-const COMMANDS: [&[&str]; 20] = [
+const COMMANDS: [&[&str]; 22] = [
     &[],
     &["serve"],
     &["secret"],
     &["init"],
+    &["breached-passwords"],
+    &["breached-passwords", "build"],
     &["import"],
     &["user"],
     &["user", "list"],
@@ -35,7 +37,19 @@ async fn every_command_has_help() {
         assert!(help.contains("Usage: order-portal"), "{command:?}: {help}");
     }
     let help = sandbox.run_ok(&["--help"]);
-    for command in ["serve", "secret", "init", "import", "user", "mail", "migrate", "backup", "restore", "check"] {
+    for command in [
+        "serve",
+        "secret",
+        "init",
+        "breached-passwords",
+        "import",
+        "user",
+        "mail",
+        "migrate",
+        "backup",
+        "restore",
+        "check",
+    ] {
         assert!(help.contains(&format!("  {command}")), "{command} is not in the help");
     }
     for (list, column) in [

@@ -186,6 +186,7 @@ async fn example_file_has_every_setting() {
         "SHOP_ACCENT",
         "SHOW_CUSTOMER_NOTE",
         "SHOP_TIME_ZONE",
+        "BREACHED_PASSWORDS",
         "CACHE_MEGABYTES",
         "KEEP_AUDIT_DAYS",
         "ORDER_MAILS",

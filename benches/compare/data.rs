@@ -70,7 +70,7 @@ pub fn numbers(customer: u32) -> std::ops::Range<u32> {
 
 pub async fn generate(work: &Path) -> Dataset {
     std::fs::create_dir_all(work).unwrap();
-    let hasher = Hasher::new(Vec::new()).unwrap();
+    let hasher = Hasher::new(Vec::new(), None).unwrap();
     let password_hash = hasher.hash(Password::unchecked(PASSWORD)).await.unwrap();
     let dataset = Dataset { export: work.join("orders.csv"), database: work.join("peers.db"), password_hash };
     let orders: Vec<Order> = customers().flat_map(orders).collect();

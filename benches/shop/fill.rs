@@ -83,7 +83,7 @@ fn customer_id(expression: &str) -> String {
 }
 
 async fn insert_customers(connection: &mut AnyConnection) {
-    let hasher = Hasher::new(Vec::new()).unwrap();
+    let hasher = Hasher::new(Vec::new(), None).unwrap();
     let hash = hasher.hash(Password::unchecked(PASSWORD)).await.unwrap();
     let sql = format!(
         "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {CUSTOMERS} - 1)

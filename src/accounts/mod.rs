@@ -8,7 +8,7 @@
 //! | `settings/` | the account page and its forms | `/account/…` |
 //! | `reauthentication.rs` | the check of all factors before a sensitive change | |
 //! | `session_start.rs` | what every login ends with | |
-//! | `password/` | password rules, hashing, strength meter | `/password/strength` |
+//! | `password/` | password rules, hashing, strength meter, breached passwords | `/password/strength` |
 //! | `rate_limits.rs` | the rate limits of logins and mail | |
 //! | `trusted_browser/`, `trusted_network/` | where attackers' failures do not limit the owner | |
 //! | `audit/` | the events of an account | |
@@ -55,7 +55,10 @@ pub use audit::AuditRetention;
 pub use login::{LogIn, SignUp, SignUpErrors};
 pub use mfa::{Passkeys, SealingKeys, passkey_endpoints};
 pub use notice::AccountNotice;
-pub use password::{Hasher, Password, PasswordCheck, PasswordError};
+pub use password::{
+    BreachedPasswords, BuildError, Built, FilterError, Hasher, Password, PasswordCheck, PasswordError,
+    build_breached_passwords,
+};
 pub use session_start::{LoggedIn, LoginContext};
 pub use trusted_browser::{ClaimedBrowser, TrustedBrowser};
 

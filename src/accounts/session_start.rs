@@ -232,9 +232,7 @@ pub(super) async fn store_upgraded_hash<'h>(
     upgraded: Option<&'h str>,
 ) -> Result<&'h str, database::Error> {
     match upgraded {
-        Some(upgraded)
-            if store::set_password(transaction, &account.id, Some(&account.password_hash), upgraded).await? =>
-        {
+        Some(upgraded) if store::upgrade_hash(transaction, &account.id, &account.password_hash, upgraded).await? => {
             Ok(upgraded)
         }
         _ => Ok(&account.password_hash),

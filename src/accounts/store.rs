@@ -168,7 +168,8 @@ pub(super) async fn insert(
     Ok(changed.rows_affected() == 1)
 }
 
-/// Sets a new password, if the current hash is `old` (or `old` is `None`); returns whether it did.
+/// Sets a new password, if the current hash is `old` (or `old` is `None`); returns whether it did. It was checked, so it is not marked as
+/// breached.
 pub(super) async fn set_password(
     transaction: &mut Transaction,
     id: &UserId,
@@ -176,7 +177,7 @@ pub(super) async fn set_password(
     new: &str,
 ) -> Result<bool, Error> {
     let changed = sqlx::query(
-        "UPDATE users SET password_hash = $1
+        "UPDATE users SET password_hash = $1, password_breached_at = NULL, password_breach_mailed_at = NULL
          WHERE id = $2 AND disabled_at IS NULL AND (CAST($3 AS TEXT) IS NULL OR password_hash = $4)",
     )
     .bind(new)
@@ -186,6 +187,47 @@ pub(super) async fn set_password(
     .execute(&mut *transaction)
     .await?;
     Ok(changed.rows_affected() == 1)
+}
+
+/// Replaces the hash of the same password, if it is still `old`; returns whether it did.
+pub(super) async fn upgrade_hash(
+    transaction: &mut Transaction,
+    id: &UserId,
+    old: &str,
+    new: &str,
+) -> Result<bool, Error> {
+    let changed =
+        sqlx::query("UPDATE users SET password_hash = $1 WHERE id = $2 AND disabled_at IS NULL AND password_hash = $3")
+            .bind(new)
+            .bind(id)
+            .bind(old)
+            .execute(&mut *transaction)
+            .await?;
+    Ok(changed.rows_affected() == 1)
+}
+
+/// Marks the password of the account as breached, unless there is a new one; returns whether the mail about it is due: once, at a
+/// confirmed address.
+pub(super) async fn mark_breached(
+    transaction: &mut Transaction,
+    account: &Account,
+    now: UnixSeconds,
+) -> Result<bool, Error> {
+    let mail_is_due: Option<i64> = sqlx::query_scalar(
+        "UPDATE users SET password_breached_at = COALESCE(password_breached_at, $1),
+             password_breach_mailed_at = CASE WHEN verified_at IS NOT NULL THEN CAST($2 AS BIGINT) END
+         WHERE id = $3 AND email = $4 AND password_hash = $5 AND disabled_at IS NULL
+           AND (password_breached_at IS NULL OR (verified_at IS NOT NULL AND password_breach_mailed_at IS NULL))
+         RETURNING CAST(CASE WHEN verified_at IS NOT NULL THEN 1 ELSE 0 END AS BIGINT)",
+    )
+    .bind(now)
+    .bind(now)
+    .bind(&account.id)
+    .bind(account.email.as_str())
+    .bind(&account.password_hash)
+    .fetch_optional(&mut *transaction)
+    .await?;
+    Ok(mail_is_due == Some(1))
 }
 
 /// Marks the address as confirmed, if it is still the account's; returns whether it is.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Failure, failed, open, parse_email, print, warn};
+use crate::accounts::BreachedPasswords;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::mail::{Sender, Transport};
@@ -17,6 +18,10 @@ pub(super) async fn run(config: &Config, clock: &Clock, test_address: Option<&st
     config.warnings().iter().for_each(|warning| warn(warning));
     Assets::load(config.static_dir.as_deref(), &config.shop).map_err(failed)?;
     print("the static files are there");
+    if let Some(file) = &config.breached_passwords {
+        let breached = BreachedPasswords::load(file).map_err(|error| Failure::Usage(error.to_string()))?;
+        print(format!("the filter of breached passwords can be used: {} passwords", breached.count()));
+    }
     if let Some(files) = &config.tls {
         server::load_certificate(files).map_err(failed)?;
         print("the certificate and its key can be used");

@@ -1,5 +1,6 @@
 //! The subcommands: arguments and dispatch. A file per group of commands.
 
+mod breached_passwords;
 mod check;
 mod database;
 mod import;
@@ -18,7 +19,9 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::database::Database;
 use crate::domain::Email;
+use crate::server::ServeError;
 use crate::{server, telemetry};
+use breached_passwords::BreachedPasswordsCommand;
 use mail::MailCommand;
 use orders::OrdersCommand;
 use users::UserCommand;
@@ -69,6 +72,9 @@ enum Command {
     ///
     /// An existing file is never changed. --env-file names another file.
     Init,
+    /// Build the filter of breached passwords, which are then refused
+    #[command(subcommand)]
+    BreachedPasswords(BreachedPasswordsCommand),
 }
 
 /// What needs the settings.
@@ -173,6 +179,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
             Ok(())
         }
         Command::Init => init::run(arguments.env_file.as_deref()),
+        Command::BreachedPasswords(command) => breached_passwords::run(command),
         Command::Configured(command) => {
             let config =
                 Config::load(arguments.env_file.as_deref()).map_err(|errors| Failure::Usage(errors.to_string()))?;
@@ -189,7 +196,7 @@ async fn run_configured(command: Configured, config: Config) -> Result<(), Failu
         config.env_file_warnings.iter().for_each(|warning| warn(warning));
     }
     match command {
-        Configured::Serve => server::run(config, clock).await.map_err(failed),
+        Configured::Serve => server::run(config, clock).await.map_err(serve_failure),
         Configured::Import(arguments) => import::run(&config, &clock, arguments).await,
         Configured::Orders(command) => orders::run(&config, &clock, command).await,
         Configured::User(command) => users::run(&config, &clock, command).await,
@@ -198,6 +205,13 @@ async fn run_configured(command: Configured, config: Config) -> Result<(), Failu
         Configured::Backup { file } => database::backup(&config, &file).await,
         Configured::Restore { file } => database::restore(&config, &clock, &file).await,
         Configured::Check { mail } => check::run(&config, &clock, mail.as_deref()).await,
+    }
+}
+
+fn serve_failure(error: ServeError) -> Failure {
+    match error {
+        ServeError::BreachedPasswords(error) => Failure::Usage(error.to_string()),
+        error => failed(error),
     }
 }
 

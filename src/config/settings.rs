@@ -35,6 +35,8 @@ pub struct Config {
     pub demo_orders: bool,
     /// `None` for the files that are compiled into the program.
     pub static_dir: Option<PathBuf>,
+    /// The filter of breached passwords.
+    pub breached_passwords: Option<PathBuf>,
     /// Size of the finished order lists in memory.
     pub cache_megabytes: u64,
     /// How long audit events are kept.
@@ -75,6 +77,8 @@ impl Reader<'_> {
         let mail_from = self.mail_from(&shop.name);
         let demo_orders = self.one_of("DEMO_ORDERS", &[("true", true), ("false", false)], !in_production);
         let static_dir = self.static_dir();
+        let breached_passwords = (self.get)("BREACHED_PASSWORDS").map(PathBuf::from);
+        self.show("BREACHED_PASSWORDS", breached_passwords.as_ref().map(|file| file.display()));
         let cache_megabytes = self.number("CACHE_MEGABYTES", 32, 0..=65_536).unsigned_abs();
         let keep_audit_days = self.number("KEEP_AUDIT_DAYS", 90, 1..=3650).unsigned_abs();
         let trusted_proxies = self.trusted_proxies();
@@ -110,6 +114,7 @@ impl Reader<'_> {
             shop,
             demo_orders,
             static_dir,
+            breached_passwords,
             cache_megabytes,
             keep_audit_days,
             trusted_proxies,

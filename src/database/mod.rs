@@ -35,6 +35,7 @@ pub use error::{is_busy, is_conflict, is_unavailable};
 pub use maintenance::MAINTENANCE_BATCH;
 pub use migrations::{AppliedNow, Migrated};
 pub use open::OpenError;
+pub use partial::PartialFile;
 pub use sql_builder::{SqlBuilder, batches};
 pub use transaction::{SingleStatement, Transaction};
 pub use url::{DatabaseUrl, Engine};

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 /// The file while it is written; removed on drop.
-pub(super) struct PartialFile {
+pub struct PartialFile {
     partial: NamedTempFile,
     target: PathBuf,
 }

@@ -52,6 +52,15 @@ impl Currency {
         }
     }
 
+    /// What programs write beside an amount of this currency: its code and its signs, which other currencies may have too.
+    pub fn signs(self) -> [String; 3] {
+        let sign = match self.0 {
+            Code::Current(iso) => iso.symbol().to_string(),
+            Code::Withdrawn { .. } => String::new(),
+        };
+        [self.code().to_owned(), self.symbol().to_owned(), sign]
+    }
+
     /// The symbol before an amount; empty where it would be ambiguous ("$" is used for twenty currencies): the code is shown then.
     pub(super) fn symbol(self) -> &'static str {
         match self.code() {

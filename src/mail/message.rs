@@ -36,6 +36,8 @@ pub enum Message {
     PasswordChanged(RequestOrigin),
     /// A login from a browser, or with the API from a network, that the account did not know.
     NewLogin(RequestOrigin),
+    /// A login with a password that is in the list of breached ones.
+    BreachedPassword(RequestOrigin),
     /// After a recovery link was used: set a new password, because the old one was made unusable.
     ResetAfterRecovery(RequestOrigin),
     AccountDeleted(RequestOrigin),
@@ -82,6 +84,7 @@ impl Message {
             | Self::AddressChanged { .. }
             | Self::PasswordChanged(_)
             | Self::NewLogin(_)
+            | Self::BreachedPassword(_)
             | Self::AccountDeleted(_)
             | Self::AboutFactors(_)
             | Self::AboutOrder(_)
@@ -124,6 +127,7 @@ impl Message {
             Self::AddressChanged { .. } => "address changed",
             Self::PasswordChanged(_) => "password changed",
             Self::NewLogin(_) => "new login",
+            Self::BreachedPassword(_) => "breached password",
             Self::AccountDeleted(_) => "account deleted",
             Self::AboutFactors(_) => "two-step login",
             Self::AboutOrder(message) => message.kind(),
@@ -204,6 +208,18 @@ impl Message {
                 format!("Logged in: {}.", origin.describe(zone)),
                 CHOOSE_PASSWORD,
             ),
+            Self::BreachedPassword(origin) => EmailText {
+                link: Some(("Change the password".to_owned(), format!("{}/account#password", sender.site))),
+                ..text(
+                    "Your password was stolen from another site",
+                    vec![
+                        "The password of your account is in a list of passwords that were stolen from other sites. Attackers try these first. Choose a new one that you use nowhere else.".to_owned(),
+                        format!("Noticed at a login: {}.", origin.describe(zone)),
+                    ],
+                    "",
+                    vec!["Until then you can log in as before. If that login was not you, choose a new password at once: follow \"Forgot your password?\" on the login page.".to_owned()],
+                )
+            },
             Self::ResetAfterRecovery(origin) => text(
                 "Choose a new password",
                 vec![

@@ -11,7 +11,9 @@ use actix_web::{App, web};
 use super::drain::{self, Drain};
 use super::error::ServeError;
 use super::routes;
-use crate::accounts::{AccountNotice, Accounts, AuditRetention, Hasher, Passkeys, Policy, SampleOrders, SealingKeys};
+use crate::accounts::{
+    AccountNotice, Accounts, AuditRetention, BreachedPasswords, Hasher, Passkeys, Policy, SampleOrders, SealingKeys,
+};
 use crate::clock::Clock;
 use crate::config::{Config, Environment};
 use crate::database::Database;
@@ -38,7 +40,7 @@ impl AppState {
         config: &Config,
         clock: Clock,
         database: Database,
-        assets: Assets,
+        (assets, breached): (Assets, Option<BreachedPasswords>),
         origin: &str,
         port: u16,
     ) -> Result<Self, ServeError> {
@@ -51,7 +53,7 @@ impl AppState {
             remembered: seconds(config.remember_me_seconds),
         };
         let sessions = Sessions::new(database.clone(), clock.clone(), keys, lifetimes, config.shop_time_zone.clone());
-        let hasher = Hasher::new(site_words(origin, &config.shop.name))
+        let hasher = Hasher::new(site_words(origin, &config.shop.name), breached)
             .map_err(|error| ServeError::Failed(error.to_string()))?;
         let sample_orders = if config.demo_orders { SampleOrders::Added } else { SampleOrders::None };
         let previous = config.token_secrets.previous.iter().map(crate::config::Secret::bytes);

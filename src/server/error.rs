@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use crate::accounts::FilterError;
 use crate::database::OpenError;
 
 /// Why the server did not start, or failed, with the fix.
@@ -27,6 +28,9 @@ pub enum ServeError {
     /// The certificate or its key is invalid.
     #[error("cannot use TLS_CERT and TLS_KEY: {0}; name PEM files with the certificate chain and its private key")]
     Tls(String),
+    /// The file that a setting names cannot be used.
+    #[error(transparent)]
+    BreachedPasswords(#[from] FilterError),
     /// Any other error.
     #[error("the server failed: {0}; the log says more")]
     Failed(String),

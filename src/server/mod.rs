@@ -41,6 +41,7 @@ use tls::{Certificate, Hangups};
 
 use tokio::sync::oneshot;
 
+use crate::accounts::BreachedPasswords;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::web::Assets;
@@ -55,11 +56,12 @@ const ANNOUNCE_TIMEOUT: Duration = Duration::from_secs(1);
 pub async fn run(config: Config, clock: Clock) -> Result<(), ServeError> {
     let hangups = Hangups::listen();
     let assets = Assets::load(config.static_dir.as_deref(), &config.shop).map_err(ServeError::Assets)?;
+    let breached = config.breached_passwords.as_deref().map(BreachedPasswords::load).transpose()?;
     let database = open_database(&config).await?;
     let listener = listeners::listen(config.bind_addr, "BIND_ADDR")?;
     let bound = listener.local_addr().unwrap_or(config.bind_addr);
     let origin = config.origin_at(bound.port());
-    let state = AppState::build(&config, clock, database.clone(), assets, &origin, bound.port())?;
+    let state = AppState::build(&config, clock, database.clone(), (assets, breached), &origin, bound.port())?;
     let certificate = config.tls.as_ref().map(|files| Certificate::load(files, state.drain.as_ref().clone()));
     let certificate = certificate.transpose()?.map(Arc::new);
     let to_close = listener.try_clone().map_err(|error| ServeError::Failed(error.to_string()))?;

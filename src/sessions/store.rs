@@ -34,6 +34,8 @@ pub struct ActiveSession {
     pub account_created_at: UnixSeconds,
     /// When its account turned mail about orders off.
     pub order_mails_off_at: Option<UnixSeconds>,
+    /// When a login showed that the password of its account is in the list of breached ones.
+    pub password_breached_at: Option<UnixSeconds>,
 }
 
 /// The column `is_persistent`.
@@ -106,12 +108,32 @@ pub(super) async fn find_active(
     Ok(row.map(session_row))
 }
 
-type ActiveSessionRow =
-    (SessionId, String, String, String, UnixSeconds, UnixSeconds, UnixSeconds, UnixSeconds, Option<UnixSeconds>);
+type ActiveSessionRow = (
+    SessionId,
+    String,
+    String,
+    String,
+    UnixSeconds,
+    UnixSeconds,
+    UnixSeconds,
+    UnixSeconds,
+    Option<UnixSeconds>,
+    Option<UnixSeconds>,
+);
 
 fn active_session(row: ActiveSessionRow) -> ActiveSession {
-    let (id, audience, client_address, user_agent, created_at, last_seen_at, expires_at, account_created_at, off_at) =
-        row;
+    let (
+        id,
+        audience,
+        client_address,
+        user_agent,
+        created_at,
+        last_seen_at,
+        expires_at,
+        account_created_at,
+        off_at,
+        breached_at,
+    ) = row;
     // The database allows no other code.
     let audience = audience.parse().unwrap_or(Audience::Web);
     ActiveSession {
@@ -124,6 +146,7 @@ fn active_session(row: ActiveSessionRow) -> ActiveSession {
         expires_at,
         account_created_at,
         order_mails_off_at: off_at,
+        password_breached_at: breached_at,
     }
 }
 
@@ -152,7 +175,7 @@ pub(super) async fn list_active(
 ) -> Result<Vec<ActiveSession>, Error> {
     let rows: Vec<ActiveSessionRow> = sqlx::query_as(
         "SELECT s.id, s.audience, s.client_address, s.user_agent, s.created_at, s.last_seen_at, s.expires_at,
-             u.created_at AS account_created_at, u.order_mails_off_at
+             u.created_at AS account_created_at, u.order_mails_off_at, u.password_breached_at
          FROM sessions s JOIN users u ON u.id = s.user_id
          WHERE s.user_id = $1 AND s.revoked_at IS NULL AND s.expires_at > $2 AND (s.is_persistent = 'yes' OR s.last_seen_at > $3)
          ORDER BY s.last_seen_at DESC, s.id DESC LIMIT $4",

@@ -21,6 +21,8 @@ pub enum Scripts {
     Off,
 }
 
+pub const DEFAULT_FONT_SIZE: u32 = 16;
+
 pub struct Chromium {
     pub client: Client,
     driver: Driver,
@@ -34,6 +36,11 @@ impl Chromium {
     }
 
     pub async fn start_at(origin: String, scripts: Scripts) -> Self {
+        Self::start_with_font_size(origin, scripts, DEFAULT_FONT_SIZE).await
+    }
+
+    /// `font_size` is that of the browser's settings, in pixels.
+    pub async fn start_with_font_size(origin: String, scripts: Scripts, font_size: u32) -> Self {
         let driver = Driver::start(Command::new("chromedriver"));
         let profile = tempfile::tempdir().unwrap();
         let arguments = [
@@ -44,7 +51,10 @@ impl Chromium {
             format!("--user-data-dir={}", profile.path().display()),
         ];
         let allowed = if scripts == Scripts::On { 1 } else { 2 };
-        let preferences = json!({ "profile.managed_default_content_settings.javascript": allowed });
+        let preferences = json!({
+            "profile.managed_default_content_settings.javascript": allowed,
+            "webkit.webprefs.default_font_size": font_size,
+        });
         let options = json!({ "args": arguments, "prefs": preferences });
         let capabilities = json!({ "goog:chromeOptions": options, "goog:loggingPrefs": { "browser": "ALL" } });
         let client = driver.open_browser(&capabilities).await;

@@ -41,6 +41,13 @@ pub async fn account_pages() -> Pages {
     );
     app.run_ok(&["user", "verify", "ann&co's@example.com"]);
     pages.check("account, confirmed", &ann.get("/account").await, 200, &["<span>Confirmed</span>"]);
+    app.execute("UPDATE users SET password_breached_at = 1").await;
+    pages.check(
+        "account, breached password",
+        &ann.get("/account").await,
+        200,
+        &["<a href=\"#password\">Change the password"],
+    );
     pages.check("activity", &ann.get("/account/activity").await, 200, &["The shop"]);
 
     assert_eq!(ann.post("/account/order-mails", &[("order_mails", "off")]).await.status, 303);

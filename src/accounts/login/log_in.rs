@@ -185,6 +185,7 @@ impl Accounts {
             wrong.count();
             return self.record_login_failure(&email, context).await.map(|()| None);
         };
+        self.mark_if_breached(&account, password, context.client).await?;
         let upgraded_hash = self.upgraded_hash(&account, password).await?;
         Ok(Some(VerifiedLogin { account, upgraded_hash, counters, trust, event: Event::LoggedIn }))
     }

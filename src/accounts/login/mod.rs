@@ -1,5 +1,6 @@
 //! Login, logout, sign-up, and extending a session.
 
+mod breached_password;
 pub(super) mod extend_session;
 pub(super) mod known_address;
 pub(super) mod log_in;

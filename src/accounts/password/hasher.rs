@@ -12,6 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use tokio::sync::{Semaphore, oneshot};
 
+use super::breached::BreachedPasswords;
 use super::metrics::{Waiting, count_rejection};
 use super::rules::{Password, PasswordError};
 use crate::web::Error;
@@ -52,13 +53,15 @@ pub struct Hasher {
     /// For accounts that do not exist. No password is known that has it, and a verification takes the usual time.
     dummy_hash: Arc<str>,
     site_words: Arc<[String]>,
+    breached: Option<BreachedPasswords>,
     queue_slots: Arc<Semaphore>,
     jobs: Sender<Job>,
 }
 
 impl Hasher {
-    /// One worker for each CPU core. `site_words` are parts of the site's name; no password may consist of them alone.
-    pub fn new(site_words: Vec<String>) -> Result<Self, Error> {
+    /// One worker for each CPU core. `site_words` are parts of the site's name; no password may consist of them alone. `breached` are
+    /// passwords that are refused.
+    pub fn new(site_words: Vec<String>, breached: Option<BreachedPasswords>) -> Result<Self, Error> {
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
         let parameters = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(internal)?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters);
@@ -66,6 +69,7 @@ impl Hasher {
             dummy_hash: random_hash()?.into(),
             argon2,
             site_words: site_words.into(),
+            breached,
             queue_slots: Arc::new(Semaphore::new(workers * (QUEUE_PER_WORKER + 1))),
             jobs: start_threads(workers)?,
         })
@@ -75,13 +79,20 @@ impl Hasher {
         Arc::clone(&self.site_words)
     }
 
+    /// Whether the password as typed is in the list of breached ones.
+    pub(in crate::accounts) fn is_breached(&self, typed: &str) -> bool {
+        self.breached.as_ref().is_some_and(|breached| breached.contains(typed))
+    }
+
     /// Checks the rules for a new password of an account with that address.
     ///
     /// # Errors
     /// [`Error::Busy`] if the queue is full.
     pub async fn validate(&self, text: &str, email: &str) -> Result<PasswordCheck, Error> {
+        let is_breached = self.is_breached(text);
         let (text, email, site_words) = (text.to_owned(), email.to_owned(), Arc::clone(&self.site_words));
         let validated = self.run(move || Password::validate(&text, &email, &site_words)).await?;
+        let validated = if is_breached { validated.and(Err(PasswordError::Breached)) } else { validated };
         Ok(validated.map_or_else(PasswordCheck::Rejected, PasswordCheck::Accepted))
     }
 
@@ -199,7 +210,7 @@ mod tests {
 
     #[actix_web::test]
     async fn hash_verifies_the_same_password_in_both_unicode_forms() {
-        let hasher = Hasher::new(Vec::new()).unwrap();
+        let hasher = Hasher::new(Vec::new(), None).unwrap();
         let stored = hasher.hash(Password::unchecked("u\u{308}ber den Wolken")).await.unwrap();
         assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$") && hasher.is_current(&stored));
         assert!(hasher.verify(Password::unchecked("\u{fc}ber den Wolken"), Some(&stored)).await.unwrap());
@@ -209,7 +220,7 @@ mod tests {
 
     #[test]
     fn hash_with_older_parameters_is_not_current() {
-        let hasher = Hasher::new(Vec::new()).unwrap();
+        let hasher = Hasher::new(Vec::new(), None).unwrap();
         let older = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8192, 1, 1, None).unwrap());
         assert!(!hasher.is_current(&hash(&older, b"a password").unwrap()));
         assert!(!hasher.is_current("nonsense"));
@@ -217,7 +228,7 @@ mod tests {
 
     #[test]
     fn dummy_hash_has_the_form_of_a_real_one() {
-        let (hasher, other) = (Hasher::new(Vec::new()).unwrap(), Hasher::new(Vec::new()).unwrap());
+        let (hasher, other) = (Hasher::new(Vec::new(), None).unwrap(), Hasher::new(Vec::new(), None).unwrap());
         let real = hash(&hasher.argon2, b"a password").unwrap();
         assert!(hasher.is_current(hasher.unusable_hash()));
         let form = |hash: &str| hash.split('$').map(str::len).collect::<Vec<_>>();
@@ -242,7 +253,7 @@ mod tests {
 
     #[actix_web::test]
     async fn job_of_a_disconnected_client_is_skipped() {
-        let hasher = Hasher::new(Vec::new()).unwrap();
+        let hasher = Hasher::new(Vec::new(), None).unwrap();
         let all_slots = hasher.queue_slots.available_permits();
         let (release, _) = block_threads(&hasher);
         let (ran, runs) = mpsc::channel();
@@ -257,7 +268,7 @@ mod tests {
 
     #[actix_web::test]
     async fn hash_queue_rejects_more_than_24_waiting_per_worker() {
-        let hasher = Hasher::new(Vec::new()).unwrap();
+        let hasher = Hasher::new(Vec::new(), None).unwrap();
         let (release, workers) = block_threads(&hasher);
         let hash = || {
             let hasher = hasher.clone();

@@ -33,6 +33,10 @@ pub enum PasswordError {
     /// With the reason.
     #[error("That password is too easy to guess. {0}")]
     Guessable(String),
+    #[error(
+        "That password is in a list of passwords that were stolen from other sites. Attackers try these first. Choose another one."
+    )]
+    Breached,
 }
 
 impl Password {

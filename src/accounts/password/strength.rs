@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::Semaphore;
 
-use super::rules::Password;
+use super::rules::{Password, PasswordError};
 use crate::accounts::Accounts;
 use crate::rate_limit;
 use crate::sessions::MaybeAuthenticated;
@@ -37,7 +37,8 @@ pub async fn submit(
         None => form.email,
     };
     let site_words = accounts.hasher.site_words();
-    let estimate = move || strength(&form.password, &email, &site_words);
+    let is_breached = accounts.hasher.is_breached(&form.password);
+    let estimate = move || strength(&form.password, &email, &site_words, is_breached);
     let strength = accounts.strength_queue.run(client.address, estimate).await?;
     let body = json!({ "score": strength.score, "words": strength.message });
     Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(body))
@@ -50,11 +51,12 @@ struct Strength {
     message: String,
 }
 
-fn strength(text: &str, email: &str, site_words: &[String]) -> Strength {
+fn strength(text: &str, email: &str, site_words: &[String], is_breached: bool) -> Strength {
     let password = Password::unchecked(text);
     let estimate = password.estimate(email, site_words);
     let score = u8::from(estimate.score());
-    match password.check_rules(&estimate, email, site_words) {
+    let checked = password.check_rules(&estimate, email, site_words);
+    match if is_breached { checked.and(Err(PasswordError::Breached)) } else { checked } {
         // A password that would be rejected gets a low score.
         Err(error) => Strength { score: score.min(1), message: error.to_string() },
         Ok(()) => {
@@ -177,8 +179,10 @@ mod tests {
 
     #[test]
     fn strength_of_a_rejected_password_is_low_with_the_reason() {
-        let rejected = strength("12345678", "", &[]);
-        assert!(rejected.score <= 1 && !rejected.message.is_empty());
-        assert_eq!(strength("seven calm herons on one leg", "", &[]).score, 4);
+        let strong = "seven calm herons on one leg";
+        for rejected in [strength("12345678", "", &[], false), strength(strong, "", &[], true)] {
+            assert!(rejected.score <= 1 && !rejected.message.is_empty());
+        }
+        assert_eq!(strength(strong, "", &[], false).score, 4);
     }
 }

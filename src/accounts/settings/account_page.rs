@@ -59,6 +59,8 @@ struct AccountPage {
     /// Of the events, as in "the last 90 days".
     period: String,
     zone: String,
+    /// Whether a login showed that the password is in the list of breached ones.
+    is_breached: bool,
     has_totp: bool,
     recovery_codes_left: i64,
     passkeys: i64,
@@ -119,6 +121,7 @@ async fn render(
     // The session of the request is one of them, unless it was revoked meanwhile.
     let any = sessions.first().ok_or_else(session_ended)?;
     let (account_created_at, is_off) = (any.account_created_at, any.order_mails_off_at.is_some());
+    let is_breached = any.password_breached_at.is_some();
     let order_mails = layout.shop.order_mails.then_some(!is_off);
     let viewer = layout.viewer.clone().ok_or_else(session_ended)?;
     let (factors, events) =
@@ -136,6 +139,7 @@ async fn render(
         zone: zone.name().to_owned(),
         offers_passkey,
         passkeys: factors.passkeys,
+        is_breached,
         has_totp: factors.totp_since.is_some(),
         recovery_codes_left: factors.recovery_codes_left,
         order_mails,

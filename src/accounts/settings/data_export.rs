@@ -52,6 +52,7 @@ impl Accounts {
         let account = self.find_account(user).await?;
         let sessions = self.sessions.list(&user.user_id).await?;
         let order_mails_off_at = sessions.first().and_then(|session| session.order_mails_off_at);
+        let password_breached_at = sessions.first().and_then(|session| session.password_breached_at);
         let browsers = trusted_browser::store::TABLE.last_used(&self.database, &user.user_id).await?;
         let networks = trusted_network::store::TABLE.last_used(&self.database, &user.user_id).await?;
         let reserved = recoveries::list(&self.database, &user.user_id, self.clock.now()).await?;
@@ -66,6 +67,7 @@ impl Accounts {
                 "email_verified_at": account.verified_at.map(|at| at.to_string()),
                 "time_zone": account.time_zone,
                 "order_mails_off_at": order_mails_off_at.map(|at| at.to_string()),
+                "password_breached_at": password_breached_at.map(|at| at.to_string()),
             },
             "sessions": sessions.iter().map(session).collect::<Vec<_>>(),
             "passkeys": passkeys.iter().map(passkey).collect::<Vec<_>>(),

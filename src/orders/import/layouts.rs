@@ -1,6 +1,7 @@
 //! Names the program that wrote a file which is not an order export with the needed columns.
 
-use super::columns::{is_known_name, normalize};
+use super::columns::{Column, is_known_name, normalize};
+use crate::domain::Email;
 
 /// A layout, the columns by which it is recognized, and what to do.
 struct Layout {
@@ -73,11 +74,19 @@ pub(super) fn missing_columns(names: &[String], missing: &[&str], found: &str) -
         None if is_quoted_as_a_whole(names) => {
             ("each row is one quoted cell, as some programs save it: ".to_owned(), "export the orders again")
         }
+        None if has_other_separator(names) => (
+            "its cells are separated by something else than commas, semicolons, tabs or |: ".to_owned(),
+            "save it with commas, or name the character in a first line like sep=^",
+        ),
+        None if is_row_of_values(names) => (
+            "its first row has values of an order where the names of the columns should be: ".to_owned(),
+            "export the orders again, with the row of column names",
+        ),
         None => (String::new(), "export the orders again with all columns, or map them with --column OURS=THEIRS"),
     };
     let noun = if missing.len() == 1 { "column" } else { "columns" };
     let is_mapped = advice.contains("--column") && missing.contains(&"Currency");
-    let currency = if is_mapped { " (--column Currency=EUR is that of orders without one)" } else { "" };
+    let currency = if is_mapped { " (--column Currency=EUR sets it for all orders)" } else { "" };
     let missing: Vec<String> = missing.iter().map(|name| format!("\"{name}\"")).collect();
     format!(
         "{what}the {noun} {} missing; {found}; {advice}{currency}; order-portal import --help has a sample",
@@ -86,6 +95,21 @@ pub(super) fn missing_columns(names: &[String], missing: &[&str], found: &str) -
             several => format!("{} are", several.join(", ")),
         },
     )
+}
+
+/// Whether the only name has many names in it.
+fn has_other_separator(names: &[String]) -> bool {
+    let required = || Column::required().map(|column| normalize(column.name()));
+    matches!(names, [only] if required().filter(|name| only.contains(name.as_str())).count() >= 5)
+}
+
+/// Whether no cell is the name of a column and one is an email address or an order number.
+fn is_row_of_values(names: &[String]) -> bool {
+    let is_value = |name: &String| {
+        let number = name.strip_prefix('#').unwrap_or_default();
+        Email::parse(name).is_ok() || (!number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    names.iter().any(is_value) && !names.iter().any(|name| is_known_name(name))
 }
 
 /// Whether the only name is a list of names.

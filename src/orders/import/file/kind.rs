@@ -46,9 +46,17 @@ pub(super) fn text_not_a_csv(start: &str) -> Option<(&'static str, &'static str)
         }
         Some('<') => Some(("an XML file", "export the orders as CSV")),
         Some('{') if lower.starts_with(r"{\rtf") => Some(("a rich text document", "export the orders as CSV")),
-        Some('{' | '[') => Some(("a JSON file", "export the orders as CSV: in Shopify, Orders, Export, CSV")),
+        Some('{' | '[') if is_json(text) => {
+            Some(("a JSON file", "export the orders as CSV: in Shopify, Orders, Export, CSV"))
+        }
         _ => None,
     }
+}
+
+/// Whether a value, a name or an end follows the bracket.
+fn is_json(text: &str) -> bool {
+    let next = text.chars().skip(1).find(|letter| !letter.is_whitespace());
+    next.is_none_or(|next| "{}[]\"-".contains(next) || next.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -82,6 +90,7 @@ mod tests {
         ] {
             assert!(text_not_a_csv(start).unwrap().0.contains(kind), "{kind}");
         }
+        assert!(text_not_a_csv("[InternetShortcut]\nURL=https://shop.example").is_none());
         assert!(not_a_csv(b"Name,Email").is_none() && text_not_a_csv("\"Name\",Email").is_none());
     }
 }

@@ -1,4 +1,5 @@
-//! Amounts as programs write them: `12.50`, `-3`, `.5`, `1,020.00`, and with decimal commas where cells are separated otherwise.
+//! Amounts as programs write them: `12.50`, `-3`, `.5`, `1,020.00`, `€12.50`, `(3.00)`, and with decimal commas where cells are separated
+//! otherwise.
 
 use std::borrow::Cow;
 
@@ -17,13 +18,49 @@ pub(super) struct Amount {
 pub(super) fn parse(text: &str, currency: Currency, allows_decimal_comma: bool) -> Result<Amount, String> {
     // Also before a number, against its parsing by a spreadsheet program.
     let text = text.strip_prefix('\'').unwrap_or(text);
-    let text = without_spaces(text);
+    let text = bare_number(text, currency);
+    let text = without_spaces(&text);
     let decimal = with_decimal_point(&text, currency, allows_decimal_comma)?;
     match Money::parse(&decimal, currency) {
         Ok(parsed) => Ok(Amount { minor: parsed.money.minor(), is_rounded: parsed.is_rounded }),
         Err(MoneyError::Malformed) => Err("is not an amount; write it like 12.50".to_owned()),
         Err(MoneyError::TooLarge) => Err("is a larger amount than can be stored; check it".to_owned()),
     }
+}
+
+/// Without the sign or code of the order's currency, and with a minus before the digits: accounting programs write `(3.00)` and `3.00-`.
+fn bare_number(text: &str, currency: Currency) -> Cow<'_, str> {
+    if text.starts_with(|letter: char| letter.is_ascii_digit())
+        && text.ends_with(|letter: char| letter.is_ascii_digit())
+    {
+        return Cow::Borrowed(text);
+    }
+    let in_brackets = text.strip_prefix('(').and_then(|text| text.strip_suffix(')'));
+    let text = without_currency(in_brackets.unwrap_or(text), currency);
+    let (before, after) = (text.strip_prefix(MINUS), text.strip_suffix(MINUS));
+    let number = without_currency(before.or(after).unwrap_or(text), currency);
+    match (in_brackets, before.or(after)) {
+        // Negative twice.
+        (Some(_), Some(_)) => Cow::Owned(format!("--{number}")),
+        (None, None) => Cow::Borrowed(number),
+        (Some(_), None) | (None, Some(_)) => Cow::Owned(format!("-{number}")),
+    }
+}
+
+const MINUS: [char; 2] = ['-', '\u{2212}'];
+
+fn without_currency(text: &str, currency: Currency) -> &str {
+    let text = text.trim();
+    let ends = |sign: &String| {
+        let is_sign = |part: Option<&str>| !sign.is_empty() && part.is_some_and(|part| part.eq_ignore_ascii_case(sign));
+        let tail = text.len().checked_sub(sign.len());
+        match tail {
+            Some(_) if is_sign(text.get(..sign.len())) => Some(text[sign.len()..].trim_start()),
+            Some(tail) if is_sign(text.get(tail..)) => Some(text[..tail].trim_end()),
+            _ => None,
+        }
+    };
+    currency.signs().iter().find_map(ends).unwrap_or(text)
 }
 
 /// Marks between groups of thousands that are never decimal marks, as French, Scandinavian and Swiss programs write them. A comma counts in
@@ -92,6 +129,16 @@ mod tests {
             ("1\u{202f}020.5", 102_050),
             ("1'020.00", 102_000),
             ("'12.50", 1250),
+            ("€12.50", 1250),
+            ("12.50 €", 1250),
+            ("eur 12.50", 1250),
+            ("12.50EUR", 1250),
+            ("-€12.50", -1250),
+            ("€ -12.50", -1250),
+            ("(12.50)", -1250),
+            ("(€1,020.00)", -102_000),
+            ("12.50-", -1250),
+            ("\u{2212}12.50", -1250),
         ] {
             assert_eq!(minor(text, "EUR", false), Some(amount), "{text}");
             assert_eq!(minor(text, "EUR", true), Some(amount), "{text}");
@@ -103,7 +150,14 @@ mod tests {
             "10,20.00",
             "1,0200.00",
             ",5",
-            "€5",
+            "$5",
+            "5 USD",
+            "(-5)",
+            "--5",
+            "-5-",
+            "€",
+            "€€5",
+            "()",
             "nan",
             "1.2E+05",
             "",
@@ -118,9 +172,15 @@ mod tests {
 
     #[test]
     fn amount_may_have_a_decimal_comma_where_cells_are_separated_otherwise() {
-        for (text, amount) in
-            [("12,50", 1250), ("-0,5", -50), (",5", 50), ("1.020,00", 102_000), ("0,005", 0), ("1 020,00", 102_000)]
-        {
+        for (text, amount) in [
+            ("1.020,00 €", 102_000),
+            ("12,50", 1250),
+            ("-0,5", -50),
+            (",5", 50),
+            ("1.020,00", 102_000),
+            ("0,005", 0),
+            ("1 020,00", 102_000),
+        ] {
             assert_eq!(minor(text, "EUR", true), Some(amount), "{text}");
         }
         assert_eq!(minor("1,234", "KWD", true), Some(1234));

@@ -3,6 +3,7 @@
 use strum::VariantArray;
 
 use super::amount::{self, Amount, is_thousands_mark};
+use super::row::without_padding;
 use super::time_cell;
 use crate::domain::{Currency, Email, UnixSeconds, Zone};
 use crate::orders::import::columns::Column;
@@ -12,6 +13,16 @@ use crate::orders::status::{FulfillmentStatus, PaymentStatus};
 
 /// Quantities from minus this number to this number.
 const MAX_QUANTITY: i64 = 1_000_000;
+
+/// Codes that may look like numbers.
+const CODE_COLUMNS: [Column; 6] = [
+    Column::LineSku,
+    Column::ShippingZip,
+    Column::BillingZip,
+    Column::ShippingPhone,
+    Column::BillingPhone,
+    Column::TrackingNumber,
+];
 
 /// A cell.
 pub(super) struct Cell<'a> {
@@ -54,19 +65,22 @@ impl Cell<'_> {
         if self.raw.contains('\0') {
             return Err(self.invalid("contains a NUL character; remove it"));
         }
-        Ok(self.raw.to_owned())
+        Ok(without_padding(self.raw).to_owned())
     }
 
     /// Text without a leading quote, which exports add so that spreadsheet programs do not parse a postcode as a number.
     pub(super) fn code(&self) -> Parsed<String> {
-        self.text().map(|_| self.text.strip_prefix('\'').unwrap_or(self.text).to_owned())
+        self.text().map(|_| without_point_zero(self.text.strip_prefix('\'').unwrap_or(self.text)).to_owned())
     }
 
     /// A link to show; empty unless it is https.
     pub(super) fn url(&self) -> Parsed<String> {
-        let url = self.text().map(|_| self.text.to_owned())?;
-        let is_https = url::Url::parse(&url).is_ok_and(|parsed| parsed.scheme() == "https" && parsed.host().is_some());
-        Ok(if is_https { url } else { String::new() })
+        let is_https =
+            |url: &str| url::Url::parse(url).is_ok_and(|parsed| parsed.scheme() == "https" && parsed.host().is_some());
+        // Of several parcels the first.
+        let urls = self.text()?;
+        let first = urls.split([' ', '\n', '\r', '\t']).next().unwrap_or_default().trim_end_matches([',', ';']);
+        Ok(if is_https(first) { first.to_owned() } else { String::new() })
     }
 
     /// What a spreadsheet program made of the value, which is lost: `#NAME?`, `#####`, an id as `5.55E+12`.
@@ -77,7 +91,12 @@ impl Cell<'_> {
                 self.invalid(&format!("is an error of a spreadsheet program in place of the value; {advice}")),
             );
         }
-        let is_rounded = self.column == Column::Id && is_scientific(self.text.trim_start_matches('\''));
+        let is_rounded = match self.column {
+            Column::Id => is_scientific(self.text.trim_start_matches('\'')),
+            // 1E5 may be the code itself.
+            column if CODE_COLUMNS.contains(&column) => is_scientific(self.text) && self.text.contains('+'),
+            _ => false,
+        };
         is_rounded.then(|| self.invalid(&format!("was rounded by a spreadsheet program; {advice}")))
     }
 
@@ -88,14 +107,12 @@ impl Cell<'_> {
                 "is what a spreadsheet program made of the order name; import the export as the shop wrote it, without saving it in between",
             ));
         }
-        // A number that a program read and wrote as 1001.0.
-        let whole = name.strip_suffix(".0").filter(|whole| whole.bytes().all(|byte| byte.is_ascii_digit()));
         if matches!(without_hash(name), "." | "..") {
             return Err(self.invalid(
                 "cannot be an order name: browsers remove it from the address of a page; give the order another name in the file, such as \"order 1\"",
             ));
         }
-        OrderName::parse(whole.unwrap_or(name))
+        OrderName::parse(without_point_zero(name))
             .ok_or_else(|| self.invalid("is not an order name; write it like #1001, in up to 255 printable characters"))
     }
 
@@ -115,7 +132,7 @@ impl Cell<'_> {
         if self.is_empty() {
             return Ok(None);
         }
-        Email::parse(self.text)
+        Email::parse(bare_email(self.text))
             .map(Some)
             .map_err(|_| self.invalid("is not an email address; write it like name@example.com, or leave it empty"))
     }
@@ -153,12 +170,12 @@ impl Cell<'_> {
 
     pub(super) fn payment_status(&self) -> Parsed<PaymentStatus> {
         let word = status_word(self.text);
-        // Squarespace and WooCommerce have words of their own.
+        // Squarespace and WooCommerce have words of their own. WooCommerce's one state tells payment and shipment.
         let status = match word.as_str() {
-            "" | "on_hold" | "pending_payment" | "payment_pending" | "draft" | "checkout_draft" => {
+            "" | "on_hold" | "pending_payment" | "payment_pending" | "draft" | "checkout_draft" | "not_paid" => {
                 Some(PaymentStatus::Pending)
             }
-            "processing" | "completed" => Some(PaymentStatus::Paid),
+            "processing" | "completed" | "shipped" | "delivered" => Some(PaymentStatus::Paid),
             "cancelled" | "canceled" | "failed" => Some(PaymentStatus::Voided),
             word => word.parse().ok(),
         };
@@ -170,9 +187,8 @@ impl Cell<'_> {
     pub(super) fn fulfillment_status(&self) -> Parsed<FulfillmentStatus> {
         let word = status_word(self.text);
         let status = match word.as_str() {
-            "" | "pending" | "processing" | "refunded" | "failed" | "pending_payment" | "draft" | "checkout_draft" => {
-                Some(FulfillmentStatus::Unfulfilled)
-            }
+            "" | "pending" | "processing" | "refunded" | "failed" | "pending_payment" | "draft" | "checkout_draft"
+            | "partially_paid" | "partially_refunded" => Some(FulfillmentStatus::Unfulfilled),
             "completed" | "shipped" => Some(FulfillmentStatus::Fulfilled),
             "cancelled" | "canceled" => Some(FulfillmentStatus::Restocked),
             word => word.parse().ok(),
@@ -201,14 +217,31 @@ fn codes<T: Copy + Into<&'static str>>(statuses: &[T]) -> String {
     statuses.iter().map(|status| (*status).into()).collect::<Vec<&str>>().join(", ")
 }
 
+/// WooCommerce's database has `wc-completed`.
 fn status_word(text: &str) -> String {
-    text.to_lowercase().replace([' ', '-'], "_")
+    let word = text.to_lowercase().replace([' ', '-'], "_");
+    word.strip_prefix("wc_").map(str::to_owned).unwrap_or(word)
+}
+
+/// A whole number that a program read and wrote as `1001.0`.
+fn without_point_zero(text: &str) -> &str {
+    let whole = text.split_once('.').filter(|(_, zeros)| !zeros.is_empty() && zeros.bytes().all(|byte| byte == b'0'));
+    let is_number = |whole: &str| !whole.is_empty() && whole.bytes().all(|byte| byte.is_ascii_digit());
+    whole.map(|(whole, _)| whole).filter(|whole| is_number(whole)).unwrap_or(text)
+}
+
+/// The address in `Ann <ann@example.com>` and `mailto:ann@example.com`.
+fn bare_email(text: &str) -> &str {
+    let text = text.strip_prefix('\'').unwrap_or(text);
+    let in_brackets = text.strip_suffix('>').and_then(|text| text.split_once('<'));
+    let text = in_brackets.map_or(text, |(_, address)| address);
+    text.strip_prefix("mailto:").unwrap_or(text)
 }
 
 /// An id in one form, however a program wrote it. Shopify's API writes `gid://shopify/Order/5551112223334`.
 pub(in crate::orders::import) fn canonical_id(id: &str) -> String {
     let id = id.strip_prefix("gid://shopify/Order/").unwrap_or(id);
-    let id = id.strip_suffix(".0").unwrap_or(id);
+    let id = without_point_zero(id);
     let digits: String = id.chars().filter(|letter| !is_thousands_mark(*letter)).collect();
     let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
     if is_number { digits } else { id.to_owned() }

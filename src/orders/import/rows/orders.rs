@@ -195,6 +195,10 @@ fn parse(draft: &Draft<'_>, zone: &Zone, assembled: &mut Assembled) -> Result<Im
         parser.row = row;
         order.lines.push(parser.line(currency));
     }
+    if parser.damaged.iter().any(|note| note.column == Some(Column::LineSku)) {
+        // Those that are known stay.
+        order.columns.remove(Column::LineSku);
+    }
     if let Err(column) = check_sums(&order) {
         parser.row = draft.first;
         parser.problems.push(note(draft.first, Some(column), "the amounts of the order are larger than can be stored"));

@@ -58,14 +58,23 @@ impl Row {
     }
 }
 
-/// Without spaces and invisible characters around it, which texts have that were copied from a page: zero-width ones, marks of direction.
+/// Without white space and invisible characters around it.
 fn trim(text: &str) -> &str {
-    let is_invisible = |letter: char| matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
     let trimmed = text.trim();
     if trimmed.is_ascii() {
         return trimmed;
     }
     trimmed.trim_matches(|letter: char| letter.is_whitespace() || is_invisible(letter))
+}
+
+/// A text without spaces and invisible characters around it. Tabs and line breaks are part of it.
+pub(super) fn without_padding(text: &str) -> &str {
+    text.trim_matches(|letter: char| [' ', '\u{a0}'].contains(&letter) || is_invisible(letter))
+}
+
+/// Zero-width characters and marks of direction, which texts have that were copied from a page.
+fn is_invisible(letter: char) -> bool {
+    matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// `="1001"` is 1001: some programs write it so that Excel does not parse a number.

@@ -1,4 +1,5 @@
-//! Times as programs write them: Shopify's, RFC 3339, without an offset, and Excel's where day and month cannot be confused.
+//! Times as programs write them: Shopify's, RFC 3339, without an offset, with names of months, and Excel's where day and month cannot be
+//! confused.
 
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
@@ -23,9 +24,14 @@ pub(super) fn parse(text: &str, zone: &Zone) -> Result<UnixSeconds, String> {
     if is_serial_number(text) {
         return Err(SERIAL.to_owned());
     }
-    let (date, rest) = split_date(text);
-    let date = if is_iso(date) { iso_date(date) } else { excel_date(date)? };
-    let date = date.ok_or(EXPECTED)?;
+    let (date, rest) = match named_date(text) {
+        Some((date, rest)) => (date, rest),
+        None => {
+            let (date, rest) = split_date(text);
+            let date = if is_iso(date) { iso_date(date) } else { excel_date(date)? };
+            (date.ok_or(EXPECTED)?, rest)
+        }
+    };
     let (time, offset) = clock_and_offset(rest).ok_or(EXPECTED)?;
     let local = PrimitiveDateTime::new(date, time);
     Ok(offset.map_or_else(|| zone.moment_of(local), |offset| local.assume_offset(offset).into()))
@@ -44,30 +50,87 @@ fn is_serial_number(text: &str) -> bool {
     is_number && days.is_some_and(|days| (36_526..66_000).contains(&days))
 }
 
-/// The year comes first.
-fn is_iso(date: &str) -> bool {
-    date.contains('-') || date.split('/').next().is_some_and(|year| year.len() == 4)
+/// The date in English with the month's name, `Fri, 01 Mar 2024`, `March 1st, 2024`, `01-Mar-24`, and the text behind it.
+fn named_date(text: &str) -> Option<(Date, &str)> {
+    let separators = [' ', ',', '-', '.', '/', '\u{a0}', '\u{202f}'];
+    let mut rest = text;
+    let mut next = || {
+        rest = rest.trim_start_matches(separators);
+        let (word, after) = rest.split_at(rest.find(|letter: char| !letter.is_alphanumeric()).unwrap_or(rest.len()));
+        rest = after;
+        word
+    };
+    let mut first = next();
+    if is_weekday(first) {
+        first = next();
+    }
+    let (day, month, year) = match (first, next(), next()) {
+        (day, month, year) if month_of(month).is_some() && !is_year(day) => (day, month, year),
+        (year, month, day) if month_of(month).is_some() => (day, month, year),
+        (month, day, year) => (day, month, year),
+    };
+    let day = day.trim_end_matches(char::is_alphabetic).parse().ok()?;
+    let year = full_year(year.parse().ok()?)?;
+    let date = Date::from_calendar_date(i32::from(year), month_of(month)?, day).ok()?;
+    Some((date, rest.trim_start_matches([' ', ',', '\u{a0}', '\u{202f}']).trim_start_matches("at ")))
 }
 
-/// `2024-03-01`, `2024/03/01`.
+fn is_year(text: &str) -> bool {
+    text.len() == 4 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// From three letters on.
+fn is_start_of(text: &str, name: &str) -> bool {
+    text.len() >= 3 && name.get(..text.len()).is_some_and(|start| start.eq_ignore_ascii_case(text))
+}
+
+fn is_weekday(text: &str) -> bool {
+    let days = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+    days.into_iter().any(|day| is_start_of(text, day))
+}
+
+fn month_of(text: &str) -> Option<Month> {
+    (1..=12_u8).filter_map(|number| Month::try_from(number).ok()).find(|month| is_start_of(text, &month.to_string()))
+}
+
+/// `24` is 2024.
+fn full_year(year: u16) -> Option<u16> {
+    match year {
+        0..100 => Some(2000 + year),
+        1000..10_000 => Some(year),
+        _ => None,
+    }
+}
+
+/// The year comes first.
+fn is_iso(date: &str) -> bool {
+    date.split(['-', '/', '.']).next().is_some_and(is_year)
+}
+
+/// `2024-03-01`, `2024/3/1`, `2024.03.01`.
 fn iso_date(text: &str) -> Option<Date> {
-    Date::parse(&text.replace('/', "-"), format_description!("[year]-[month]-[day]")).ok()
+    let [year, month, day] = numbers(text)?;
+    Date::from_calendar_date(i32::from(year), month_number(month)?, u8::try_from(day).ok()?).ok()
+}
+
+fn month_number(number: u16) -> Option<Month> {
+    Month::try_from(u8::try_from(number).ok()?).ok()
+}
+
+fn numbers(text: &str) -> Option<[u16; 3]> {
+    let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    let numbers: Option<Vec<u16>> =
+        text.split(['-', '/', '.']).map(|part| Some(part).filter(|part| is_number(part))?.parse().ok()).collect();
+    numbers?.try_into().ok()
 }
 
 /// `3/25/2024`, `25.03.24`: a date that is another one when day and month are exchanged is an error.
 fn excel_date(text: &str) -> Result<Option<Date>, String> {
-    let numbers: Option<Vec<u16>> = text.split(['/', '.']).map(|part| part.parse().ok()).collect();
-    let Some([first, second, year]) = numbers.as_deref().and_then(|numbers| <[u16; 3]>::try_from(numbers).ok()) else {
-        return Ok(None);
-    };
-    let year = match year {
-        0..100 => 2000 + year,
-        1000.. => year,
-        _ => return Ok(None),
-    };
+    let Some([first, second, year]) = numbers(text) else { return Ok(None) };
+    // 24-03-25 may begin with the year, too.
+    let Some(year) = full_year(year).filter(|known| !text.contains('-') || *known == year) else { return Ok(None) };
     let date = |day: u16, month: u16| {
-        let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
-        Date::from_calendar_date(i32::from(year), month, u8::try_from(day).ok()?).ok()
+        Date::from_calendar_date(i32::from(year), month_number(month)?, u8::try_from(day).ok()?).ok()
     };
     match (date(first, second), date(second, first)) {
         (Some(one), Some(other)) if one != other => {
@@ -161,6 +224,17 @@ mod tests {
             ("3/25/24 9:05 p.m.", "2024-03-25T20:05:00Z"),
             ("2024/03/01 10:00:00", "2024-03-01T09:00:00Z"),
             ("03/03/2024", "2024-03-02T23:00:00Z"),
+            ("2024-3-1 9:05", "2024-03-01T08:05:00Z"),
+            ("2024.03.01 10:00", "2024-03-01T09:00:00Z"),
+            ("25-03-2024 10:00", "2024-03-25T09:00:00Z"),
+            ("Mar 1, 2024 10:00 AM", "2024-03-01T09:00:00Z"),
+            ("1 March 2024 10:00", "2024-03-01T09:00:00Z"),
+            ("MARCH 1st, 2024 at 10:00", "2024-03-01T09:00:00Z"),
+            ("01-Mar-24", "2024-02-29T23:00:00Z"),
+            ("2024-Mar-01 10:00", "2024-03-01T09:00:00Z"),
+            ("Fri, 01 Mar 2024 10:00:00 +0000", "2024-03-01T10:00:00Z"),
+            ("Friday, 1 March 2024 10:00:00 GMT", "2024-03-01T10:00:00Z"),
+            ("1. Sept 2024", "2024-08-31T22:00:00Z"),
             ("3/25/2024 12:30:15 AM", "2024-03-24T23:30:15Z"),
         ] {
             assert_eq!(utc(text).as_deref(), Ok(expected), "{text}");
@@ -203,6 +277,15 @@ mod tests {
             "2024-03-01 10:00:00 +1é",
             "２０２４-03-01",
             "10:00",
+            "25-03-24",
+            "32 Mar 2024",
+            "Mar 2024",
+            "1 Ma 2024",
+            "1 March 124",
+            "Friday",
+            "March",
+            "1 March 2024 10",
+            "2024-+3-1",
         ] {
             assert!(utc(text).is_err(), "{text}: {:?}", utc(text));
         }

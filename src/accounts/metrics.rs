@@ -22,6 +22,7 @@ pub(super) enum LoginOutcome {
     RateLimited,
     SecondStepNeeded,
     SecondStepWrong,
+    WrongPasskey,
 }
 
 impl LoginOutcome {

@@ -82,6 +82,13 @@ pub enum SampleOrders {
     None,
 }
 
+/// What the operator has set.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    pub sample_orders: SampleOrders,
+    pub audit_retention: AuditRetention,
+}
+
 /// The dependencies that all account features share. Clones share connections and the hashing queue.
 #[derive(Clone)]
 pub struct Accounts {
@@ -90,8 +97,7 @@ pub struct Accounts {
     sessions: Sessions,
     hasher: Hasher,
     strength_queue: StrengthQueue,
-    sample_orders: SampleOrders,
-    audit_retention: AuditRetention,
+    policy: Policy,
     /// Shared, because keys of the library cannot be cloned.
     sealing_keys: Arc<SealingKeys>,
     passkeys: Arc<Passkeys>,
@@ -107,23 +113,13 @@ impl Accounts {
         clock: Clock,
         sessions: Sessions,
         hasher: Hasher,
-        sample_orders: SampleOrders,
-        audit_retention: AuditRetention,
-        (sealing_keys, passkeys): (SealingKeys, Passkeys),
+        policy: Policy,
+        sealing_keys: SealingKeys,
+        passkeys: Passkeys,
     ) -> Self {
         let (sealing_keys, passkeys) = (Arc::new(sealing_keys), Arc::new(passkeys));
         let strength_queue = StrengthQueue::new();
-        Self {
-            database,
-            clock,
-            sessions,
-            hasher,
-            strength_queue,
-            sample_orders,
-            audit_retention,
-            sealing_keys,
-            passkeys,
-        }
+        Self { database, clock, sessions, hasher, strength_queue, policy, sealing_keys, passkeys }
     }
 
     /// The account of an authenticated request, if the session is still active.
@@ -139,7 +135,7 @@ impl Accounts {
 
     /// Earlier audit events are no longer shown.
     fn events_since(&self) -> UnixSeconds {
-        self.audit_retention.until(self.clock.now())
+        self.policy.audit_retention.until(self.clock.now())
     }
 
     /// Records an event in a transaction of its own.

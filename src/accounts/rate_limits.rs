@@ -91,7 +91,7 @@ const CONFIRMATION_MAIL: Limit =
 const NOTICE: Limit = single_in("notice", Duration::from_mins(10));
 
 /// The limits that reject a request, for metrics. The others only merge equal mails.
-pub(super) const REJECTING: [Limit; 22] = [
+pub(super) const REJECTING: [Limit; 27] = [
     LOGIN_HERE,
     LOGIN_TRUSTED_BROWSER,
     LOGIN_TRUSTED_NETWORK,
@@ -102,6 +102,11 @@ pub(super) const REJECTING: [Limit; 22] = [
     CODE_TRUSTED_BROWSER,
     CODE_TRUSTED_NETWORK,
     CODE_ACCOUNT,
+    PASSKEY_HERE,
+    PASSKEY_TRUSTED_BROWSER,
+    PASSKEY_TRUSTED_NETWORK,
+    PASSKEY_NETWORK,
+    PASSKEY_WIDE_NETWORK,
     REAUTHENTICATION,
     REAUTHENTICATION_CODE,
     SIGN_UP,

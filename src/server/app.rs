@@ -12,7 +12,7 @@ use super::drain::{self, Drain};
 use super::error::ServeError;
 use super::routes;
 use crate::accounts::{
-    AccountNotice, Accounts, AuditRetention, BreachedPasswords, Hasher, Passkeys, SampleOrders, SealingKeys,
+    AccountNotice, Accounts, AuditRetention, BreachedPasswords, Hasher, Passkeys, Policy, SampleOrders, SealingKeys,
 };
 use crate::clock::Clock;
 use crate::config::{Config, Environment};
@@ -66,9 +66,9 @@ impl AppState {
             clock.clone(),
             sessions.clone(),
             hasher,
-            sample_orders,
-            AuditRetention::of_days(config.keep_audit_days),
-            (sealing_keys, passkeys),
+            Policy { sample_orders, audit_retention: AuditRetention::of_days(config.keep_audit_days) },
+            sealing_keys,
+            passkeys,
         );
         let transport = mail::Transport::new(config).map_err(ServeError::Mail)?;
         let loopback_ports = if development { vec![port, port_of(origin)] } else { Vec::new() };

@@ -6,6 +6,7 @@ use super::{Metrics, start, start_with};
 use crate::app::{ANN, BOB, PASSWORD, TestApp, WRONG_PASSWORD};
 use crate::mail_server::{MailServer, Mode};
 use crate::mfa::{after_password, send_code, two_step_customer};
+use crate::passkeys;
 
 fn logins(metrics: &Metrics, outcome: &str) -> f64 {
     metrics.value(&format!("login_attempts_total{{outcome=\"{outcome}\"}}"))
@@ -135,4 +136,17 @@ async fn second_steps_are_counted() {
     let wrong = json!({ "email": ANN, "password": PASSWORD, "code": authenticator.wrong_code() });
     assert_eq!(app.api_post("/api/login", &wrong).await.status, 401);
     assert_eq!((logins(&metrics, "second_step_wrong"), logins(&metrics, "wrong_password")), (2.0, 0.0));
+}
+
+#[tokio::test]
+async fn logins_with_passkeys_are_counted() {
+    let (app, metrics) = start().await;
+    let mut ann = app.verified_customer(ANN).await;
+    let mut passkey = passkeys::register(&app, &mut ann).await;
+    let success = logins(&metrics, "success");
+    assert_eq!(passkeys::log_in(&mut app.visitor(), &mut passkey).await.status, 200);
+    assert_eq!(logins(&metrics, "success"), success + 1.0);
+    app.execute("DELETE FROM passkeys").await;
+    assert_eq!(passkeys::log_in(&mut app.visitor(), &mut passkey).await.status, 401);
+    assert_eq!((logins(&metrics, "wrong_passkey"), logins(&metrics, "success")), (1.0, success + 1.0));
 }

@@ -93,6 +93,7 @@ const ZERO: [(&str, &str, &[&str]); 20] = [
             "rate_limited",
             "second_step_needed",
             "second_step_wrong",
+            "wrong_passkey",
         ],
     ),
     (

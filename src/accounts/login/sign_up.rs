@@ -144,7 +144,7 @@ impl Accounts {
                 if let Some(zone) = &context.zone {
                     store::set_detected_zone(transaction, &user_id, zone).await?;
                 }
-                match self.sample_orders {
+                match self.policy.sample_orders {
                     SampleOrders::Added => {
                         orders::add_samples(transaction, &user_id, shop_zone, now, &self.clock).await?;
                     }

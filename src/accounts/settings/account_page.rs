@@ -135,7 +135,7 @@ async fn render(
         since: format_date(account_created_at, &zone),
         sessions: sessions.into_iter().map(|session| session_view(session, &user.session_id, &zone)).collect(),
         events: events.iter().map(|event| event_view(event, &zone)).collect(),
-        period: accounts.audit_retention.in_words(),
+        period: accounts.policy.audit_retention.in_words(),
         zone: zone.name().to_owned(),
         offers_passkey,
         passkeys: factors.passkeys,
@@ -186,6 +186,6 @@ pub async fn all_activity(
     let events = audit::list(&accounts.database, &user.user_id, accounts.events_since(), MAX_EVENTS).await?;
     let zone = layout.zone();
     let events = events.iter().map(|event| event_view(event, &zone)).collect();
-    let period = accounts.audit_retention.in_words();
+    let period = accounts.policy.audit_retention.in_words();
     page(StatusCode::OK, &ActivityPage { layout, events, period })
 }

@@ -11,6 +11,7 @@ use super::assertion::Assertion;
 use super::store::{self, StoredPasskey};
 use super::{error_response, json_response};
 use crate::accounts::audit::Event;
+use crate::accounts::metrics::LoginOutcome;
 use crate::accounts::session_start::{VerifiedLogin, passkey_counters};
 use crate::accounts::{Accounts, ClaimedBrowser, LoggedIn, LoginContext, rate_limits, store as users};
 use crate::domain::format_retry_after;
@@ -103,6 +104,7 @@ impl Accounts {
             _ => None,
         };
         let Some(verified) = verified else {
+            LoginOutcome::WrongPasskey.count();
             self.record_login_failure(&login.account.email, context).await?;
             return Ok(PasskeyLogin::Failed);
         };
@@ -113,6 +115,7 @@ impl Accounts {
             Some(logged_in) => Ok(PasskeyLogin::LoggedIn(logged_in)),
             None => {
                 // The account is disabled or was changed meanwhile, or the answer was sent before.
+                LoginOutcome::Disabled.count();
                 Event::LoginFailed.log(Some(&user_id), context.client);
                 Ok(PasskeyLogin::Failed)
             }
@@ -131,14 +134,15 @@ impl Accounts {
             None => None,
         };
         let Some((stored, account)) = stored.zip(account) else {
-            rate_limit::count(&self.database, &self.clock, &rate_limits::unknown_passkey(context.client.address))
-                .await?;
+            let counters = rate_limits::unknown_passkey(context.client.address);
+            rate_limit::count(&self.database, &self.clock, &counters).await.inspect_err(LoginOutcome::count_error)?;
+            LoginOutcome::WrongPasskey.count();
             Event::LoginFailed.log(None, context.client);
             return Ok(None);
         };
         let trust = self.find_trust(Some(&account), context).await?;
         let counters = passkey_counters(&account.email, context, trust);
-        rate_limit::count(&self.database, &self.clock, &counters).await?;
+        rate_limit::count(&self.database, &self.clock, &counters).await.inspect_err(LoginOutcome::count_error)?;
         let event = Event::LoggedInWithPasskey;
         Ok(Some((stored, VerifiedLogin { account, upgraded_hash: None, counters, trust, event })))
     }

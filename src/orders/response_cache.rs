@@ -93,9 +93,9 @@ impl ResponseCache {
     pub fn find(&self, key: &CacheKey) -> Option<StoredResponse> {
         let found = self.0.get(key);
         if found.is_some() {
-            HITS.inc()
+            HITS.inc();
         } else {
-            MISSES.inc()
+            MISSES.inc();
         }
         found
     }

@@ -30,7 +30,7 @@ pub fn register_metrics() {
 
 /// Records the last import.
 pub async fn read_metrics(database: &Database) -> Result<(), Error> {
-    LAST_SUCCESS.set(last_success(database).await?.map_or(0, |at| at.get()));
+    LAST_SUCCESS.set(last_success(database).await?.map_or(0, crate::domain::UnixSeconds::get));
     if let Some(last) = past_imports(database, 1).await?.first() {
         record(last);
     }

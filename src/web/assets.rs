@@ -14,9 +14,10 @@ use crate::config::Shop;
 use crate::hex;
 
 /// The files of `static/`, for a program that runs without the directory.
-static COMPILED: [(&str, &[u8]); 5] = [
+static COMPILED: [(&str, &[u8]); 6] = [
     (FAVICON, include_bytes!("../../static/favicon.ico")),
     ("icon.svg", include_bytes!("../../static/icon.svg")),
+    ("passkeys.js", include_bytes!("../../static/passkeys.js")),
     ("robots.txt", include_bytes!("../../static/robots.txt")),
     ("site.css", include_bytes!("../../static/site.css")),
     ("site.js", include_bytes!("../../static/site.js")),

@@ -36,9 +36,12 @@ fn bare_number(text: &str, currency: Currency) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let in_brackets = text.strip_prefix('(').and_then(|text| text.strip_suffix(')'));
-    let text = without_currency(in_brackets.unwrap_or(text), currency);
-    let (before, after) = (text.strip_prefix(MINUS), text.strip_suffix(MINUS));
-    let number = without_currency(before.or(after).unwrap_or(text), currency);
+    let text = in_brackets.unwrap_or(text).trim();
+    let bare = without_currency(text, currency);
+    let (before, after) = (bare.strip_prefix(MINUS), bare.strip_suffix(MINUS));
+    let number = before.or(after).unwrap_or(bare);
+    // The sign stands outside or inside of the minus, not twice.
+    let number = if bare.len() < text.len() { number } else { without_currency(number, currency) };
     match (in_brackets, before.or(after)) {
         // Negative twice.
         (Some(_), Some(_)) => Cow::Owned(format!("--{number}")),

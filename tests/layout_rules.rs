@@ -224,7 +224,7 @@ fn only_stores_contain_sql() {
 
 /// The programs of a minimal Debian (packages util-linux, mount, coreutils, dash), the binary under test, and what `tests/run` installs.
 /// `kill` and `ps` are in the package procps, which may be missing.
-const PROGRAMS: [&str; 13] = [
+const PROGRAMS: [&str; 14] = [
     "env!(\"CARGO_BIN_EXE_order-portal\")",
     "\"runuser\"",
     "\"/bin/sh\"",
@@ -236,6 +236,7 @@ const PROGRAMS: [&str; 13] = [
     "\"WebKitWebDriver\"",
     "\"Xvfb\"",
     "\"java\"",
+    "\"/usr/sbin/nginx\"",
     "\"node\"",
     // The programs of PostgreSQL by full path, and pgbouncer.
     "program)",

@@ -158,6 +158,23 @@ async fn pending_login_ends_with_a_new_password_and_a_disabled_account() {
 }
 
 #[tokio::test]
+async fn pending_login_ends_with_a_restore_and_the_factor_stays() {
+    let mut app = TestApp::start().await;
+    if app.is_postgres() {
+        return;
+    }
+    let (_, authenticator, codes) = two_step_customer(&app, ANN).await;
+    let mut pending = after_password(&app, ANN, PASSWORD).await;
+    app.run_ok(&["backup", "copy.db"]);
+    app.stop_with("TERM");
+    app.run_ok(&["restore", "copy.db"]);
+    app.restart().await;
+    assert_eq!(send_code(&mut pending, &codes[0]).await.redirect(), (303, "/login"), "the copy's login goes on");
+    let mut visitor = after_password(&app, ANN, PASSWORD).await;
+    assert_eq!(send_code(&mut visitor, &authenticator.fresh_code(&app).await).await.redirect(), (303, "/orders"));
+}
+
+#[tokio::test]
 async fn new_login_mail_follows_the_second_step() {
     let app = TestApp::start().await;
     let (_, authenticator, _) = two_step_customer(&app, ANN).await;

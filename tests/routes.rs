@@ -67,7 +67,6 @@ static ROUTES: [Route; 92] = [
     for_anonymous(Method::GET, "/login/code", (303, "/login")),
     for_anonymous(Method::POST, "/login/code", (303, "/login")),
     public(Method::POST, "/login/passkey/start", (200, "")),
-    // It takes JSON.
     public(Method::POST, "/login/passkey/finish", (415, "")),
     public(Method::POST, "/logout", (303, "/login")),
     public(Method::POST, "/password/strength", (200, "")),

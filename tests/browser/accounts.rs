@@ -176,7 +176,7 @@ async fn customer_exports_data_and_deletes_the_account() {
     browser.click("a[href='/account/delete']").await;
     browser.fill("#password", WRONG_PASSWORD).await;
     browser.click("main form [type=submit]").await;
-    browser.wait_for_text("Your account was not deleted.").await;
+    browser.wait_for_text("Your account was not deleted").await;
     browser.fill("#password", PASSWORD).await;
     browser.click("main form [type=submit]").await;
     browser.wait_for_path("/login").await;

@@ -48,6 +48,7 @@ mod import_invalid;
 mod import_oddities;
 mod import_reports;
 mod import_spreadsheets;
+mod init;
 mod layout_rules;
 mod log_reader;
 mod login;

@@ -13,7 +13,10 @@ use crate::mailbox;
 use crate::orders::numbers;
 use crate::routes::guarded_posts;
 
-const FORM: &str = "application/x-www-form-urlencoded";
+/// The content type of a body.
+fn content_type(body: &str) -> &'static str {
+    if body.starts_with('{') { "application/json" } else { "application/x-www-form-urlencoded" }
+}
 
 /// A request without its body.
 pub struct DelayedRequest {
@@ -31,8 +34,9 @@ impl DelayedRequest {
         let mut stream = TcpStream::connect(("127.0.0.1", app.port)).await.unwrap();
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n{header}\r\nConnection: close\r\n\
-             Content-Type: {FORM}\r\nContent-Length: {}\r\n\r\n",
+             Content-Type: {}\r\nContent-Length: {}\r\n\r\n",
             app.port,
+            content_type(body),
             body.len()
         );
         stream.write_all(head.as_bytes()).await.unwrap();
@@ -63,6 +67,9 @@ pub async fn wait_until_heads_are_read(app: &TestApp) {
     tokio::time::sleep(Duration::from_millis(500)).await;
 }
 
+/// The answer of an authenticator, in form.
+const REGISTRATION: &str = r#"{"state":"x","credential":{"id":"AA","rawId":"AA","type":"public-key","response":{"attestationObject":"AA","clientDataJSON":"AA"},"extensions":{}}}"#;
+
 /// A valid form for each route that requires a session.
 fn forms(number: &str, other_session: &str) -> Vec<(String, String)> {
     let password = PASSWORD.replace(' ', "+");
@@ -82,7 +89,7 @@ fn forms(number: &str, other_session: &str) -> Vec<(String, String)> {
         form("/account/mfa/disable", format!("password={password}&code=123456")),
         form("/account/mfa/recovery-codes", format!("password={password}&code=123456")),
         form("/account/passkeys/start", format!("password={password}")),
-        form("/account/passkeys/finish", "credential=%7B%7D".to_owned()),
+        form("/account/passkeys/finish", REGISTRATION.to_owned()),
         form("/account/passkeys/reauthenticate", "x=1".to_owned()),
         form("/account/passkeys/{id}/rename", "name=Telephone".to_owned()),
         form("/account/passkeys/{id}/remove", format!("password={password}")),

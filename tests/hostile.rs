@@ -21,7 +21,7 @@ const NAMES: [&str; 16] = [
     "]]><![CDATA[",
     "&lt;b&gt; &amp;amp; &#60;i&#62;",
     "{{ 7 * 7 }} {% raw %} ${7*7} %s %n",
-    "\u{202e}live si txet siht\u{200f}\u{2066}",
+    "a \u{202e}live si txet siht\u{200f}\u{2066} z",
     "👩‍👩‍👧‍👦 🧀 e\u{301}\u{301}\u{301}",
     "=cmd|' /C calc'!A0",
     "@SUM(A1:A9)",
@@ -165,8 +165,13 @@ async fn hostile_search_is_text_in_the_form() {
 
 #[tokio::test]
 async fn very_long_names_are_shown_everywhere() {
-    let names =
-        ["W".repeat(10_000), "漢".repeat(10_000), "👩‍👩‍👧‍👦".repeat(1_500), "a ".repeat(5_000), "\u{202e}".repeat(10_000)];
+    let names = [
+        "W".repeat(10_000),
+        "漢".repeat(10_000),
+        "👩‍👩‍👧‍👦".repeat(1_500),
+        "a b".repeat(3_500),
+        format!("x{}x", "\u{202e}".repeat(10_000)),
+    ];
     let mut orders: Vec<Row> =
         names.iter().enumerate().flat_map(|(index, name)| filled(&format!("#{index}"), name)).collect();
     orders.push(order("#7", ANN));

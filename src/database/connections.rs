@@ -30,7 +30,7 @@ pub(super) struct Connections {
     /// The connection used last is used first.
     kept: Mutex<Vec<Kept>>,
     health: Arc<Health>,
-    pub(super) metrics: PoolMetrics,
+    metrics: PoolMetrics,
 }
 
 #[derive(Debug)]
@@ -51,13 +51,10 @@ impl Connections {
         &self.pool
     }
 
-    pub(super) fn max(&self) -> usize {
-        self.pool.options().get_max_connections() as usize
-    }
-
-    /// Connections in use, and the one that a request gets next.
-    pub(super) fn in_use(&self) -> usize {
-        self.max() - self.slots.available_permits()
+    /// Records how many connections are open and in use now; in use is also the one that a request gets next.
+    pub(super) fn record_metrics(&self) {
+        let max = self.pool.options().get_max_connections() as usize;
+        self.metrics.record(self.pool.size() as usize, max - self.slots.available_permits(), max);
     }
 
     /// # Errors

@@ -6,7 +6,6 @@ use std::time::Duration;
 use prometheus::{Histogram, HistogramTimer, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec};
 
 use super::Database;
-use super::connections::Connections;
 use crate::metrics::{counter, counters, gauges, histogram, histograms};
 
 static STATEMENTS: LazyLock<IntCounter> = LazyLock::new(|| {
@@ -51,16 +50,14 @@ impl PoolMetrics {
             self.timeouts.inc();
         }
     }
-}
 
-impl Connections {
-    fn record_metrics(&self) {
-        let gauge = |gauges: &IntGaugeVec, value: usize| {
-            gauges.with_label_values(&[self.metrics.name]).set(i64::try_from(value).unwrap_or(i64::MAX));
+    pub(super) fn record(&self, open: usize, in_use: usize, max: usize) {
+        let record = |gauges: &IntGaugeVec, value: usize| {
+            gauges.with_label_values(&[self.name]).set(i64::try_from(value).unwrap_or(i64::MAX));
         };
-        gauge(&OPEN, self.pool().size() as usize);
-        gauge(&IN_USE, self.in_use());
-        gauge(&MAX, self.max());
+        record(&OPEN, open);
+        record(&IN_USE, in_use);
+        record(&MAX, max);
     }
 }
 

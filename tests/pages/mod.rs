@@ -23,7 +23,7 @@ const TEMPLATES: [(&str, &str, &str); 42] = [
     ("_contact.html", "<a class=\"contact\" href=\"", "shop"),
     ("_verify_banner.html", "<button class=\"plain\" type=\"submit\">Send again</button>", "orders"),
     ("accounts/_activity.html", "<p class=\"where\"><time datetime=\"", "account"),
-    ("accounts/activity.html", "Activity in your account in the last 90 days", "account"),
+    ("accounts/activity.html", "Do you not recognize something?", "account"),
     ("accounts/confirmed.html", "You do not need to do anything else.", "anonymous"),
     ("accounts/link_expired.html", "Links in emails work once and for a limited time", "anonymous"),
     ("accounts/delete.html", "Delete my account", "account"),

@@ -153,6 +153,8 @@ function enableReauthentication(box) {
     form.elements.passkey.value = JSON.stringify(await assertion("/account/passkeys/reauthenticate"));
     form.requestSubmit();
   });
+  // An assertion is valid once: after Back the form would send the used one.
+  addEventListener("pageshow", () => (form.elements.passkey.value = ""));
 }
 
 function enableRegistration(box) {

@@ -187,6 +187,21 @@ async fn start_with_logo(file: &str, content: &[u8]) -> TestApp {
     TestApp::start_in(sandbox).await
 }
 
+async fn pages_with_logo(app: &TestApp) -> Pages {
+    let mut ann = app.verified_customer(ANN).await;
+    app.import(&shop::orders(1, ANN));
+    let mut pages = Pages::new("logo");
+    let alt = "alt=\"Ann &#38; Söhne &#60;b&#62;\"";
+    for (response, status, title) in pages_of_each_kind(app, &mut ann).await {
+        pages.check(&title, &response, status, &["<img class=\"logo\" src=\"/static/shop-logo.", alt]);
+    }
+    pages
+}
+
+pub async fn logo_pages() -> Pages {
+    pages_with_logo(&start_with_logo("logo.png", PNG).await).await
+}
+
 #[tokio::test]
 async fn logo_is_in_the_header_of_each_page_and_served_from_memory() {
     for (file, content, kind) in [
@@ -195,13 +210,7 @@ async fn logo_is_in_the_header_of_each_page_and_served_from_memory() {
         ("a logo.xml", SVG, "image/svg+xml"),
     ] {
         let app = start_with_logo(file, content).await;
-        let mut ann = app.verified_customer(ANN).await;
-        app.import(&shop::orders(1, ANN));
-        let mut pages = Pages::new("logo");
-        let alt = "alt=\"Ann &#38; Söhne &#60;b&#62;\"";
-        for (response, status, title) in pages_of_each_kind(&app, &mut ann).await {
-            pages.check(&title, &response, status, &["<img class=\"logo\" src=\"/static/shop-logo.", alt]);
-        }
+        let pages = pages_with_logo(&app).await;
         let front = app.get("/").await.text();
         let url = front.split("class=\"logo\" src=\"").nth(1).unwrap().split('"').next().unwrap();
         for headers in [&[][..], &[("range", "bytes=0-3")]] {

@@ -7,7 +7,7 @@
 use super::audit::Event;
 use super::{Accounts, rate_limits, store};
 use crate::database::{self, Transaction};
-use crate::domain::Email;
+use crate::domain::{Email, UnixSeconds};
 use crate::mail::{self, Message, recoveries};
 use crate::rate_limit;
 use crate::web::{Client, Error};
@@ -16,6 +16,8 @@ pub(super) struct SecurityNotice<'a> {
     pub event: Event,
     /// The new address, if the event has one.
     pub new_email: Option<&'a Email>,
+    /// The time of the event: the recovery undoes what has happened since.
+    pub at: UnixSeconds,
     pub client: &'a Client,
     pub message: &'a Message,
 }
@@ -48,8 +50,7 @@ impl Accounts {
             false => mail::enqueue(transaction, &self.clock, &account.email, None, notice.message).await?,
         };
         if notice.message.has_recovery_link() {
-            let now = self.clock.now();
-            recoveries::insert(transaction, &mail_id, &account.id, &account.email, now).await?;
+            recoveries::insert(transaction, &mail_id, &account.id, &account.email, notice.at).await?;
         }
         Ok(())
     }

@@ -92,7 +92,13 @@ impl Accounts {
                 audit::record(transaction, &account.id, &new_event).await?;
                 self.remember_origin(transaction, account, context, browser.as_ref(), *trust).await?;
                 if is_new(audience, *trust) {
-                    let notice = SecurityNotice { event: Event::LoggedIn, new_email: None, client, message: &message };
+                    let notice = SecurityNotice {
+                        event: Event::LoggedIn,
+                        new_email: None,
+                        at: self.clock.now(),
+                        client,
+                        message: &message,
+                    };
                     self.notify(transaction, account, notice).await?;
                 }
             }

@@ -19,6 +19,7 @@ pub(super) struct Account {
     pub passkeys: i64,
     /// When the customer was last offered to add a passkey.
     pub passkey_offered_at: Option<UnixSeconds>,
+    pub disabled_at: Option<UnixSeconds>,
 }
 
 impl Account {
@@ -42,10 +43,22 @@ type AccountRow = (
     Option<UnixSeconds>,
     i64,
     Option<UnixSeconds>,
+    Option<UnixSeconds>,
 );
 
 fn account(row: AccountRow) -> Option<Account> {
-    let (id, email, password_hash, created_at, verified_at, time_zone, totp_since, passkeys, passkey_offered_at) = row;
+    let (
+        id,
+        email,
+        password_hash,
+        created_at,
+        verified_at,
+        time_zone,
+        totp_since,
+        passkeys,
+        passkey_offered_at,
+        disabled_at,
+    ) = row;
     let email = Email::parse(&email).ok()?;
     Some(Account {
         id,
@@ -57,6 +70,7 @@ fn account(row: AccountRow) -> Option<Account> {
         totp_since,
         passkeys,
         passkey_offered_at,
+        disabled_at,
     })
 }
 
@@ -77,7 +91,7 @@ pub(super) async fn is_taken(database: &Database, email: &Email, now: UnixSecond
 pub(super) async fn find_by_email(database: &Database, email: &Email) -> Result<Option<Account>, Error> {
     let row: Option<AccountRow> = sqlx::query_as(
         "SELECT u.id, u.email, u.password_hash, u.created_at, u.verified_at, u.time_zone, f.confirmed_at,
-                (SELECT COUNT(*) FROM passkeys p WHERE p.user_id = u.id) AS passkeys, u.passkey_offered_at
+                (SELECT COUNT(*) FROM passkeys p WHERE p.user_id = u.id) AS passkeys, u.passkey_offered_at, u.disabled_at
          FROM users u LEFT JOIN totp_factors f ON f.user_id = u.id WHERE u.email = $1",
     )
     .bind(email.as_str())
@@ -92,7 +106,7 @@ pub(super) async fn find_by_id<'e>(
 ) -> Result<Option<Account>, Error> {
     let row: Option<AccountRow> = sqlx::query_as(
         "SELECT u.id, u.email, u.password_hash, u.created_at, u.verified_at, u.time_zone, f.confirmed_at,
-                (SELECT COUNT(*) FROM passkeys p WHERE p.user_id = u.id) AS passkeys, u.passkey_offered_at
+                (SELECT COUNT(*) FROM passkeys p WHERE p.user_id = u.id) AS passkeys, u.passkey_offered_at, u.disabled_at
          FROM users u LEFT JOIN totp_factors f ON f.user_id = u.id WHERE u.id = $1",
     )
     .bind(id)
@@ -110,7 +124,7 @@ pub(super) async fn find_by_session(
 ) -> Result<Option<Account>, Error> {
     let row: Option<AccountRow> = sqlx::query_as(
         "SELECT u.id, u.email, u.password_hash, u.created_at, u.verified_at, u.time_zone, f.confirmed_at,
-                (SELECT COUNT(*) FROM passkeys p WHERE p.user_id = u.id) AS passkeys, u.passkey_offered_at
+                (SELECT COUNT(*) FROM passkeys p WHERE p.user_id = u.id) AS passkeys, u.passkey_offered_at, u.disabled_at
          FROM users u JOIN sessions s ON s.user_id = u.id LEFT JOIN totp_factors f ON f.user_id = u.id
          WHERE u.id = $1 AND u.disabled_at IS NULL AND s.id = $2 AND s.revoked_at IS NULL AND s.expires_at > $3",
     )

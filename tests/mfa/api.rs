@@ -40,6 +40,20 @@ async fn api_login_takes_a_code_of_the_app_or_a_recovery_code() {
 }
 
 #[tokio::test]
+async fn disabled_account_answers_as_wrong_credentials() {
+    let app = TestApp::start().await;
+    let (_, authenticator, codes) = two_step_customer(&app, ANN).await;
+    app.run_ok(&["user", "disable", ANN]);
+    let code = authenticator.fresh_code(&app).await;
+    for code in ["", &*code, &*codes[0]] {
+        let response = log_in(&app, PASSWORD, json!(code)).await;
+        assert!(response.is_problem(401) && response.json().get("code_required").is_none(), "{}", response.text());
+    }
+    assert_eq!(app.log_in(ANN, PASSWORD).await.status, 401, "the page shows that the password is right");
+    assert_eq!((app.count("pending_logins").await, app.count("recovery_codes").await), (0, 10));
+}
+
+#[tokio::test]
 async fn api_login_without_two_step_login_ignores_a_code() {
     let app = TestApp::start().await;
     app.verified_customer(ANN).await;

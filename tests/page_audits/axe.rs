@@ -1,5 +1,7 @@
 //! axe-core: accessibility rules (WCAG 2.2 A and AA, best practices, contrast of AAA) in the browser.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use super::saved_pages::SavedPages;
@@ -78,7 +80,7 @@ async fn pages_have_no_axe_violation_in_dark_on_a_phone() {
 #[tokio::test]
 #[ignore = "needs Chromium and axe-core; tests/run includes it"]
 async fn states_made_by_scripts_have_no_axe_violation() {
-    let app = TestApp::start_with(&[("DEMO_ORDERS", "true"), ("TOKEN_TTL_SECONDS", "150")]).await;
+    let app = TestApp::start_with(&[("DEMO_ORDERS", "true"), ("TOKEN_TTL_SECONDS", "180")]).await;
     let browser = Chromium::start(&app, Scripts::On).await;
     load_axe(&browser).await;
     let check = async |state: &str| {
@@ -107,7 +109,12 @@ async fn states_made_by_scripts_have_no_axe_violation() {
     browser.fill("#q", &"word ".repeat(11)).await;
     browser.wait_for_text_of("#q-error", |text| !text.is_empty()).await;
     check("error after a search").await;
-    browser.wait_for_text("You will be logged out in 2 minutes").await;
+    // It is shown two minutes before the end: a minute after the login.
+    let began = Instant::now();
+    while !browser.text("body").await.contains("You will be logged out in 2 minutes") {
+        assert!(began.elapsed() < Duration::from_secs(90), "no dialog");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
     check("dialog before the end of the session").await;
     browser.client.clone().close().await.unwrap();
 }

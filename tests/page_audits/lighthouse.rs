@@ -28,7 +28,12 @@ struct Audit {
     bytes: u64,
 }
 
+/// On a busy machine a page may time out and have no scores: Lighthouse gets a second try.
 fn audit(pages: &[Value]) -> Vec<Audit> {
+    serde_json::from_slice(&run(pages)).or_else(|_| serde_json::from_slice(&run(pages))).unwrap()
+}
+
+fn run(pages: &[Value]) -> Vec<u8> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page_audits/lighthouse.mjs");
     let mut node = Command::new("node");
     node.arg(script).arg(tools()).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -36,7 +41,7 @@ fn audit(pages: &[Value]) -> Vec<Audit> {
     node.stdin.take().unwrap().write_all(json!(pages).to_string().as_bytes()).unwrap();
     let output = node.wait_with_output().unwrap();
     assert!(output.status.success(), "{output:?}");
-    serde_json::from_slice(&output.stdout).unwrap()
+    output.stdout
 }
 
 #[tokio::test]

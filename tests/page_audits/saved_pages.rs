@@ -20,6 +20,7 @@ impl SavedPages {
         for (index, document) in documents.iter().enumerate() {
             // The reload page would leave itself.
             let html = document.html.replace("http-equiv=\"refresh\"", "http-equiv=\"disabled\"");
+            let html = html.replace("/static/shop-logo.png", "/static/favicon.ico");
             std::fs::write(directory.path().join(format!("{index}.html")), html).unwrap();
         }
         let pages = directory.path().to_owned();

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use crate::html::faults;
 use crate::http::Response;
+use crate::shop_identity;
 
 /// The length of a long input.
 const LONG: usize = 5_000;
@@ -117,6 +118,7 @@ pub async fn documents() -> Vec<Document> {
         orders::sample_pages().await,
         passkeys::passkey_pages().await,
         passkeys::offer_page().await,
+        shop_identity::logo_pages().await,
     ];
     let unseen = TEMPLATES.iter().filter(|(_, words, _)| !pages.iter().any(|pages| pages.seen.contains(words)));
     assert_eq!(unseen.collect::<Vec<_>>(), Vec::<&(&str, &str, &str)>::new(), "never rendered");

@@ -185,6 +185,12 @@ impl Accounts {
             wrong.count();
             return self.record_login_failure(&email, context).await.map(|()| None);
         };
+        if account.disabled_at.is_some() {
+            // Before the second step, which would tell that the password is right.
+            LoginOutcome::Disabled.count();
+            Event::LoginFailed.log(Some(&account.id), context.client);
+            return Ok(None);
+        }
         self.mark_if_breached(&account, password, context.client).await?;
         let upgraded_hash = self.upgraded_hash(&account, password).await?;
         Ok(Some(VerifiedLogin { account, upgraded_hash, counters, trust, event: Event::LoggedIn }))

@@ -93,7 +93,13 @@ impl Accounts {
             return Ok(false);
         }
         let left = recovery_codes::count(&mut *transaction, &account.id).await?;
-        self.record_factor_change(transaction, account, FactorChange::RecoveryCodeUsed { left }, client).await?;
+        self.record_factor_change(
+            transaction,
+            account,
+            FactorChange::RecoveryCodeUsed { left },
+            (client, self.clock.now()),
+        )
+        .await?;
         Ok(true)
     }
 
@@ -107,7 +113,8 @@ impl Accounts {
         audit::record(transaction, &account.id, &self.audit_event(Event::WrongCode, client)).await?;
         let counter = rate_limits::wrong_code_notice(&account.email);
         if rate_limit::count_single(transaction, &counter, self.clock.now()).await? {
-            self.notify_about_factors(transaction, account, FactorChange::WrongCode, client).await?;
+            self.notify_about_factors(transaction, account, FactorChange::WrongCode, (client, self.clock.now()))
+                .await?;
         }
         Ok(())
     }

@@ -125,11 +125,11 @@ impl Accounts {
         transaction: &mut Transaction,
         account: &users::Account,
         change: FactorChange,
-        client: &Client,
+        (client, at): (&Client, UnixSeconds),
     ) -> Result<(), database::Error> {
         let event = event_of(&change);
         audit::record(transaction, &account.id, &self.audit_event(event, client)).await?;
-        self.notify_about_factors(transaction, account, change, client).await
+        self.notify_about_factors(transaction, account, change, (client, at)).await
     }
 
     async fn notify_about_factors(
@@ -137,12 +137,12 @@ impl Accounts {
         transaction: &mut Transaction,
         account: &users::Account,
         change: FactorChange,
-        client: &Client,
+        (client, at): (&Client, UnixSeconds),
     ) -> Result<(), database::Error> {
-        let origin = RequestOrigin::new(self.clock.now(), client);
+        let origin = RequestOrigin::new(at, client);
         let event = event_of(&change);
         let message = Message::AboutFactors(AboutFactors { origin, change });
-        let notice = SecurityNotice { event, new_email: None, client, message: &message };
+        let notice = SecurityNotice { event, new_email: None, at, client, message: &message };
         self.notify(transaction, account, notice).await
     }
 

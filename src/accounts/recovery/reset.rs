@@ -227,10 +227,17 @@ impl Accounts {
                 audit::record(transaction, user_id, &self.audit_event(Event::PasswordReset, client)).await?;
                 if let Some(account) = store::find_by_id(&mut *transaction, user_id).await? {
                     let event = Event::PasswordChanged;
-                    let notice = SecurityNotice { event, new_email: None, client, message: &message };
+                    let notice =
+                        SecurityNotice { event, new_email: None, at: self.clock.now(), client, message: &message };
                     self.notify(transaction, &account, notice).await?;
                     // Counted as sent: no mail about the login that follows the reset.
-                    let login = SecurityNotice { event: Event::LoggedIn, new_email: None, client, message: &message };
+                    let login = SecurityNotice {
+                        event: Event::LoggedIn,
+                        new_email: None,
+                        at: self.clock.now(),
+                        client,
+                        message: &message,
+                    };
                     self.count_notice(transaction, &account, &login).await?;
                 }
                 Ok(true)

@@ -87,7 +87,8 @@ impl Accounts {
                 tokens::revoke(transaction, &account.id, Purpose::ChangeEmail).await?;
                 mail::enqueue(transaction, &self.clock, to, Some(&account.id), &confirmation).await?;
                 let event = Event::EmailChangeRequested;
-                let notice = SecurityNotice { event, new_email: Some(to), client, message: &message };
+                let notice =
+                    SecurityNotice { event, new_email: Some(to), at: self.clock.now(), client, message: &message };
                 self.notify(transaction, account, notice).await?;
                 audit::record(transaction, &account.id, &self.audit_event(event, client)).await?;
                 Ok(true)
@@ -118,7 +119,7 @@ impl Accounts {
         orders::claim(transaction, user_id, to.as_str()).await?;
         let message = Message::AddressChanged { origin: RequestOrigin::new(now, client), to: to.as_str().to_owned() };
         let event = Event::EmailChanged;
-        let notice = SecurityNotice { event, new_email: Some(to), client, message: &message };
+        let notice = SecurityNotice { event, new_email: Some(to), at: self.clock.now(), client, message: &message };
         self.notify(transaction, &before, notice).await?;
         audit::record(transaction, user_id, &self.audit_event(event, client)).await?;
         Ok(true)

@@ -104,7 +104,7 @@ impl Accounts {
                 }
                 audit::record(transaction, &account.id, &self.audit_event(Event::PasswordChanged, client)).await?;
                 let event = Event::PasswordChanged;
-                let notice = SecurityNotice { event, new_email: None, client, message: &message };
+                let notice = SecurityNotice { event, new_email: None, at: self.clock.now(), client, message: &message };
                 self.notify(transaction, account, notice).await?;
                 Ok(true)
             })

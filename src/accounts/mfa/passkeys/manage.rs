@@ -181,7 +181,7 @@ impl Accounts {
                 ),
             };
             if is_changed {
-                self.record_factor_change(transaction, account, change, client).await?;
+                self.record_factor_change(transaction, account, change, (client, now)).await?;
             }
             Ok(is_changed)
         });

@@ -126,7 +126,7 @@ impl Accounts {
                 return Ok(false);
             }
             let change = FactorChange::PasskeyAdded { name: name.as_str().to_owned() };
-            self.record_factor_change(transaction, account, change, client).await?;
+            self.record_factor_change(transaction, account, change, (client, now)).await?;
             Ok(true)
         });
         Ok(added.await?)

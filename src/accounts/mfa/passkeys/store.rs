@@ -54,13 +54,11 @@ pub(super) async fn find_by_credential_id(
     .bind(credential_id)
     .fetch_optional(database.reader())
     .await?;
-    Ok(row.and_then(|(id, user_id, handle, json)| {
-        let handle = handle.as_deref().and_then(parse_handle);
-        // A row that cannot be read is as good as none; the log has it.
-        let passkey = serde_json::from_str(&json)
-            .inspect_err(|error| tracing::error!(passkey = id, %error, "stored passkey is malformed"));
-        Some(StoredPasskey { id, user_id, handle, passkey: passkey.ok()?, json })
-    }))
+    let Some((id, user_id, handle, json)) = row else { return Ok(None) };
+    // Not an unknown passkey, which the browser would delete: a later version may have written it.
+    let passkey = serde_json::from_str(&json).map_err(|error| Error::Decode(error.into()))?;
+    let handle = handle.as_deref().and_then(parse_handle);
+    Ok(Some(StoredPasskey { id, user_id, handle, passkey, json }))
 }
 
 fn parse_handle(text: &str) -> Option<Uuid> {

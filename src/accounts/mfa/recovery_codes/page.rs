@@ -66,9 +66,10 @@ pub async fn replace(
         if !accounts.is_still_on(transaction, &account, &rotated.session_id).await? {
             return Ok(false);
         }
-        super::replace(transaction, &account.id, &codes, accounts.clock.now()).await?;
+        let now = accounts.clock.now();
+        super::replace(transaction, &account.id, &codes, now).await?;
         let change = FactorChange::RecoveryCodesReplaced;
-        accounts.record_factor_change(transaction, &account, change, &client).await?;
+        accounts.record_factor_change(transaction, &account, change, (&client, now)).await?;
         Ok::<_, crate::database::Error>(true)
     });
     let response = match replaced.await {

@@ -104,11 +104,13 @@ pub async fn confirm(
     let confirmed = accounts.database.write(async |transaction| {
         rate_limit::refund(transaction, &counters).await?;
         let now = accounts.clock.now();
-        if !store::confirm(transaction, &account.id, &user.session_id, setup_end, step, now).await? {
+        // A reset or a logout meanwhile ends the setup, too.
+        let is_active = users::has_active_session(transaction, &account.id, &user.session_id, now).await?;
+        if !is_active || !store::confirm(transaction, &account.id, &user.session_id, setup_end, step, now).await? {
             return Ok::<_, database::Error>(false);
         }
         recovery_codes::replace(transaction, &account.id, &codes, now).await?;
-        accounts.record_factor_change(transaction, &account, FactorChange::TotpAdded, &client).await?;
+        accounts.record_factor_change(transaction, &account, FactorChange::TotpAdded, (&client, now)).await?;
         Ok(true)
     });
     match confirmed.await? {
@@ -140,7 +142,9 @@ pub async fn disable(
         second_step::remove_all(transaction, &account.id).await?;
         recovery_codes::remove_all(transaction, &account.id).await?;
         store::remove_all(transaction, &account.id).await?;
-        accounts.record_factor_change(transaction, &account, FactorChange::TotpRemoved, &client).await
+        accounts
+            .record_factor_change(transaction, &account, FactorChange::TotpRemoved, (&client, accounts.clock.now()))
+            .await
     });
     let response = disabled.await.map_err(Error::from).map(|()| {
         let mut response = see_other("/account/mfa");

@@ -172,7 +172,7 @@ async fn operator_sees_past_imports_and_single_orders() {
     assert!(imports.contains("  orders.csv (SHA-256 "), "{imports}");
     for number in ["1", "#1"] {
         let shown = app.run_ok(&["orders", "show", number]);
-        assert!(shown.contains(&format!("account       {ANN}")) && shown.contains("€29.90 for 1 lines"), "{shown}");
+        assert!(shown.contains(&format!("account       {ANN}")) && shown.contains("€29.90 for 1 line"), "{shown}");
     }
     assert_eq!(app.run(&["orders", "show", "7"]).status, 1);
     let json: Value = serde_json::from_str(&app.run_ok(&["import", "--json", "orders.csv"])).unwrap();

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::clock::Clock;
-use crate::config::{self, Config};
+use crate::config::{self, Config, SecretFile};
 use crate::database::Database;
 use crate::domain::Email;
 use crate::server::ServeError;
@@ -51,8 +51,7 @@ Examples:
   order-portal backup --every 6h --keep 28 /var/backups/order-portal";
 
 const COPY_HELP: &str = "\
-The URLs are like DATABASE_URL, which this command does not read. Others may see the arguments of a command, so that a password is
-better in PGPASSWORD or ~/.pgpass.
+The URLs are like DATABASE_URL, which this command does not read. Others may see the arguments of a command, so that a password is better in PGPASSWORD or ~/.pgpass.
 
 Examples:
   order-portal copy sqlite://data/portal.db postgres://portal@db.example/shop
@@ -68,7 +67,7 @@ Examples:
         Exit status: 0 done, 1 failed, 2 wrong usage or configuration."
 )]
 pub struct Arguments {
-    /// Read settings from this file in place of .env in the current directory
+    /// Use this settings file in place of .env in the current directory
     #[arg(long, global = true, value_name = "PATH")]
     env_file: Option<PathBuf>,
     #[command(subcommand)]
@@ -116,7 +115,7 @@ enum Configured {
     /// List and answer requests of customers: cancellations, reorders; show an order, past imports
     #[command(subcommand)]
     Orders(OrdersCommand),
-    /// List, show, verify, disable, enable or delete accounts
+    /// List, show, verify, disable, enable, delete accounts, remove their factors, give them orders
     #[command(subcommand)]
     User(UserCommand),
     /// List, retry or drop outgoing mail
@@ -209,8 +208,10 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Init => init::run(arguments.env_file.as_deref()),
         Command::BreachedPasswords(command) => breached_passwords::run(command),
         Command::Configured(command) => {
-            let config =
-                Config::load(arguments.env_file.as_deref()).map_err(|errors| Failure::Usage(errors.to_string()))?;
+            let is_serve = matches!(command, Configured::Serve);
+            let secret_file = if is_serve { SecretFile::Create } else { SecretFile::Read };
+            let config = Config::load(arguments.env_file.as_deref(), secret_file)
+                .map_err(|errors| Failure::Usage(errors.to_string()))?;
             run_configured(command, config).await
         }
     }

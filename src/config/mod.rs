@@ -20,7 +20,7 @@ pub use accent::Accent;
 pub use logo::Logo;
 pub use mail::{MailUrl, StartTls};
 use reader::Reader;
-pub use secrets::{Secret, TokenSecrets, new_secret};
+pub use secrets::{Secret, SecretFile, TokenSecrets, new_secret};
 pub use security_contact::SecurityContact;
 pub use settings::Config;
 pub use shop::{HttpsUrl, Shop, ShopContact, ShopLink};
@@ -81,10 +81,10 @@ impl Config {
     ///
     /// # Errors
     /// All invalid settings; no line contains a secret.
-    pub fn load(env_file: Option<&Path>) -> Result<Self, ConfigErrors> {
+    pub fn load(env_file: Option<&Path>, secret_file: SecretFile) -> Result<Self, ConfigErrors> {
         let names = env_file::load(env_file).map_err(|error| ConfigErrors(vec![error]))?;
         let known = RefCell::new(BTreeSet::new());
-        let config = Self::read(|name| {
+        let config = Self::read(secret_file, |name| {
             known.borrow_mut().insert(name.to_owned());
             std::env::var(name).ok()
         });
@@ -92,14 +92,17 @@ impl Config {
         env_file_warnings.extend(env_file::readable_by_others(env_file));
         match config {
             Ok(config) => Ok(Self { env_file_warnings, ..config }),
-            Err(ConfigErrors(errors)) => Err(ConfigErrors(errors.into_iter().chain(env_file_warnings).collect())),
+            Err(ConfigErrors(errors)) => Err(ConfigErrors({
+                let warnings = env_file_warnings.iter().map(|warning| format!("warning: {warning}"));
+                errors.into_iter().chain(warnings).collect()
+            })),
         }
     }
 
     /// Reads settings from `get`; an empty value counts as not set.
-    fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
+    fn read(secret_file: SecretFile, get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
         let get = |name: &str| get(name).filter(|value| !value.trim().is_empty());
-        let mut reader = Reader { get: &get, errors: Vec::new(), summary: Vec::new() };
+        let mut reader = Reader { get: &get, secret_file, errors: Vec::new(), summary: Vec::new() };
         let config = reader.config();
         if reader.errors.is_empty() { config.ok_or(ConfigErrors(Vec::new())) } else { Err(ConfigErrors(reader.errors)) }
     }

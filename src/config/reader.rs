@@ -4,8 +4,11 @@ use std::fmt::Display;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 
+use super::secrets::SecretFile;
+
 pub(super) struct Reader<'a> {
     pub get: &'a dyn Fn(&str) -> Option<String>,
+    pub secret_file: SecretFile,
     pub errors: Vec<String>,
     /// Name and value of each setting that was read, without secrets.
     pub summary: Vec<(&'static str, String)>,

@@ -52,8 +52,20 @@ pub fn new_secret() -> std::io::Result<String> {
     hex::random::<64>().map_err(|error| std::io::Error::other(error.to_string()))
 }
 
-/// Reads the development secret; the first run creates it.
-pub(super) fn development_secret(file: &Path) -> std::io::Result<String> {
+/// Whether a missing development secret is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretFile {
+    /// The server's first run creates it.
+    Create,
+    /// A command that creates nothing gets a random secret, which is not stored.
+    Read,
+}
+
+/// Reads the development secret, or creates it.
+pub(super) fn development_secret(file: &Path, secret_file: SecretFile) -> std::io::Result<String> {
+    if secret_file == SecretFile::Read && !file.exists() {
+        return new_secret();
+    }
     if let Some(folder) = file.parent() {
         make_private_folder(folder)?;
     }

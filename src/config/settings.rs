@@ -282,12 +282,14 @@ impl Reader<'_> {
             }
             // The secret file is not written while another setting is invalid.
             None if !self.errors.is_empty() => None,
-            None => secrets::development_secret(Path::new(DEVELOPMENT_SECRET)).map_err(|error| {
+            None => secrets::development_secret(Path::new(DEVELOPMENT_SECRET), self.secret_file).map_err(|error| {
                 self.errors.push(format!("TOKEN_SECRET is not set and none can be kept in {DEVELOPMENT_SECRET}: {error}; set it, or make the folder writable"));
             }).ok(),
         };
         let current = current?;
-        self.show("TOKEN_SECRET", Some(format!("set ({} bytes)", current.len())));
+        let is_kept = (self.get)("TOKEN_SECRET").is_some() || Path::new(DEVELOPMENT_SECRET).exists();
+        let shown = if is_kept { format!("set ({} bytes)", current.len()) } else { "created by serve".to_owned() };
+        self.show("TOKEN_SECRET", Some(shown));
         self.show("TOKEN_SECRET_PREVIOUS", Some(format!("set ({})", previous.len())).filter(|_| !previous.is_empty()));
         Some(TokenSecrets { current: Secret::new(current), previous: previous.into_iter().map(Secret::new).collect() })
     }

@@ -40,9 +40,8 @@ impl AboutFactors {
     /// What distinguishes it from others of the same kind.
     pub(super) fn detail(&self) -> &str {
         match &self.change {
-            FactorChange::PasskeyAdded { name }
-            | FactorChange::PasskeyRenamed { name }
-            | FactorChange::PasskeyRemoved { name } => name,
+            FactorChange::PasskeyAdded { name } | FactorChange::PasskeyRemoved { name } => name,
+            // Not the new name: each of many renames would send a mail.
             _ => "",
         }
     }

@@ -227,7 +227,7 @@ impl Message {
             Self::ResetAfterRecovery(origin) => text(
                 "Choose a new password",
                 vec![
-                    "Your account was secured. All browsers and apps were logged out, and the old password no longer works. Choose a new password to log in again.".to_owned(),
+                    "Your account was secured. All browsers and apps were logged out, the old password no longer works, and passkeys and two-step login that were added since then are removed. Choose a new password to log in again.".to_owned(),
                     format!("Requested: {}.", origin.describe(zone)),
                 ],
                 "Choose a new password",

@@ -48,7 +48,7 @@ pub fn start(address: SocketAddr, state: &AppState) -> Result<ServerHandle, Serv
             .app_data(readings.clone())
             .wrap(from_fn(require_own_host))
             .wrap(from_fn(headers::secure))
-            .service(web::resource("/metrics").get(metrics))
+            .service(web::resource("/metrics").get(metrics).head(metrics))
     };
     let server = HttpServer::new(app)
         .workers(1)

@@ -80,6 +80,7 @@ async fn link_in_the_mail_about_a_new_factor_removes_it() {
     assert!(owner.get(mail.path()).await.is_page(200));
     assert_eq!(owner.post("/not-me", &[("token", mail.token())]).await.redirect(), (303, "/login"));
     assert_eq!(app.count("totp_factors").await, 0);
+    assert_eq!(app.count("audit_events WHERE event = 'factors-reset'").await, 1);
 }
 
 #[tokio::test]
@@ -124,7 +125,7 @@ async fn operator_removes_factors_and_the_owner_is_told() {
     let mail = mailbox::mail_to(&app, ANN, REMOVED).await;
     assert!(mail.text.contains("by the shop") && mail.path().starts_with("/not-me?"), "{}", mail.text);
     let activity = ann.get("/account/activity").await.text();
-    assert!(activity.contains("Two-step login removed") && activity.contains("The shop"), "{activity}");
+    assert!(activity.contains("Passkeys and two-step login removed") && activity.contains("The shop"), "{activity}");
     let missing = app.run(&["user", "reset-mfa", "nobody@example.com"]);
     assert!(missing.is_one_line_error(1), "{missing:?}");
 }

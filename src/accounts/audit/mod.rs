@@ -123,7 +123,7 @@ impl Event {
             Self::PasskeyRenamed => ("Passkey renamed", "factor renamed"),
             Self::PasskeyRemoved => ("Passkey removed", "factor removed"),
             Self::PasskeyCopied => ("Passkey refused, because it may have been copied", "passkey may have been copied"),
-            Self::FactorsReset => ("Two-step login removed", "factors reset"),
+            Self::FactorsReset => ("Passkeys and two-step login removed", "factors reset"),
             Self::AccountDisabled => ("Account disabled", "account disabled"),
             Self::AccountEnabled => ("Account enabled", "account enabled"),
             Self::OrderLinked => ("Order added to the account", "order linked"),

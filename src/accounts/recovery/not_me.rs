@@ -109,7 +109,9 @@ impl Accounts {
             if !self.restore_email(transaction, &account, &recovery, client, now).await? {
                 return Ok::<_, database::Error>(false);
             }
-            self.revoke_all_access(transaction, &recovery, now).await?;
+            if self.revoke_all_access(transaction, &recovery, now).await? {
+                audit::record(transaction, &account.id, &self.audit_event(Event::FactorsReset, client)).await?;
+            }
             audit::record(transaction, &account.id, &self.audit_event(Event::AccountSecured, client)).await?;
             let message = Message::ResetAfterRecovery(RequestOrigin::new(now, client));
             mail::enqueue(transaction, &self.clock, &recovery.email, None, &message).await?;
@@ -150,20 +152,22 @@ impl Accounts {
         Ok(true)
     }
 
-    /// Revokes everything that gives access to the account or exempts from the limits of untrusted logins.
+    /// Revokes everything that gives access to the account or exempts from the limits of untrusted logins; returns whether a factor was
+    /// removed.
     async fn revoke_all_access(
         &self,
         transaction: &mut Transaction,
         recovery: &Recovery,
         now: UnixSeconds,
-    ) -> Result<(), database::Error> {
+    ) -> Result<bool, database::Error> {
         let user_id = &recovery.user_id;
         store::set_password(transaction, user_id, None, self.hasher.unusable_hash()).await?;
         sessions::revoke_others(transaction, user_id, None, now).await?;
         tokens::revoke_all(transaction, user_id).await?;
-        mfa::remove_added_since(transaction, user_id, recovery.created_at).await?;
+        let is_factor_removed = mfa::remove_added_since(transaction, user_id, recovery.created_at).await?;
         trusted_browser::store::TABLE.delete_all(transaction, user_id).await?;
         trusted_network::store::TABLE.delete_all(transaction, user_id).await?;
-        rate_limits::reset_account(transaction, user_id, &recovery.email).await
+        rate_limits::reset_account(transaction, user_id, &recovery.email).await?;
+        Ok(is_factor_removed)
     }
 }

@@ -97,7 +97,13 @@ fn amounts(detail: &OrderDetail) -> Vec<(&'static str, String)> {
         ("discount", unless_zero(order.discount)),
         ("duties", known(details.duties).unwrap_or_default()),
         ("tip", known(details.tip).unwrap_or_default()),
-        ("total", format!("{} for {} lines", order.total, order.line_count)),
+        (
+            "total",
+            match order.line_count {
+                1 => format!("{} for 1 line", order.total),
+                count => format!("{} for {count} lines", order.total),
+            },
+        ),
         ("refunded", unless_zero(order.refunded)),
         ("outstanding", known(details.outstanding).unwrap_or_default()),
     ]

@@ -98,6 +98,22 @@ async fn password_change_revokes_other_sessions_and_rotates_this_one() {
     assert_eq!((with(PASSWORD).await, with(NEW_PASSWORD).await), (401, 303));
 }
 
+/// A login that commits beside the change is not among the sessions that the change revokes, and a copy of the cookie would stay valid.
+#[tokio::test]
+async fn session_of_the_former_password_ends_without_revocation() {
+    let app = TestApp::start().await;
+    let mut ann = app.customer(ANN).await;
+    let token = app.api_token(ANN).await;
+    let mut other = app.new_session(ANN, PASSWORD).await;
+    let fields = [("current_password", PASSWORD), ("new_password", NEW_PASSWORD)];
+    assert_eq!(ann.post("/account/password", &fields).await.redirect(), (303, "/account#password"));
+    app.execute("UPDATE sessions SET revoked_at = NULL, expires_at = created_at + 10000").await;
+    assert_eq!(other.get("/orders").await.redirect().0, 303, "the former password's session");
+    assert!(!is_valid_token(&app, &token).await, "the former password's API token");
+    assert!(is_logged_in(&mut ann).await, "the session that changed the password");
+    assert_eq!(app.new_session(ANN, NEW_PASSWORD).await.get("/orders").await.status, 200);
+}
+
 #[tokio::test]
 async fn password_change_trusts_only_this_browser() {
     let app = TestApp::start().await;

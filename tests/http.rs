@@ -105,6 +105,7 @@ pub fn send_raw(port: u16, request: &[u8]) -> Option<Response> {
 }
 
 /// A client with a cookie jar, as a browser has.
+#[derive(Clone)]
 pub struct Visitor {
     http: Client,
     origin: String,

@@ -55,6 +55,17 @@ async fn invalid_values_are_reported_together() {
 }
 
 #[tokio::test]
+async fn metrics_need_an_address_of_their_own() {
+    let mut sandbox = Sandbox::new().await;
+    let address = sandbox.setting("BIND_ADDR").to_owned();
+    sandbox.set("METRICS_ADDR", &address);
+    for command in ["serve", "check"] {
+        let output = sandbox.run(&[command]);
+        assert!(output.status == 2 && output.stderr.contains("METRICS_ADDR"), "{command}: {output:?}");
+    }
+}
+
+#[tokio::test]
 async fn each_invalid_value_stops_the_start() {
     let invalid = [
         ("TOKEN_TTL_SECONDS", "0"),

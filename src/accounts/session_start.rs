@@ -8,7 +8,7 @@ use super::metrics::LoginOutcome;
 use super::security_notice::SecurityNotice;
 use super::trusted_browser::store::Trust;
 use super::{Accounts, ClaimedBrowser, TrustedBrowser, rate_limits, store, trusted_browser, trusted_network};
-use crate::database::{self, Transaction};
+use crate::database::{self, Transaction, WriteError};
 use crate::domain::{Email, UserId, Zone};
 use crate::mail::{Message, RequestOrigin};
 use crate::orders;
@@ -61,9 +61,32 @@ pub(super) struct VerifiedLogin {
     pub event: Event,
 }
 
+/// Why the transaction of a login is rolled back.
+enum NotStarted {
+    /// What must succeed before failed, or the account is disabled or was changed meanwhile.
+    Declined,
+    Database(database::Error),
+}
+
+impl From<database::Error> for NotStarted {
+    fn from(error: database::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl WriteError for NotStarted {
+    fn database(&self) -> Option<&database::Error> {
+        match self {
+            Self::Declined => None,
+            Self::Database(error) => Some(error),
+        }
+    }
+}
+
 impl Accounts {
     /// All writes of a successful login in one transaction: no session without its audit event. `first` is what must succeed in it before;
-    /// if it returns false, or the account is disabled or was changed meanwhile, no session starts.
+    /// if it returns false, or the account is disabled or was changed meanwhile, no session starts and nothing is stored: no code is
+    /// used up.
     pub(super) async fn start_session(
         &self,
         login: &VerifiedLogin,
@@ -82,33 +105,29 @@ impl Accounts {
         let message = Message::NewLogin(RequestOrigin::new(self.clock.now(), client));
         let issued = self.database.write_together(async |transaction| {
             if !first(transaction).await? {
-                return Ok::<_, database::Error>(None);
+                return Err(NotStarted::Declined);
             }
             let password_hash = store_upgraded_hash(transaction, account, upgraded_hash.as_deref()).await?;
             let new = NewSession { user_id: &account.id, password_hash, audience, expiry, client };
-            let issued = self.sessions.start(transaction, &new).await?;
-            if issued.is_some() {
-                rate_limit::refund(transaction, counters).await?;
-                audit::record(transaction, &account.id, &new_event).await?;
-                self.remember_origin(transaction, account, context, browser.as_ref(), *trust).await?;
-                if is_new(audience, *trust) {
-                    let notice = SecurityNotice {
-                        event: Event::LoggedIn,
-                        new_email: None,
-                        at: self.clock.now(),
-                        client,
-                        message: &message,
-                    };
-                    self.notify(transaction, account, notice).await?;
-                }
+            let issued = self.sessions.start(transaction, &new).await?.ok_or(NotStarted::Declined)?;
+            rate_limit::refund(transaction, counters).await?;
+            audit::record(transaction, &account.id, &new_event).await?;
+            self.remember_origin(transaction, account, context, browser.as_ref(), *trust).await?;
+            if is_new(audience, *trust) {
+                let (event, at) = (Event::LoggedIn, self.clock.now());
+                let notice = SecurityNotice { event, new_email: None, at, client, message: &message };
+                self.notify(transaction, account, notice).await?;
             }
             Ok(issued)
         });
-        let issued = issued.await?;
-        if issued.is_some() {
-            LoginOutcome::Success.count();
+        match issued.await {
+            Ok(issued) => {
+                LoginOutcome::Success.count();
+                Ok(Some(LoggedIn { issued, browser }))
+            }
+            Err(NotStarted::Declined) => Ok(None),
+            Err(NotStarted::Database(error)) => Err(error.into()),
         }
-        Ok(issued.map(|issued| LoggedIn { issued, browser }))
     }
 
     /// Stores the browser's time zone, and trusts the browser and the network.

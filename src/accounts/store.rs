@@ -126,7 +126,8 @@ pub(super) async fn find_by_session(
         "SELECT u.id, u.email, u.password_hash, u.created_at, u.verified_at, u.time_zone, f.confirmed_at,
                 (SELECT COUNT(*) FROM passkeys p WHERE p.user_id = u.id) AS passkeys, u.passkey_offered_at, u.disabled_at
          FROM users u JOIN sessions s ON s.user_id = u.id LEFT JOIN totp_factors f ON f.user_id = u.id
-         WHERE u.id = $1 AND u.disabled_at IS NULL AND s.id = $2 AND s.revoked_at IS NULL AND s.expires_at > $3",
+         WHERE u.id = $1 AND u.disabled_at IS NULL AND s.id = $2 AND s.revoked_at IS NULL AND s.expires_at > $3
+             AND s.password_version = u.password_version",
     )
     .bind(id)
     .bind(session_id)
@@ -145,7 +146,8 @@ pub(super) async fn has_active_session(
 ) -> Result<bool, Error> {
     let row: Option<(String,)> = sqlx::query_as(
         "SELECT s.id FROM sessions s JOIN users u ON u.id = s.user_id
-         WHERE u.id = $1 AND u.disabled_at IS NULL AND s.id = $2 AND s.revoked_at IS NULL AND s.expires_at > $3",
+         WHERE u.id = $1 AND u.disabled_at IS NULL AND s.id = $2 AND s.revoked_at IS NULL AND s.expires_at > $3
+             AND s.password_version = u.password_version",
     )
     .bind(id)
     .bind(session_id)
@@ -192,7 +194,8 @@ pub(super) async fn set_password(
     new: &str,
 ) -> Result<bool, Error> {
     let changed = sqlx::query(
-        "UPDATE users SET password_hash = $1, password_breached_at = NULL, password_breach_mailed_at = NULL
+        "UPDATE users SET password_hash = $1, password_version = password_version + 1, password_breached_at = NULL,
+             password_breach_mailed_at = NULL
          WHERE id = $2 AND disabled_at IS NULL AND (CAST($3 AS TEXT) IS NULL OR password_hash = $4)",
     )
     .bind(new)

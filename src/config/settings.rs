@@ -85,6 +85,9 @@ impl Reader<'_> {
         let tls = self.tls();
         let drain_seconds = self.number("DRAIN_SECONDS", if in_production { 5 } else { 0 }, 0..=300);
         let metrics_addr = self.address("METRICS_ADDR");
+        if metrics_addr.is_some() && metrics_addr == bind_addr {
+            self.errors.push("METRICS_ADDR is the address of BIND_ADDR; it takes another port".to_owned());
+        }
         let takes = "a mail address or a URL, like security@shop.example or https://shop.example/security";
         let security_contact = self.parsed("SECURITY_CONTACT", takes, SecurityContact::parse);
         let shop_time_zone = self.parsed_or(

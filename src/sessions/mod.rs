@@ -31,7 +31,7 @@ pub use authenticated::{Authenticated, MaybeAuthenticated};
 pub use current_user::CurrentUser;
 pub use metrics::register_metrics;
 pub use notice::SessionNotice;
-pub use store::{ActiveSession, revoke_others};
+pub use store::{ActiveSession, keep_with_new_password, revoke_others};
 pub use token::{Audience, Keys};
 
 use std::sync::Arc;

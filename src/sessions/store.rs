@@ -56,9 +56,9 @@ pub(super) async fn insert(
 ) -> Result<bool, Error> {
     let inserted = sqlx::query(
         "INSERT INTO sessions (id, user_id, audience, is_persistent, client_address, user_agent,
-                               created_at, last_seen_at, expires_at)
+                               created_at, last_seen_at, expires_at, password_version)
          SELECT CAST($1 AS TEXT), id, CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS TEXT),
-                CAST($6 AS BIGINT), CAST($7 AS BIGINT), CAST($8 AS BIGINT)
+                CAST($6 AS BIGINT), CAST($7 AS BIGINT), CAST($8 AS BIGINT), password_version
          FROM users WHERE id = $9 AND password_hash = $10 AND disabled_at IS NULL",
     )
     .bind(id)
@@ -91,7 +91,7 @@ pub(super) async fn find_active(
              (SELECT value FROM counters WHERE name = 'last import')
          FROM sessions s JOIN users u ON u.id = s.user_id LEFT JOIN order_versions v ON v.user_id = s.user_id
          WHERE s.id = $1 AND s.user_id = $2 AND s.audience = $3 AND s.revoked_at IS NULL AND s.expires_at > $4
-             AND u.disabled_at IS NULL",
+             AND s.password_version = u.password_version AND u.disabled_at IS NULL",
     )
     .bind(session_id)
     .bind(user_id)
@@ -177,7 +177,8 @@ pub(super) async fn list_active(
         "SELECT s.id, s.audience, s.client_address, s.user_agent, s.created_at, s.last_seen_at, s.expires_at,
              u.created_at AS account_created_at, u.order_mails_off_at, u.password_breached_at
          FROM sessions s JOIN users u ON u.id = s.user_id
-         WHERE s.user_id = $1 AND s.revoked_at IS NULL AND s.expires_at > $2 AND (s.is_persistent = 'yes' OR s.last_seen_at > $3)
+         WHERE s.user_id = $1 AND s.revoked_at IS NULL AND s.expires_at > $2 AND s.password_version = u.password_version
+             AND (s.is_persistent = 'yes' OR s.last_seen_at > $3)
          ORDER BY s.last_seen_at DESC, s.id DESC LIMIT $4",
     )
     .bind(user_id)
@@ -255,6 +256,23 @@ pub async fn revoke_others(
     .execute(&mut *transaction)
     .await?;
     Ok(revoked.rows_affected())
+}
+
+/// Keeps a session of the user that has set a new password. All others belong to a former one, also those that are stored only now.
+pub async fn keep_with_new_password(
+    transaction: &mut Transaction,
+    user_id: &UserId,
+    kept: &SessionId,
+) -> Result<(), Error> {
+    sqlx::query(
+        "UPDATE sessions SET password_version = (SELECT password_version FROM users WHERE id = $1) WHERE user_id = $2 AND id = $3",
+    )
+    .bind(user_id)
+    .bind(user_id)
+    .bind(kept)
+    .execute(&mut *transaction)
+    .await
+    .map(drop)
 }
 
 /// Deletes a batch of expired sessions, which includes revoked ones; returns how many.

@@ -133,6 +133,22 @@ async fn code_works_once_under_concurrency() {
 }
 
 #[tokio::test]
+async fn two_codes_for_one_login_use_up_one_of_them() {
+    let app = TestApp::start().await;
+    let (_, _, codes) = two_step_customer(&app, ANN).await;
+    for round in 0..4 {
+        let mut first = after_password(&app, ANN, PASSWORD).await;
+        let mut second = first.clone();
+        let (one, other) = (&codes[2 * round], &codes[2 * round + 1]);
+        let answers = tokio::join!(send_code(&mut first, one), send_code(&mut second, other));
+        let done = [answers.0, answers.1].iter().filter(|answer| answer.redirect() == (303, "/orders")).count();
+        assert_eq!(done, 1);
+        assert_eq!(app.count("recovery_codes").await, 9 - i64::try_from(round).unwrap());
+    }
+    assert_eq!(app.count("audit_events WHERE event = 'wrong-code'").await, 0, "a right code is recorded as wrong");
+}
+
+#[tokio::test]
 async fn pending_login_ends_with_a_new_password_and_a_disabled_account() {
     let app = TestApp::start().await;
     let (mut ann, authenticator, codes) = two_step_customer(&app, ANN).await;

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{START_LOGIN, at_public_url, reauthentication_field, register, start};
-use crate::app::{ANN, BOB, NEW_PASSWORD, TestApp};
+use crate::app::{ANN, BOB, NEW_PASSWORD, PASSWORD, TestApp};
 use crate::http::Visitor;
 
 const PASSWORD_CHANGE: [(&str, &str); 1] = [("new_password", NEW_PASSWORD)];
@@ -68,6 +68,10 @@ async fn malformed_reauthentication_is_refused_and_counted() {
         change_password(&mut ann, "x").await;
     }
     assert_eq!(change_password(&mut ann, "x").await, 429);
+    // The script shows the reason beside its button.
+    let refused = ann.post(super::START_REGISTRATION, &[("password", PASSWORD)]).await;
+    assert!(refused.status == 429 && refused.header("retry-after").is_some(), "{}", refused.text());
+    assert!(refused.json()["error"].as_str().unwrap().starts_with("Too many failed attempts"), "{}", refused.text());
 }
 
 #[tokio::test]

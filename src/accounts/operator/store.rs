@@ -57,7 +57,8 @@ pub async fn show(database: &Database, email: &Email, now: UnixSeconds) -> Resul
         "SELECT id, email, created_at, verified_at, disabled_at, time_zone, time_zone_chosen_at,
                 (SELECT MAX(at) FROM audit_events a WHERE a.user_id = u.id AND a.event IN ($1, $2, $3)) AS last_login_at,
                 (SELECT COUNT(*) FROM sessions s
-                 WHERE s.user_id = u.id AND s.revoked_at IS NULL AND s.expires_at > $4) AS sessions,
+                 WHERE s.user_id = u.id AND s.revoked_at IS NULL AND s.expires_at > $4
+                   AND s.password_version = u.password_version) AS sessions,
                 (SELECT f.confirmed_at FROM totp_factors f WHERE f.user_id = u.id) AS totp_since,
                 (SELECT COUNT(*) FROM recovery_codes c WHERE c.user_id = u.id) AS recovery_codes_left,
                 (SELECT COUNT(*) FROM passkeys p WHERE p.user_id = u.id) AS passkeys,

@@ -94,6 +94,7 @@ impl Accounts {
                 if !store::set_password(transaction, &account.id, Some(&account.password_hash), hash).await? {
                     return Ok(false);
                 }
+                sessions::keep_with_new_password(transaction, &account.id, &user.session_id).await?;
                 sessions::revoke_others(transaction, &account.id, Some(&user.session_id), now).await?;
                 tokens::revoke_all(transaction, &account.id).await?;
                 // The token of the last reset mail is revoked, so the next mail must not wait.

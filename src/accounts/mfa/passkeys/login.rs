@@ -9,12 +9,11 @@ use serde_json::json;
 
 use super::assertion::Assertion;
 use super::store::{self, StoredPasskey};
-use super::{error_response, json_response};
+use super::{error_response, json_response, rate_limited};
 use crate::accounts::audit::Event;
 use crate::accounts::metrics::LoginOutcome;
 use crate::accounts::session_start::{VerifiedLogin, passkey_counters};
 use crate::accounts::{Accounts, ClaimedBrowser, LoggedIn, LoginContext, rate_limits, store as users};
-use crate::domain::format_retry_after;
 use crate::rate_limit;
 use crate::sessions::{Expiry, MaybeAuthenticated};
 use crate::web::body::{IgnoredBody, Json};
@@ -75,12 +74,7 @@ pub async fn finish(
             let body = json!({ "error": FAILED, "unknown": accounts.passkeys.relying_party_id()? });
             Ok(HttpResponse::Unauthorized().insert_header((header::CACHE_CONTROL, "no-store")).json(body))
         }
-        Err(Error::RateLimited { retry_after }) => {
-            let error = format!("Too many failed attempts. Try again {}.", format_retry_after(retry_after));
-            let mut response = error_response(StatusCode::TOO_MANY_REQUESTS, &error);
-            response.headers_mut().insert(header::RETRY_AFTER, retry_after.into());
-            Ok(response)
-        }
+        Err(Error::RateLimited { retry_after }) => Ok(rate_limited(retry_after)),
         Err(error) => Err(error),
     }
 }

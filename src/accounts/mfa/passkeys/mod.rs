@@ -34,6 +34,8 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use serde_json::json;
 
+use crate::domain::format_retry_after;
+
 pub(in crate::accounts) use assertion::VerifiedPasskey;
 pub use ceremonies::Passkeys;
 pub(in crate::accounts) use store::{
@@ -67,6 +69,13 @@ pub(in crate::accounts) fn configure_account(routes: &mut web::ServiceConfig) {
 /// An answer to the script.
 fn json_response(body: &impl Serialize) -> HttpResponse {
     HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(body)
+}
+
+fn rate_limited(retry_after: i64) -> HttpResponse {
+    let error = format!("Too many failed attempts. Try again {}.", format_retry_after(retry_after));
+    let mut response = error_response(StatusCode::TOO_MANY_REQUESTS, &error);
+    response.headers_mut().insert(header::RETRY_AFTER, retry_after.into());
+    response
 }
 
 /// An error that the script shows beside its button.

@@ -11,7 +11,7 @@ use super::ceremonies::AuthenticatorUser;
 use super::list::is_full;
 use super::name::PasskeyName;
 use super::store::{self, NewPasskey};
-use super::{MAX_PER_ACCOUNT, error_response, json_response};
+use super::{MAX_PER_ACCOUNT, error_response, json_response, rate_limited};
 use crate::accounts::store::Account;
 use crate::accounts::{AccountNotice, Accounts, ReauthForm, store as users};
 use crate::database;
@@ -39,9 +39,11 @@ pub async fn start(
     if account.verified_at.is_none() {
         return Ok(error_response(StatusCode::UNPROCESSABLE_ENTITY, UNCONFIRMED));
     }
-    let rotated = match accounts.reauthenticate(&user, &account, &form, &client).await? {
-        Ok(rotated) => rotated,
-        Err(errors) => {
+    let rotated = match accounts.reauthenticate(&user, &account, &form, &client).await {
+        Ok(Ok(rotated)) => rotated,
+        Err(Error::RateLimited { retry_after }) => return Ok(rate_limited(retry_after)),
+        Err(error) => return Err(error),
+        Ok(Err(errors)) => {
             let error = errors.password.or(errors.code).unwrap_or(FAILED);
             return Ok(error_response(StatusCode::UNPROCESSABLE_ENTITY, error));
         }

@@ -94,11 +94,12 @@ impl Accounts {
         LoginOutcome::SecondStepWrong.count();
         let recorded = self.database.write_together(async |transaction| {
             if let Some(hash) = pending {
-                match store::count_wrong(transaction, hash).await? {
-                    // Another request of the same login was faster.
+                let now = self.clock.now();
+                match store::count_wrong(transaction, hash, now).await? {
+                    // The login has expired, or another request of it was faster.
                     None => return Ok(()),
                     Some(wrong) if wrong >= MAX_WRONG_CODES => {
-                        store::consume(transaction, hash, self.clock.now()).await?;
+                        store::consume(transaction, hash, now).await?;
                     }
                     Some(_) => {}
                 }

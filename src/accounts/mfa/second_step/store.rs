@@ -64,11 +64,14 @@ pub async fn consume(transaction: &mut Transaction, hash: &[u8], now: UnixSecond
 }
 
 /// Counts a wrong code; returns how many there were. `None` if the login has ended.
-pub async fn count_wrong(transaction: &mut Transaction, hash: &[u8]) -> Result<Option<i64>, Error> {
-    sqlx::query_scalar("UPDATE pending_logins SET wrong_codes = wrong_codes + 1 WHERE hash = $1 RETURNING wrong_codes")
-        .bind(hash)
-        .fetch_optional(&mut *transaction)
-        .await
+pub async fn count_wrong(transaction: &mut Transaction, hash: &[u8], now: UnixSeconds) -> Result<Option<i64>, Error> {
+    sqlx::query_scalar(
+        "UPDATE pending_logins SET wrong_codes = wrong_codes + 1 WHERE hash = $1 AND expires_at > $2 RETURNING wrong_codes",
+    )
+    .bind(hash)
+    .bind(now)
+    .fetch_optional(&mut *transaction)
+    .await
 }
 
 pub async fn remove_all(transaction: &mut Transaction, user_id: &UserId) -> Result<(), Error> {

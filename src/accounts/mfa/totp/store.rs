@@ -123,19 +123,20 @@ pub async fn remove_all(transaction: &mut Transaction, user_id: &UserId) -> Resu
     Ok(removed.flatten().is_some())
 }
 
-/// Removes a factor that was turned on at that time or later, and a setup.
+/// Removes a factor that was turned on at that time or later, or a setup; returns whether it was on.
 pub async fn remove_added_since(
     transaction: &mut Transaction,
     user_id: &UserId,
     at: UnixSeconds,
 ) -> Result<bool, Error> {
-    let removed =
-        sqlx::query("DELETE FROM totp_factors WHERE user_id = $1 AND (confirmed_at IS NULL OR confirmed_at >= $2)")
-            .bind(user_id)
-            .bind(at)
-            .execute(&mut *transaction)
-            .await?;
-    Ok(removed.rows_affected() == 1)
+    let removed: Option<Option<UnixSeconds>> = sqlx::query_scalar(
+        "DELETE FROM totp_factors WHERE user_id = $1 AND (confirmed_at IS NULL OR confirmed_at >= $2) RETURNING confirmed_at",
+    )
+    .bind(user_id)
+    .bind(at)
+    .fetch_optional(&mut *transaction)
+    .await?;
+    Ok(removed.flatten().is_some())
 }
 
 /// Maintenance: deletes a batch of setups that were not finished in time; returns how many.

@@ -28,7 +28,7 @@ async fn columns_of_schema(sandbox: &Sandbox) -> Columns {
     columns
 }
 
-/// A row of a table in the document begins with the table's name; the names of its columns stand in the second cell.
+/// A row of a table in the document begins with the table's name; the second cell has the names of its columns.
 fn documented_columns() -> Columns {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/privacy.md")).unwrap();
     let section = text.split("\n## ").find(|section| section.starts_with("In the database\n")).unwrap();

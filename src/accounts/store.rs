@@ -1,6 +1,6 @@
 //! The table `users`.
 
-use sqlx::{Any, Executor};
+use sqlx::{Any, AssertSqlSafe, Executor};
 
 use crate::database::{Database, Error, Transaction};
 use crate::domain::{Email, SessionId, UnixSeconds, UserId, Zone};
@@ -32,6 +32,11 @@ impl Account {
         self.passkeys > 0
     }
 }
+
+/// Selects [`AccountRow`].
+const ACCOUNT: &str = "SELECT u.id, u.email, u.password_hash, u.created_at, u.verified_at, u.time_zone, f.confirmed_at,
+         (SELECT COUNT(*) FROM passkeys p WHERE p.user_id = u.id) AS passkeys, u.passkey_offered_at, u.disabled_at
+     FROM users u LEFT JOIN totp_factors f ON f.user_id = u.id";
 
 type AccountRow = (
     UserId,
@@ -89,14 +94,9 @@ pub(super) async fn is_taken(database: &Database, email: &Email, now: UnixSecond
 }
 
 pub(super) async fn find_by_email(database: &Database, email: &Email) -> Result<Option<Account>, Error> {
-    let row: Option<AccountRow> = sqlx::query_as(
-        "SELECT u.id, u.email, u.password_hash, u.created_at, u.verified_at, u.time_zone, f.confirmed_at,
-                (SELECT COUNT(*) FROM passkeys p WHERE p.user_id = u.id) AS passkeys, u.passkey_offered_at, u.disabled_at
-         FROM users u LEFT JOIN totp_factors f ON f.user_id = u.id WHERE u.email = $1",
-    )
-    .bind(email.as_str())
-    .fetch_optional(database.reader())
-    .await?;
+    let sql = format!("{ACCOUNT} WHERE u.email = $1");
+    let row: Option<AccountRow> =
+        sqlx::query_as(AssertSqlSafe(sql)).bind(email.as_str()).fetch_optional(database.reader()).await?;
     Ok(row.and_then(account))
 }
 
@@ -104,14 +104,8 @@ pub(super) async fn find_by_id<'e>(
     executor: impl Executor<'e, Database = Any>,
     id: &UserId,
 ) -> Result<Option<Account>, Error> {
-    let row: Option<AccountRow> = sqlx::query_as(
-        "SELECT u.id, u.email, u.password_hash, u.created_at, u.verified_at, u.time_zone, f.confirmed_at,
-                (SELECT COUNT(*) FROM passkeys p WHERE p.user_id = u.id) AS passkeys, u.passkey_offered_at, u.disabled_at
-         FROM users u LEFT JOIN totp_factors f ON f.user_id = u.id WHERE u.id = $1",
-    )
-    .bind(id)
-    .fetch_optional(executor)
-    .await?;
+    let sql = format!("{ACCOUNT} WHERE u.id = $1");
+    let row: Option<AccountRow> = sqlx::query_as(AssertSqlSafe(sql)).bind(id).fetch_optional(executor).await?;
     Ok(row.and_then(account))
 }
 
@@ -122,18 +116,17 @@ pub(super) async fn find_by_session(
     session_id: &SessionId,
     now: UnixSeconds,
 ) -> Result<Option<Account>, Error> {
-    let row: Option<AccountRow> = sqlx::query_as(
-        "SELECT u.id, u.email, u.password_hash, u.created_at, u.verified_at, u.time_zone, f.confirmed_at,
-                (SELECT COUNT(*) FROM passkeys p WHERE p.user_id = u.id) AS passkeys, u.passkey_offered_at, u.disabled_at
-         FROM users u JOIN sessions s ON s.user_id = u.id LEFT JOIN totp_factors f ON f.user_id = u.id
+    let sql = format!(
+        "{ACCOUNT} JOIN sessions s ON s.user_id = u.id
          WHERE u.id = $1 AND u.disabled_at IS NULL AND s.id = $2 AND s.revoked_at IS NULL AND s.expires_at > $3
-             AND s.password_version = u.password_version",
-    )
-    .bind(id)
-    .bind(session_id)
-    .bind(now)
-    .fetch_optional(database.reader())
-    .await?;
+             AND s.password_version = u.password_version"
+    );
+    let row: Option<AccountRow> = sqlx::query_as(AssertSqlSafe(sql))
+        .bind(id)
+        .bind(session_id)
+        .bind(now)
+        .fetch_optional(database.reader())
+        .await?;
     Ok(row.and_then(account))
 }
 

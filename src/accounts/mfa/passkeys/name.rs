@@ -8,7 +8,7 @@ use crate::web::{Client, escape, user_agent};
 
 const MAX_CHARS: usize = 60;
 
-/// Where the AAGUID stands in the authenticator data (WebAuthn level 3 section 6.1).
+/// The position of the AAGUID in the authenticator data (WebAuthn level 3 section 6.1).
 const AAGUID: std::ops::Range<usize> = 37..53;
 
 /// The best known places that keep passkeys, by the AAGUID that they publish.
